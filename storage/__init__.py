@@ -1,0 +1,1 @@
+"""Keeps: records, database, instance files, jobs, outbox. No DICOM network, no torch."""

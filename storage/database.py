@@ -1,0 +1,172 @@
+"""The database: SQLite in one file, or PostgreSQL, chosen by the URL alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Self
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from storage.errors import DatabaseUnavailableError, DatabaseUrlError
+from storage.schema import prepare
+
+BUSY_TIMEOUT_SECONDS = 30
+"""How long a writer waits for its turn; no write transaction spans inference or the network."""
+
+CONNECT_TIMEOUT_SECONDS = 10
+
+
+class Database:
+    """Transactions on one database; safe for threads, and for children after a fork."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Use `Database.open`, which also brings the schema up to date."""
+        self._engine = engine
+        self._reading = engine.execution_options(**_READING[engine.dialect.name])
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open, create or migrate the database at an SQLAlchemy URL.
+
+        `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user@host/name`.
+        Raises DatabaseUrlError, DatabaseUnavailableError, SchemaTooNewError, and OSError when
+        the folder of an SQLite file cannot be made.
+        """
+        engine = _engine(_checked(url))
+        database = cls(engine)
+        try:
+            with database._named_faults():
+                prepare(engine)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @property
+    def url(self) -> str:
+        """The URL, with the password hidden."""
+        return self._engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction: committed at the end of the block, rolled back on any exception.
+
+        Raises DatabaseUnavailableError: nothing was written, or, if the connection broke during
+        the commit, perhaps all of it; every write of storage may be repeated.
+        """
+        with self._named_faults(), Session(self._engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent view that blocks no writer; the database refuses writes in it.
+
+        Raises DatabaseUnavailableError.
+        """
+        with self._named_faults(), Session(self._reading) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _named_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise DatabaseUnavailableError(self.url, _why(error)) from error
+        except PoolTimeoutError as error:
+            raise DatabaseUnavailableError(self.url, "too many transactions at once") from error
+
+
+_READING: dict[str, dict[str, Any]] = {
+    "sqlite": {"sqlite_reading": True},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+
+
+def _why(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split())
+
+
+def _checked(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        system = parsed.get_backend_name()
+    except ArgumentError:
+        raise DatabaseUrlError("the database URL cannot be read") from None
+    if system not in _READING:
+        raise DatabaseUrlError(f"{system} is not supported: use sqlite or postgresql")
+    if system == "sqlite" and (parsed.database or ":memory:").startswith((":memory:", "file:")):
+        raise DatabaseUrlError("a database in memory is lost with its process: name a file")
+    return parsed.set(drivername="postgresql+psycopg") if system == "postgresql" else parsed
+
+
+def _engine(url: URL) -> Engine:
+    """Parameters stay out of error texts: an accession number leads to a patient."""
+    sqlite = url.get_backend_name() == "sqlite"
+    connect = {"timeout": BUSY_TIMEOUT_SECONDS} if sqlite else _postgresql_connect(url)
+    try:
+        engine = create_engine(
+            url,
+            connect_args=connect,
+            hide_parameters=True,
+            pool_pre_ping=not sqlite,
+            json_serializer=partial(json.dumps, allow_nan=False, ensure_ascii=False),
+        )
+    except ModuleNotFoundError as error:
+        raise DatabaseUrlError(
+            f"{error.name} is not installed: install dicomnode[postgresql]"
+        ) from error
+    if sqlite:
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    _keep_from_children(engine)
+    return engine
+
+
+def _postgresql_connect(url: URL) -> dict[str, object]:
+    defaults = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "dicomnode"}
+    return {key: value for key, value in defaults.items() if key not in url.query}
+
+
+def _set_up_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself; _begin_sqlite does
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes its lock at once: one that reads first and then writes would fail as busy
+    when another has written in between, without waiting (SQLITE_BUSY_SNAPSHOT)."""
+    reading = connection.get_execution_options().get("sqlite_reading", False)
+    connection.exec_driver_sql(f"PRAGMA query_only={int(reading)}")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _keep_from_children(engine: Engine) -> None:
+    """A connection belongs to the process that opened it; a forked child opens its own.
+
+    The child keeps the parent's connections alive unused, as closing one would, with SQLite,
+    end the parent's WAL and, with PostgreSQL, its session.
+    """
+    reference = weakref.ref(engine)
+    abandoned: list[object] = []
+
+    def leave_to_parent() -> None:
+        inherited = reference()
+        if inherited is not None:
+            abandoned.append(inherited.pool)
+            inherited.dispose(close=False)
+
+    os.register_at_fork(after_in_child=leave_to_parent)

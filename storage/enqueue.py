@@ -1,0 +1,98 @@
+"""Putting jobs into the queue, each once, and taking back what a late instance made pointless."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text, update
+from sqlalchemy.orm import Session
+
+from storage.jobs import FREE, SUPERSEDED
+from storage.models import ANY_ANALYSE, OPEN_ASSESS, JobRow
+from storage.records import JobKind, JobState
+from storage.statements import insert_into
+
+
+def ensure_assess(session: Session, series_instance_uid: str, priority: int, now: datetime) -> None:
+    """See to it that exactly one open ASSESS job looks at the series, at least as urgent."""
+    statement = insert_into(session, JobRow).values(
+        _new_job(JobKind.ASSESS, series_instance_uid, priority, now)
+    )
+    key = [JobRow.series_instance_uid]
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=key,
+            index_where=text(OPEN_ASSESS),
+            set_={"priority": priority},
+            where=JobRow.priority > priority,
+        )
+    )
+
+
+def wake_assess(session: Session, series_instance_uids: Sequence[str], now: datetime) -> None:
+    """Make queued ASSESS jobs of these series due at `now`, if they would wait longer."""
+    for uid in sorted(series_instance_uids):
+        session.execute(
+            update(JobRow)
+            .where(
+                JobRow.series_instance_uid == uid,
+                JobRow.kind == JobKind.ASSESS,
+                JobRow.state == JobState.QUEUED,
+                JobRow.not_before > now,
+            )
+            .values(not_before=now)
+        )
+
+
+def enqueue_analyse(
+    session: Session,
+    series_instance_uid: str,
+    *,
+    input_digest: str,
+    model_digest: str,
+    priority: int,
+    now: datetime,
+) -> None:
+    """Have one ANALYSE job for this input and model; one that has ended is begun anew."""
+    new = _new_job(JobKind.ANALYSE, series_instance_uid, priority, now)
+    new |= {"input_digest": input_digest, "model_digest": model_digest}
+    anew = {name: value for name, value in new.items() if name != "series_instance_uid"}
+    session.execute(
+        insert_into(session, JobRow)
+        .values(new)
+        .on_conflict_do_update(
+            index_elements=["series_instance_uid", "input_digest", "model_digest"],
+            index_where=text(ANY_ANALYSE),
+            set_=anew | FREE | {"owner": None, "error": None, "ended_at": None, "started_at": None},
+            where=JobRow.state.not_in([JobState.QUEUED, JobState.RUNNING]),
+        )
+    )
+
+
+def supersede_analyses(session: Session, series_instance_uid: str, now: datetime) -> None:
+    """End the queued ANALYSE jobs of a series; a running one is refused when it wants to write."""
+    session.execute(
+        update(JobRow)
+        .where(
+            JobRow.series_instance_uid == series_instance_uid,
+            JobRow.kind == JobKind.ANALYSE,
+            JobRow.state == JobState.QUEUED,
+        )
+        .values(state=JobState.DONE, ended_at=now, error=SUPERSEDED)
+    )
+
+
+def _new_job(kind: JobKind, series_uid: str, priority: int, now: datetime) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "state": JobState.QUEUED,
+        "series_instance_uid": series_uid,
+        "input_digest": "",
+        "model_digest": "",
+        "priority": priority,
+        "attempt": 0,
+        "created_at": now,
+        "not_before": now,
+    }

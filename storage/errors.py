@@ -1,0 +1,41 @@
+"""The errors of storage. No message bears a password or a patient's identity."""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """Base of all errors that storage raises on purpose; a full disk stays an OSError."""
+
+
+class DatabaseUrlError(StorageError):
+    """The URL names no database that this code can work with."""
+
+
+class DatabaseUnavailableError(StorageError):
+    """The database could not be reached, or stayed locked too long; worth another attempt."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"{url}: {why}")
+        self.url = url
+        self.why = why
+
+
+class SchemaTooNewError(StorageError):
+    """A later release of this software has changed the database; this one must not touch it."""
+
+    def __init__(self, url: str, found: str, known: str) -> None:
+        super().__init__(f"{url}: schema revision {found} is unknown here (newest known: {known})")
+        self.found = found
+        self.known = known
+
+
+class LeaseLostError(StorageError):
+    """The lease ran out and someone else may hold the work: nothing of it may be written."""
+
+
+class UnknownAssociationError(StorageError):
+    """An association is to be ended that was never opened."""
+
+
+class UnsafePathError(StorageError):
+    """A stored path does not have the form that storage gives, or leads out of its folder."""

@@ -1,0 +1,272 @@
+"""The index of what has come: associations, instances, and the series they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from storage.enqueue import ensure_assess, supersede_analyses, wake_assess
+from storage.errors import UnknownAssociationError
+from storage.models import AssociationRow, InstanceConflictRow, InstanceRow, SeriesRow
+from storage.records import (
+    Arrival,
+    Association,
+    AssociationEnd,
+    JsonObject,
+    SeriesArrival,
+    SeriesState,
+    StoredInstance,
+)
+from storage.statements import in_batches, insert_into, lock_series, shared_fields
+
+
+def open_association(session: Session, association: Association) -> None:
+    """Note that a peer opened an association; its id must be new."""
+    values = shared_fields(Association, association)
+    values["ending"] = values.pop("end")
+    session.add(AssociationRow(**values))
+    session.flush()
+
+
+def end_association(
+    session: Session, association_id: str, ended_at: datetime, end: AssociationEnd
+) -> None:
+    """Note how an association ended, once: a second end changes nothing.
+
+    ASSESS jobs of the series it brought become due at once. Raises UnknownAssociationError.
+    """
+    if session.get(AssociationRow, association_id) is None:
+        raise UnknownAssociationError(association_id)
+    _end(session, [association_id], ended_at, end)
+
+
+def end_lost_associations(session: Session, node_id: str, ended_at: datetime) -> int:
+    """End as LOST whatever a dead receiver of `node_id` left open; returns how many."""
+    still_open = select(AssociationRow.association_id).where(
+        AssociationRow.node_id == node_id, AssociationRow.ended_at.is_(None)
+    )
+    return _end(session, session.scalars(still_open).all(), ended_at, AssociationEnd.LOST)
+
+
+def record_instances(session: Session, instances: Sequence[StoredInstance]) -> list[Arrival]:
+    """Enter instances whose files are durable; tells for each, in order, what it was.
+
+    A new instance makes its series, or adds to it and opens it again if it was decided already;
+    exactly one ASSESS job is open for it then. The same content again changes nothing at all;
+    other content under the same SOP Instance UID is kept apart (InstanceConflictRow). An
+    association that has no row, as when files are entered after a crash, is added as LOST; an
+    empty `association_id` stands for none.
+    """
+    known = _contents(session, instances)
+    inserted = _insert_new(
+        session, [each for each in instances if each.sop_instance_uid not in known]
+    )
+    raced = [each for each in instances if each.sop_instance_uid not in known | inserted]
+    known |= inserted | _contents(session, raced)
+    first = {each.sop_instance_uid: each for each in reversed(instances)}
+    return [
+        Arrival.NEW
+        if each.sop_instance_uid in inserted and first[each.sop_instance_uid] is each
+        else _again(session, each, known[each.sop_instance_uid])
+        for each in instances
+    ]
+
+
+def series_arrival(session: Session, series_instance_uid: str) -> SeriesArrival | None:
+    """What has come for one series, and the state of the associations that brought it."""
+    series = session.get(SeriesRow, series_instance_uid)
+    if series is None:
+        return None
+    bringing = select(InstanceRow.association_id).where(
+        InstanceRow.series_instance_uid == series_instance_uid
+    )
+    statement = select(AssociationRow).where(AssociationRow.association_id.in_(bringing))
+    rows = session.scalars(statement).all()
+    ended = [(row.ended_at, row.ending) for row in rows if row.ended_at is not None]
+    last = max(ended, key=lambda each: each[0], default=(None, None))
+    return SeriesArrival(
+        series_instance_uid=series.series_instance_uid,
+        study_instance_uid=series.study_instance_uid,
+        instance_count=series.instance_count,
+        first_received_at=series.first_received_at,
+        last_received_at=series.last_received_at,
+        open_associations=len(rows) - len(ended),
+        last_association_ended_at=last[0],
+        last_association_end=last[1],
+    )
+
+
+def instances_of_series(session: Session, series_instance_uid: str) -> tuple[StoredInstance, ...]:
+    """The instances of a series, by SOP Instance UID."""
+    statement = select(InstanceRow).where(InstanceRow.series_instance_uid == series_instance_uid)
+    found = (_record(row) for row in session.scalars(statement))
+    return tuple(sorted(found, key=lambda each: each.sop_instance_uid))
+
+
+def known_paths(session: Session, paths: Sequence[str]) -> set[str]:
+    """Which of these files the index knows, as an instance or as a conflicting copy of one."""
+    known: set[str] = set()
+    for batch in in_batches(paths):
+        for column in (InstanceRow.path, InstanceConflictRow.path):
+            known |= set(session.scalars(select(column).where(column.in_(batch))))
+    return known
+
+
+def _end(
+    session: Session, association_ids: Sequence[str], ended_at: datetime, end: AssociationEnd
+) -> int:
+    statement = (
+        update(AssociationRow)
+        .where(
+            AssociationRow.association_id.in_(association_ids), AssociationRow.ended_at.is_(None)
+        )
+        .values(ended_at=ended_at, ending=end)
+        .returning(AssociationRow.association_id)
+    )
+    ended = session.scalars(statement).all()
+    brought = select(InstanceRow.series_instance_uid).where(InstanceRow.association_id.in_(ended))
+    wake_assess(session, session.scalars(brought.distinct()).all(), ended_at)
+    return len(ended)
+
+
+def _contents(session: Session, instances: Iterable[StoredInstance]) -> dict[str, str]:
+    """SHA-256 by SOP Instance UID, of those of `instances` that the index has."""
+    known: dict[str, str] = {}
+    statement = select(InstanceRow.sop_instance_uid, InstanceRow.sha256)
+    for uids in in_batches({each.sop_instance_uid for each in instances}):
+        rows = session.execute(statement.where(InstanceRow.sop_instance_uid.in_(uids)))
+        known |= {row.sop_instance_uid: row.sha256 for row in rows}
+    return known
+
+
+def _insert_new(session: Session, candidates: Sequence[StoredInstance]) -> dict[str, str]:
+    """Insert one row for each SOP Instance UID; returns the SHA-256 of those that were not there.
+
+    Series are locked in the order of their UIDs, so that two receivers never wait for each other.
+    """
+    once = {each.sop_instance_uid: each for each in reversed(candidates)}
+    by_series = sorted(once.values(), key=lambda each: (each.series_instance_uid, each.received_at))
+    inserted: dict[str, str] = {}
+    for uid, group in groupby(by_series, key=lambda each: each.series_instance_uid):
+        inserted |= _insert_into_series(session, uid, list(group))
+    return inserted
+
+
+def _insert_into_series(
+    session: Session, series_instance_uid: str, instances: list[StoredInstance]
+) -> dict[str, str]:
+    _insert_missing_series(session, instances[0])
+    series = lock_series(session, series_instance_uid)
+    _insert_missing_associations(session, instances)
+    statement = (
+        insert_into(session, InstanceRow)
+        .on_conflict_do_nothing(index_elements=["sop_instance_uid"])
+        .returning(InstanceRow.sop_instance_uid)
+    )
+    in_order = sorted(instances, key=lambda each: each.sop_instance_uid)
+    uids = set(session.scalars(statement, [_values(each) for each in in_order]))
+    new = [each for each in instances if each.sop_instance_uid in uids]
+    _add_to_series(session, series, new)
+    return {each.sop_instance_uid: each.sha256 for each in new}
+
+
+def _insert_missing_series(session: Session, instance: StoredInstance) -> None:
+    values = shared_fields(SeriesArrival, instance) | {
+        "accession_number": instance.accession_number,
+        "modality": instance.modality,
+        "calling_ae_title": instance.calling_ae_title,
+        "state": SeriesState.RECEIVING,
+        "instance_count": 0,
+        "revision": 0,
+        "priority": instance.priority,
+        "first_received_at": instance.received_at,
+        "last_received_at": instance.received_at,
+        "reasons": [],
+        "history": [],
+    }
+    session.execute(insert_into(session, SeriesRow).values(values).on_conflict_do_nothing())
+
+
+def _insert_missing_associations(session: Session, instances: Sequence[StoredInstance]) -> None:
+    rows = {each.association_id: _lost(each) for each in instances if each.association_id}
+    if rows:
+        statement = insert_into(session, AssociationRow).values([rows[key] for key in sorted(rows)])
+        session.execute(statement.on_conflict_do_nothing())
+
+
+def _lost(instance: StoredInstance) -> dict[str, Any]:
+    return {
+        "association_id": instance.association_id,
+        "node_id": "",
+        "calling_ae_title": instance.calling_ae_title,
+        "called_ae_title": "",
+        "peer_address": "",
+        "opened_at": instance.received_at,
+        "ended_at": instance.received_at,
+        "ending": AssociationEnd.LOST,
+    }
+
+
+def _add_to_series(session: Session, series: SeriesRow, new: Sequence[StoredInstance]) -> None:
+    if not new:
+        return
+    if series.state is not SeriesState.RECEIVING:
+        _reopen(session, series, max(each.received_at for each in new))
+    series.instance_count += len(new)
+    series.revision += 1
+    series.priority = min(series.priority, *(each.priority for each in new))
+    times = [each.received_at for each in new]
+    series.first_received_at = min(series.first_received_at, *times)
+    series.last_received_at = max(series.last_received_at, *times)
+    session.flush()
+    ensure_assess(session, series.series_instance_uid, series.priority, max(times))
+
+
+def _reopen(session: Session, series: SeriesRow, now: datetime) -> None:
+    """A late instance undoes the decision; what it was stays readable in `history`."""
+    series.history = [*series.history, _decision(series)]
+    series.state = SeriesState.RECEIVING
+    series.decided_at = series.ended_at = None
+    series.input_digest = series.completeness = series.analysis = None
+    series.reasons = []
+    supersede_analyses(session, series.series_instance_uid, now)
+
+
+def _decision(series: SeriesRow) -> JsonObject:
+    return {
+        "state": series.state.value,
+        "decided_at": series.decided_at and series.decided_at.isoformat(),
+        "ended_at": series.ended_at and series.ended_at.isoformat(),
+        "instance_count": series.instance_count,
+        "input_digest": series.input_digest,
+        "completeness": series.completeness,
+        "reasons": series.reasons,
+        "analysis": series.analysis,
+    }
+
+
+def _again(session: Session, instance: StoredInstance, known_sha256: str) -> Arrival:
+    if instance.sha256 == known_sha256:
+        return Arrival.DUPLICATE
+    values = {
+        column.key: getattr(instance, column.key) for column in InstanceConflictRow.__table__.c
+    }
+    session.execute(
+        insert_into(session, InstanceConflictRow).values(values).on_conflict_do_nothing()
+    )
+    return Arrival.CONFLICT
+
+
+def _values(instance: StoredInstance) -> dict[str, Any]:
+    values = {column.key: getattr(instance, column.key) for column in InstanceRow.__table__.c}
+    return values | {"association_id": instance.association_id or None}
+
+
+def _record(row: InstanceRow) -> StoredInstance:
+    values = shared_fields(StoredInstance, row)
+    return StoredInstance(**(values | {"association_id": row.association_id or ""}))

@@ -1,0 +1,211 @@
+"""Jobs: claimed under a lease, fenced by a token, parked when they kill their workers.
+
+A claim draws a new token. Every later write of the worker asks for that token, so a worker that
+lost its lease can change nothing, however late it wakes up.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from storage.errors import LeaseLostError
+from storage.models import DeliveryRow, JobRow, SeriesRow
+from storage.records import DeliveryState, Job, JobKind, JobState, SeriesState
+from storage.statements import lock_series, shared_fields
+
+WORKER_LOST = "worker_lost"
+"""Rule of the reason that a series fails with when its job lost its worker too often."""
+
+SUPERSEDED = "superseded"
+"""Error of a job or a delivery that a late instance made pointless."""
+
+_Row = TypeVar("_Row", JobRow, DeliveryRow)
+
+FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
+
+
+def claim(
+    session: Session,
+    kinds: Collection[JobKind],
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    *,
+    max_attempts: int = 3,
+) -> Job | None:
+    """Take the most urgent due job, or one whose lease ran out; None when there is none.
+
+    `owner` is "node_id/role/pid/…". A job already begun `max_attempts` times and never ended is
+    parked instead, and its series fails with the rule `worker_lost`, in this transaction.
+    """
+    _park_exhausted(session, kinds, now, max_attempts)
+    candidate = (
+        select(JobRow.job_id)
+        .where(_due(kinds, now), JobRow.attempt < max_attempts)
+        .order_by(JobRow.priority, JobRow.created_at, JobRow.job_id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    job_id = session.scalar(candidate)
+    return None if job_id is None else _take(session, job_id, owner, now, lease)
+
+
+def renew(session: Session, job: Job, now: datetime, lease: timedelta) -> bool:
+    """Prolong the lease to `now + lease`; False when it is lost: stop working on it."""
+    statement = update(JobRow).where(_held(job)).values(lease_until=now + lease)
+    return session.scalar(statement.returning(JobRow.job_id)) is not None
+
+
+def finish(session: Session, job: Job, now: datetime, error: str | None = None) -> None:
+    """End the job as done; `error` notes why it brought nothing. Raises LeaseLostError."""
+    _write(session, job, state=JobState.DONE, ended_at=now, error=error)
+
+
+def fail(session: Session, job: Job, now: datetime, error: str) -> None:
+    """End the job as failed: another attempt would end the same. Raises LeaseLostError."""
+    _write(session, job, state=JobState.FAILED, ended_at=now, error=error)
+
+
+def put_back(session: Session, job: Job, not_before: datetime, count_attempt: bool) -> None:
+    """Queue the job again, due at `not_before`; without `count_attempt` this one was none.
+
+    Raises LeaseLostError.
+    """
+    attempt = job.attempt if count_attempt else job.attempt - 1
+    _write(session, job, state=JobState.QUEUED, not_before=not_before, attempt=attempt, owner=None)
+
+
+def held_revision(session: Session, job: Job) -> int | None:
+    """The series' revision when the job was claimed. Raises LeaseLostError."""
+    revisions = session.scalars(select(JobRow.series_revision).where(_held(job))).all()
+    if not revisions:
+        raise LeaseLostError(_name(job))
+    return revisions[0]
+
+
+def awaits(series: SeriesRow, input_digest: str) -> bool:
+    """Whether the series still waits for the analysis of just this input."""
+    return series.state is SeriesState.QUEUED and series.input_digest == input_digest
+
+
+def hand_back_owned(session: Session, owner_prefix: str, now: datetime) -> int:
+    """Make what dead workers held claimable at once; returns how many jobs and deliveries.
+
+    `owner_prefix` is compared character by character: end it with "/" so that process 12 is not
+    taken for process 123. The attempts stay counted.
+    """
+    freed = FREE | {"owner": None, "not_before": now}
+    jobs = _owned(session, JobRow, JobState.RUNNING, owner_prefix)
+    deliveries = _owned(session, DeliveryRow, DeliveryState.SENDING, owner_prefix)
+    for job in jobs:
+        _assign(job, freed | {"state": JobState.QUEUED})
+    for delivery in deliveries:
+        _assign(delivery, freed | {"state": DeliveryState.WAITING})
+    session.flush()
+    return len(jobs) + len(deliveries)
+
+
+def _due(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:
+    queued = and_(JobRow.state == JobState.QUEUED, JobRow.not_before <= now)
+    lost = and_(JobRow.state == JobState.RUNNING, JobRow.lease_until <= now)
+    return and_(JobRow.kind.in_(kinds), or_(queued, lost))
+
+
+def _held(job: Job) -> ColumnElement[bool]:
+    return and_(
+        JobRow.job_id == job.job_id,
+        JobRow.lease_token == job.lease_token,
+        JobRow.state == JobState.RUNNING,
+    )
+
+
+def _write(session: Session, job: Job, **values: object) -> None:
+    statement = update(JobRow).where(_held(job)).values(**(FREE | values))
+    if session.scalar(statement.returning(JobRow.job_id)) is None:
+        raise LeaseLostError(_name(job))
+
+
+def _name(job: Job) -> str:
+    return f"job {job.job_id} ({job.kind}), attempt {job.attempt}"
+
+
+def _take(session: Session, job_id: int, owner: str, now: datetime, lease: timedelta) -> Job:
+    """The series' revision is read before the worker reads the instances: an instance that comes
+    in between makes the worker's decision look outdated, never the other way round."""
+    revision = (
+        select(SeriesRow.revision)
+        .where(SeriesRow.series_instance_uid == JobRow.series_instance_uid)
+        .scalar_subquery()
+    )
+    statement = (
+        update(JobRow)
+        .where(JobRow.job_id == job_id)
+        .values(
+            state=JobState.RUNNING,
+            attempt=JobRow.attempt + 1,
+            owner=owner,
+            lease_token=secrets.token_hex(16),
+            lease_until=now + lease,
+            started_at=now,
+            series_revision=revision,
+            error=None,
+        )
+        .returning(JobRow)
+    )
+    row = session.scalars(statement, execution_options={"populate_existing": True}).one()
+    return Job(**shared_fields(Job, row))
+
+
+def _park_exhausted(
+    session: Session, kinds: Collection[JobKind], now: datetime, max_attempts: int
+) -> None:
+    exhausted = and_(_due(kinds, now), JobRow.attempt >= max_attempts)
+    found = select(JobRow.series_instance_uid, JobRow.job_id).where(exhausted)
+    order = found.order_by(JobRow.series_instance_uid, JobRow.job_id)
+    for series_uid, job_id in session.execute(order).all():
+        series = lock_series(session, series_uid)
+        statement = (
+            update(JobRow)
+            .where(JobRow.job_id == job_id, exhausted)
+            .values(state=JobState.PARKED, ended_at=now, error=WORKER_LOST, **FREE)
+            .returning(JobRow)
+        )
+        job = session.scalar(statement)
+        if job is not None:
+            _fail_series(series, job, now, max_attempts)
+    session.flush()
+
+
+def _fail_series(series: SeriesRow, job: JobRow, now: datetime, max_attempts: int) -> None:
+    """A job that parks is the only one that would end its series, unless it was superseded."""
+    if job.kind is JobKind.ANALYSE and not awaits(series, job.input_digest):
+        return
+    series.state = SeriesState.FAILED
+    series.ended_at = now
+    lost = {"rule": WORKER_LOST, "value": job.attempt, "limit": max_attempts, "verdict": "fail"}
+    series.reasons = [*series.reasons, lost]
+
+
+def _owned(
+    session: Session, table: type[_Row], state: JobState | DeliveryState, prefix: str
+) -> Sequence[_Row]:
+    """Locked in the order of series, as whoever locks several does."""
+    statement = (
+        select(table)
+        .where(table.state == state, func.substr(table.owner, 1, len(prefix)) == prefix)
+        .order_by(table.series_instance_uid)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return session.scalars(statement).all()
+
+
+def _assign(row: JobRow | DeliveryRow, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(row, name, value)

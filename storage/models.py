@@ -1,0 +1,285 @@
+"""The tables. Rows of series and instances are the truth; a job says that someone must look.
+
+Wherever rows are locked, the order is series (by UID) before jobs, so that no two transactions
+can wait for each other.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    MetaData,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from storage.records import AssociationEnd, DeliveryState, JobKind, JobState, SeriesState
+
+SCHEMA_REVISION = "0001"
+"""The newest Alembic revision, kept here so that opening a current database costs no import."""
+
+OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
+ANY_ANALYSE = "kind = 'analyse'"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware times in, aware times in UTC out, on SQLite too (which knows no time zones)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Raises ValueError for a naive time: nobody could say which moment it means."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone")
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+def _enumeration(kind: type[StrEnum], name: str) -> Enum:
+    """A text column with a CHECK that allows the values of `kind` alone."""
+    return Enum(
+        kind,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """Constraints get stable names, so that a migration can name what it changes."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it as a plain class attribute
+        datetime: UtcDateTime(),
+        dict[str, Any]: _JSON,
+        list[dict[str, Any]]: _JSON,
+        AssociationEnd: _enumeration(AssociationEnd, "ending"),
+        SeriesState: _enumeration(SeriesState, "state"),
+        JobKind: _enumeration(JobKind, "kind"),
+        JobState: _enumeration(JobState, "state"),
+        DeliveryState: _enumeration(DeliveryState, "state"),
+    }
+
+
+class AssociationRow(Base):
+    __tablename__ = "association"
+    __table_args__ = (
+        CheckConstraint("(ended_at IS NULL) = (ending IS NULL)", name="ended"),
+        Index(
+            "ix_association_open",
+            "node_id",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    association_id: Mapped[str] = mapped_column(primary_key=True)
+    node_id: Mapped[str]
+    calling_ae_title: Mapped[str]
+    called_ae_title: Mapped[str]
+    peer_address: Mapped[str]
+    opened_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ending: Mapped[AssociationEnd | None]
+
+
+class SeriesRow(Base):
+    """`revision` counts the arrivals, so that a decision on an older input can be told."""
+
+    __tablename__ = "series"
+    __table_args__ = (Index("ix_series_state", "state", "last_received_at"),)
+
+    series_instance_uid: Mapped[str] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(index=True)
+    accession_number: Mapped[str] = mapped_column(index=True)
+    modality: Mapped[str]
+    calling_ae_title: Mapped[str]
+    state: Mapped[SeriesState]
+    instance_count: Mapped[int]
+    revision: Mapped[int]
+    priority: Mapped[int]
+    first_received_at: Mapped[datetime]
+    last_received_at: Mapped[datetime] = mapped_column(index=True)
+    decided_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    input_digest: Mapped[str | None]
+    completeness: Mapped[dict[str, Any] | None]
+    reasons: Mapped[list[dict[str, Any]]]
+    analysis: Mapped[dict[str, Any] | None]
+    history: Mapped[list[dict[str, Any]]]
+
+
+class InstanceRow(Base):
+    __tablename__ = "instance"
+    __table_args__ = (Index(None, "series_instance_uid", "association_id"),)
+
+    sop_instance_uid: Mapped[str] = mapped_column(primary_key=True)
+    sop_class_uid: Mapped[str]
+    series_instance_uid: Mapped[str] = mapped_column(ForeignKey("series.series_instance_uid"))
+    study_instance_uid: Mapped[str]
+    transfer_syntax_uid: Mapped[str]
+    accession_number: Mapped[str]
+    modality: Mapped[str]
+    path: Mapped[str] = mapped_column(unique=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    association_id: Mapped[str | None] = mapped_column(
+        ForeignKey("association.association_id"), index=True
+    )
+    calling_ae_title: Mapped[str]
+    received_at: Mapped[datetime]
+    priority: Mapped[int]
+
+
+class InstanceConflictRow(Base):
+    __tablename__ = "instance_conflict"
+
+    sop_instance_uid: Mapped[str] = mapped_column(
+        ForeignKey("instance.sop_instance_uid"), primary_key=True
+    )
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    series_instance_uid: Mapped[str]  # as the conflicting copy names it
+    path: Mapped[str] = mapped_column(index=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[datetime]
+    calling_ae_title: Mapped[str]
+
+
+class Leased:
+    """Columns of work that is claimed under a lease."""
+
+    priority: Mapped[int]
+    attempt: Mapped[int]
+    created_at: Mapped[datetime]
+    not_before: Mapped[datetime]
+    owner: Mapped[str | None]
+    lease_token: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    error: Mapped[str | None]
+
+
+class JobRow(Leased, Base):
+    """`series_revision` is the series' revision when the job was claimed."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="token"),
+        CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
+        Index(
+            "uq_job_open_assess",
+            "series_instance_uid",
+            unique=True,
+            sqlite_where=text(OPEN_ASSESS),
+            postgresql_where=text(OPEN_ASSESS),
+        ),
+        Index(
+            "uq_job_analyse",
+            "series_instance_uid",
+            "input_digest",
+            "model_digest",
+            unique=True,
+            sqlite_where=text(ANY_ANALYSE),
+            postgresql_where=text(ANY_ANALYSE),
+        ),
+        Index(
+            "ix_job_claim",
+            "priority",
+            "created_at",
+            "job_id",
+            sqlite_where=text("state IN ('queued', 'running')"),
+            postgresql_where=text("state IN ('queued', 'running')"),
+        ),
+    )
+
+    job_id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[JobKind]
+    state: Mapped[JobState]
+    series_instance_uid: Mapped[str] = mapped_column(
+        ForeignKey("series.series_instance_uid"), index=True
+    )
+    input_digest: Mapped[str]
+    model_digest: Mapped[str]
+    series_revision: Mapped[int | None]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class ResultRow(Base):
+    """`ordinal` is the order of sending within one CT series."""
+
+    __tablename__ = "result"
+
+    sop_instance_uid: Mapped[str] = mapped_column(primary_key=True)
+    sop_class_uid: Mapped[str]
+    result_series_instance_uid: Mapped[str]
+    series_instance_uid: Mapped[str] = mapped_column(
+        ForeignKey("series.series_instance_uid"), index=True
+    )
+    kind: Mapped[str]
+    path: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+    ordinal: Mapped[int]
+
+
+class DeliveryRow(Leased, Base):
+    __tablename__ = "delivery"
+    __table_args__ = (
+        CheckConstraint("(state = 'sending') = (lease_token IS NOT NULL)", name="token"),
+        CheckConstraint("(state = 'sending') = (lease_until IS NOT NULL)", name="lease"),
+        UniqueConstraint("sop_instance_uid", "destination"),
+        Index(
+            "ix_delivery_claim",
+            "destination",
+            "priority",
+            "created_at",
+            "delivery_id",
+            sqlite_where=text("state IN ('waiting', 'sending')"),
+            postgresql_where=text("state IN ('waiting', 'sending')"),
+        ),
+    )
+
+    delivery_id: Mapped[int] = mapped_column(primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(ForeignKey("result.sop_instance_uid"))
+    series_instance_uid: Mapped[str] = mapped_column(
+        ForeignKey("series.series_instance_uid"), index=True
+    )
+    destination: Mapped[str]
+    state: Mapped[DeliveryState]
+    first_tried_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]

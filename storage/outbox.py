@@ -1,0 +1,226 @@
+"""The outbox: which result still has to reach which destination.
+
+A result enters it in the transaction that ends its job, so neither is there without the other.
+One dead destination holds up no other, as each is claimed by itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from storage.errors import LeaseLostError
+from storage.jobs import FREE, SUPERSEDED
+from storage.models import DeliveryRow, ResultRow, SeriesRow
+from storage.records import Backlog, Delivery, DeliveryState, ResultRecord, SeriesState
+from storage.statements import insert_into, shared_fields
+
+SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
+"""Root of the SOP Class UIDs of Structured Reports (PS3.4 B.5)."""
+
+_OPEN_SERIES = (SeriesState.RECEIVING, SeriesState.QUEUED)
+
+
+def enter_results(
+    session: Session,
+    results: Sequence[ResultRecord],
+    destinations: Sequence[str],
+    priority: int,
+    now: datetime,
+) -> None:
+    """Enter results and a delivery of each to each destination; again, it changes nothing.
+
+    The order of sending is that of `results`, Structured Reports first. A delivery that had been
+    given up is begun anew; one that arrived is not repeated.
+    """
+    in_order = sorted(results, key=lambda each: not each.sop_class_uid.startswith(SR_STORAGE))
+    for ordinal, result in enumerate(in_order):
+        _enter_result(session, result, ordinal)
+        for destination in destinations:
+            _enter_delivery(session, result, destination, priority, now)
+
+
+def claim_deliveries(
+    session: Session, destination: str, owner: str, now: datetime, lease: timedelta, *, limit: int
+) -> tuple[Delivery, ...]:
+    """Take up to `limit` due deliveries of one CT series to `destination`, in order of sending.
+
+    The most urgent series comes first; empty when nothing is due. Results of a series that was
+    opened again by a late instance stay where they are.
+    """
+    while (series_uid := _lock_next_series(session, destination, now)) is not None:
+        ids = _due_of_series(session, destination, series_uid, now, limit)
+        if ids:
+            return tuple(_take(session, each, owner, now, lease) for each in ids)
+    return ()
+
+
+def renew_deliveries(
+    session: Session, deliveries: Sequence[Delivery], now: datetime, lease: timedelta
+) -> int:
+    """Prolong the leases to `now + lease`; returns how many of them are still held."""
+    held = 0
+    for delivery in deliveries:
+        statement = update(DeliveryRow).where(_held(delivery)).values(lease_until=now + lease)
+        held += session.scalar(statement.returning(DeliveryRow.delivery_id)) is not None
+    return held
+
+
+def mark_delivered(session: Session, delivery: Delivery, now: datetime) -> None:
+    """The destination has it. Raises LeaseLostError."""
+    _write(session, delivery, state=DeliveryState.DELIVERED, delivered_at=now, error=None)
+
+
+def mark_retry(session: Session, delivery: Delivery, not_before: datetime, error: str) -> None:
+    """Not now; try again at `not_before`. Raises LeaseLostError."""
+    _write(
+        session,
+        delivery,
+        state=DeliveryState.WAITING,
+        not_before=not_before,
+        error=error,
+        owner=None,
+    )
+
+
+def mark_failed(session: Session, delivery: Delivery, now: datetime, error: str) -> None:
+    """Given up at `now`. Raises LeaseLostError."""
+    _write(session, delivery, state=DeliveryState.FAILED, not_before=now, error=error)
+
+
+def withhold(session: Session, series_instance_uid: str) -> None:
+    """Give up what still waits of a series that was decided anew: it is about an older input."""
+    statement = update(DeliveryRow).where(
+        DeliveryRow.series_instance_uid == series_instance_uid,
+        DeliveryRow.state == DeliveryState.WAITING,
+    )
+    session.execute(statement.values(state=DeliveryState.FAILED, error=SUPERSEDED))
+
+
+def waiting_destinations(session: Session) -> tuple[Backlog, ...]:
+    """For each destination what is not delivered and not given up, by name."""
+    statement = (
+        select(
+            DeliveryRow.destination,
+            func.count().label("waiting"),
+            func.min(DeliveryRow.not_before).label("next_attempt_at"),
+        )
+        .where(DeliveryRow.state.in_([DeliveryState.WAITING, DeliveryState.SENDING]))
+        .group_by(DeliveryRow.destination)
+        .order_by(DeliveryRow.destination)
+    )
+    return tuple(
+        Backlog(row.destination, row.waiting, row.next_attempt_at)
+        for row in session.execute(statement)
+    )
+
+
+def _enter_result(session: Session, result: ResultRecord, ordinal: int) -> None:
+    values = asdict(result) | {"ordinal": ordinal}
+    statement = insert_into(session, ResultRow).values(values)
+    session.execute(
+        statement.on_conflict_do_update(index_elements=["sop_instance_uid"], set_=values)
+    )
+
+
+def _enter_delivery(
+    session: Session, result: ResultRecord, destination: str, priority: int, now: datetime
+) -> None:
+    fresh = {
+        "state": DeliveryState.WAITING,
+        "priority": priority,
+        "attempt": 0,
+        "created_at": now,
+        "not_before": now,
+        "first_tried_at": None,
+        "error": None,
+    }
+    key = {
+        "sop_instance_uid": result.sop_instance_uid,
+        "series_instance_uid": result.series_instance_uid,
+        "destination": destination,
+    }
+    session.execute(
+        insert_into(session, DeliveryRow)
+        .values(key | fresh)
+        .on_conflict_do_update(
+            index_elements=["sop_instance_uid", "destination"],
+            set_=fresh,
+            where=DeliveryRow.state == DeliveryState.FAILED,
+        )
+    )
+
+
+def _due(destination: str, now: datetime) -> ColumnElement[bool]:
+    waiting = and_(DeliveryRow.state == DeliveryState.WAITING, DeliveryRow.not_before <= now)
+    lost = and_(DeliveryRow.state == DeliveryState.SENDING, DeliveryRow.lease_until <= now)
+    return and_(DeliveryRow.destination == destination, or_(waiting, lost))
+
+
+def _lock_next_series(session: Session, destination: str, now: datetime) -> str | None:
+    """The series is locked, not the deliveries: so two claimers never share one series' results."""
+    statement = (
+        select(SeriesRow.series_instance_uid)
+        .join(DeliveryRow, DeliveryRow.series_instance_uid == SeriesRow.series_instance_uid)
+        .where(_due(destination, now), SeriesRow.state.not_in(_OPEN_SERIES))
+        .order_by(DeliveryRow.priority, DeliveryRow.created_at, DeliveryRow.delivery_id)
+        .limit(1)
+        .with_for_update(key_share=True, of=SeriesRow, skip_locked=True)
+    )
+    return session.scalar(statement)
+
+
+def _due_of_series(
+    session: Session, destination: str, series_uid: str, now: datetime, limit: int
+) -> Sequence[int]:
+    """Read anew under the lock: another claimer may have been quicker (then it is empty)."""
+    statement = (
+        select(DeliveryRow.delivery_id)
+        .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
+        .where(_due(destination, now), DeliveryRow.series_instance_uid == series_uid)
+        .order_by(ResultRow.ordinal, DeliveryRow.delivery_id)
+        .limit(limit)
+    )
+    return session.scalars(statement).all()
+
+
+def _take(
+    session: Session, delivery_id: int, owner: str, now: datetime, lease: timedelta
+) -> Delivery:
+    statement = (
+        update(DeliveryRow)
+        .where(DeliveryRow.delivery_id == delivery_id)
+        .values(
+            state=DeliveryState.SENDING,
+            attempt=DeliveryRow.attempt + 1,
+            owner=owner,
+            lease_token=secrets.token_hex(16),
+            lease_until=now + lease,
+            first_tried_at=func.coalesce(DeliveryRow.first_tried_at, now),
+        )
+        .returning(DeliveryRow)
+    )
+    row = session.scalars(statement, execution_options={"populate_existing": True}).one()
+    result = session.get_one(ResultRow, row.sop_instance_uid)
+    record = ResultRecord(**shared_fields(ResultRecord, result))
+    return Delivery(**shared_fields(Delivery, row), result=record)
+
+
+def _held(delivery: Delivery) -> ColumnElement[bool]:
+    return and_(
+        DeliveryRow.delivery_id == delivery.delivery_id,
+        DeliveryRow.lease_token == delivery.lease_token,
+        DeliveryRow.state == DeliveryState.SENDING,
+    )
+
+
+def _write(session: Session, delivery: Delivery, **values: object) -> None:
+    statement = update(DeliveryRow).where(_held(delivery)).values(**(FREE | values))
+    if session.scalar(statement.returning(DeliveryRow.delivery_id)) is None:
+        name = f"delivery {delivery.delivery_id} to {delivery.destination}"
+        raise LeaseLostError(f"{name}, attempt {delivery.attempt}")

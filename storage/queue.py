@@ -1,0 +1,160 @@
+"""What the command line reads: series, their jobs, results and deliveries. It writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from storage.models import (
+    AssociationRow,
+    DeliveryRow,
+    InstanceConflictRow,
+    InstanceRow,
+    JobRow,
+    ResultRow,
+    SeriesRow,
+)
+from storage.records import (
+    Association,
+    Conflict,
+    DeliveryRecord,
+    DeliveryState,
+    JobRecord,
+    JobState,
+    ResultRecord,
+    SeriesDetail,
+    SeriesRecord,
+    SeriesState,
+)
+from storage.statements import shared_fields
+
+
+def list_series(
+    session: Session, states: Collection[SeriesState] | None = None, limit: int = 50
+) -> tuple[SeriesRecord, ...]:
+    """The series that last received an instance, newest first; only those in `states` if given."""
+    newest = select(SeriesRow).order_by(
+        SeriesRow.last_received_at.desc(), SeriesRow.series_instance_uid
+    )
+    wanted = newest if states is None else newest.where(SeriesRow.state.in_(states))
+    return tuple(_series(row) for row in session.scalars(wanted.limit(limit)))
+
+
+def find_series(session: Session, text: str) -> tuple[str, ...]:
+    """Series Instance UIDs, newest first, that `text` may mean; more than one is ambiguous.
+
+    The first of these that finds any: a whole Series Instance UID; a whole Study Instance UID or
+    accession number; the ending of a Series Instance UID; the ending of a Study Instance UID.
+    """
+    wanted = text.strip()
+    if not wanted:
+        return ()
+    series, study = SeriesRow.series_instance_uid, SeriesRow.study_instance_uid
+    ways: tuple[ColumnElement[bool], ...] = (
+        series == wanted,
+        (study == wanted) | (SeriesRow.accession_number == wanted),
+        series.endswith(wanted, autoescape=True),
+        study.endswith(wanted, autoescape=True),
+    )
+    for way in ways:
+        statement = select(series).where(way).order_by(SeriesRow.last_received_at.desc(), series)
+        if found := tuple(session.scalars(statement)):
+            return found
+    return ()
+
+
+def series_detail(session: Session, series_instance_uid: str) -> SeriesDetail | None:
+    """All that is known of one series, each list in the order in which it came about."""
+    row = session.get(SeriesRow, series_instance_uid)
+    if row is None:
+        return None
+    return SeriesDetail(
+        series=_series(row),
+        associations=_associations(session, series_instance_uid),
+        jobs=_jobs(session, JobRow.series_instance_uid == series_instance_uid),
+        deliveries=_deliveries(session, series_instance_uid),
+        results=_results(session, series_instance_uid),
+        conflicts=_conflicts(session, series_instance_uid),
+    )
+
+
+def running_jobs(session: Session) -> tuple[JobRecord, ...]:
+    """The jobs that a worker holds now, or held when it died and its lease has not run out."""
+    return _jobs(session, JobRow.state == JobState.RUNNING)
+
+
+def delivery_counts(
+    session: Session, series_instance_uids: Iterable[str]
+) -> dict[str, tuple[int, int]]:
+    """For each series that has deliveries: how many are delivered, and how many there are."""
+    delivered = func.count().filter(DeliveryRow.state == DeliveryState.DELIVERED)
+    statement = (
+        select(DeliveryRow.series_instance_uid, delivered, func.count())
+        .where(DeliveryRow.series_instance_uid.in_(list(series_instance_uids)))
+        .group_by(DeliveryRow.series_instance_uid)
+    )
+    return {uid: (done, total) for uid, done, total in session.execute(statement)}
+
+
+def _series(row: SeriesRow) -> SeriesRecord:
+    values = shared_fields(SeriesRecord, row)
+    lists = {"reasons": tuple(row.reasons), "history": tuple(row.history)}
+    return SeriesRecord(**(values | lists))
+
+
+def _associations(session: Session, series_uid: str) -> tuple[Association, ...]:
+    bringing = select(InstanceRow.association_id).where(
+        InstanceRow.series_instance_uid == series_uid
+    )
+    statement = (
+        select(AssociationRow)
+        .where(AssociationRow.association_id.in_(bringing))
+        .order_by(AssociationRow.opened_at, AssociationRow.association_id)
+    )
+    return tuple(
+        Association(**shared_fields(Association, row), end=row.ending)
+        for row in session.scalars(statement)
+    )
+
+
+def _jobs(session: Session, which: ColumnElement[bool]) -> tuple[JobRecord, ...]:
+    statement = select(JobRow).where(which).order_by(JobRow.created_at, JobRow.job_id)
+    return tuple(JobRecord(**shared_fields(JobRecord, row)) for row in session.scalars(statement))
+
+
+def _results(session: Session, series_uid: str) -> tuple[ResultRecord, ...]:
+    statement = (
+        select(ResultRow)
+        .where(ResultRow.series_instance_uid == series_uid)
+        .order_by(ResultRow.created_at, ResultRow.ordinal)
+    )
+    return tuple(_result(row) for row in session.scalars(statement))
+
+
+def _deliveries(session: Session, series_uid: str) -> tuple[DeliveryRecord, ...]:
+    statement = (
+        select(DeliveryRow, ResultRow)
+        .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
+        .where(DeliveryRow.series_instance_uid == series_uid)
+        .order_by(DeliveryRow.created_at, ResultRow.ordinal, DeliveryRow.destination)
+    )
+    return tuple(
+        DeliveryRecord(**shared_fields(DeliveryRecord, delivery), result=_result(result))
+        for delivery, result in session.execute(statement)
+    )
+
+
+def _conflicts(session: Session, series_uid: str) -> tuple[Conflict, ...]:
+    statement = (
+        select(InstanceConflictRow)
+        .join(InstanceRow, InstanceRow.sop_instance_uid == InstanceConflictRow.sop_instance_uid)
+        .where(InstanceRow.series_instance_uid == series_uid)
+        .order_by(InstanceConflictRow.received_at, InstanceConflictRow.sop_instance_uid)
+    )
+    return tuple(Conflict(**shared_fields(Conflict, row)) for row in session.scalars(statement))
+
+
+def _result(row: ResultRow) -> ResultRecord:
+    return ResultRecord(**shared_fields(ResultRecord, row))

@@ -1,0 +1,249 @@
+"""The plain records that storage takes and returns.
+
+All times are aware (UTC). Paths are relative to the folder of their kind and in POSIX form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+JsonObject = dict[str, Any]
+
+
+class AssociationEnd(StrEnum):
+    """How an association ended (PS3.8 section 7); LOST when the receiver died under it."""
+
+    RELEASED = "released"
+    ABORTED = "aborted"
+    LOST = "lost"
+
+
+class SeriesState(StrEnum):
+    """Where a series is. Every series ends in SKIPPED, ANALYSED or FAILED, with reasons."""
+
+    RECEIVING = "receiving"  # instances may still come
+    QUEUED = "queued"  # decided: to be analysed; its job waits or runs
+    ANALYSED = "analysed"  # results are in the outbox
+    SKIPPED = "skipped"  # not eligible, with reasons
+    FAILED = "failed"  # eligible, but could not be analysed, with reasons
+
+
+class JobKind(StrEnum):
+    ASSESS = "assess"  # is the series complete, and may we analyse it?
+    ANALYSE = "analyse"
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # ended by an error that another attempt would repeat
+    PARKED = "parked"  # lost its worker too often; nobody takes it again by itself
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # given up
+
+
+class Arrival(StrEnum):
+    """What the index found when an instance was recorded."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"  # the same SOP Instance UID with the same content
+    CONFLICT = "conflict"  # the same SOP Instance UID with other content: kept apart
+
+
+@dataclass(frozen=True)
+class Association:
+    """An association that a peer opened with this node."""
+
+    association_id: str
+    node_id: str
+    calling_ae_title: str
+    called_ae_title: str
+    peer_address: str
+    opened_at: datetime
+    ended_at: datetime | None = None
+    end: AssociationEnd | None = None
+
+
+@dataclass(frozen=True)
+class StoredInstance:
+    """One instance whose file is durable on disk. `sha256` is over the data set as received."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    accession_number: str
+    modality: str
+    path: str
+    size_bytes: int
+    sha256: str
+    association_id: str
+    calling_ae_title: str
+    received_at: datetime
+    priority: int = 1  # Priority (0000,0700) as order of work: 0 high, 1 medium, 2 low
+
+
+@dataclass(frozen=True)
+class SeriesArrival:
+    """What has come for one series so far."""
+
+    series_instance_uid: str
+    study_instance_uid: str
+    instance_count: int
+    first_received_at: datetime
+    last_received_at: datetime
+    open_associations: int  # associations that brought instances of it and have not ended
+    last_association_ended_at: datetime | None
+    last_association_end: AssociationEnd | None
+
+
+@dataclass(frozen=True)
+class SeriesRecord:
+    """One series as `queue` shows it."""
+
+    series_instance_uid: str
+    study_instance_uid: str
+    accession_number: str
+    modality: str
+    calling_ae_title: str
+    state: SeriesState
+    instance_count: int
+    priority: int
+    first_received_at: datetime
+    last_received_at: datetime
+    decided_at: datetime | None
+    ended_at: datetime | None
+    input_digest: str | None  # of the sorted (SOP Instance UID, sha256) pairs decided upon
+    completeness: JsonObject | None  # the evidence that closed the series
+    reasons: tuple[JsonObject, ...] = ()  # rule, value, limit, verdict
+    analysis: JsonObject | None = None  # probabilities, model, seconds by stage
+    history: tuple[JsonObject, ...] = ()  # earlier decisions, each undone by a late instance
+
+
+@dataclass(frozen=True)
+class Job:
+    """One claimed job. `lease_token` fences: who no longer holds it can write nothing."""
+
+    job_id: int
+    kind: JobKind
+    series_instance_uid: str
+    input_digest: str  # empty for ASSESS
+    model_digest: str  # empty for ASSESS
+    priority: int
+    attempt: int  # 1 at the first claim
+    created_at: datetime
+    lease_token: str
+    lease_until: datetime
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One job as `queue` shows it."""
+
+    job_id: int
+    kind: JobKind
+    state: JobState
+    series_instance_uid: str
+    priority: int
+    attempt: int
+    created_at: datetime
+    not_before: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    owner: str | None
+    lease_until: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class ResultRecord:
+    """One result object whose file is durable on disk."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    result_series_instance_uid: str
+    series_instance_uid: str  # of the CT series it is about
+    kind: str
+    path: str
+    size_bytes: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One result object on its way to one destination, claimed under a lease."""
+
+    delivery_id: int
+    destination: str
+    attempt: int
+    lease_token: str
+    first_tried_at: datetime | None
+    result: ResultRecord
+
+
+@dataclass(frozen=True)
+class DeliveryRecord:
+    """One delivery as `queue` shows it."""
+
+    delivery_id: int
+    destination: str
+    state: DeliveryState
+    attempt: int
+    not_before: datetime
+    delivered_at: datetime | None
+    error: str | None
+    result: ResultRecord
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits for one destination; `next_attempt_at` is when the first of it is due."""
+
+    destination: str
+    waiting: int
+    next_attempt_at: datetime
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """What a worker brought is about an input that has changed since; nothing of it was kept.
+
+    A value, not a fault: instances may come at any time. An ASSESS job is queued again, an
+    ANALYSE job has ended, as the series is on its way to a new decision.
+    """
+
+    series_instance_uid: str
+    state: SeriesState  # of the series now
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """An instance that came again under the same UID with other content."""
+
+    sop_instance_uid: str
+    sha256: str
+    path: str
+    received_at: datetime
+    calling_ae_title: str
+
+
+@dataclass(frozen=True)
+class SeriesDetail:
+    """All that `queue show` and `queue why` tell about a series."""
+
+    series: SeriesRecord
+    associations: tuple[Association, ...] = ()
+    jobs: tuple[JobRecord, ...] = ()
+    deliveries: tuple[DeliveryRecord, ...] = ()
+    results: tuple[ResultRecord, ...] = ()
+    conflicts: tuple[Conflict, ...] = field(default=())

@@ -1,0 +1,48 @@
+"""Files of the result objects, as durable as those of the instances."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+from pathlib import Path
+
+from storage.durable import DurableFiles
+from storage.errors import UnsafePathError
+from storage.instances import series_folder
+
+_FORM = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{30}/[0-9a-f]{32}\.dcm", re.ASCII)
+
+
+class ResultFiles:
+    """The folder of result objects, each a file in the format of PS3.10 section 7."""
+
+    def __init__(self, root: Path) -> None:
+        """Makes `root` where it is missing. Raises OSError."""
+        self._files = DurableFiles(root)
+
+    def store(self, series_instance_uid: str, sop_instance_uid: str, content: bytes) -> str:
+        """Store one whole file and return its path; `series_instance_uid` is of the CT series.
+
+        The UIDs of results are deterministic, so a repeated analysis replaces the same file in
+        one step. Raises OSError when the disk is full; the file before it is untouched then.
+        """
+        digest = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
+        path = f"{series_folder(series_instance_uid)}/{digest[:32]}.dcm"
+        self._files.put(path, (content,))
+        return path
+
+    def open_path(self, path: str) -> Path:
+        """The file of a stored `path`. Raises UnsafePathError for any other form of path."""
+        if _FORM.fullmatch(path) is None:
+            raise UnsafePathError(f"{path!r} is no path of a result")
+        return self._files.locate(path)
+
+    def remove_leftovers(self, older_than: datetime) -> int:
+        """Remove files that were begun before `older_than` and never ended. Returns how many."""
+        return self._files.remove_leftovers(older_than)
+
+    def remove(self, path: str) -> None:
+        """Remove one result file durably. Raises UnsafePathError; gone already is no fault."""
+        self.open_path(path)
+        self._files.remove(path)

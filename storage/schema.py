@@ -1,0 +1,79 @@
+"""Brings a database to the schema of this code, once, however many processes open it at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from storage.durable import FILE_MODE, make_folder, sync_folder
+from storage.errors import SchemaTooNewError
+from storage.models import SCHEMA_REVISION
+
+MIGRATION_LOCK = 7_402_118_530_264_417
+"""Key of PostgreSQL's advisory lock; any number that no other program on the server uses."""
+
+
+def prepare(engine: Engine) -> None:
+    """Create or migrate the schema. Raises SchemaTooNewError.
+
+    SQLite: one process at a time even looks, as switching a new file to WAL fails at once, and
+    does not wait, while another process reads it. PostgreSQL: an advisory lock for the migration.
+    """
+    if engine.dialect.name == "sqlite":
+        with _alone(Path(engine.url.database or "")):
+            _migrate_if_needed(engine)
+    else:
+        _migrate_if_needed(engine)
+
+
+def _migrate_if_needed(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if _revision(connection) == SCHEMA_REVISION:
+            return
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        _migrate(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _migrate(connection: Connection) -> None:
+    """Upgrade inside the caller's transaction: a migration is there as a whole or not at all."""
+    from alembic import command  # Alembic costs 0.1 s to import, and is needed once a release
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", "storage:migrations")
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    found = _revision(connection)
+    if found is not None and found not in known:
+        url = connection.engine.url.render_as_string(hide_password=True)
+        raise SchemaTooNewError(url, found, SCHEMA_REVISION)
+    command.upgrade(config, "head")
+
+
+@contextmanager
+def _alone(database: Path) -> Iterator[None]:
+    """Hold a lock beside the database file; the kernel frees it when its holder dies."""
+    make_folder(database.parent)
+    new = not database.exists()
+    lock = os.open(f"{database}.migration-lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+        if new:
+            sync_folder(database.parent)
+    finally:
+        os.close(lock)

@@ -1,0 +1,159 @@
+"""Decisions about a series and their outcome, each in one transaction with its job.
+
+Every function here asks two things first. Does the worker still hold its lease? If not, it
+raises LeaseLostError. Has the input stayed as it was when the worker looked? If not, nothing is
+kept and a Superseded comes back: an ASSESS job is queued again, as instances came after its
+claim; an ANALYSE job ends, as the series waits for a new decision. So no result about an
+outdated input ever reaches the outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from storage import jobs
+from storage.enqueue import enqueue_analyse, supersede_analyses
+from storage.models import SeriesRow
+from storage.outbox import enter_results, withhold
+from storage.records import Job, JobKind, JsonObject, ResultRecord, SeriesState, Superseded
+from storage.statements import lock_series
+
+
+def record_skipped(
+    session: Session,
+    job: Job,
+    *,
+    decided_at: datetime,
+    input_digest: str,
+    completeness: JsonObject,
+    reasons: Sequence[JsonObject],
+) -> Superseded | None:
+    """The series is not eligible, for these reasons; ends its ASSESS job."""
+    series = _unchanged(session, job, decided_at)
+    if isinstance(series, Superseded):
+        return series
+    _decide(
+        series,
+        state=SeriesState.SKIPPED,
+        decided_at=decided_at,
+        input_digest=input_digest,
+        completeness=completeness,
+        reasons=reasons,
+    )
+    series.ended_at = decided_at
+    withhold(session, series.series_instance_uid)
+    jobs.finish(session, job, decided_at)
+    return None
+
+
+def record_queued(
+    session: Session,
+    job: Job,
+    *,
+    decided_at: datetime,
+    input_digest: str,
+    completeness: JsonObject,
+    reasons: Sequence[JsonObject],
+    model_digest: str,
+    priority: int,
+) -> Superseded | None:
+    """The series is to be analysed; ends its ASSESS job and queues its ANALYSE job once."""
+    series = _unchanged(session, job, decided_at)
+    if isinstance(series, Superseded):
+        return series
+    _decide(
+        series,
+        state=SeriesState.QUEUED,
+        decided_at=decided_at,
+        input_digest=input_digest,
+        completeness=completeness,
+        reasons=reasons,
+    )
+    series.priority = priority
+    uid = series.series_instance_uid
+    withhold(session, uid)
+    jobs.finish(session, job, decided_at)
+    supersede_analyses(session, uid, decided_at)
+    digests = {"input_digest": input_digest, "model_digest": model_digest}
+    enqueue_analyse(session, uid, **digests, priority=priority, now=decided_at)
+    return None
+
+
+def record_analysed(
+    session: Session,
+    job: Job,
+    *,
+    ended_at: datetime,
+    analysis: JsonObject,
+    results: Sequence[ResultRecord],
+    destinations: Sequence[str],
+) -> Superseded | None:
+    """The analysis is done: its results go into the outbox for every destination; ends its job.
+
+    The files of `results` are durable already. When a Superseded comes back, no row refers to
+    them and the caller may remove them.
+    """
+    series = _unchanged(session, job, ended_at)
+    if isinstance(series, Superseded):
+        return series
+    series.state = SeriesState.ANALYSED
+    series.ended_at = ended_at
+    series.analysis = analysis
+    jobs.finish(session, job, ended_at)
+    enter_results(session, results, destinations, series.priority, ended_at)
+    return None
+
+
+def record_failed(
+    session: Session, job: Job, *, ended_at: datetime, reasons: Sequence[JsonObject], error: str
+) -> Superseded | None:
+    """The series cannot be decided or analysed; `reasons` are added to those of the decision.
+
+    `error` is kept with the job, which ends as failed: it must not bear a patient's identity.
+    """
+    series = _unchanged(session, job, ended_at)
+    if isinstance(series, Superseded):
+        return series
+    series.state = SeriesState.FAILED
+    series.ended_at = ended_at
+    series.reasons = [*series.reasons, *reasons]
+    withhold(session, series.series_instance_uid)
+    jobs.fail(session, job, ended_at, error)
+    return None
+
+
+def _unchanged(session: Session, job: Job, now: datetime) -> SeriesRow | Superseded:
+    """The locked series, if what the worker saw of it still holds. Raises LeaseLostError."""
+    series = lock_series(session, job.series_instance_uid)
+    revision = jobs.held_revision(session, job)
+    receiving = series.state is SeriesState.RECEIVING
+    if job.kind is JobKind.ASSESS:
+        holds = receiving and series.revision == revision
+    else:
+        holds = jobs.awaits(series, job.input_digest)
+    if holds:
+        return series
+    if job.kind is JobKind.ASSESS and receiving:
+        jobs.put_back(session, job, now, count_attempt=False)
+    else:
+        jobs.finish(session, job, now, jobs.SUPERSEDED)
+    return Superseded(series.series_instance_uid, series.state)
+
+
+def _decide(
+    series: SeriesRow,
+    *,
+    state: SeriesState,
+    decided_at: datetime,
+    input_digest: str,
+    completeness: JsonObject,
+    reasons: Sequence[JsonObject],
+) -> None:
+    series.state = state
+    series.decided_at = decided_at
+    series.input_digest = input_digest
+    series.completeness = completeness
+    series.reasons = list(reasons)

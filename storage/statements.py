@@ -1,0 +1,52 @@
+"""Statements that the two database systems spell each in its own way, and row to record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from storage.models import Base, SeriesRow
+
+_Value = TypeVar("_Value")
+Insert = postgresql.Insert | sqlite.Insert
+
+
+def insert_into(session: Session, table: type[Base]) -> Insert:
+    """An INSERT that can bear ON CONFLICT. Its `rowcount` tells nothing; ask for RETURNING."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def lock_series(session: Session, series_instance_uid: str) -> SeriesRow:
+    """The series' row as it is now, locked until the transaction ends.
+
+    FOR NO KEY UPDATE on PostgreSQL, so that rows that refer to it may be inserted meanwhile; on
+    SQLite a write transaction is alone anyway. The row must be there; series are never removed.
+    """
+    statement = (
+        select(SeriesRow)
+        .where(SeriesRow.series_instance_uid == series_instance_uid)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return session.scalars(statement).one()
+
+
+def in_batches(values: Iterable[_Value], size: int = 1000) -> Iterator[list[_Value]]:
+    """Lists of at most `size`: a statement bears 32,766 values on SQLite, 65,535 on PostgreSQL."""
+    rest = iter(values)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def shared_fields(record: type, row: object) -> dict[str, Any]:
+    """The values of `row` that `record`, a dataclass, has a field of the same name for."""
+    names = (each.name for each in fields(record))
+    return {name: getattr(row, name) for name in names if hasattr(row, name)}

@@ -1,0 +1,1 @@
+"""What the tests share: a node as its own processes, peers, phantoms, waiting for a condition."""

@@ -1,0 +1,112 @@
+"""Records for the tests of storage, and the steps that bring a series to a state."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from storage.database import Database
+from storage.index import record_instances
+from storage.jobs import claim
+from storage.records import Association, Job, JobKind, ResultRecord, StoredInstance
+from storage.series import record_analysed, record_queued
+
+NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
+LEASE = timedelta(seconds=60)
+SERIES = "1.2.826.1.10"
+STUDY = "1.2.826.1.1"
+PASSED = {"rule": "modality", "value": "CT", "limit": "CT", "verdict": "pass"}
+SR = "1.2.840.10008.5.1.4.1.1.88.34"
+SC = "1.2.840.10008.5.1.4.1.1.7"
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def association(name: str = "a1", node_id: str = "node") -> Association:
+    return Association(name, node_id, "SCANNER", "NODE", "192.0.2.1", NOW)
+
+
+def instance(
+    number: int,
+    series: str = SERIES,
+    *,
+    content: str = "pixels",
+    association_id: str = "a1",
+    received_at: datetime = NOW,
+    priority: int = 1,
+) -> StoredInstance:
+    sha256 = hashlib.sha256(f"{series}.{number} {content}".encode()).hexdigest()
+    return StoredInstance(
+        sop_instance_uid=f"{series}.{number}",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+        series_instance_uid=series,
+        study_instance_uid=STUDY,
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        accession_number="ACC-7",
+        modality="CT",
+        path=f"{series}/{number}-{sha256[:16]}",
+        size_bytes=5_000_000_000,  # more than 32 bits hold
+        sha256=sha256,
+        association_id=association_id,
+        calling_ae_title="SCANNER",
+        received_at=received_at,
+        priority=priority,
+    )
+
+
+def receive(database: Database, *instances: StoredInstance) -> None:
+    with database.write() as session:
+        record_instances(session, instances or [instance(1), instance(2)])
+
+
+def take(database: Database, kind: JobKind, now: datetime = NOW, owner: str = "node/w/1/") -> Job:
+    with database.write() as session:
+        job = claim(session, [kind], owner, now, LEASE)
+    assert job is not None
+    return job
+
+
+def queue(database: Database, digest: str = "d1", priority: int = 1, now: datetime = NOW) -> None:
+    """Decide the series that waits to be assessed."""
+    job = take(database, JobKind.ASSESS, now)
+    with database.write() as session:
+        outcome = record_queued(
+            session,
+            job,
+            decided_at=now,
+            input_digest=digest,
+            completeness={"evidence": "release"},
+            reasons=[PASSED],
+            model_digest="m1",
+            priority=priority,
+        )
+    assert outcome is None
+
+
+def result(name: str, series: str = SERIES, sop_class_uid: str = SC) -> ResultRecord:
+    uid = f"2.25.{name}"
+    return ResultRecord(uid, sop_class_uid, "2.25.99", series, "kind", f"{name}.dcm", 10, NOW)
+
+
+def analyse(
+    database: Database,
+    results: Sequence[ResultRecord] = (),
+    destinations: Sequence[str] = ("PACS",),
+    now: datetime = NOW,
+) -> None:
+    """Analyse the series that is queued."""
+    job = take(database, JobKind.ANALYSE, now)
+    given = results or [result("sc"), result("sr", sop_class_uid=SR)]
+    with database.write() as session:
+        outcome = record_analysed(
+            session,
+            job,
+            ended_at=now,
+            analysis={"probabilities": {"covid": 0.25}},
+            results=given,
+            destinations=destinations,
+        )
+    assert outcome is None

@@ -1,0 +1,189 @@
+"""The outbox: a series' results together, SR first, each destination by itself, fenced."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from sqlalchemy.orm import Session
+
+from storage.database import Database
+from storage.errors import LeaseLostError
+from storage.outbox import (
+    claim_deliveries,
+    mark_delivered,
+    mark_failed,
+    mark_retry,
+    renew_deliveries,
+    waiting_destinations,
+)
+from storage.queue import delivery_counts, series_detail
+from storage.records import Backlog, Delivery, DeliveryRecord, DeliveryState
+from support.storage_samples import (
+    LEASE,
+    NOW,
+    SERIES,
+    SR,
+    analyse,
+    instance,
+    queue,
+    receive,
+    result,
+    seconds,
+)
+
+
+def send(
+    database: Database, destination: str = "PACS", now: datetime = NOW, limit: int = 10
+) -> tuple[Delivery, ...]:
+    with database.write() as session:
+        return claim_deliveries(session, destination, "node/d/1/", now, LEASE, limit=limit)
+
+
+def prepare(database: Database, series: str, priority: int = 1, now: datetime = NOW) -> None:
+    receive(database, instance(1, series, received_at=now, priority=priority))
+    queue(database, priority=priority, now=now)
+    results = [result(f"{series}.{n}", series) for n in (1, 2)]
+    analyse(database, [*results, result(f"{series}.sr", series, SR)], ["PACS", "ARCHIVE"], now)
+
+
+def deliveries(database: Database, series: str = SERIES) -> tuple[DeliveryRecord, ...]:
+    with database.read() as session:
+        found = series_detail(session, series)
+    assert found is not None
+    return found.deliveries
+
+
+def names(claimed: tuple[Delivery, ...]) -> list[str]:
+    return [each.result.path.removesuffix(".dcm") for each in claimed]
+
+
+def test_the_results_of_one_series_come_together_the_report_first(database: Database) -> None:
+    prepare(database, "1.1")
+    prepare(database, "1.2")
+    assert names(send(database)) == ["1.1.sr", "1.1.1", "1.1.2"]
+    assert names(send(database)) == ["1.2.sr", "1.2.1", "1.2.2"]
+    assert send(database) == ()
+
+
+def test_the_urgent_series_is_sent_first(database: Database) -> None:
+    prepare(database, "1.1")
+    prepare(database, "1.2", priority=0, now=NOW + seconds(5))
+    assert names(send(database, now=NOW + seconds(5)))[0] == "1.2.sr"
+
+
+def test_no_more_than_the_limit(database: Database) -> None:
+    prepare(database, SERIES)
+    assert [names(send(database, limit=2)), names(send(database, limit=2))] == [
+        [f"{SERIES}.sr", f"{SERIES}.1"],
+        [f"{SERIES}.2"],
+    ]
+
+
+def test_a_dead_destination_holds_up_no_other(database: Database) -> None:
+    prepare(database, SERIES)
+    for delivery in send(database, "ARCHIVE"):
+        with database.write() as session:
+            mark_retry(session, delivery, NOW + seconds(300), "refused")
+    assert len(send(database, "PACS")) == 3
+    with database.read() as session:
+        assert waiting_destinations(session) == (
+            Backlog("ARCHIVE", 3, NOW + seconds(300)),
+            Backlog("PACS", 3, NOW),
+        )
+
+
+def test_a_retry_waits_and_remembers_the_first_try(database: Database) -> None:
+    prepare(database, SERIES)
+    first, *_ = send(database, limit=1)
+    with database.write() as session:
+        mark_retry(session, first, NOW + seconds(30), "refused: 0xA700")
+    assert first.result.sop_instance_uid not in {
+        each.result.sop_instance_uid for each in send(database)
+    }
+    (again,) = send(database, now=NOW + seconds(30))
+    assert (again.delivery_id, again.attempt) == (first.delivery_id, 2)
+    assert (first.first_tried_at, again.first_tried_at) == (NOW, NOW)
+
+
+def test_what_arrived_is_not_sent_again_and_what_failed_is_given_up(database: Database) -> None:
+    prepare(database, SERIES)
+    report, first, second = send(database)
+    with database.write() as session:
+        mark_delivered(session, report, NOW + seconds(1))
+        mark_failed(session, first, NOW, "0xA900")
+        mark_delivered(session, second, NOW)
+    assert send(database, now=NOW + 99 * LEASE) == ()
+    found = [each for each in deliveries(database) if each.destination == "PACS"]
+    assert [(each.state, each.delivered_at, each.error) for each in found] == [
+        (DeliveryState.DELIVERED, NOW + seconds(1), None),
+        (DeliveryState.FAILED, None, "0xA900"),
+        (DeliveryState.DELIVERED, NOW, None),
+    ]
+    with database.read() as session:
+        assert delivery_counts(session, [SERIES, "1.2.3"]) == {SERIES: (2, 6)}
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda session, delivery: mark_delivered(session, delivery, NOW),
+        lambda session, delivery: mark_retry(session, delivery, NOW, "refused"),
+        lambda session, delivery: mark_failed(session, delivery, NOW, "refused"),
+    ],
+    ids=["delivered", "retry", "failed"],
+)
+def test_a_sender_that_wakes_up_late_can_write_nothing(
+    database: Database, write: Callable[[Session, Delivery], None]
+) -> None:
+    prepare(database, SERIES)
+    late = send(database)
+    holder = send(database, now=NOW + LEASE)
+    assert names(holder) == names(late)
+    with pytest.raises(LeaseLostError, match="PACS, attempt 1"), database.write() as session:
+        write(session, late[0])
+    with database.write() as session:
+        assert renew_deliveries(session, late, NOW, LEASE) == 0
+        assert renew_deliveries(session, holder, NOW + 2 * LEASE, LEASE) == 3
+    assert send(database, now=NOW + 2 * LEASE) == ()
+
+
+def test_results_of_a_series_that_was_opened_again_stay_here(database: Database) -> None:
+    prepare(database, SERIES)
+    receive(database, instance(2))
+    assert send(database) == ()
+
+
+def test_a_delivery_that_was_given_up_is_begun_anew_by_the_same_result(database: Database) -> None:
+    prepare(database, SERIES)
+    for delivery in send(database):
+        with database.write() as session:
+            mark_failed(session, delivery, NOW, "0x0122")
+    receive(database, instance(2))
+    prepare(database, SERIES)
+    assert [each.attempt for each in send(database)] == [1, 1, 1]
+
+
+def test_two_claimers_never_share_the_results_of_a_series(database: Database) -> None:
+    for number in range(12):
+        prepare(database, f"1.{number}")
+    start = threading.Barrier(4)
+    claimed: list[tuple[Delivery, ...]] = []
+
+    def drain() -> None:
+        start.wait()
+        while found := send(database):
+            claimed.append(found)
+
+    threads = [threading.Thread(target=drain) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (
+        sorted(len({each.result.series_instance_uid for each in one}) for one in claimed)
+        == [1] * 12
+    )
+    assert [len(one) for one in claimed] == [3] * 12
