@@ -1,0 +1,1 @@
+"""Computes: arrays with their geometry in, findings out. No DICOM tags, database or network."""

@@ -1,0 +1,130 @@
+"""A bundle without training: seeded weights, so that all but the meaning of the result is real."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inference.bundle import CARD, load_bundle
+from inference.card import TASK, Card
+from inference.errors import BundleError
+from inference.findings import Training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = "weights.safetensors"
+BRANCH_SCALE = 0.5
+"""Scale of each residual branch's last BatchNorm: with 1, untrained sums double at each block."""
+LINEAR_DEVIATION = 0.35
+"""Standard deviation of the linear layer: on real chests the logits then differ by 1 to 2."""
+
+
+def make_untrained_bundle(folder: Path, seed: int = 0) -> Path:
+    """Make the bundle in `folder`, or find it there whole; returns `folder`.
+
+    It is built beside the folder and renamed into place: of two processes that do so at once, one
+    wins, and both find a whole bundle. The weights are drawn by numpy's PCG64 from `seed`. Raises
+    BundleError when the folder holds anything else.
+    """
+    if not (folder / CARD).exists():
+        _build(folder, seed)
+    card = load_bundle(folder).card
+    if (card.training, card.version) != (Training.UNTRAINED, _version(seed)):
+        raise BundleError(folder.name, (f"holds {card.name} {card.version}, not seed {seed}",))
+    return folder
+
+
+def _version(seed: int) -> str:
+    return f"0.{seed}"
+
+
+def _build(folder: Path, seed: int) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write(building, seed)
+        building.chmod(0o755)
+        _put_in_place(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _put_in_place(building: Path, folder: Path) -> None:
+    """Rename; a folder that is there and not empty is either the other's bundle or no bundle."""
+    try:
+        building.rename(folder)
+    except OSError as error:
+        if not (folder / CARD).exists():
+            raise BundleError(folder.name, (f"cannot be made: {error.strerror}",)) from error
+
+
+def _write(folder: Path, seed: int) -> None:
+    from safetensors.torch import save
+
+    from inference.covnet import CLASSES
+
+    data = save(_draw(len(CLASSES), seed))
+    card = Card(
+        name="COVNet untrained",
+        version=_version(seed),
+        task=TASK,
+        classes=CLASSES,
+        training=Training.UNTRAINED,
+        intended_use="Shows and tests the whole way of a series. No clinical meaning.",
+        licence="CC0-1.0",
+        weights=WEIGHTS,
+        weights_sha256=hashlib.sha256(data).hexdigest(),
+    )
+    _write_durably(folder / WEIGHTS, data)
+    _write_durably(folder / CARD, card.as_toml().encode())
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _draw(classes: int, seed: int) -> dict[str, Tensor]:
+    """He et al. 2015 ("Delving Deep into Rectifiers", equation 15): normal, variance 2 / fan-out.
+
+    BatchNorms pass their input on, but each branch ends scaled by BRANCH_SCALE.
+    """
+    import torch
+
+    from inference.covnet import Covnet
+
+    random = np.random.Generator(np.random.PCG64(seed))
+    with torch.device("meta"):
+        shapes = Covnet(classes).state_dict()
+    return {name: _parameter(name, like, random) for name, like in shapes.items()}
+
+
+def _parameter(name: str, like: Tensor, random: np.random.Generator) -> Tensor:
+    import torch
+
+    if name == "fc.weight":
+        deviation = LINEAR_DEVIATION
+    elif like.ndim == 4:
+        outputs, _, rows, columns = like.shape
+        deviation = (2.0 / (outputs * rows * columns)) ** 0.5
+    else:
+        return torch.full(like.shape, _constant(name), dtype=like.dtype)
+    drawn = random.standard_normal(tuple(like.shape), np.float32) * np.float32(deviation)
+    return torch.from_numpy(drawn)
+
+
+def _constant(name: str) -> float:
+    """BatchNorm's scale, shift, mean and variance, and the linear layer's bias."""
+    if name.endswith("bn3.weight"):
+        return BRANCH_SCALE
+    is_scale = name.endswith("weight") or name.endswith("running_var")
+    return 1.0 if is_scale else 0.0
