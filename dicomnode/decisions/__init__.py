@@ -1,0 +1,1 @@
+"""Pure decisions: frozen dataclasses in and out, `now` an argument, no I/O."""

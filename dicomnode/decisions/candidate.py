@@ -1,0 +1,76 @@
+"""What the rules of eligibility look at: the policy, the instances, and their stack."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dicomnode.decisions.geometry import SliceStack, sort_slices
+from dicomnode.decisions.instance_header import InstanceHeader
+
+
+@dataclass(frozen=True)
+class EligibilityPolicy:
+    """What a series must be to be analysed. Lengths in mm, angles in degrees.
+
+    The ranges of slice count and pixel spacing are those of Li et al. 2020 (Radiology 296:E65),
+    on whose kind of series the network was described; outside them is a warning.
+    """
+
+    max_slice_thickness_mm: float = 3.0
+    max_slice_spacing_mm: float | None = None  # None: as the thickness
+    length_tolerance_mm: float = 0.01  # 3.000001 and 3.004 are roundings of 3.0
+    min_slices: int = 10  # fewer are no chest, whatever their spacing
+    usual_slices: tuple[int, int] = (51, 1094)
+    usual_pixel_spacing_mm: tuple[float, float] = (0.29, 0.98)
+    spacing_tolerance_share: float = 0.1  # of the slice spacing: more is uneven
+    max_axial_tilt_degrees: float = 10.0  # a patient lying askew, still axial
+    max_gantry_tilt_degrees: float = 1.0  # positions and orientations are rounded; a tilt is more
+    allow_contrast: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.max_slice_thickness_mm, self.slice_spacing_limit_mm) <= 0:
+            raise ValueError("max_slice_thickness_mm and max_slice_spacing_mm must be more than 0")
+        if self.min_slices < 2:
+            raise ValueError(f"min_slices must be at least 2, not {self.min_slices}")
+
+    @property
+    def slice_spacing_limit_mm(self) -> float:
+        limit = self.max_slice_spacing_mm
+        return self.max_slice_thickness_mm if limit is None else limit
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A series before the decision. `stack` holds all instances but the localizers."""
+
+    headers: tuple[InstanceHeader, ...]
+    localizers: tuple[InstanceHeader, ...]
+    stack: SliceStack
+    policy: EligibilityPolicy
+
+    @property
+    def slices(self) -> tuple[InstanceHeader, ...]:
+        return self.stack.headers
+
+
+def candidate(headers: Sequence[InstanceHeader], policy: EligibilityPolicy) -> Candidate:
+    """Parts localizers from the rest; when there is nothing else, they are the stack."""
+    localizers = tuple(h for h in headers if is_localizer(h))
+    others = tuple(h for h in headers if not is_localizer(h))
+    return Candidate(tuple(headers), localizers, sort_slices(others or headers), policy)
+
+
+def is_localizer(header: InstanceHeader) -> bool:
+    """Image Type value 3 is LOCALIZER (PS3.3 C.8.2.1.1.1); some scanners write it later."""
+    return "LOCALIZER" in (value.upper() for value in header.image_type[2:])
+
+
+def tally(values: Iterable[str]) -> str:
+    """The values that occur, the commonest first; with their counts when there are several."""
+    counts = Counter(value or "absent" for value in values)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if len(ordered) == 1:
+        return ordered[0][0]
+    return ", ".join(f"{value} ({count})" for value, count in ordered)

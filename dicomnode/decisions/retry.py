@@ -1,0 +1,57 @@
+"""When to try again, and when to give up: exponential delays with a cap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+_LARGEST_EXPONENT = 64  # beyond it every sensible cap is reached; keeps the power finite
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """The n-th failed attempt is followed by `first_delay_seconds * factor ** (n - 1)`, capped."""
+
+    first_delay_seconds: float = 10.0
+    factor: float = 2.0
+    longest_delay_seconds: float = 600.0
+    jitter_share: float = 0.2  # a delay is lengthened by up to this share of itself
+    give_up_after_seconds: float = 3 * 24 * 3600.0  # a PACS may be down over a weekend
+    most_attempts: int | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.first_delay_seconds, self.longest_delay_seconds) <= 0 or self.factor < 1:
+            raise ValueError("delays must be more than 0 seconds and their factor at least 1")
+        if self.jitter_share < 0 or self.give_up_after_seconds < 0:
+            raise ValueError("jitter_share and give_up_after_seconds must not be negative")
+
+
+@dataclass(frozen=True)
+class RetryDecision:
+    """Try again, but not before this time."""
+
+    not_before: datetime
+
+
+def decide_retry(
+    attempt: int,
+    first_tried_at: datetime,
+    policy: RetryPolicy,
+    now: datetime,
+    jitter: float = 0.0,
+) -> RetryDecision | None:
+    """What follows failed attempt number `attempt` (1 for the first); None means give up.
+
+    `jitter` is a number from 0 to 1 that the caller draws: it keeps many deliveries that failed
+    together from coming back together. The last attempt is made when the time to give up comes,
+    not after it.
+    """
+    give_up_at = first_tried_at + timedelta(seconds=policy.give_up_after_seconds)
+    if now >= give_up_at:
+        return None
+    if policy.most_attempts is not None and attempt >= policy.most_attempts:
+        return None
+    exponent = min(max(attempt - 1, 0), _LARGEST_EXPONENT)
+    delay = min(policy.first_delay_seconds * policy.factor**exponent, policy.longest_delay_seconds)
+    delay *= 1.0 + policy.jitter_share * min(max(jitter, 0.0), 1.0)
+    return RetryDecision(min(now + timedelta(seconds=delay), give_up_at))

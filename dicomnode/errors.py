@@ -1,0 +1,29 @@
+"""The errors of the node, by whose fault they are: the data's, the peer's, the set-up's, ours."""
+
+from __future__ import annotations
+
+
+class NodeError(Exception):
+    """Base of all errors that the node raises on purpose."""
+
+
+class DataError(NodeError):
+    """The received data is at fault; another attempt would end the same. `rule` names which."""
+
+    def __init__(self, rule: str, value: str, limit: str | None = None) -> None:
+        super().__init__(f"{rule}: {value}" + (f" (asked for: {limit})" if limit else ""))
+        self.rule = rule
+        self.value = value
+        self.limit = limit
+
+
+class PeerError(NodeError):
+    """A peer on the network refused, broke off or could not be reached; worth another attempt."""
+
+
+class ConfigurationError(NodeError):
+    """The configuration or the machine is not as the node needs it; says what and where."""
+
+
+class AlreadyRunningError(NodeError):
+    """Another node works on the same data directory."""

@@ -1,0 +1,260 @@
+"""Reading headers: from a file or a data set to an `InstanceHeader`, whatever is in it.
+
+Elements are taken as they were received and parsed here: pydicom's own conversion raises or warns
+on values that hospitals send every day. What cannot be used becomes None and a sentence.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import warnings
+import zlib
+from dataclasses import replace
+from os import SEEK_CUR, fstat
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from dicomnode.attributes import AttributeReader
+from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.errors import DataError
+
+PIXEL_DATA = 0x7FE00010
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_FLOAT_PIXEL_DATA = 0x7FE00008  # the first that is large; offset tables may come before it
+SEQUENCE_DELIMITATION = 0xE0DDFFFE  # (FFFE,E0DD) read as one little-endian number
+
+_UNREADABLE = (
+    InvalidDicomError,
+    BytesLengthException,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom raises on bytes that are no DICOM."""
+
+
+class _PydicomQuiet:
+    """Context in which pydicom's warnings about bad data are not shown: we name them ourselves.
+
+    Python's warning filters are shared by all threads, so the first thread in sets them aside and
+    the last one out restores them (`warnings.catch_warnings` alone would mix them up).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._caught.__exit__(kind, error, trace)
+
+
+PYDICOM_QUIET = _PydicomQuiet()
+
+
+class _PixelElement:
+    """Stops the reading at the first pixels (7FE0,0008 to 7FE0,0010, PS3.6).
+
+    Remembers how Pixel Data is announced there.
+    """
+
+    def __init__(self) -> None:
+        self.vr: str | None = None
+        self.claimed_length = 0
+
+    def __call__(self, tag: int, vr: str | None, length: int) -> bool:
+        if tag == PIXEL_DATA:
+            self.vr, self.claimed_length = vr, length
+        return tag >= _FLOAT_PIXEL_DATA
+
+    @property
+    def header_length(self) -> int:
+        """Bytes of tag, VR and length before the value (PS3.5 section 7.1.2 and 7.1.3)."""
+        return 12 if self.vr in {"OB", "OW", "UN"} else 8
+
+    @property
+    def encapsulated(self) -> bool:
+        return self.claimed_length == _UNDEFINED_LENGTH
+
+
+def read_header(data_set: Dataset) -> InstanceHeader:
+    """Header of a data set; never raises on bad values (see `InstanceHeader.problems`)."""
+    read = AttributeReader(data_set)
+    return InstanceHeader(
+        sop_instance_uid=read.uid("SOPInstanceUID"),
+        sop_class_uid=read.uid("SOPClassUID"),
+        series_instance_uid=read.uid("SeriesInstanceUID"),
+        study_instance_uid=read.uid("StudyInstanceUID"),
+        transfer_syntax_uid=transfer_syntax_of(data_set),
+        modality=read.text("Modality"),
+        manufacturer=read.text("Manufacturer"),
+        manufacturer_model_name=read.text("ManufacturerModelName"),
+        image_type=read.texts("ImageType"),
+        instance_number=read.integer("InstanceNumber"),
+        rows=read.integer("Rows"),
+        columns=read.integer("Columns"),
+        number_of_frames=read.integer("NumberOfFrames") or 1,
+        samples_per_pixel=read.integer("SamplesPerPixel"),
+        pixel_spacing=read.pair("PixelSpacing"),
+        slice_thickness=read.number("SliceThickness"),
+        image_position_patient=read.vector("ImagePositionPatient"),
+        image_orientation_patient=read.two_vectors("ImageOrientationPatient"),
+        frame_of_reference_uid=read.uid("FrameOfReferenceUID"),
+        rescale_slope=read.number("RescaleSlope"),
+        rescale_intercept=read.number("RescaleIntercept"),
+        rescale_type=read.text("RescaleType"),
+        gantry_detector_tilt=read.number("GantryDetectorTilt"),
+        contrast_bolus_agent=read.text("ContrastBolusAgent"),
+        contrast_bolus_route=read.text("ContrastBolusRoute"),
+        contrast_bolus_volume=read.text("ContrastBolusVolume"),
+        contrast_bolus_start_time=read.text("ContrastBolusStartTime"),
+        contrast_flow_rate=read.text("ContrastFlowRate"),
+        contrast_bolus_agent_sequence=read.has_items("ContrastBolusAgentSequence"),
+        has_pixel_data="PixelData" in data_set,
+        problems=tuple(read.problems),
+    )
+
+
+def read_header_file(path: Path) -> InstanceHeader:
+    """Header of a DICOM file (PS3.10 section 7, or a bare data set); its pixels are not read.
+
+    `has_pixel_data` is false, and a problem says so, when the file ends before its Pixel Data do.
+    Raises DataError (`dicom_file`) for a file that is no DICOM, ends within the header or names no
+    SOP instance, and OSError when the file cannot be opened.
+    """
+    with path.open("rb") as file, PYDICOM_QUIET:
+        data_set, pixels = _read_before_pixels(file)
+        header = read_header(data_set)
+        problem = None if _is_deflated(data_set) else _cut_short(file, pixels)
+    problems = header.problems if problem is None else (*header.problems, problem)
+    present = pixels.claimed_length > 0 and problem is None
+    return replace(header, has_pixel_data=present, problems=problems)
+
+
+def read_source(path: Path) -> Dataset:
+    """All attributes before the pixels, for building results; raises like `read_header_file`."""
+    with path.open("rb") as file, PYDICOM_QUIET:
+        return _read_before_pixels(file)[0]
+
+
+def read_with_pixels(path: Path) -> tuple[Dataset, bytes]:
+    """All attributes before the pixels, and the value of Pixel Data as it stands in the file.
+
+    The value is b"" when there is none, and shorter than it claims when the file is cut short:
+    decoding says so. Raises like `read_header_file`.
+    """
+    with path.open("rb") as file, PYDICOM_QUIET:
+        data_set, pixels = _read_before_pixels(file)
+        if pixels.claimed_length == 0:
+            return data_set, b""
+        if _is_deflated(data_set):
+            return data_set, dcmread(path)[PIXEL_DATA].value
+        file.seek(pixels.header_length, SEEK_CUR)
+        return data_set, file.read(-1 if pixels.encapsulated else pixels.claimed_length)
+
+
+def transfer_syntax_of(data_set: Dataset) -> str:
+    """Transfer Syntax UID of the file meta, or of the encoding a bare data set was read in."""
+    meta = getattr(data_set, "file_meta", None)
+    if meta is not None and (uid := AttributeReader(meta).uid("TransferSyntaxUID")):
+        return uid
+    implicit, little = data_set.original_encoding
+    if little is None:
+        return ""
+    if implicit:
+        return str(ImplicitVRLittleEndian)
+    return str(ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
+
+
+def _is_deflated(data_set: Dataset) -> bool:
+    """Whether positions in the file are not those in the data set (PS3.5 A.5)."""
+    return transfer_syntax_of(data_set) == DeflatedExplicitVRLittleEndian
+
+
+def _read_before_pixels(file: BinaryIO) -> tuple[Dataset, _PixelElement]:
+    """The data set, and how Pixel Data is announced; the file then stands before that element."""
+    pixels = _PixelElement()
+    data_set = _parse(file, pixels)
+    _check_whole(data_set)
+    return data_set, pixels
+
+
+def _cut_short(file: BinaryIO, pixels: _PixelElement) -> str | None:
+    """What is missing of Pixel Data at the end of the file; only lengths are read."""
+    if pixels.claimed_length == 0:
+        return None
+    size = fstat(file.fileno()).st_size
+    end = file.tell() + pixels.header_length
+    if not pixels.encapsulated:
+        lacking = end + pixels.claimed_length - size
+        return f"PixelData: the file ends {lacking} bytes before its end" if lacking > 0 else None
+    while end + 8 <= size:
+        file.seek(end)
+        tag, length = struct.unpack("<II", file.read(8))
+        if tag == SEQUENCE_DELIMITATION:
+            return None
+        end += 8 + length
+    return "PixelData: the file ends before its last fragment"
+
+
+def _parse(file: BinaryIO, pixels: _PixelElement) -> Dataset:
+    """The data set before the pixels, with or without preamble and file meta."""
+    try:
+        data_set = read_partial(file, stop_when=pixels, force=True)
+        identified = AttributeReader(data_set)
+        named = identified.uid("SOPInstanceUID") and identified.uid("SOPClassUID")
+    except _UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's, not the data's: pydicom's own OSErrors bear no number
+        # the text of the error may quote the data, so only its kind is told
+        raise DataError("dicom_file", f"not readable as DICOM ({type(error).__name__})") from error
+    if not named:
+        raise DataError("dicom_file", "no SOP Class UID and SOP Instance UID: no DICOM instance")
+    return data_set
+
+
+def _check_whole(data_set: Dataset) -> None:
+    """Raises DataError when the file ended within the value of an element."""
+    for tag in data_set.keys():  # noqa: SIM118 - iterating a Dataset converts its elements
+        element = data_set.get_item(tag, keep_deferred=True)
+        length = getattr(element, "length", _UNDEFINED_LENGTH)
+        if length != _UNDEFINED_LENGTH and len(element.value or b"") < length:
+            raise DataError("dicom_file", f"the file ends within {element.tag}")
