@@ -1,0 +1,1 @@
+"""Builds result data sets from findings; no files, no network, no database."""

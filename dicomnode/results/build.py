@@ -1,0 +1,83 @@
+"""All result objects of one analysis, and their bytes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from io import BytesIO
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
+
+from dicomnode.results.capture import secondary_captures
+from dicomnode.results.context import ResultContext, ResultObject, ResultSettings, SrClass
+from dicomnode.results.report import structured_report
+from inference.findings import (
+    CovnetFindings,
+    ModelIdentity,
+    RowColumnBox,
+    SliceActivation,
+    Training,
+)
+from inference.volume import CtVolume
+
+__all__ = [
+    "ResultContext",
+    "ResultObject",
+    "ResultSettings",
+    "SrClass",
+    "build_results",
+    "encode",
+    "warm_up",
+]
+
+
+def build_results(context: ResultContext) -> tuple[ResultObject, ...]:
+    """The report, then the montage, then the panels: a pure function of the context.
+
+    Raises:
+        ConfigurationError: the model has a class that no code is known for.
+        ValueError: the box of an activation lies outside its slice.
+    """
+    return (structured_report(context), *secondary_captures(context))
+
+
+def encode(result: ResultObject) -> bytes:
+    """The whole Part 10 file (PS3.10 section 7), Explicit VR Little Endian.
+
+    The same object gives the same bytes in every process.
+    """
+    buffer = BytesIO()
+    pydicom.dcmwrite(buffer, result.data_set, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def warm_up() -> None:
+    """Build one small set of results, so that the first real one does not pay for lazy tables."""
+    for result in build_results(_smallest_context()):
+        encode(result)
+
+
+def _smallest_context() -> ResultContext:
+    source = Dataset()
+    source.SOPClassUID = CTImageStorage
+    source.SOPInstanceUID = source.SeriesInstanceUID = source.StudyInstanceUID = "2.25.1"
+    box = RowColumnBox(0, 0, 2, 2)
+    activation = SliceActivation(0, box, np.ones((2, 2), np.float32), 1.0)
+    return ResultContext(
+        sources=[source],
+        volume=CtVolume(np.zeros((1, 2, 2), np.int16), np.eye(4)[:, [2, 1, 0, 3]]),
+        findings=CovnetFindings(
+            model=ModelIdentity("warm-up", "0", "0", Training.UNTRAINED),
+            class_names=("COVID-19",),
+            probabilities=(1.0,),
+            lungs=np.ones((1, 2, 2), np.bool_),
+            activations=(activation,),
+            seconds={},
+        ),
+        analysed_at=datetime(2000, 1, 1, tzinfo=UTC),
+        completeness="warm-up",
+        conditions="nothing",
+        settings=ResultSettings("-", "-", "-", "-", "2.25.1", "WARMUP", ""),
+    )

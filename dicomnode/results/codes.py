@@ -1,0 +1,99 @@
+"""Codes of the result objects, as data.
+
+Standard codes are from PS3.16; private ones bear the designator 99COVNET and are declared in the
+object's Coding Scheme Identification Sequence (PS3.3 Table C.12-1). That a code exists is
+checked against pydicom's dictionaries in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from dicomnode.errors import ConfigurationError
+
+PRIVATE_SCHEME = "99COVNET"
+PRIVATE_SCHEME_NAME = "Chest CT classification, private codes of this product"
+
+REPORT_TITLE = Code("126000", "DCM", "Imaging Measurement Report")
+PROCEDURE = Code("25045-6", "LN", "CT unspecified body region")  # chest CT is not in CID 100
+SUMMARY = Code("121111", "DCM", "Summary")
+DEVICE = Code("121007", "DCM", "Device")
+IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")
+IMAGE_LIBRARY_GROUP = Code("126200", "DCM", "Image Library Group")
+SOURCE = Code("260753009", "SCT", "Source")
+MODALITY = Code("121139", "DCM", "Modality")
+COMPUTED_TOMOGRAPHY = Code("CT", "DCM", "Computed Tomography")
+FRAME_OF_REFERENCE = Code("112227", "DCM", "Frame of Reference UID")
+LUNG = Code("39607008", "SCT", "Lung")
+BILATERAL = Code("51440002", "SCT", "Bilateral")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+SUMMARY_OF_ANALYSES = Code("111065", "DCM", "Summary of Analyses")
+SUCCEEDED = Code("111222", "DCM", "Succeeded")
+PERCENT = Code("%", "UCUM", "Percent")
+MILLIMETRE = Code("mm", "UCUM", "mm")
+PIXELS = Code("{pixels}", "UCUM", "Pixels")
+COSINE = Code("{-1:1}", "UCUM", "{-1:1}")
+
+MOST_PROBABLE_CLASS = Code("CLASS", PRIVATE_SCHEME, "Most probable class")
+CLASSIFICATION = Code("CLASSIFICATION", PRIVATE_SCHEME, "AI classification of the lungs")
+
+SOURCE_FOR_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
+GRADIENT_CAM = Code("130403", "DCM", "Gradient-weighted class activation")
+ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
+
+
+@dataclass(frozen=True)
+class ClassCodes:
+    """One class of the network: its name in text, the class, and the name of its probability."""
+
+    name: str
+    finding: Code
+    probability: Code
+
+
+_CLASSES: Mapping[str, ClassCodes] = {
+    "covid-19": ClassCodes(
+        "COVID-19",
+        Code("840539006", "SCT", "COVID-19"),
+        Code("P_COVID19", PRIVATE_SCHEME, "Probability of COVID-19"),
+    ),
+    "community-acquired pneumonia": ClassCodes(
+        "community-acquired pneumonia",
+        Code("385093006", "SCT", "Community acquired pneumonia"),
+        Code("P_CAP", PRIVATE_SCHEME, "Probability of community-acquired pneumonia"),
+    ),
+    "non-pneumonia": ClassCodes(
+        "non-pneumonia",
+        Code("NON_PNEUMONIA", PRIVATE_SCHEME, "Non-pneumonia"),
+        Code("P_NON_PNEUMONIA", PRIVATE_SCHEME, "Probability of non-pneumonia"),
+    ),
+}
+_SHORT_NAMES = {"covid19": "covid-19", "covid": "covid-19", "cap": "community-acquired pneumonia"}
+
+
+def class_codes(class_name: str) -> ClassCodes:
+    """Codes of a class of the model's card.
+
+    Raises:
+        ConfigurationError: the model has a class that no code is known for.
+    """
+    key = class_name.casefold().replace("_", "-").strip()
+    key = _SHORT_NAMES.get(key, key).replace("community acquired", "community-acquired")
+    if key not in _CLASSES:
+        known = ", ".join(sorted(_CLASSES))
+        raise ConfigurationError(f"class “{class_name}” of the model has no code; known: {known}")
+    return _CLASSES[key]
+
+
+def code_item(code: Code) -> Dataset:
+    """One item of a code sequence (Code Sequence Macro, PS3.3 section 8.8)."""
+    item = Dataset()
+    item.CodeValue = code.value
+    item.CodingSchemeDesignator = code.scheme_designator
+    item.CodeMeaning = code.meaning
+    return item

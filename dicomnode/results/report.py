@@ -1,0 +1,184 @@
+"""The Structured Report: TID 1500, the answer first.
+
+One measurement group holds all probabilities and has a region, the lungs on the slice with the
+largest share: viewers jump to that slice, and OHIF shows no report whose groups lack a region.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from highdicom import sr
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EnhancedSRStorage,
+)
+
+from dicomnode.results import codes
+from dicomnode.results.context import ResultContext, ResultObject, SrClass
+from dicomnode.results.library import image_library
+from dicomnode.results.modules import Place, complete, series_description
+from dicomnode.results.summary import summary
+from inference.findings import SliceActivation
+
+_CLASSES: dict[SrClass, tuple[type, UID]] = {
+    SrClass.ENHANCED: (sr.EnhancedSR, EnhancedSRStorage),
+    SrClass.COMPREHENSIVE: (sr.ComprehensiveSR, ComprehensiveSRStorage),
+    SrClass.COMPREHENSIVE_3D: (sr.Comprehensive3DSR, Comprehensive3DSRStorage),
+}
+_CONTAINS = sr.RelationshipTypeValues.CONTAINS
+
+
+def structured_report(context: ResultContext) -> ResultObject:
+    """The report of one analysis, in a series of its own.
+
+    Raises:
+        ConfigurationError: the model has a class that no code is known for.
+    """
+    sop_class, sop_class_uid = _CLASSES[context.settings.sr_class]
+    place = Place(
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=context.seed.uid("sr", sop_class_uid),
+        series_instance_uid=context.seed.uid("sr series", sop_class_uid),
+        series_number=context.settings.sr_series_number,
+        instance_number=1,
+        modality="SR",
+        series_description=series_description("chest CT report", context),
+    )
+    document = sop_class(
+        evidence=_evidence(context),
+        content=_content(context, place.sop_instance_uid),
+        series_instance_uid=place.series_instance_uid,
+        series_number=place.series_number,
+        sop_instance_uid=place.sop_instance_uid,
+        instance_number=place.instance_number,
+        is_complete=True,
+        coding_schemes=[
+            CodingSchemeIdentificationItem(codes.PRIVATE_SCHEME, codes.PRIVATE_SCHEME_NAME)
+        ],
+    )
+    data_set = Dataset()
+    data_set.update(document)
+    return ResultObject("sr", complete(data_set, place, context))
+
+
+def _evidence(context: ResultContext) -> list[Dataset]:
+    """All analysed slices, with only what highdicom reads; the identity is set afterwards."""
+    return [
+        _evidence_item(context, source.sop_class_uid, source.sop_instance_uid)
+        for source in context.slices
+    ]
+
+
+def _evidence_item(context: ResultContext, sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+    item = Dataset()
+    item.SOPClassUID = sop_class_uid
+    item.SOPInstanceUID = sop_instance_uid
+    item.StudyInstanceUID = context.header.study_instance_uid
+    item.SeriesInstanceUID = context.source_series_uid
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"):
+        setattr(item, keyword, "")
+    for keyword in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+        setattr(item, keyword, "")
+    return item
+
+
+def _content(context: ResultContext, document_uid: str) -> Dataset:
+    """The tree: context, summary, images, measurements, and last that the analysis succeeded."""
+    root = sr.MeasurementReport(
+        observation_context=_observation_context(context),
+        procedure_reported=codes.PROCEDURE,
+        imaging_measurements=[_classification(context, document_uid)],
+        title=codes.REPORT_TITLE,
+    )[0]
+    *head, measurements = root.ContentSequence
+    answer = sr.TextContentItem(codes.SUMMARY, summary(context), _CONTAINS)
+    body = [answer, image_library(context), measurements, _evaluations()]
+    root.ContentSequence = sr.ContentSequence([*head, *body])
+    return root
+
+
+def _observation_context(context: ResultContext) -> sr.ObservationContext:
+    """TID 1001, 1002, 1004: a device observed, no person."""
+    settings = context.settings
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=settings.device_uid,
+        name=settings.product_name,
+        manufacturer_name=settings.manufacturer,
+        model_name=f"{settings.product_name} {settings.software_version}",
+        serial_number=settings.device_serial_number,
+    )
+    observer_type = sr.CodedConcept.from_code(codes.DEVICE)
+    return sr.ObservationContext(observer_device_context=sr.ObserverContext(observer_type, device))
+
+
+def _classification(
+    context: ResultContext, document_uid: str
+) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+    """TID 1410. Each probability has a name of its own: viewers show that and the number."""
+    findings = context.findings
+    names = [codes.class_codes(name) for name in findings.class_names]
+    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+            uid=context.seed.uid("tracking", document_uid), identifier="Lungs, AI classification"
+        ),
+        referenced_region=_lung_box(context, context.key_slices[0]),
+        finding_type=codes.CLASSIFICATION,
+        algorithm_id=_algorithm(context),
+        finding_sites=[sr.FindingSite(codes.LUNG, laterality=codes.BILATERAL)],
+        measurements=[
+            sr.Measurement(name.probability, round(100.0 * p, 2), codes.PERCENT)
+            for name, p in zip(names, findings.probabilities, strict=True)
+        ],
+        qualitative_evaluations=[
+            sr.QualitativeEvaluation(codes.MOST_PROBABLE_CLASS, names[findings.winner].finding)
+        ],
+    )
+
+
+def _algorithm(context: ResultContext) -> sr.AlgorithmIdentification:
+    """TID 4019."""
+    model = context.findings.model
+    training = f"training {model.training.value}"
+    return sr.AlgorithmIdentification(
+        name=model.name,
+        version=model.version,
+        parameters=[f"weights SHA-256 {model.weights_sha256}", training],
+        family=codes.ARTIFICIAL_INTELLIGENCE,
+    )
+
+
+def _lung_box(context: ResultContext, peak: SliceActivation) -> sr.ImageRegion:
+    """Box around the lungs of a slice as a closed POLYLINE in (column, row).
+
+    0\\0 is the outer corner of the first pixel (PS3.3 Table C.18.6-1), so that the box of
+    pixels [left, right) runs from left to right.
+    """
+    rows, columns = np.nonzero(context.findings.lungs[peak.slice_index])
+    box = peak.box
+    if rows.size:
+        top, bottom = int(rows.min()), int(rows.max()) + 1
+        left, right = int(columns.min()), int(columns.max()) + 1
+    else:
+        top, left, bottom, right = box.top, box.left, box.bottom, box.right
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    source = context.slices[peak.slice_index]
+    return sr.ImageRegion(
+        graphic_type=sr.GraphicTypeValues.POLYLINE,
+        graphic_data=np.array(corners, dtype=np.float32),
+        source_image=sr.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid),
+    )
+
+
+def _evaluations() -> sr.ContainerContentItem:
+    """TID 1500, row 12: what became of the analysis."""
+    container = sr.ContainerContentItem(codes.QUALITATIVE_EVALUATIONS, relationship_type=_CONTAINS)
+    outcome: Code = codes.SUCCEEDED
+    container.ContentSequence = sr.ContentSequence(
+        [sr.CodeContentItem(codes.SUMMARY_OF_ANALYSES, outcome, _CONTAINS)]
+    )
+    return container

@@ -1,0 +1,65 @@
+"""UIDs of result objects: a pure function of what they were made from.
+
+The same series, model and settings give the same UIDs on every node and at every time, so that a
+resend makes no second result. The form is 2.25.<UUID> (PS3.5 section B.2) with a name-based UUID
+(RFC 9562 section 5.5).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_NAMESPACE = uuid.UUID("6f0c2d0e-9a55-4b07-8f1e-3c1d5a7be241")
+"""Never to be changed: every UID that this product has given hangs on it."""
+
+
+@dataclass(frozen=True)
+class UidSeed:
+    """What a set of results was made from. Another value of any field gives other UIDs."""
+
+    source_series_uid: str
+    source_digest: str  # `instances_digest` of the analysed instances
+    model_digest: str  # `model_digest` of network, version and weights
+    configuration_digest: str
+    revision: int = 0  # raised when the same input must be reported anew
+
+    def uid(self, kind: str, sop_class_uid: str, source_sop_uid: str = "") -> str:
+        """UID of one object or series.
+
+        `kind` says which of the set it is, `source_sop_uid` which source instance it shows,
+        where there is one object for each.
+        """
+        return derived_uid(
+            self.source_series_uid,
+            self.source_digest,
+            self.model_digest,
+            self.configuration_digest,
+            kind,
+            sop_class_uid,
+            source_sop_uid,
+            str(self.revision),
+        )
+
+
+def derived_uid(*parts: str) -> str:
+    """UID from any texts; JSON keeps ("ab", "c") and ("a", "bc") apart."""
+    name = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    return f"2.25.{uuid.uuid5(_NAMESPACE, name).int}"
+
+
+def instances_digest(sop_instance_uids: Iterable[str]) -> str:
+    """SHA-256 (hex) of the sorted SOP Instance UIDs: the order of arrival does not matter."""
+    return _sha256(sorted(set(sop_instance_uids)))
+
+
+def model_digest(name: str, version: str, weights_sha256: str) -> str:
+    """SHA-256 (hex) of what names a model."""
+    return _sha256([name, version, weights_sha256])
+
+
+def _sha256(parts: list[str]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
