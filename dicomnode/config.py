@@ -1,0 +1,146 @@
+"""The configuration: one frozen object, read from one TOML file and passed in.
+
+`etc/dicomnode.toml` shows every key with its default, unit and one sentence; a test holds the two
+equal. An unknown key or a value out of range is refused with its name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dicomnode.decisions.completeness import CompletenessPolicy
+from dicomnode.decisions.eligibility import EligibilityPolicy
+from dicomnode.decisions.retry import RetryPolicy
+from dicomnode.errors import ConfigurationError
+
+AeTitle = Annotated[
+    str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$")
+]
+"""Application Entity title (PS3.5 section 6.2, VR AE): 16 characters, no backslash or control."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NodeSettings(_Section):
+    ae_title: AeTitle = "DICOMNODE"
+    data_directory: Path = Path("dicomnode-data")
+    database_url: str = ""  # empty: SQLite in the data directory
+
+
+class ReceiveSettings(_Section):
+    address: str = "127.0.0.1"
+    port: Port = 11112
+    maximum_associations: Annotated[int, Field(ge=1, le=1000)] = 64
+    maximum_pdu_length: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
+    network_timeout_seconds: Positive = 60.0
+    acse_timeout_seconds: Positive = 30.0
+
+
+class InferenceSettings(_Section):
+    bundle: str = ""  # empty: the untrained bundle, made in the data directory
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=0)] = 0  # 0: as torch decides
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    lease_seconds: Positive = 30.0
+    deadline_seconds: Positive = 900.0
+
+
+class ResultOptions(_Section):
+    key_slices: Annotated[int, Field(ge=1, le=100)] = 10
+    sr_class: Literal["comprehensive_3d", "comprehensive", "enhanced"] = "comprehensive_3d"
+    sr_series_number: Annotated[int, Field(ge=1)] = 9001
+    sc_series_number: Annotated[int, Field(ge=1)] = 9002
+    institution_name: str = ""
+
+
+class Destination(_Section):
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    ae_title: AeTitle
+    address: str
+    port: Port
+
+
+class DeliverySettings(_Section):
+    retry: RetryPolicy = RetryPolicy()
+    lease_seconds: Positive = 120.0
+    timeout_seconds: Positive = 30.0
+
+
+class Settings(_Section):
+    """All of it. Policies are the decisions' own frozen dataclasses."""
+
+    node: NodeSettings = NodeSettings()
+    receive: ReceiveSettings = ReceiveSettings()
+    completeness: CompletenessPolicy = CompletenessPolicy()
+    eligibility: EligibilityPolicy = EligibilityPolicy()
+    inference: InferenceSettings = InferenceSettings()
+    results: ResultOptions = ResultOptions()
+    delivery: DeliverySettings = DeliverySettings()
+    destinations: tuple[Destination, ...] = ()
+
+    @model_validator(mode="after")
+    def _destination_names_differ(self) -> Self:
+        names = [destination.name for destination in self.destinations]
+        if len(names) != len(set(names)):
+            raise ValueError(f"two destinations bear the same name: {names}")
+        return self
+
+    @property
+    def database_url(self) -> str:
+        folder = self.node.data_directory.absolute()
+        return self.node.database_url or f"sqlite:///{folder / 'node.sqlite3'}"
+
+    @property
+    def instances(self) -> Path:
+        """Folder of the received instances."""
+        return self.node.data_directory / "instances"
+
+    @property
+    def result_files(self) -> Path:
+        """Folder of the result objects."""
+        return self.node.data_directory / "results"
+
+    @property
+    def bundle_folder(self) -> Path:
+        """Folder of the model bundle that analyses."""
+        return Path(self.inference.bundle or self.node.data_directory / "models/covnet-untrained")
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check a configuration file.
+
+    A relative `data_directory` or `bundle` is taken from the folder of the file.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is no TOML, or a key is wrong; all are named.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError(f"{path}: " + "; ".join(wrong)) from None
+    return _anchored(settings, path.absolute().parent)
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    node = settings.node.model_copy(
+        update={"data_directory": folder / settings.node.data_directory}
+    )
+    bundle = settings.inference.bundle
+    inference = settings.inference.model_copy(
+        update={"bundle": str(folder / bundle) if bundle else ""}
+    )
+    return settings.model_copy(update={"node": node, "inference": inference})

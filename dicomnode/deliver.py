@@ -1,0 +1,174 @@
+"""The deliverer: sends what lies in the outbox, C-STORE SCU (PS3.4 annex B), until it has arrived.
+
+One thread for each destination, so that a dead one holds up no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pydicom
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import build_context
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from dicomnode.config import Destination, Settings
+from dicomnode.decisions.retry import decide_retry
+from dicomnode.errors import PeerError
+from dicomnode.network import SUCCESS, associated, requestor
+from storage import outbox
+from storage.database import Database
+from storage.errors import LeaseLostError, StorageError
+from storage.records import Delivery
+from storage.results import ResultFiles
+
+log = logging.getLogger(__name__)
+
+_Mark = Callable[..., None]
+
+_LOOK_SECONDS = 0.5
+_BATCH = 64
+
+UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+"""Proposed in a context each, so that it is known whether the peer takes either."""
+
+
+def proposed_contexts(sop_classes: Iterable[str]) -> list[PresentationContext]:
+    """Each SOP class in each uncompressed transfer syntax."""
+    return [
+        build_context(sop_class, syntax) for sop_class in sop_classes for syntax in UNCOMPRESSED
+    ]
+
+
+def send_instance(association: Association, path: Path) -> None:
+    """Send one Part 10 file, in the transfer syntax that the peer accepted for its SOP class.
+
+    Raises:
+        PeerError: no context was accepted, the association broke, or the status is a failure.
+    """
+    data_set = pydicom.dcmread(path)
+    accepted = {
+        context.transfer_syntax[0]
+        for context in association.accepted_contexts
+        if context.abstract_syntax == data_set.SOPClassUID
+    }
+    syntax = next((each for each in UNCOMPRESSED if each in accepted), None)
+    if syntax is None:
+        raise PeerError(f"no presentation context accepted for {data_set.SOPClassUID.name}")
+    if syntax != data_set.file_meta.TransferSyntaxUID:
+        data_set.file_meta.TransferSyntaxUID = syntax
+        data_set.set_original_encoding(syntax.is_implicit_VR, syntax.is_little_endian, None)
+    status = association.send_c_store(data_set).get("Status")
+    if status is None:
+        raise PeerError("the association broke off before the response")
+    if status & 0xF000 == 0xB000:  # PS3.4 table B.2-1: warnings; the instance is stored
+        log.warning("%s stored with warning 0x%04X", data_set.SOPInstanceUID, status)
+    elif status != SUCCESS:
+        raise PeerError(f"C-STORE answered 0x{status:04X}")
+
+
+class Deliverer:
+    """Sends to one destination what waits for it."""
+
+    def __init__(self, settings: Settings, destination: Destination, owner: str) -> None:
+        self._settings = settings
+        self._destination = destination
+        self._owner = f"{owner}{destination.name}"
+        self._database = Database.open(settings.database_url)
+        self._files = ResultFiles(settings.result_files)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`: send, or wait for something to send."""
+        while not stop.is_set():
+            try:
+                if self.deliver_some(stop):
+                    continue
+            except StorageError as error:
+                log.warning("the outbox waits for the database: %s", error)
+            stop.wait(_LOOK_SECONDS)
+
+    def deliver_some(self, stop: threading.Event) -> int:
+        """Claim the results of one series and try to send them; how many there were."""
+        lease = timedelta(seconds=self._settings.delivery.lease_seconds)
+        with self._database.write() as session:
+            batch = outbox.claim_deliveries(
+                session, self._destination.name, self._owner, datetime.now(UTC), lease, limit=_BATCH
+            )
+        if batch:
+            self._send(batch, stop)
+        return len(batch)
+
+    def _send(self, batch: Sequence[Delivery], stop: threading.Event) -> None:
+        classes = sorted({delivery.result.sop_class_uid for delivery in batch})
+        timeout = self._settings.delivery.timeout_seconds
+        ae = requestor(self._settings.node.ae_title, proposed_contexts(classes), timeout)
+        waiting = list(batch)
+        try:
+            with associated(ae, self._destination) as association:
+                while waiting and not stop.is_set():
+                    self._send_one(association, waiting[0])
+                    del waiting[0]
+        except PeerError as error:
+            log.warning("delivery to %s: %s", self._destination.name, error)
+            for delivery in waiting:
+                self._try_later(delivery, str(error))
+            return
+        for delivery in waiting:  # asked to stop: others may take them at once
+            self._settle(outbox.mark_retry, delivery, datetime.now(UTC), "handed back at stop")
+
+    def _send_one(self, association: Association, delivery: Delivery) -> None:
+        """One instance; a refusal of this one is settled here, a broken association is raised."""
+        try:
+            send_instance(association, self._files.open_path(delivery.result.path))
+        except PeerError as error:
+            if not association.is_established:
+                raise
+            log.warning("%s: %s", delivery.result.sop_instance_uid, error)
+            self._try_later(delivery, str(error))
+            return
+        self._settle(outbox.mark_delivered, delivery, datetime.now(UTC))
+
+    def _try_later(self, delivery: Delivery, error: str) -> None:
+        now = datetime.now(UTC)
+        decision = decide_retry(
+            delivery.attempt,
+            delivery.first_tried_at or now,
+            self._settings.delivery.retry,
+            now,
+            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+        )
+        if decision is None:
+            log.error("%s given up: %s", delivery.result.sop_instance_uid, error)
+            self._settle(outbox.mark_failed, delivery, now, error)
+        else:
+            self._settle(outbox.mark_retry, delivery, decision.not_before, error)
+
+    def _settle(self, mark: _Mark, delivery: Delivery, *arguments: object) -> None:
+        try:
+            with self._database.write() as session:
+                mark(session, delivery, *arguments)
+        except LeaseLostError:
+            log.warning("%s is another's by now", delivery.result.sop_instance_uid)
+
+
+def run(settings: Settings, owner: str, stop: threading.Event) -> None:
+    """Deliver to every configured destination until `stop`."""
+    threads = [
+        threading.Thread(
+            target=Deliverer(settings, destination, owner).run,
+            args=(stop,),
+            name=f"deliver-{destination.name}",
+        )
+        for destination in settings.destinations
+    ]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for thread in threads:
+        thread.join(settings.delivery.timeout_seconds)

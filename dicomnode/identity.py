@@ -1,0 +1,168 @@
+"""Which instance is this? Read from the first attributes of an encoded data set or of a file.
+
+Reading stops after Series Instance UID (0020,000E), so the pixels are never touched.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_file_meta_info
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from dicomnode.errors import DataError
+from dicomnode.version import VERSION
+
+IMPLEMENTATION_CLASS_UID = UID("2.25.213092364938302270716553187436180529611")
+IMPLEMENTATION_VERSION_NAME = f"DICOMNODE_{VERSION}"
+_PROVENANCE_CREATOR = UID("2.25.281216354187320153829170355410972463880")
+_SERIES_INSTANCE_UID = 0x0020000E
+_INFLATED_HEAD_BYTES = 1 << 20
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """UIDs of an instance and what the queue shows of it; no patient identity."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    accession_number: str
+    modality: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Who brought an instance; kept in its file, so that a lost index can be made again.
+
+    Source and Receiving Application Entity Title (0002,0016), (0002,0018) and Private
+    Information (0002,0102), PS3.10 section 7.1.
+    """
+
+    association_id: str
+    calling_ae_title: str
+    called_ae_title: str
+
+
+def identify(data_set: bytes, transfer_syntax: UID) -> Identity:
+    """Identity of an encoded data set (without file meta information).
+
+    Raises:
+        DataError: it cannot be read up to Series Instance UID, or a UID is absent or no UID.
+    """
+    if transfer_syntax == DeflatedExplicitVRLittleEndian:
+        data_set = _inflated_head(data_set)
+    return _identity(BytesIO(data_set), transfer_syntax)
+
+
+def identify_file(path: Path) -> tuple[Identity, FileMetaDataset]:
+    """Identity and file meta information of a Part 10 file.
+
+    Raises:
+        DataError: no DICOM file, or as for `identify`.
+    """
+    try:
+        head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[])
+        meta = head.file_meta
+        syntax = UID(meta.TransferSyntaxUID)
+        with path.open("rb") as file:
+            file.seek(128 + 4)
+            file.seek(128 + 4 + 12 + int(meta.FileMetaInformationGroupLength))
+            if syntax == DeflatedExplicitVRLittleEndian:
+                return identify(file.read(), syntax), meta
+            return _identity(file, syntax), meta
+    except (pydicom.errors.InvalidDicomError, AttributeError, ValueError, EOFError) as error:
+        raise DataError("dicom_file", f"cannot be read: {error}") from error
+
+
+def _inflated_head(data_set: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data_set, _INFLATED_HEAD_BYTES)
+    except zlib.error as error:
+        raise DataError("data_set", f"cannot be inflated: {error}") from error
+
+
+def _after_series(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return bool(tag > _SERIES_INSTANCE_UID)
+
+
+def _identity(stream: BinaryIO, syntax: UID) -> Identity:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd values elsewhere in the header are not asked for
+            head = read_dataset(
+                stream,
+                is_implicit_VR=syntax.is_implicit_VR,
+                is_little_endian=syntax.is_little_endian,
+                stop_when=_after_series,
+            )
+            return Identity(
+                sop_class_uid=_uid(head, "SOPClassUID"),
+                sop_instance_uid=_uid(head, "SOPInstanceUID"),
+                study_instance_uid=_uid(head, "StudyInstanceUID"),
+                series_instance_uid=_uid(head, "SeriesInstanceUID"),
+                accession_number=_text(head, "AccessionNumber"),
+                modality=_text(head, "Modality"),
+            )
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError("data_set", f"cannot be parsed: {type(error).__name__}") from error
+
+
+def _text(head: Dataset, keyword: str) -> str:
+    value = head.get(keyword)
+    text = "" if value is None else str(value).strip(" \0")
+    return "".join(c for c in text if c.isprintable())[:64]
+
+
+def _uid(head: Dataset, keyword: str) -> str:
+    """A UID as PS3.5 section 9.1 has it; leading zeros of components are let pass."""
+    value = head.get(keyword)
+    text = "" if value is None else str(value).strip(" \0")
+    if len(text) > 64 or not _UID.fullmatch(text):
+        raise DataError(keyword, "absent or no UID")
+    return text
+
+
+def file_head(
+    sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str, provenance: Provenance
+) -> bytes:
+    """Preamble, prefix and file meta information (PS3.10 section 7.1) for a received data set."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = UID(sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
+    meta.TransferSyntaxUID = UID(transfer_syntax)
+    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    meta.SourceApplicationEntityTitle = provenance.calling_ae_title
+    meta.ReceivingApplicationEntityTitle = provenance.called_ae_title
+    meta.PrivateInformationCreatorUID = _PROVENANCE_CREATOR
+    meta.PrivateInformation = provenance.association_id.encode()
+    buffer = BytesIO()
+    buffer.write(b"\0" * 128 + b"DICM")
+    write_file_meta_info(buffer, meta)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def provenance_of(meta: FileMetaDataset) -> Provenance:
+    """Read back what `file_head` wrote; empty where another program wrote the file."""
+    ours = meta.get("PrivateInformationCreatorUID") == _PROVENANCE_CREATOR
+    return Provenance(
+        association_id=bytes(meta.PrivateInformation).rstrip(b"\0").decode() if ours else "",
+        calling_ae_title=str(meta.get("SourceApplicationEntityTitle", "")),
+        called_ae_title=str(meta.get("ReceivingApplicationEntityTitle", "")),
+    )

@@ -1,0 +1,69 @@
+"""How a process of the node starts and is asked to stop.
+
+SIGTERM and SIGINT are blocked in every thread and taken by one that waits for them, so that a stop
+is noticed even while the main thread is deep in a network's forward pass. A process whose
+supervisor is gone (its end of a pipe closes) stops as well: no orphan works on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+SUPERVISOR_PIPE = "DICOMNODE_SUPERVISOR_PIPE"
+"""Environment variable: file descriptor of a pipe whose other end the supervisor holds."""
+
+STOP_SECONDS = 8.0
+"""From the wish to stop to the end of a process that has not ended by itself, in seconds."""
+
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
+def block_stop_signals() -> None:
+    """To be called first, in the main thread: threads started later inherit the mask."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+
+
+def stop_on_request() -> threading.Event:
+    """An event that is set when this process is to stop."""
+    stop = threading.Event()
+    threading.Thread(target=_wait_for_signal, args=(stop,), daemon=True).start()
+    pipe = os.environ.get(SUPERVISOR_PIPE)
+    if pipe is not None:
+        threading.Thread(target=_wait_for_supervisor, args=(int(pipe), stop), daemon=True).start()
+    return stop
+
+
+def _wait_for_signal(stop: threading.Event) -> None:
+    signal.sigwait(_STOP_SIGNALS)
+    stop.set()
+
+
+def _wait_for_supervisor(pipe: int, stop: threading.Event) -> None:
+    os.read(pipe, 1)  # nobody writes: it returns when the supervisor's end is closed
+    stop.set()
+    time.sleep(STOP_SECONDS)
+    os._exit(1)
+
+
+def set_up_logging(role: str) -> None:
+    """Lines on standard error: time in UTC, level, role and process, text."""
+    formatter = logging.Formatter(
+        f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {role}[%(process)d] %(message)s",
+        "%Y-%m-%dT%H:%M:%S",
+    )
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    # pynetdicom logs the values of attributes, patient identity among them, below WARNING
+    for library in ("pynetdicom", "highdicom", "alembic"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # what it cannot read is told by us
+    logging.captureWarnings(capture=True)

@@ -1,0 +1,98 @@
+"""The parts of pynetdicom that acceptors and requestors share: AEs, contexts, associations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pydicom.uid import AllTransferSyntaxes
+from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
+from pynetdicom.association import Association
+from pynetdicom.events import EventHandlerType
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import ThreadedAssociationServer
+
+from dicomnode.config import Destination
+from dicomnode.errors import ConfigurationError, PeerError
+from dicomnode.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+SUCCESS = 0x0000
+
+Handler = Callable[[evt.Event], Any]
+
+
+def application_entity(ae_title: str) -> AE:
+    """An Application Entity that says what implementation it is (PS3.7 D.3.3.2)."""
+    ae = AE(ae_title)
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    return ae
+
+
+def accept_all_storage(ae: AE, syntaxes: Sequence[str] = AllTransferSyntaxes) -> None:
+    """Accept C-ECHO, and every storage SOP class in each of these transfer syntaxes."""
+    ae.add_supported_context(Verification)
+    for context in AllStoragePresentationContexts:
+        ae.add_supported_context(str(context.abstract_syntax), list(syntaxes))
+
+
+def listen(
+    ae: AE, address: tuple[str, int], handlers: dict[Any, Handler]
+) -> tuple[ThreadedAssociationServer, int]:
+    """Listen for associations in threads of their own; the server and its port.
+
+    Raises:
+        ConfigurationError: the address cannot be bound; names it and why.
+    """
+    bound: list[EventHandlerType] = [*handlers.items(), (evt.EVT_C_ECHO, lambda _event: SUCCESS)]
+    try:
+        server = ae.start_server(address, block=False, evt_handlers=bound)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {address[0]}:{address[1]}: {error}") from error
+    if server is None or server.socket is None:
+        raise ConfigurationError(f"cannot listen on {address[0]}:{address[1]}")
+    return server, int(server.socket.getsockname()[1])
+
+
+def requestor(ae_title: str, contexts: Sequence[PresentationContext], timeout: float) -> AE:
+    """An Application Entity that opens associations; `timeout` in seconds bounds each wait."""
+    ae = application_entity(ae_title)
+    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout
+    ae.requested_contexts = list(contexts)
+    return ae
+
+
+@contextmanager
+def associated(ae: AE, peer: Destination) -> Iterator[Association]:
+    """An established association, released at the end.
+
+    Raises:
+        PeerError: the peer cannot be reached or rejects the association; says which.
+    """
+    association = ae.associate(peer.address, peer.port, ae_title=peer.ae_title)
+    if association.is_rejected:
+        answer = association.acceptor.primitive
+        why = "" if answer is None else f": {answer.reason_str}"
+        raise PeerError(f"{peer.name} rejected the association{why}")
+    if not association.is_established:
+        raise PeerError(f"{peer.name} ({peer.address}:{peer.port}) cannot be reached")
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def echo(peer: Destination, calling_ae_title: str, timeout: float = 10.0) -> None:
+    """C-ECHO a peer (PS3.7 section 9.1.5).
+
+    Raises:
+        PeerError: it does not answer 0x0000.
+    """
+    ae = requestor(calling_ae_title, [build_context(Verification)], timeout)
+    with associated(ae, peer) as association:
+        status = association.send_c_echo().get("Status")
+    if status != SUCCESS:
+        raise PeerError(f"{peer.name} did not answer C-ECHO with 0x0000")

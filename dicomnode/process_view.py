@@ -1,0 +1,34 @@
+"""How `dicomnode process` and the demo show outcomes to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from dicomnode.decisions.reasons import Verdict
+from dicomnode.process import SeriesOutcome
+
+
+def print_outcomes(console: Console, outcomes: Sequence[SeriesOutcome]) -> None:
+    """A row for each series: state, what stopped it or what was found, time, objects."""
+    table = Table(title=f"{len(outcomes)} series")
+    for heading in ("series", "state", "reasons or probabilities", "seconds", "objects"):
+        table.add_column(heading, overflow="fold")
+    for outcome in outcomes:
+        table.add_row(
+            outcome.series_instance_uid or "(files of no series)",
+            outcome.state,
+            _told(outcome),
+            ", ".join(f"{stage} {value:.1f}" for stage, value in outcome.seconds.items()),
+            str(len(outcome.objects)),
+        )
+    console.print(table)
+
+
+def _told(outcome: SeriesOutcome) -> str:
+    if outcome.probabilities is None:
+        return "\n".join(str(each) for each in outcome.reasons if each.verdict is Verdict.FAIL)
+    lines = [f"{name}: {100 * value:.1f} %" for name, value in outcome.probabilities.items()]
+    return "\n".join(([outcome.warning] if outcome.warning else []) + lines)

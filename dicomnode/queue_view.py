@@ -1,0 +1,239 @@
+"""What `dicomnode queue` shows: the rows of the database as tables, text or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.engine import make_url
+
+from dicomnode.config import Settings
+from dicomnode.errors import ConfigurationError, DataError
+from storage import queue
+from storage.database import Database
+from storage.records import JobKind, JobState, SeriesDetail, SeriesRecord, SeriesState
+
+_VERDICT_STYLE = {"pass": "green", "warning": "yellow", "fail": "red"}
+
+
+def open_existing(settings: Settings) -> Database:
+    """The node's database; looking into the queue never makes one.
+
+    Raises:
+        ConfigurationError: no node has run on this data directory yet.
+    """
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise ConfigurationError(f"no node has run yet: there is no database {url.database}")
+    return Database.open(settings.database_url)
+
+
+def find(database: Database, text: str) -> tuple[SeriesDetail, ...]:
+    """The series that a UID, a unique ending of one, or an accession number names.
+
+    A study or an accession number may name several; an ending that fits several series does not.
+
+    Raises:
+        DataError: none, or an ending that is not unique; the candidates are named.
+    """
+    with database.read() as session:
+        found = queue.find_series(session, text)
+        details = tuple(
+            detail for uid in found if (detail := queue.series_detail(session, uid)) is not None
+        )
+    if not details:
+        raise DataError("series", f"none has the UID, UID ending or accession number {text!r}")
+    if len(details) > 1 and not _one_study(details, text):
+        shown = ", ".join(found[:10]) + (" …" if len(found) > 10 else "")
+        raise DataError("series", f"{len(found)} series match {text!r}: {shown}")
+    return details
+
+
+def _one_study(details: Sequence[SeriesDetail], text: str) -> bool:
+    """Whether several series were meant: all of one study, named as the study is."""
+    records = [detail.series for detail in details]
+    if len({record.study_instance_uid for record in records}) > 1:
+        return False
+    first = records[0]
+    return text == first.accession_number or first.study_instance_uid.endswith(text)
+
+
+def list_rows(
+    database: Database, states: Sequence[SeriesState] | None, limit: int
+) -> list[dict[str, Any]]:
+    """One row for each series, newest first, as JSON."""
+    with database.read() as session:
+        records = queue.list_series(session, states, limit)
+        uids = [record.series_instance_uid for record in records]
+        delivered = queue.delivery_counts(session, uids)
+        running = {
+            job.series_instance_uid
+            for job in queue.running_jobs(session)
+            if job.kind is JobKind.ANALYSE
+        }
+    return [
+        as_json(record)
+        | {
+            "progress": progress(record, record.series_instance_uid in running),
+            "delivered": list(delivered.get(record.series_instance_uid, (0, 0))),
+        }
+        for record in records
+    ]
+
+
+def progress(record: SeriesRecord, running: bool) -> str:
+    """The state in words, with what a worker is at."""
+    if record.state is SeriesState.QUEUED:
+        return "analysing" if running else "queued"
+    return record.state.value
+
+
+def as_json(record: object) -> Any:
+    """A record, whole, in JSON's types; times in ISO 8601, UTC."""
+    if isinstance(record, datetime):
+        return record.isoformat()
+    if isinstance(record, Enum):
+        return record.value
+    if isinstance(record, dict):
+        return {key: as_json(value) for key, value in record.items()}
+    if isinstance(record, (list, tuple)):
+        return [as_json(value) for value in record]
+    if hasattr(record, "__dataclass_fields__"):
+        return as_json(asdict(record))  # type: ignore[call-overload]
+    return record
+
+
+def print_list(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """The table of `queue list`."""
+    table = Table(title=f"{len(rows)} series, newest first")
+    for heading in ("series", "from", "mod.", "inst.", "last received", "state", "delivered"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        done, total = row["delivered"]
+        table.add_row(
+            row["series_instance_uid"],
+            row["calling_ae_title"],
+            row["modality"],
+            str(row["instance_count"]),
+            row["last_received_at"][:19],
+            _state_text(row),
+            f"{done}/{total}" if total else "–",
+        )
+    console.print(table)
+
+
+def _state_text(row: dict[str, Any]) -> str:
+    failed = [reason["rule"] for reason in row["reasons"] if reason["verdict"] == "fail"]
+    return str(row["progress"]) + (f": {', '.join(failed)}" if failed else "")
+
+
+def print_show(console: Console, detail: SeriesDetail) -> None:
+    """What `queue show` prints: the series, its jobs, results and deliveries."""
+    print_series(console, detail.series)
+    jobs = Table("job", "state", "attempt", "created", "ended", "error", title="jobs")
+    for job in detail.jobs:
+        jobs.add_row(
+            job.kind.value,
+            job.state.value,
+            str(job.attempt),
+            _time(job.created_at),
+            _time(job.ended_at),
+            job.error or "",
+        )
+    console.print(jobs)
+    sent = Table("object", "destination", "state", "attempt", "error", title="deliveries")
+    for delivery in detail.deliveries:
+        sent.add_row(
+            f"{delivery.result.kind} …{delivery.result.sop_instance_uid[-12:]}",
+            delivery.destination,
+            delivery.state.value,
+            str(delivery.attempt),
+            delivery.error or "",
+        )
+    console.print(sent)
+
+
+def print_why(console: Console, detail: SeriesDetail) -> None:
+    """What `queue why` prints: what came from whom, what closed it, each rule, what is next."""
+    print_series(console, detail.series)
+    for association in detail.associations:
+        end = association.end.value if association.end else "still open"
+        console.print(
+            f"from {association.calling_ae_title} ({association.peer_address}), "
+            f"association opened {_time(association.opened_at)}, {end} "
+            f"{_time(association.ended_at)}"
+        )
+    for conflict in detail.conflicts:
+        console.print(
+            f"conflict: {conflict.sop_instance_uid} came again with other content "
+            f"({_time(conflict.received_at)}); both are kept",
+            style="red",
+        )
+    evidence = (detail.series.completeness or {}).get("evidence")
+    console.print(f"complete because: {evidence or 'not complete yet'}")
+    print_reasons(console, detail.series.reasons)
+    console.print(f"next: {next_step(detail)}")
+
+
+def why_json(detail: SeriesDetail) -> dict[str, Any]:
+    """What `queue why --json` prints."""
+    record = detail.series
+    return {
+        "series_instance_uid": record.series_instance_uid,
+        "state": record.state.value,
+        "completeness": as_json(record.completeness),
+        "reasons": as_json(record.reasons),
+        "associations": as_json(detail.associations),
+        "conflicts": as_json(detail.conflicts),
+        "next": next_step(detail),
+    }
+
+
+def print_series(console: Console, record: SeriesRecord) -> None:
+    """The head of `show` and `why`."""
+    console.print(f"series   {record.series_instance_uid}", highlight=False)
+    console.print(f"study    {record.study_instance_uid}", highlight=False)
+    console.print(
+        f"state    {record.state.value}; {record.instance_count} instances, "
+        f"{record.modality or 'no modality'}, last {_time(record.last_received_at)}"
+    )
+    if record.analysis is not None:
+        warning = record.analysis["model"]["warning"]
+        if warning:
+            console.print(f"         {warning}", style="bold red")
+        for name, value in record.analysis["probabilities"].items():
+            console.print(f"         {name}: {100 * value:.1f} %")
+
+
+def print_reasons(console: Console, reasons: Sequence[dict[str, Any]]) -> None:
+    """A table of all rules with value, limit and verdict."""
+    table = Table("rule", "value", "limit", "verdict", title="decision")
+    for reason in reasons:
+        limit = "" if reason["limit"] is None else str(reason["limit"])
+        verdict = f"[{_VERDICT_STYLE[reason['verdict']]}]{reason['verdict']}[/]"
+        table.add_row(reason["rule"], str(reason["value"]), limit, verdict)
+    console.print(table)
+
+
+def next_step(detail: SeriesDetail) -> str:
+    """What happens next to a series, in words."""
+    waiting = [job for job in detail.jobs if job.state in {JobState.QUEUED, JobState.RUNNING}]
+    for job in waiting:
+        if job.kind is JobKind.ASSESS:
+            return f"looked at again at {_time(job.not_before)}: is it complete?"
+        verb = "is being analysed" if job.state is JobState.RUNNING else "waits for a worker"
+        return f"{verb} (attempt {job.attempt})"
+    open_deliveries = [each for each in detail.deliveries if each.delivered_at is None]
+    if open_deliveries:
+        return f"{len(open_deliveries)} objects still to be delivered"
+    return "nothing; the series is done"
+
+
+def _time(moment: datetime | None) -> str:
+    return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S UTC")

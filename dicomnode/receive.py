@@ -1,0 +1,205 @@
+"""The receiver: C-ECHO and Storage SCP (PS3.4 annex B, PS3.7 sections 9.1.1 and 9.1.5).
+
+0x0000 is answered only when the instance's bytes and name are durable on disk. What is not for
+analysis is taken too and skipped later: a refused image makes a PACS alarm or resend for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+from pynetdicom.association import Association as DicomAssociation
+
+from dicomnode.arrivals import ArrivalIndexer, AssociationEnded, reconcile
+from dicomnode.config import ReceiveSettings, Settings
+from dicomnode.errors import DataError
+from dicomnode.identity import (
+    Identity,
+    Provenance,
+    file_head,
+    identify,
+)
+from dicomnode.network import SUCCESS, Handler, accept_all_storage, application_entity, listen
+from storage.database import Database
+from storage.instances import InstanceFiles, StoredFile
+from storage.records import Association, AssociationEnd, StoredInstance
+
+log = logging.getLogger(__name__)
+
+OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1: Refused, Out of Resources
+NOT_MATCHING = 0xA900  # Error, Data Set Does Not Match SOP Class
+CANNOT_UNDERSTAND = 0xC000  # Error, Cannot Understand
+
+_LAST_WORDS_SECONDS = 3.0
+"""How long associations may go on after the wish to stop, in seconds."""
+
+_PRIORITY_ORDER = {1: 0, 0: 1, 2: 2}  # Priority (0000,0700): HIGH 1, MEDIUM 0, LOW 2
+
+
+class StorageReceiver:
+    """Handles the events of one Storage SCP; one object for all associations."""
+
+    def __init__(self, files: InstanceFiles, indexer: ArrivalIndexer, node_id: str) -> None:
+        self._files = files
+        self._indexer = indexer
+        self._node_id = node_id
+        self._open: dict[DicomAssociation, Association] = {}
+        self._lock = threading.Lock()
+
+    def on_store(self, event: evt.Event) -> int | Dataset:
+        """Answer one C-STORE request; never raises."""
+        syntax = UID(event.context.transfer_syntax)
+        data_set = event.encoded_dataset(include_meta=False)
+        try:
+            identity = identify(data_set, syntax)
+            _check_command(identity, event.file_meta.MediaStorageSOPInstanceUID)
+        except DataError as error:
+            log.warning("C-STORE refused: %s", error)
+            return _status(NOT_MATCHING if error.rule == "command" else CANNOT_UNDERSTAND, error)
+        association = self._association(event.assoc)
+        try:
+            stored = self._store(identity, str(syntax), data_set, association)
+        except OSError as error:
+            log.error("instance %s not stored: %s", identity.sop_instance_uid, error.strerror)
+            return _status(OUT_OF_RESOURCES, error)
+        priority = _PRIORITY_ORDER.get(getattr(event.request, "Priority", 0), 1)
+        self._indexer.put(_record(identity, str(syntax), stored, association, priority))
+        return SUCCESS
+
+    def _store(
+        self, identity: Identity, syntax: str, data_set: bytes, association: Association
+    ) -> StoredFile:
+        provenance = Provenance(
+            association.association_id, association.calling_ae_title, association.called_ae_title
+        )
+        head = file_head(identity.sop_class_uid, identity.sop_instance_uid, syntax, provenance)
+        return self._files.store(
+            identity.series_instance_uid, identity.sop_instance_uid, head, data_set
+        )
+
+    def _association(self, assoc: DicomAssociation) -> Association:
+        """The record of an association, made when its first instance comes: not for C-ECHO."""
+        with self._lock:
+            known = self._open.get(assoc)
+            if known is None:
+                known = self._open[assoc] = Association(
+                    association_id=uuid.uuid4().hex,
+                    node_id=self._node_id,
+                    calling_ae_title=assoc.requestor.ae_title,
+                    called_ae_title=_called(assoc),
+                    peer_address=assoc.requestor.address,
+                    opened_at=datetime.now(UTC),
+                )
+                self._indexer.put(known)
+        return known
+
+    def on_released(self, event: evt.Event) -> None:
+        self._ended(event.assoc, AssociationEnd.RELEASED)
+
+    def on_aborted(self, event: evt.Event) -> None:
+        self._ended(event.assoc, AssociationEnd.ABORTED)
+
+    def on_connection_closed(self, event: evt.Event) -> None:
+        """The connection may close before pynetdicom tells of the release that closed it."""
+        released = event.assoc.is_released
+        self._ended(event.assoc, AssociationEnd.RELEASED if released else AssociationEnd.LOST)
+
+    def _ended(self, assoc: DicomAssociation, end: AssociationEnd) -> None:
+        with self._lock:
+            known = self._open.pop(assoc, None)
+        if known is not None:
+            self._indexer.put(AssociationEnded(known.association_id, datetime.now(UTC), end))
+
+    def handlers(self) -> dict[Any, Handler]:
+        """By event of pynetdicom."""
+        return {
+            evt.EVT_C_STORE: self.on_store,
+            evt.EVT_RELEASED: self.on_released,
+            evt.EVT_ABORTED: self.on_aborted,
+            evt.EVT_CONN_CLOSE: self.on_connection_closed,
+        }
+
+
+def _called(assoc: DicomAssociation) -> str:
+    primitive = assoc.requestor.primitive
+    return "" if primitive is None else str(primitive.called_ae_title)
+
+
+def _check_command(identity: Identity, asked: str) -> None:
+    """The data set must be the instance that the command names (PS3.4 B.2.3, 0xA900)."""
+    if asked != identity.sop_instance_uid:
+        raise DataError("command", f"SOP Instance UID {asked} is not that of the data set")
+
+
+def _status(code: int, error: Exception) -> Dataset:
+    answer = Dataset()
+    answer.Status = code
+    answer.ErrorComment = str(error)[:64]  # (0000,0902) is LO
+    return answer
+
+
+def _record(
+    identity: Identity, syntax: str, stored: StoredFile, association: Association, priority: int
+) -> StoredInstance:
+    return StoredInstance(
+        sop_instance_uid=identity.sop_instance_uid,
+        sop_class_uid=identity.sop_class_uid,
+        series_instance_uid=identity.series_instance_uid,
+        study_instance_uid=identity.study_instance_uid,
+        transfer_syntax_uid=syntax,
+        accession_number=identity.accession_number,
+        modality=identity.modality,
+        path=stored.path,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        association_id=association.association_id,
+        calling_ae_title=association.calling_ae_title,
+        received_at=datetime.now(UTC),
+        priority=priority,
+    )
+
+
+def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:
+    """An Application Entity that accepts every storage SOP class in every transfer syntax."""
+    ae = application_entity(ae_title)
+    ae.maximum_associations = settings.maximum_associations
+    ae.maximum_pdu_size = settings.maximum_pdu_length
+    ae.network_timeout = settings.network_timeout_seconds
+    ae.acse_timeout = settings.acse_timeout_seconds
+    accept_all_storage(ae)
+    return ae
+
+
+def run(settings: Settings, owner: str, stop: threading.Event) -> None:
+    """Receive until `stop` is set; then let what is in hand end, for a few seconds."""
+    node_id = owner.partition("/")[0]
+    database = Database.open(settings.database_url)
+    files = InstanceFiles(settings.instances)
+    reconcile(database, files, node_id)
+    indexer = ArrivalIndexer(database)
+    indexer.start()
+    receiver = StorageReceiver(files, indexer, node_id)
+    ae = storage_ae(settings.node.ae_title, settings.receive)
+    address = (settings.receive.address, settings.receive.port)
+    server, _port = listen(ae, address, receiver.handlers())
+    log.info("listening as %s on port %d", settings.node.ae_title, settings.receive.port)
+    stop.wait()
+    server.shutdown()  # no new associations
+    _let_associations_end(ae)
+    indexer.close(timeout=3.0)
+
+
+def _let_associations_end(ae: AE) -> None:
+    """Give open associations a moment, then abort them: what was answered is durable anyway."""
+    deadline = time.monotonic() + _LAST_WORDS_SECONDS
+    while ae.active_associations and time.monotonic() < deadline:
+        time.sleep(0.05)
+    ae.shutdown()

@@ -1,0 +1,38 @@
+"""The roles that the processes of a node play, by name; each is imported only where it runs."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Protocol, cast
+
+from dicomnode.config import Settings, load_settings
+from dicomnode.lifecycle import set_up_logging, stop_on_request
+from dicomnode.supervise import owner_name
+
+_MODULES = {
+    "receiver": "dicomnode.receive",
+    "assessor": "dicomnode.assess",
+    "worker": "dicomnode.analyse",
+    "deliverer": "dicomnode.deliver",
+}
+
+
+class _Role(Protocol):
+    def run(self, settings: Settings, owner: str, stop: threading.Event) -> None: ...
+
+
+def play(role: str, config_file: Path, node_id: str) -> None:
+    """Be one process of a node until asked to stop. Stop signals must be blocked already."""
+    set_up_logging(role)
+    stop = stop_on_request()
+    settings = load_settings(config_file)
+    module = cast("_Role", importlib.import_module(_MODULES[role.partition("-")[0]]))
+    module.run(settings, owner_name(node_id, role, os.getpid()), stop)
+    logging.getLogger(__name__).info("stopped")
+    sys.stderr.flush()
+    os._exit(0)  # threads of libraries (pynetdicom, torch) must not hold up the end

@@ -1,0 +1,41 @@
+"""Sends the DICOM files of a folder to a peer, as they are encoded (C-STORE SCU)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pydicom
+from pynetdicom import build_context
+
+from dicomnode.config import Destination
+from dicomnode.errors import PeerError
+from dicomnode.network import SUCCESS, associated, requestor
+
+_TIMEOUT_SECONDS = 60.0
+
+
+def send_files(files: Sequence[Path], peer: Destination, calling_ae_title: str) -> Iterator[Path]:
+    """Send each file over one association; yields it when the peer has answered 0x0000.
+
+    Raises:
+        PeerError: the peer cannot be reached, accepts no context or answers a failure.
+    """
+    wanted = dict.fromkeys(_context_of(file) for file in files)
+    contexts = [build_context(sop_class, syntax) for sop_class, syntax in wanted]
+    ae = requestor(calling_ae_title, contexts, _TIMEOUT_SECONDS)
+    with associated(ae, peer) as association:
+        for file in files:
+            try:
+                status = association.send_c_store(file).get("Status")
+            except ValueError as error:  # no accepted presentation context
+                raise PeerError(f"{peer.name}: {error}") from error
+            if status != SUCCESS:
+                shown = "nothing" if status is None else f"0x{status:04X}"
+                raise PeerError(f"{peer.name} answered {shown} to C-STORE")
+            yield file
+
+
+def _context_of(file: Path) -> tuple[str, str]:
+    meta = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=[]).file_meta
+    return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)

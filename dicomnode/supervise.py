@@ -1,0 +1,179 @@
+"""The supervisor: starts the processes of one node, restarts what dies, stops them together."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dicomnode.config import Settings
+from dicomnode.errors import AlreadyRunningError, ConfigurationError
+from dicomnode.lifecycle import STOP_SECONDS, SUPERVISOR_PIPE
+from storage import jobs
+from storage.database import Database
+from storage.errors import StorageError
+
+log = logging.getLogger(__name__)
+
+_FIRST_BACKOFF_SECONDS = 0.5
+_LAST_BACKOFF_SECONDS = 30.0
+_STEADY_SECONDS = 60.0
+"""A process that lived this long is restarted at once when it dies."""
+
+_LOOK_SECONDS = 0.2
+
+
+@contextmanager
+def only_one(data_directory: Path) -> Iterator[str]:
+    """Hold the data directory for this process; gives the node's own id, kept in the directory.
+
+    The lock is the kernel's (flock): it ends with the process, however that ends.
+
+    Raises:
+        AlreadyRunningError: another node works on the same data directory.
+        ConfigurationError: the directory cannot be made or written.
+    """
+    try:
+        data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (data_directory / "node.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunningError(
+                    f"a node is already running on the data directory {data_directory}"
+                ) from None
+            yield _node_id(data_directory)
+    except OSError as error:
+        raise ConfigurationError(f"data directory {data_directory}: {error.strerror}") from error
+
+
+def _node_id(data_directory: Path) -> str:
+    file = data_directory / "node.id"
+    if not file.exists():
+        draft = file.with_suffix(".new")
+        draft.write_text(uuid.uuid4().hex)
+        draft.replace(file)
+    return file.read_text().strip()
+
+
+def check_bundle(config_file: Path) -> None:
+    """Refuse to start with a model bundle that is not whole; in a process of its own.
+
+    The supervisor itself never loads PyTorch: it stays small, and nothing can hang it.
+
+    Raises:
+        ConfigurationError: what is wrong was printed by the check.
+    """
+    command = [sys.executable, "-m", "dicomnode", "check-bundle", "--config", str(config_file)]
+    if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode != 0:
+        raise ConfigurationError("the model bundle cannot be used")
+
+
+@dataclass
+class _Child:
+    """One process of the node, through its deaths and restarts."""
+
+    role: str
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    restart_at: float = 0.0
+    backoff: float = _FIRST_BACKOFF_SECONDS
+    owner: str = field(default="")
+
+
+class Supervisor:
+    """Keeps the processes of one node alive until it is asked to stop."""
+
+    def __init__(self, settings: Settings, config_file: Path, node_id: str) -> None:
+        self._settings = settings
+        self._config_file = config_file
+        self._node_id = node_id
+        roles = ["receiver", "assessor", "deliverer"]
+        roles += [f"worker-{n}" for n in range(1, settings.inference.workers + 1)]
+        self._children = [_Child(role) for role in roles]
+        self._pipe_read, self._pipe_write = os.pipe()
+
+    def run(self, stop: threading.Event) -> None:
+        """Start all, restart what dies, until `stop`; then end all within STOP_SECONDS."""
+        self._hand_back(f"{self._node_id}/")
+        try:
+            while not stop.is_set():
+                for child in self._children:
+                    self._look_after(child)
+                stop.wait(_LOOK_SECONDS)
+        finally:
+            self._stop_all()
+
+    def _look_after(self, child: _Child) -> None:
+        now = time.monotonic()
+        if child.process is None:
+            if now >= child.restart_at:
+                self._start(child, now)
+        elif (status := child.process.poll()) is not None:
+            self._mourn(child, status, now)
+
+    def _start(self, child: _Child, now: float) -> None:
+        command = [sys.executable, "-m", "dicomnode", "role", child.role]
+        command += ["--config", str(self._config_file), "--node-id", self._node_id]
+        child.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(self._pipe_read,),
+            env=os.environ | {SUPERVISOR_PIPE: str(self._pipe_read)},
+        )
+        child.started_at = now
+        child.owner = owner_name(self._node_id, child.role, child.process.pid)
+        log.info("%s started as process %d", child.role, child.process.pid)
+
+    def _mourn(self, child: _Child, status: int, now: float) -> None:
+        """A process died: others may take its work at once; it starts again, later each time."""
+        if now - child.started_at >= _STEADY_SECONDS:
+            child.backoff = _FIRST_BACKOFF_SECONDS
+        log.error("%s ended with status %d; next in %.1f s", child.role, status, child.backoff)
+        child.process, child.restart_at = None, now + child.backoff
+        child.backoff = min(child.backoff * 2, _LAST_BACKOFF_SECONDS)
+        self._hand_back(child.owner)
+
+    def _hand_back(self, owner_prefix: str) -> None:
+        """Free what a dead process held; if the database is away, the leases run out instead."""
+        try:
+            database = Database.open(self._settings.database_url)
+            with database.write() as session:
+                freed = jobs.hand_back_owned(session, owner_prefix, datetime.now(UTC))
+            database.close()
+        except StorageError as error:
+            log.warning("leases not handed back, they run out by themselves: %s", error)
+            return
+        if freed:
+            log.warning("%d jobs or deliveries of a dead process handed back", freed)
+
+    def _stop_all(self) -> None:
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in running:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.error("process %d did not end in time and is killed", process.pid)
+                process.kill()
+                process.wait()
+        os.close(self._pipe_write)
+        os.close(self._pipe_read)
+        self._hand_back(f"{self._node_id}/")
+
+
+def owner_name(node_id: str, role: str, pid: int) -> str:
+    """How a process signs the leases it holds."""
+    return f"{node_id}/{role}/{pid}/"

@@ -1,0 +1,16 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The untrained bundle, made once: it is the same for every node, and 94 MB."""
+    from inference.untrained import make_untrained_bundle
+
+    folder = tmp_path_factory.mktemp("models") / "covnet-untrained"
+    return make_untrained_bundle(folder)

@@ -1,0 +1,187 @@
+"""A node as it runs in a hospital: `dicomnode serve` with processes of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pydicom
+from sqlalchemy import func, select
+
+from dicomnode.config import Destination, Settings, load_settings
+from dicomnode.demo import listens
+from dicomnode.errors import PeerError
+from dicomnode.network import echo
+from dicomnode.send import send_files
+from storage import queue
+from storage.database import Database
+from storage.models import AssociationRow
+from storage.records import SeriesDetail, SeriesState
+from support.wait import wait_for
+
+ENDED = {SeriesState.ANALYSED, SeriesState.SKIPPED, SeriesState.FAILED}
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nothing listened on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Node:
+    """One node, its folder and its configuration; started and killed as a test asks."""
+
+    def __init__(
+        self,
+        folder: Path,
+        destinations: Sequence[Destination] = (),
+        toml: str = "",
+        *,
+        port: int | None = None,
+        models: Path | None = None,
+    ) -> None:
+        """`models`: an untrained bundle that exists already, to be used as the node's own."""
+        self.folder = folder
+        self.config = folder / "dicomnode.toml"
+        self.port = port or free_port()
+        lines = ['[node]\ndata_directory = "data"', f"[receive]\nport = {self.port}", toml]
+        lines += [_destination(peer) for peer in destinations]
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config.write_text("\n".join(lines) + "\n")
+        if models is not None:
+            (folder / "data/models").mkdir(parents=True)
+            (folder / "data/models/covnet-untrained").symlink_to(models)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._database: Database | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.config)
+
+    @property
+    def peer(self) -> Destination:
+        """The node as a peer that may be sent to."""
+        return Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=self.port)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "node.log").read_text()
+
+    def start(self) -> None:
+        """Start `dicomnode serve` and wait until it answers C-ECHO."""
+        with (self.folder / "node.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dicomnode", "serve", "--config", str(self.config)],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+        self.wait_until_it_answers()
+
+    def wait_until_it_answers(self) -> None:
+        wait_for(self._answers, f"C-ECHO answered; log:\n{self.log[-3000:]}", 90)
+
+    def _answers(self) -> bool:
+        if not listens(self.port):
+            return False
+        try:
+            echo(self.peer, "TESTER")
+        except PeerError:
+            return False
+        return True
+
+    def stop(self) -> int:
+        """SIGTERM, as systemd sends it; the exit status."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(15)
+
+    def kill(self, role: str) -> int:
+        """`kill -9` of one process of the node (`supervisor` is the one that was started)."""
+        pid = self.pid(role)
+        os.kill(pid, signal.SIGKILL)
+        if role == "supervisor":
+            assert self.process is not None
+            self.process.wait()
+        return pid
+
+    def pid(self, role: str) -> int:
+        """Process id of a role, as the system knows it now."""
+        assert self.process is not None
+        if role == "supervisor":
+            return self.process.pid
+        return wait_for(lambda: self._child(role), f"{role} runs", 30)
+
+    def _child(self, role: str) -> int | None:
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        for pid in children.split():
+            try:
+                arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if any(each.startswith(role.encode()) for each in arguments[3:5]):
+                return int(pid)
+        return None
+
+    def send(self, files: Sequence[Path]) -> list[Path]:
+        """Send files over one association; those that were answered 0x0000."""
+        return list(send_files(files, self.peer, "TESTER"))
+
+    def _open_database(self) -> Database:
+        if self._database is None:
+            self._database = Database.open(self.settings.database_url)
+        return self._database
+
+    def detail(self, uid: str) -> SeriesDetail | None:
+        """What the database says of a series now."""
+        with self._open_database().read() as session:
+            return queue.series_detail(session, uid)
+
+    def ended_associations(self) -> int:
+        """How many associations that brought instances have ended."""
+        with self._open_database().read() as session:
+            ended = select(func.count()).where(AssociationRow.ended_at.is_not(None))
+            return session.scalar(ended) or 0
+
+    def wait_until_ended(self, uid: str, seconds: float = 120) -> SeriesDetail:
+        """Until the series has ended and every result was delivered."""
+
+        def ended() -> SeriesDetail | None:
+            detail = self.detail(uid)
+            if detail is None or detail.series.state not in ENDED:
+                return None
+            done = all(each.delivered_at is not None for each in detail.deliveries)
+            return detail if done else None
+
+        return wait_for(ended, f"series {uid} ended; log:\n{self.log[-3000:]}", seconds)
+
+    def close(self) -> None:
+        """Stop whatever still runs."""
+        if self._database is not None:
+            self._database.close()
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def _destination(peer: Destination) -> str:
+    return (
+        f'[[destinations]]\nname = "{peer.name}"\nae_title = "{peer.ae_title}"\n'
+        f'address = "{peer.address}"\nport = {peer.port}'
+    )
+
+
+def sop_instance_uids(files: Sequence[Path]) -> set[str]:
+    """SOP Instance UIDs of files."""
+    return {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in files}

@@ -1,0 +1,63 @@
+"""A PACS for tests: a Storage SCP that keeps what it gets and can be held up or made to refuse."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+
+from dicomnode.config import Destination
+from dicomnode.deliver import UNCOMPRESSED
+from dicomnode.network import accept_all_storage, application_entity, listen
+
+
+class Pacs:
+    """What it received, in order; `hold_after` makes it wait before answering that many."""
+
+    def __init__(self) -> None:
+        self.destination = Destination(name="none", ae_title="NONE", address="", port=1)
+        self.received: list[Dataset] = []
+        self.hold_after: int | None = None
+        self.holding = threading.Event()
+        self.go_on = threading.Event()
+        self.status = 0x0000
+
+    def begin(self) -> None:
+        """Forget what came before: another test begins."""
+        self.received.clear()
+        self.hold_after = None
+        self.holding.clear()
+        self.go_on.clear()
+
+    def on_store(self, event: evt.Event) -> int:
+        if self.hold_after is not None and len(self.received) >= self.hold_after:
+            self.hold_after = None
+            self.holding.set()
+            self.go_on.wait(60)
+        if self.status == 0x0000:
+            data_set = event.dataset
+            data_set.file_meta = event.file_meta
+            self.received.append(data_set)
+        return self.status
+
+    def by_uid(self) -> dict[str, Dataset]:
+        """The last data set of each SOP Instance UID."""
+        return {str(each.SOPInstanceUID): each for each in self.received}
+
+
+@contextmanager
+def running_pacs(port: int = 0, syntaxes: Sequence[str] = UNCOMPRESSED) -> Iterator[Pacs]:
+    """Run it on the loopback interface; `pacs.destination` says where."""
+    pacs = Pacs()
+    ae = application_entity("TESTPACS")
+    accept_all_storage(ae, syntaxes)
+    _server, port = listen(ae, ("127.0.0.1", port), {evt.EVT_C_STORE: pacs.on_store})
+    pacs.destination = Destination(name="pacs", ae_title="TESTPACS", address="127.0.0.1", port=port)
+    try:
+        yield pacs
+    finally:
+        pacs.go_on.set()
+        ae.shutdown()
