@@ -17,6 +17,7 @@ from dicomnode.config import Settings, load_settings
 from dicomnode.errors import ConfigurationError, NodeError
 from dicomnode.lifecycle import block_stop_signals, set_up_logging, stop_on_request
 from dicomnode.version import VERSION
+from inference.errors import InferenceError
 from storage.database import Database
 from storage.errors import StorageError
 from storage.records import SeriesState
@@ -51,7 +52,7 @@ def main() -> None:
     """Run the command line; what a person can mend is told in one line, with exit status 2."""
     try:
         app()
-    except (NodeError, StorageError) as error:
+    except (NodeError, StorageError, InferenceError) as error:
         _end(f"dicomnode: {error}")
     except BrokenPipeError:
         os._exit(141)  # `dicomnode queue list | head`

@@ -21,7 +21,7 @@ from pynetdicom.presentation import PresentationContext
 from dicomnode.config import Destination, Settings
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerError
-from dicomnode.network import SUCCESS, associated, requestor
+from dicomnode.network import SUCCESS, associated, c_store, requestor
 from storage import outbox
 from storage.database import Database
 from storage.errors import LeaseLostError, StorageError
@@ -47,28 +47,21 @@ def proposed_contexts(sop_classes: Iterable[str]) -> list[PresentationContext]:
 
 
 def send_instance(association: Association, path: Path) -> None:
-    """Send one Part 10 file, in the transfer syntax that the peer accepted for its SOP class.
+    """Send one uncompressed Part 10 file, as its bytes are or in the other encoding accepted.
 
     Raises:
         PeerError: no context was accepted, the association broke, or the status is a failure.
     """
-    data_set = pydicom.dcmread(path)
+    meta = pydicom.dcmread(path, specific_tags=[]).file_meta
     accepted = {
         context.transfer_syntax[0]
         for context in association.accepted_contexts
-        if context.abstract_syntax == data_set.SOPClassUID
+        if context.abstract_syntax == meta.MediaStorageSOPClassUID
     }
-    syntax = next((each for each in UNCOMPRESSED if each in accepted), None)
-    if syntax is None:
-        raise PeerError(f"no presentation context accepted for {data_set.SOPClassUID.name}")
-    if syntax != data_set.file_meta.TransferSyntaxUID:
-        data_set.file_meta.TransferSyntaxUID = syntax
-        data_set.set_original_encoding(syntax.is_implicit_VR, syntax.is_little_endian, None)
-    status = association.send_c_store(data_set).get("Status")
-    if status is None:
-        raise PeerError("the association broke off before the response")
+    as_it_is = meta.TransferSyntaxUID in accepted
+    status = c_store(association, path if as_it_is else pydicom.dcmread(path))
     if status & 0xF000 == 0xB000:  # PS3.4 table B.2-1: warnings; the instance is stored
-        log.warning("%s stored with warning 0x%04X", data_set.SOPInstanceUID, status)
+        log.warning("%s stored with warning 0x%04X", meta.MediaStorageSOPInstanceUID, status)
     elif status != SUCCESS:
         raise PeerError(f"C-STORE answered 0x{status:04X}")
 

@@ -36,7 +36,7 @@ _UNDEFINED_LENGTH = 0xFFFFFFFF
 _FLOAT_PIXEL_DATA = 0x7FE00008  # the first that is large; offset tables may come before it
 SEQUENCE_DELIMITATION = 0xE0DDFFFE  # (FFFE,E0DD) read as one little-endian number
 
-_UNREADABLE = (
+UNREADABLE = (
     InvalidDicomError,
     BytesLengthException,
     AttributeError,
@@ -241,7 +241,7 @@ def _parse(file: BinaryIO, pixels: _PixelElement) -> Dataset:
         data_set = read_partial(file, stop_when=pixels, force=True)
         identified = AttributeReader(data_set)
         named = identified.uid("SOPInstanceUID") and identified.uid("SOPClassUID")
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's, not the data's: pydicom's own OSErrors bear no number
         # the text of the error may quote the data, so only its kind is told

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from pydicom.dataset import Dataset
 from pydicom.uid import AllTransferSyntaxes
-from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
+from pynetdicom import AE, AllStoragePresentationContexts, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.events import EventHandlerType
 from pynetdicom.presentation import PresentationContext
@@ -20,6 +22,13 @@ from dicomnode.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_
 
 SUCCESS = 0x0000
 
+# A file is sent as its bytes are; by default pynetdicom decodes it and encodes it again.
+_config.STORE_SEND_CHUNKED_DATASET = True
+
+RETIRED_JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (*range(52, 57), *range(58, 67)))
+"""Retired JPEG processes (PS3.6 table A-1): an archive may still hold them. Taken and kept; what
+cannot be decoded is told as the reason why a series was not analysed."""
+
 Handler = Callable[[evt.Event], Any]
 
 
@@ -31,7 +40,9 @@ def application_entity(ae_title: str) -> AE:
     return ae
 
 
-def accept_all_storage(ae: AE, syntaxes: Sequence[str] = AllTransferSyntaxes) -> None:
+def accept_all_storage(
+    ae: AE, syntaxes: Sequence[str] = (*AllTransferSyntaxes, *RETIRED_JPEG)
+) -> None:
     """Accept C-ECHO, and every storage SOP class in each of these transfer syntaxes."""
     ae.add_supported_context(Verification)
     for context in AllStoragePresentationContexts:
@@ -83,6 +94,23 @@ def associated(ae: AE, peer: Destination) -> Iterator[Association]:
     finally:
         if association.is_established:
             association.release()
+
+
+def c_store(association: Association, what: Path | Dataset) -> int:
+    """C-STORE one file, its data set byte for byte as it is, or one data set; the status.
+
+    A data set is encoded as Implicit or Explicit VR Little Endian, whichever was accepted.
+
+    Raises:
+        PeerError: no presentation context was accepted for it, or the association broke off.
+    """
+    try:
+        status = association.send_c_store(what).get("Status")
+    except (RuntimeError, ValueError) as error:  # not established; no accepted context
+        raise PeerError(f"C-STORE not possible: {error}") from error
+    if status is None:
+        raise PeerError("the association broke off before the response")
+    return int(status)
 
 
 def echo(peer: Destination, calling_ae_title: str, timeout: float = 10.0) -> None:

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRBigEndian
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+)
 
 from dicomnode.attributes import AttributeReader
 from dicomnode.errors import DataError
@@ -21,6 +27,7 @@ LOWEST_PADDING_TISSUE_HU, HIGHEST_TISSUE_HU = AIR_HU, 3071
 """Pixel Padding Value is believed only outside this range, that of 12-bit CT: some consoles
 declare 0 HU as padding, and water is no padding."""
 
+_END_OF_IMAGE = b"\xff\xd9"  # EOI (ITU-T T.81 B.1.1.3, T.87 C.1.1), EOC (T.800 A.4.4)
 _ITEM = 0xE000FFFE  # (FFFE,E000) read as one little-endian number
 
 _UNDECODABLE = (
@@ -154,6 +161,7 @@ def _native(value: bytes, layout: PixelLayout) -> NDArray[Any]:
 def _decode(value: bytes, syntax: UID, layout: PixelLayout) -> NDArray[Any]:
     """Compressed pixels (PS3.5 A.4), by pydicom's plug-ins."""
     _check_fragments(value)
+    _check_end_of_image(value, syntax)
     options: dict[str, Any] = {
         "rows": layout.rows,
         "columns": layout.columns,
@@ -186,10 +194,23 @@ def _check_fragments(value: bytes) -> None:
     raise DataError("pixel_data", "the encapsulated fragments are cut short or broken")
 
 
+def _check_end_of_image(value: bytes, syntax: UID) -> None:
+    """JPEG, JPEG-LS and JPEG 2000 end with a marker that coded data cannot contain.
+
+    No decoder reads an image without it, but that of JPEG-LS seeks for seconds and stops every
+    other thread meanwhile: the lease of the job could not be renewed.
+    """
+    marked = JPEGTransferSyntaxes + JPEGLSTransferSyntaxes + JPEG2000TransferSyntaxes
+    if syntax in marked and _END_OF_IMAGE not in value:
+        raise DataError("pixel_data", f"{syntax.name}: the image is cut short, it has no end")
+
+
 def _first_cause(error: BaseException) -> str:
-    """The decoder's own words, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(lines) or type(error).__name__
+    """The decoders' own words, in one line."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    # pydicom's heading, and what its gdcm plug-in says of every image that it cannot decode
+    told = [line for line in lines if line[-1:] not in {"", ":"} and "'NoneType'" not in line]
+    return "; ".join(told) or "no decoder could read it"
 
 
 def _only_stored_bits(pixels: NDArray[Any], layout: PixelLayout) -> NDArray[np.int32]:

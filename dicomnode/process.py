@@ -6,8 +6,10 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ from dicomnode.bundles import prepare_bundle
 from dicomnode.config import Settings
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import ConfigurationError, DataError
-from dicomnode.identity import identify_file
-from dicomnode.results.build import encode
+from dicomnode.folder import files_by_series
+from dicomnode.headers import read_header_file
+from dicomnode.results.build import ResultObject, encode
 from inference.engine import Engine
+from inference.errors import InferenceError
 
 log = logging.getLogger(__name__)
 
@@ -54,31 +58,6 @@ class SeriesOutcome:
         return answer
 
 
-def files_by_series(folder: Path) -> tuple[dict[str, list[Path]], tuple[Reason, ...]]:
-    """The DICOM files below a folder by Series Instance UID, and why others were left out."""
-    found: dict[str, list[Path]] = {}
-    left_out: list[Reason] = []
-    for path in _files_below(folder):
-        try:
-            identity, _meta = identify_file(path)
-        except (DataError, OSError) as error:
-            why = error.value if isinstance(error, DataError) else str(error.strerror)
-            value = f"{path.relative_to(folder)}: {why}"
-            left_out.append(Reason("dicom_file", value, None, Verdict.FAIL))
-            continue
-        found.setdefault(identity.series_instance_uid, []).append(path)
-    return found, tuple(left_out)
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Regular files, links not followed out of the folder; DICOMDIR is no instance."""
-    for parent, _folders, names in os.walk(folder):
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.is_file() and not path.is_symlink() and name != "DICOMDIR":
-                yield path
-
-
 def load_engine(settings: Settings) -> Engine:
     """The engine of the configured bundle."""
     inference = settings.inference
@@ -96,79 +75,114 @@ def process_folder(
     `progress` is told series UID, stage, done and total.
 
     Raises:
-        ConfigurationError: the folder cannot be read or `out` not be written.
+        ConfigurationError: there is no such folder, or `out` cannot be written.
+        InferenceError: a series is to be analysed, but the model or its device is not fit for it.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is no folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"{out}: {error.strerror}") from error
+    _make_writable(out)
     by_series, left_out = files_by_series(folder)
-    engine: Engine | None = None
+    engine = cache(lambda: load_engine(settings))  # seconds: only when a series is to be analysed
     outcomes: list[SeriesOutcome] = []
     for uid, files in by_series.items():
-        told = None if progress is None else _telling(progress, uid)
-        engine = engine or load_engine(settings)
-        outcomes.append(
-            _process_series(uid, files, out, settings=settings, engine=engine, progress=told)
-        )
+        told = None if progress is None else partial(progress, uid)
+        outcome = SeriesOutcome(uid, "error")
+        with _stopped_by(outcome):
+            _process_series(outcome, files, out / uid, settings, engine, told)
+        outcomes.append(outcome)
     if left_out:
         outcomes.append(SeriesOutcome(None, "unreadable", left_out))
     return outcomes
 
 
-def _telling(progress: Callable[[str, str, int, int], None], uid: str) -> Progress:
-    return lambda stage, done, total: progress(uid, stage, done, total)
+def _make_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{out}: {error.strerror}") from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{out} cannot be written")
+
+
+@contextmanager
+def _stopped_by(outcome: SeriesOutcome) -> Iterator[None]:
+    """What stops one series becomes its last reason: it must not end the run for the others."""
+    try:
+        yield
+    except (ConfigurationError, InferenceError):
+        raise  # the same for every series, and for a person to mend
+    except DataError as error:
+        _stop(outcome, "failed", Reason(error.rule, error.value, error.limit, Verdict.FAIL))
+    except OSError as error:
+        _stop(outcome, "error", Reason("file", error.strerror or str(error), None, Verdict.FAIL))
+    except Exception as error:
+        log.exception("series %s", outcome.series_instance_uid)
+        _stop(outcome, "error", Reason("fault", type(error).__name__, None, Verdict.FAIL))
+
+
+def _stop(outcome: SeriesOutcome, state: str, why: Reason) -> None:
+    outcome.state = state
+    outcome.reasons += (why,)
 
 
 def _process_series(
-    uid: str,
+    outcome: SeriesOutcome,
     files: list[Path],
     out: Path,
-    *,
     settings: Settings,
-    engine: Engine,
+    engine: Callable[[], Engine],
     progress: Progress | None,
-) -> SeriesOutcome:
+) -> None:
     started = time.perf_counter()
     assessment = assess_files(files, settings.eligibility)
-    outcome = SeriesOutcome(uid, "skipped", assessment.reasons)
+    outcome.reasons = assessment.reasons
     outcome.seconds["decide"] = time.perf_counter() - started
     if not assessment.eligible:
-        return outcome
-    try:
-        analysis = analyse_series(
-            engine,
-            assessment,
-            settings,
-            analysed_at=datetime.now(UTC).astimezone(),
-            completeness=f"all {len(files)} files of the series in the folder",
-            progress=progress,
-        )
-    except DataError as error:
-        outcome.state = "failed"
-        outcome.reasons += (Reason(error.rule, error.value, error.limit, Verdict.FAIL),)
-        return outcome
-    except Exception as error:
-        # one series must not end the run for the others; it is told as what it is
-        log.exception("series %s", uid)
-        outcome.state = "error"
-        outcome.reasons += (Reason("fault", f"{type(error).__name__}", None, Verdict.FAIL),)
-        return outcome
-    _take_over(outcome, analysis, out / uid)
-    return outcome
+        outcome.state = "skipped"
+        return
+    analysis = analyse_series(
+        engine(),
+        assessment,
+        settings,
+        analysed_at=datetime.now(UTC).astimezone(),
+        completeness=f"all {len(files)} files of the series in the folder",
+        progress=progress,
+    )
+    _take_over(outcome, analysis, out)
 
 
 def _take_over(outcome: SeriesOutcome, analysis: Analysis, folder: Path) -> None:
     started = time.perf_counter()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     for number, result in enumerate(analysis.objects, start=1):
         path = folder / f"{number:02d}-{result.kind}.dcm"
-        path.write_bytes(encode(result))
+        _write_once(path, result)
         sop_class = str(result.data_set.SOPClassUID)
         outcome.objects.append({"path": str(path), "sop_class_uid": sop_class})
     outcome.state = "analysed"
     outcome.probabilities = probabilities(analysis.findings)
     outcome.warning = analysis.findings.model.warning
     outcome.seconds |= analysis.seconds | {"write": time.perf_counter() - started}
+
+
+def _write_once(path: Path, result: ResultObject) -> None:
+    """The file whole, or not at all.
+
+    An object that is there already, by its UID, stays as it is: another time of analysis would
+    make two objects with one SOP Instance UID.
+    """
+    if path.is_file() and _sop_instance_uid(path) == str(result.sop_instance_uid):
+        return
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_bytes(encode(result))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _sop_instance_uid(path: Path) -> str | None:
+    try:
+        return read_header_file(path).sop_instance_uid
+    except DataError:
+        return None

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.process import SeriesOutcome
+from dicomnode.tables import add_row, new_table, print_table
 
 
 def print_outcomes(console: Console, outcomes: Sequence[SeriesOutcome]) -> None:
     """A row for each series: state, what stopped it or what was found, time, objects."""
-    table = Table(title=f"{len(outcomes)} series")
-    for heading in ("series", "state", "reasons or probabilities", "seconds", "objects"):
-        table.add_column(heading, overflow="fold")
+    headings = ("series", "state", "reasons or probabilities", "seconds", "objects")
+    table = new_table(f"{len(outcomes)} series", *headings)
     for outcome in outcomes:
-        table.add_row(
+        add_row(
+            table,
             outcome.series_instance_uid or "(files of no series)",
             outcome.state,
             _told(outcome),
             ", ".join(f"{stage} {value:.1f}" for stage, value in outcome.seconds.items()),
             str(len(outcome.objects)),
         )
-    console.print(table)
+    print_table(console, table)
 
 
 def _told(outcome: SeriesOutcome) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 from sqlalchemy.engine import make_url
 
 from dicomnode.config import Settings
 from dicomnode.errors import ConfigurationError, DataError
+from dicomnode.tables import add_row, new_table, print_table
 from storage import queue
 from storage.database import Database
 from storage.records import JobKind, JobState, SeriesDetail, SeriesRecord, SeriesState
@@ -111,12 +112,12 @@ def as_json(record: object) -> Any:
 
 def print_list(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     """The table of `queue list`."""
-    table = Table(title=f"{len(rows)} series, newest first")
-    for heading in ("series", "from", "mod.", "inst.", "last received", "state", "delivered"):
-        table.add_column(heading, overflow="fold")
+    headings = ("series", "from", "mod.", "inst.", "last received", "state", "delivered")
+    table = new_table(f"{len(rows)} series, newest first", *headings)
     for row in rows:
         done, total = row["delivered"]
-        table.add_row(
+        add_row(
+            table,
             row["series_instance_uid"],
             row["calling_ae_title"],
             row["modality"],
@@ -125,7 +126,7 @@ def print_list(console: Console, rows: Sequence[dict[str, Any]]) -> None:
             _state_text(row),
             f"{done}/{total}" if total else "–",
         )
-    console.print(table)
+    print_table(console, table)
 
 
 def _state_text(row: dict[str, Any]) -> str:
@@ -136,9 +137,10 @@ def _state_text(row: dict[str, Any]) -> str:
 def print_show(console: Console, detail: SeriesDetail) -> None:
     """What `queue show` prints: the series, its jobs, results and deliveries."""
     print_series(console, detail.series)
-    jobs = Table("job", "state", "attempt", "created", "ended", "error", title="jobs")
+    jobs = new_table("jobs", "job", "state", "attempt", "created", "ended", "error")
     for job in detail.jobs:
-        jobs.add_row(
+        add_row(
+            jobs,
             job.kind.value,
             job.state.value,
             str(job.attempt),
@@ -146,17 +148,18 @@ def print_show(console: Console, detail: SeriesDetail) -> None:
             _time(job.ended_at),
             job.error or "",
         )
-    console.print(jobs)
-    sent = Table("object", "destination", "state", "attempt", "error", title="deliveries")
+    print_table(console, jobs)
+    sent = new_table("deliveries", "object", "destination", "state", "attempt", "error")
     for delivery in detail.deliveries:
-        sent.add_row(
+        add_row(
+            sent,
             f"{delivery.result.kind} …{delivery.result.sop_instance_uid[-12:]}",
             delivery.destination,
             delivery.state.value,
             str(delivery.attempt),
             delivery.error or "",
         )
-    console.print(sent)
+    print_table(console, sent)
 
 
 def print_why(console: Console, detail: SeriesDetail) -> None:
@@ -164,21 +167,28 @@ def print_why(console: Console, detail: SeriesDetail) -> None:
     print_series(console, detail.series)
     for association in detail.associations:
         end = association.end.value if association.end else "still open"
-        console.print(
+        _say(
+            console,
             f"from {association.calling_ae_title} ({association.peer_address}), "
             f"association opened {_time(association.opened_at)}, {end} "
-            f"{_time(association.ended_at)}"
+            f"{_time(association.ended_at)}",
         )
     for conflict in detail.conflicts:
-        console.print(
+        _say(
+            console,
             f"conflict: {conflict.sop_instance_uid} came again with other content "
             f"({_time(conflict.received_at)}); both are kept",
             style="red",
         )
     evidence = (detail.series.completeness or {}).get("evidence")
-    console.print(f"complete because: {evidence or 'not complete yet'}")
+    _say(console, f"complete because: {evidence or 'not complete yet'}")
     print_reasons(console, detail.series.reasons)
-    console.print(f"next: {next_step(detail)}")
+    _say(console, f"next: {next_step(detail)}")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """One line, whole: what a peer or a header says in it is no markup, and nothing is wrapped."""
+    console.print(Text(text, style), soft_wrap=True)
 
 
 def why_json(detail: SeriesDetail) -> dict[str, Any]:
@@ -197,28 +207,30 @@ def why_json(detail: SeriesDetail) -> dict[str, Any]:
 
 def print_series(console: Console, record: SeriesRecord) -> None:
     """The head of `show` and `why`."""
-    console.print(f"series   {record.series_instance_uid}", highlight=False)
-    console.print(f"study    {record.study_instance_uid}", highlight=False)
-    console.print(
+    _say(console, f"series   {record.series_instance_uid}")
+    _say(console, f"study    {record.study_instance_uid}")
+    _say(
+        console,
         f"state    {record.state.value}; {record.instance_count} instances, "
-        f"{record.modality or 'no modality'}, last {_time(record.last_received_at)}"
+        f"{record.modality or 'no modality'}, last {_time(record.last_received_at)}",
     )
     if record.analysis is not None:
         warning = record.analysis["model"]["warning"]
         if warning:
-            console.print(f"         {warning}", style="bold red")
+            _say(console, f"         {warning}", style="bold red")
         for name, value in record.analysis["probabilities"].items():
-            console.print(f"         {name}: {100 * value:.1f} %")
+            _say(console, f"         {name}: {100 * value:.1f} %")
 
 
 def print_reasons(console: Console, reasons: Sequence[dict[str, Any]]) -> None:
     """A table of all rules with value, limit and verdict."""
-    table = Table("rule", "value", "limit", "verdict", title="decision")
+    table = new_table("decision", "rule", "value", "limit", "verdict")
     for reason in reasons:
         limit = "" if reason["limit"] is None else str(reason["limit"])
-        verdict = f"[{_VERDICT_STYLE[reason['verdict']]}]{reason['verdict']}[/]"
-        table.add_row(reason["rule"], str(reason["value"]), limit, verdict)
-    console.print(table)
+        verdict = reason["verdict"]
+        styles = ("", "", "", _VERDICT_STYLE[verdict])
+        add_row(table, reason["rule"], str(reason["value"]), limit, verdict, styles=styles)
+    print_table(console, table)
 
 
 def next_step(detail: SeriesDetail) -> str:

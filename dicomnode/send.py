@@ -10,7 +10,7 @@ from pynetdicom import build_context
 
 from dicomnode.config import Destination
 from dicomnode.errors import PeerError
-from dicomnode.network import SUCCESS, associated, requestor
+from dicomnode.network import SUCCESS, associated, c_store, requestor
 
 _TIMEOUT_SECONDS = 60.0
 
@@ -26,13 +26,9 @@ def send_files(files: Sequence[Path], peer: Destination, calling_ae_title: str) 
     ae = requestor(calling_ae_title, contexts, _TIMEOUT_SECONDS)
     with associated(ae, peer) as association:
         for file in files:
-            try:
-                status = association.send_c_store(file).get("Status")
-            except ValueError as error:  # no accepted presentation context
-                raise PeerError(f"{peer.name}: {error}") from error
+            status = c_store(association, file)
             if status != SUCCESS:
-                shown = "nothing" if status is None else f"0x{status:04X}"
-                raise PeerError(f"{peer.name} answered {shown} to C-STORE")
+                raise PeerError(f"{peer.name} answered 0x{status:04X} to C-STORE")
             yield file
 
 

@@ -29,10 +29,14 @@ def load_volume(
     volume's slices are in the order of `stack.headers`, its affine is that of the stack.
     Raises DataError: `pixel_data` or `rescale` with the SOP Instance UID and what is wrong with
     it, `volume_size` when the volume would hold more than `max_voxels`, `geometry` when the stack
-    has no affine, `dicom_file` when a file is no DICOM, `instance_missing` when a slice has none.
+    has no affine, `dicom_file` when a file is no DICOM, `instance_missing` when a slice has none,
+    `sop_instance_uid` when two slices bear the same.
     """
     hu = np.empty(_shape(stack, max_voxels), np.int16)  # (slices, rows, columns)
     index_of = {h.sop_instance_uid: index for index, h in enumerate(stack.headers)}
+    if len(index_of) < len(stack.headers):
+        told = f"{len(stack.headers)} slices, but {len(index_of)} SOP Instance UIDs"
+        raise DataError("sop_instance_uid", told, "another in every instance")
     with ThreadPoolExecutor(workers, "decode") as pool:
         found = set(pool.map(lambda path: _load_slice(path, index_of, hu), paths))
     missing = [uid for uid, index in index_of.items() if index not in found]

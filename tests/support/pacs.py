@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pydicom.dataset import Dataset
-from pynetdicom import evt
+from pynetdicom import AE, evt
 
 from dicomnode.config import Destination
 from dicomnode.deliver import UNCOMPRESSED
@@ -17,13 +17,19 @@ from dicomnode.network import accept_all_storage, application_entity, listen
 class Pacs:
     """What it received, in order; `hold_after` makes it wait before answering that many."""
 
-    def __init__(self) -> None:
+    def __init__(self, ae: AE) -> None:
+        self._ae = ae
         self.destination = Destination(name="none", ae_title="NONE", address="", port=1)
         self.received: list[Dataset] = []
         self.hold_after: int | None = None
         self.holding = threading.Event()
         self.go_on = threading.Event()
         self.status = 0x0000
+
+    def close(self) -> None:
+        """Stop listening: the port is free for another."""
+        self.go_on.set()
+        self._ae.shutdown()
 
     def begin(self) -> None:
         """Forget what came before: another test begins."""
@@ -51,13 +57,12 @@ class Pacs:
 @contextmanager
 def running_pacs(port: int = 0, syntaxes: Sequence[str] = UNCOMPRESSED) -> Iterator[Pacs]:
     """Run it on the loopback interface; `pacs.destination` says where."""
-    pacs = Pacs()
     ae = application_entity("TESTPACS")
     accept_all_storage(ae, syntaxes)
+    pacs = Pacs(ae)
     _server, port = listen(ae, ("127.0.0.1", port), {evt.EVT_C_STORE: pacs.on_store})
     pacs.destination = Destination(name="pacs", ae_title="TESTPACS", address="127.0.0.1", port=port)
     try:
         yield pacs
     finally:
-        pacs.go_on.set()
-        ae.shutdown()
+        pacs.close()

@@ -1,0 +1,77 @@
+"""A folder of files, sorted into series; what is no DICOM instance is told, not passed over."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.errors import DataError
+from dicomnode.headers import PYDICOM_QUIET, UNREADABLE
+from dicomnode.identity import Identity, identify_file
+
+
+_PREFIX = b"DICM"  # after a preamble of 128 bytes (PS3.10 section 7.1)
+_PREFIX_END = 132
+
+
+def files_by_series(folder: Path) -> tuple[dict[str, list[Path]], tuple[Reason, ...]]:
+    """The DICOM files below a folder by Series Instance UID, and why others were left out.
+
+    Links to files are followed, links to folders are not. A copy of an instance counts once, as it
+    would over the network; an instance with the UID but not the content of another is kept.
+    """
+    series: dict[str, dict[str, list[Path]]] = {}  # Series and SOP Instance UID
+    left_out: list[Reason] = []
+    for found in _files_below(folder):
+        if isinstance(found, OSError):
+            left_out.append(_left_out(Path(found.filename), folder, str(found.strerror)))
+            continue
+        identity = _identity(found)
+        if isinstance(identity, str):
+            left_out.append(_left_out(found, folder, identity))
+            continue
+        instances = series.setdefault(identity.series_instance_uid, {})
+        same = instances.setdefault(identity.sop_instance_uid, [])
+        if not any(filecmp.cmp(found, other, shallow=False) for other in same):
+            same.append(found)
+    return {uid: [*chain(*each.values())] for uid, each in series.items()}, tuple(left_out)
+
+
+def _files_below(folder: Path) -> Iterator[Path | OSError]:
+    """All but folders, in order; DICOMDIR (PS3.10 section 8) is no instance. Or why not."""
+    unread: list[OSError] = []
+    for parent, folders, names in os.walk(folder, onerror=unread.append):
+        folders.sort()
+        yield from (Path(parent, name) for name in sorted(names) if name != "DICOMDIR")
+    yield from unread
+
+
+def _identity(path: Path) -> Identity | str:
+    """Which instance a file is, or in words why it is none."""
+    if path.exists() and not path.is_file():
+        return "no regular file"
+    try:
+        with path.open("rb") as file:
+            head = file.read(_PREFIX_END)
+        if not head.endswith(_PREFIX):
+            return "an empty file" if not head else "no DICOM file: its prefix DICM is missing"
+        with PYDICOM_QUIET:
+            return identify_file(path)[0]
+    except DataError as error:
+        return str(error)
+    except UNREADABLE as error:
+        told = error.strerror if isinstance(error, OSError) else None
+        return told or f"not readable as DICOM ({type(error).__name__})"
+
+
+def _left_out(path: Path, folder: Path, why: str) -> Reason:
+    return Reason("dicom_file", f"{_readable(path.relative_to(folder))}: {why}", None, Verdict.FAIL)
+
+
+def _readable(path: Path) -> str:
+    """Names are bytes: what is no UTF-8 in one is told as an escape, so that JSON can hold it."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,0 +1,179 @@
+"""`dicomnode serve`: starts, restarts what dies, stops in time, runs once on a data directory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.records import JobState, SeriesState
+from support.node import Node
+from support.pacs import running_pacs
+from support.phantom import series_uid, write_series
+from support.wait import wait_for
+
+QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
+
+
+@pytest.fixture
+def node(tmp_path: Path, shared_models: Path) -> Iterator[Node]:
+    node = Node(tmp_path / "node", toml=QUICK, models=shared_models)
+    yield node
+    node.close()
+
+
+def test_a_second_start_on_the_same_data_directory_says_so_and_ends(node: Node) -> None:
+    node.start()
+    second = subprocess.run(
+        [sys.executable, "-m", "dicomnode", "serve", "--config", str(node.config)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert second.returncode == 2
+    assert "already running" in second.stderr
+    assert "Traceback" not in second.stderr
+    node.wait_until_it_answers()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_ends_all_processes_within_ten_seconds(node: Node, stop: signal.Signals) -> None:
+    node.start()
+    children = [node.pid(role) for role in ("receiver", "assessor", "worker", "deliverer")]
+    assert node.process is not None
+    began = time.monotonic()
+    node.process.send_signal(stop)
+    assert node.process.wait(15) == 0
+    assert time.monotonic() - began < 10
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_stop_in_the_middle_of_an_analysis_hands_the_job_back(node: Node, tmp_path: Path) -> None:
+    files = write_series(tmp_path / "series", slices=200)
+    node.start()
+    node.send(files)
+    uid = series_uid(files)
+
+    def analysing() -> bool:
+        detail = node.detail(uid)
+        return detail is not None and any(
+            job.state is JobState.RUNNING and job.kind.value == "analyse" for job in detail.jobs
+        )
+
+    wait_for(analysing, "the analysis runs")
+    began = time.monotonic()
+    assert node.stop() == 0
+    assert time.monotonic() - began < 10
+    detail = node.detail(uid)
+    assert detail is not None
+    assert [job.state for job in detail.jobs if job.kind.value == "analyse"] == [JobState.QUEUED]
+    node.start()
+    assert node.wait_until_ended(uid).series.state is SeriesState.ANALYSED
+
+
+def test_children_end_when_their_supervisor_is_killed(node: Node) -> None:
+    node.start()
+    children = [node.pid(role) for role in ("receiver", "assessor", "worker", "deliverer")]
+    node.kill("supervisor")
+    wait_for(
+        lambda: not [pid for pid in children if Path(f"/proc/{pid}").exists()],
+        "no orphan works on",
+        15,
+    )
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ('[inference]\nbundle = "no-such-folder"\n', "no-such-folder"),
+        ("[receive]\nportt = 1\n", "receive.portt"),
+    ],
+)
+def test_what_cannot_start_says_why(tmp_path: Path, toml: str, told: str) -> None:
+    config = tmp_path / "dicomnode.toml"
+    config.write_text(toml)
+    done = subprocess.run(
+        [sys.executable, "-m", "dicomnode", "serve", "--config", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dead_destination_holds_up_no_other_and_gets_its_own_later(
+    tmp_path: Path, shared_models: Path
+) -> None:
+    retry = QUICK + "[delivery.retry]\nfirst_delay_seconds = 0.2\nlongest_delay_seconds = 0.5\n"
+    files = write_series(tmp_path / "series")
+    uid = series_uid(files)
+    with running_pacs() as alive, running_pacs() as placeholder:
+        dead = placeholder.destination.model_copy(update={"name": "dead"})
+        placeholder.close()
+        node = Node(tmp_path / "node", [alive.destination, dead], toml=retry, models=shared_models)
+        try:
+            node.start()
+            node.send(files)
+            wait_for(lambda: len(alive.by_uid()) == 4, "the living destination has all", 60)
+            detail = node.detail(uid)
+            assert detail is not None
+            waiting = [each for each in detail.deliveries if each.destination == "dead"]
+            assert len(waiting) == 4
+            assert all(each.delivered_at is None for each in waiting)
+            wait_for(lambda: _errors(node, uid), "the failure is told in the queue", 30)
+            with running_pacs(port=dead.port) as revived:
+                node.wait_until_ended(uid, 60)
+                assert set(revived.by_uid()) == set(alive.by_uid())
+        finally:
+            node.close()
+
+
+def _errors(node: Node, uid: str) -> bool:
+    detail = node.detail(uid)
+    return detail is not None and any(
+        "cannot be reached" in (d.error or "") for d in detail.deliveries
+    )
+
+
+def test_the_same_series_twice_gives_one_result_and_a_late_slice_gives_a_new_one(
+    tmp_path: Path, shared_models: Path
+) -> None:
+    files = write_series(tmp_path / "series", slices=13)
+    uid = series_uid(files)
+    with running_pacs() as pacs:
+        node = Node(tmp_path / "node", [pacs.destination], toml=QUICK, models=shared_models)
+        try:
+            node.start()
+            node.send(files[:-1])
+            first = node.wait_until_ended(uid)
+            ended = node.ended_associations()
+            node.send(files[:-1])
+            wait_for(lambda: node.ended_associations() > ended, "the second time is indexed")
+            again = node.wait_until_ended(uid)
+            assert again.jobs == first.jobs
+            assert again.results == first.results
+            assert len(pacs.received) == len(first.results)
+            node.send(files[-1:])
+            wait_for(lambda: len(pacs.by_uid()) == 2 * len(first.results), "a second set", 60)
+            renewed = node.wait_until_ended(uid)
+            assert renewed.series.instance_count == len(files)
+            assert renewed.series.input_digest != first.series.input_digest
+        finally:
+            node.close()
+
+
+def test_stop_signals_reach_a_role_that_is_started_alone(node: Node) -> None:
+    node.start()
+    worker = node.pid("worker")
+    os.kill(worker, signal.SIGTERM)
+    wait_for(lambda: node.pid("worker") != worker, "the supervisor starts another", 30)
