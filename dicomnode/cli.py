@@ -149,7 +149,7 @@ def process(
         json_file.write_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
     from dicomnode.process_view import print_outcomes
 
-    print_outcomes(Console(), outcomes)
+    print_outcomes(_console(), outcomes)
     raise SystemExit(0 if all(each.state in EXPLAINED for each in outcomes) else 1)
 
 
@@ -183,7 +183,7 @@ def demo(
     from dicomnode.demo import run_demo
 
     set_up_logging("demo")
-    raise SystemExit(run_demo(out, data, pacs, Console()))
+    raise SystemExit(run_demo(out, data, pacs, _console()))
 
 
 @queue_app.command("list")
@@ -202,7 +202,7 @@ def queue_list(
     if as_json:
         _print_json(rows)
     else:
-        queue_view.print_list(Console(), rows)
+        queue_view.print_list(_console(), rows)
 
 
 @queue_app.command("show")
@@ -215,7 +215,7 @@ def queue_show(uid: UidArgument, config: ConfigOption = None, as_json: JsonOptio
         _print_json(_one_or_list([queue_view.as_json(detail) for detail in details]))
         return
     for detail in details:
-        queue_view.print_show(Console(), detail)
+        queue_view.print_show(_console(), detail)
 
 
 @queue_app.command("why")
@@ -228,7 +228,13 @@ def queue_why(uid: UidArgument, config: ConfigOption = None, as_json: JsonOption
         _print_json(_one_or_list([queue_view.why_json(detail) for detail in details]))
         return
     for detail in details:
-        queue_view.print_why(Console(), detail)
+        queue_view.print_why(_console(), detail)
+
+
+def _console() -> Console:
+    """Standard output; written to a file or a pipe it is wide enough for the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
 
 
 def _one_or_list(found: list[dict[str, Any]]) -> object:

@@ -48,9 +48,9 @@ def print_summary(
     console: Console, names: Mapping[str, str], details: Mapping[str, SeriesDetail]
 ) -> None:
     """Series, decision with reasons, probabilities, seconds by stage, objects returned."""
-    table = Table(title="what became of each series")
+    table = Table(title="what became of each series", show_lines=True)
     for heading in ("series", "decision", "reasons or probabilities", "seconds", "objects"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", ratio=3 if "reasons" in heading else None)
     for uid, name in names.items():
         detail = details.get(uid)
         if detail is not None:

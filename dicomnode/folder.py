@@ -13,7 +13,6 @@ from dicomnode.errors import DataError
 from dicomnode.headers import PYDICOM_QUIET, UNREADABLE
 from dicomnode.identity import Identity, identify_file
 
-
 _PREFIX = b"DICM"  # after a preamble of 128 bytes (PS3.10 section 7.1)
 _PREFIX_END = 132
 

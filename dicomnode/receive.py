@@ -200,6 +200,6 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
 def _let_associations_end(ae: AE) -> None:
     """Give open associations a moment, then abort them: what was answered is durable anyway."""
     deadline = time.monotonic() + _LAST_WORDS_SECONDS
-    while ae.active_associations and time.monotonic() < deadline:
+    while time.monotonic() < deadline and any(a.is_established for a in ae.active_associations):
         time.sleep(0.05)
     ae.shutdown()

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 PIPE_WIDTH = 200
-"""Columns where no terminal says how many there are: a UID stays in one piece for `grep`."""
+"""Columns where no terminal says how many there are."""
 
 
 def new_table(title: str, *headings: str) -> Table:
@@ -25,6 +25,9 @@ def add_row(table: Table, *cells: str, styles: tuple[str, ...] = ()) -> None:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print it as wide as the terminal is, or as PIPE_WIDTH where there is none."""
-    width = console.width if console.is_terminal else max(console.width, PIPE_WIDTH)
-    console.print(table, width=width, crop=False)
+    """Print it as wide as the terminal is; in a pipe the first column stays whole, for `grep`."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    table.columns[0].no_wrap = True
+    console.print(table, width=max(console.width, PIPE_WIDTH), crop=False)
