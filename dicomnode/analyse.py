@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -21,11 +21,13 @@ from dicomnode.assess import Assessment, assess_files, input_digest
 from dicomnode.config import Settings
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import DataError
+from dicomnode.lifecycle import vital
 from dicomnode.results.build import ResultObject, encode, warm_up
 from inference.bundle import load_bundle
 from inference.engine import Engine
 from storage import index, jobs, queue, series
 from storage.database import Database
+from storage.durable import LEFTOVER_AGE
 from storage.errors import LeaseLostError, StorageError
 from storage.instances import InstanceFiles
 from storage.records import Job, JobKind, ResultRecord, StoredInstance
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.25
 _STOP_GRACE_SECONDS = 4.0
 """How long a job may go on after the wish to stop before it is handed back, in seconds."""
+
+_DISK_DELAY = timedelta(seconds=30)
 
 EXIT_DEADLINE = 70
 EXIT_LEASE_LOST = 75
@@ -51,6 +55,7 @@ class Worker:
         self._database = Database.open(settings.database_url)
         self._instances = InstanceFiles(settings.instances)
         self._results = ResultFiles(settings.result_files)
+        self._results.remove_leftovers(datetime.now(UTC) - LEFTOVER_AGE)
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
         bundle = load_bundle(settings.bundle_folder)
         self._engine = Engine.load(
@@ -81,9 +86,19 @@ class Worker:
         if job is None:
             return False
         log.info("series %s: analysis, attempt %d", job.series_instance_uid, job.attempt)
-        with self._held(job):
-            self._analyse(job)
+        try:
+            with self._held(job):
+                self._analyse(job)
+        except OSError as error:
+            self._wait_for_the_disk(job, error)
         return True
+
+    def _wait_for_the_disk(self, job: Job, error: OSError) -> None:
+        """A full or failing disk is no fault of the series: its attempt does not count."""
+        log.error("series %s: %s; tried again later", job.series_instance_uid, error.strerror)
+        later = datetime.now(UTC) + _DISK_DELAY
+        with self._database.write() as session:
+            jobs.put_back(session, job, later, count_attempt=False)
 
     def _analyse(self, job: Job) -> None:
         with self._database.read() as session:
@@ -94,16 +109,28 @@ class Worker:
             return
         evidence = str((detail.series.completeness or {}).get("evidence", ""))
         assessment = self._assess(instances)
+        if not assessment.eligible:  # since it was queued: damaged, or another policy
+            self._record_failure(job, [r for r in assessment.reasons if r.verdict is Verdict.FAIL])
+            return
         try:
             analysis = analyse_series(
                 self._engine,
                 assessment,
                 self._settings,
                 analysed_at=job.created_at.astimezone(),  # the same in every attempt: same bytes
+                input_digest=job.input_digest,
                 completeness=evidence,
             )
         except DataError as error:
-            self._record_failure(job, error)
+            reason = Reason(error.rule, error.value, error.limit, Verdict.FAIL)
+            self._record_failure(job, [reason])
+            return
+        except (OSError, StorageError):
+            raise
+        except Exception as error:
+            log.exception("series %s", job.series_instance_uid)
+            fault = Reason("fault", type(error).__name__, None, Verdict.FAIL)
+            self._record_failure(job, [fault])
             return
         self._record(job, analysis)
 
@@ -117,16 +144,16 @@ class Worker:
         with self._database.write() as session:
             jobs.finish(session, job, datetime.now(UTC))
 
-    def _record_failure(self, job: Job, error: DataError) -> None:
-        reason = Reason(error.rule, error.value, error.limit, Verdict.FAIL)
-        log.warning("series %s: failed, %s", job.series_instance_uid, error.rule)
+    def _record_failure(self, job: Job, reasons: Sequence[Reason]) -> None:
+        told = "; ".join(map(str, reasons))
+        log.warning("series %s: failed, %s", job.series_instance_uid, told)
         with self._database.write() as session:
             series.record_failed(
                 session,
                 job,
                 ended_at=datetime.now(UTC),
-                reasons=[reason.as_json()],
-                error=str(error),
+                reasons=[reason.as_json() for reason in reasons],
+                error=told,
             )
 
     def _record(self, job: Job, analysis: Analysis) -> None:
@@ -143,6 +170,8 @@ class Worker:
             )
         if superseded is not None:
             log.info("series %s: changed during its analysis", job.series_instance_uid)
+            for record in records:
+                self._results.remove(record.path)
             return
         log.info(
             "series %s: analysed, %d objects, %.1f s",
@@ -176,7 +205,7 @@ class Worker:
     def _held(self, job: Job) -> Iterator[None]:
         """Keep the lease of a job renewed while its work goes on."""
         ended = threading.Event()
-        keeper = threading.Thread(target=self._keep, args=(job, ended), daemon=True)
+        keeper = threading.Thread(target=vital(self._keep), args=(job, ended), daemon=True)
         keeper.start()
         try:
             yield

@@ -80,6 +80,7 @@ def analyse_series(
     settings: Settings,
     *,
     analysed_at: datetime,
+    input_digest: str,
     completeness: str,
     progress: Progress | None = None,
 ) -> Analysis:
@@ -106,6 +107,7 @@ def analyse_series(
         volume=volume,
         findings=findings,
         analysed_at=analysed_at,
+        input_digest=input_digest,
         completeness=completeness,
         conditions=conditions(settings),
         notes=notes(assessment.reasons),

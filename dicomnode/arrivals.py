@@ -7,19 +7,18 @@ receiver had not yet indexed is found again from the files by `reconcile`.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import queue
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from dicomnode.errors import DataError
-from dicomnode.identity import identify_file, provenance_of
+from dicomnode.identity import data_set_sha256, identify_file, provenance_of
+from dicomnode.lifecycle import vital
 from storage import index
 from storage.database import Database
 from storage.errors import StorageError
@@ -51,7 +50,7 @@ class ArrivalIndexer:
         self._database = database
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="arrival-indexer")
+        self._thread = threading.Thread(target=vital(self._run), name="arrival-indexer")
 
     def start(self) -> None:
         self._thread.start()
@@ -123,8 +122,8 @@ def _record_instances(session: Session, instances: list[StoredInstance]) -> None
         instances, index.record_instances(session, instances), strict=True
     ):
         if arrival is Arrival.CONFLICT:
-            log.error(
-                "conflict: instance %s came again with other content from %s; both are kept",
+            log.warning(
+                "instance %s came again from %s with other content or encoding; both are kept",
                 instance.sop_instance_uid,
                 instance.calling_ae_title,
             )
@@ -142,9 +141,11 @@ def reconcile(database: Database, files: InstanceFiles, node_id: str) -> int:
     for paths in _chunks(files.iter_paths()):
         with database.read() as session:
             unknown = sorted(set(paths) - index.known_paths(session, paths))
-        recovered = [_recovered(files, path, node_id) for path in unknown]
+        recovered = [_recovered(files, path) for path in unknown]
+        instances = [each for each in recovered if each is not None]
         with database.write() as session:
-            _record(session, [each for each in recovered if each is not None])
+            _record(session, [_lost_association(each, node_id, now) for each in instances])
+            _record(session, instances)
         found += len(unknown)
     if lost or found:
         log.warning("after a crash: %d associations lost, %d instances indexed anew", lost, found)
@@ -162,13 +163,29 @@ def _chunks(paths: Iterator[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def _recovered(files: InstanceFiles, path: str, node_id: str) -> StoredInstance | None:
-    """The record of a file; the index enters its association as lost if it does not know it."""
+def _lost_association(instance: StoredInstance, node_id: str, now: datetime) -> Association:
+    """Of a recovered instance, if the index does not know it: it ends now, so that its sender,
+    who lost its connection with us, has time to send the rest."""
+    return Association(
+        association_id=instance.association_id,
+        node_id=node_id,
+        calling_ae_title=instance.calling_ae_title,
+        called_ae_title="",
+        peer_address="",
+        opened_at=instance.received_at,
+        ended_at=now,
+        end=AssociationEnd.LOST,
+    )
+
+
+def _recovered(files: InstanceFiles, path: str) -> StoredInstance | None:
+    """The record of a file; None when it no longer can be read."""
     file = files.open_path(path)
     try:
         identity, meta = identify_file(file)
-    except DataError as error:
-        log.error("instance file %s cannot be indexed: %s", path, error)
+    except (DataError, OSError) as error:
+        why = error if isinstance(error, DataError) else error.strerror
+        log.error("instance file %s cannot be indexed: %s", path, why)
         return None
     received_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     provenance = provenance_of(meta)
@@ -182,18 +199,8 @@ def _recovered(files: InstanceFiles, path: str, node_id: str) -> StoredInstance 
         modality=identity.modality,
         path=path,
         size_bytes=file.stat().st_size,
-        sha256=_data_set_sha256(file, int(meta.FileMetaInformationGroupLength)),
-        association_id=provenance.association_id or f"recovered-{node_id}",
+        sha256=data_set_sha256(file, meta),
+        association_id=provenance.association_id or f"recovered-{path[:35]}",
         calling_ae_title=provenance.calling_ae_title,
         received_at=received_at,
     )
-
-
-def _data_set_sha256(file: Path, meta_group_length: int) -> str:
-    """Digest of what follows the file meta information, as it was when it was received."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        stream.seek(128 + 4 + 12 + meta_group_length)
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import DataError
 from dicomnode.headers import read_header_file
+from dicomnode.results.uids import instances_digest
 from inference.bundle import load_card
 from storage import index, jobs, series
 from storage.database import Database
@@ -76,7 +76,12 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
         try:
             header = read_header_file(file)
         except DataError as error:
-            unreadable.append(Reason(error.rule, error.value, error.limit, Verdict.FAIL))
+            told = f"{file.name}: {error.value}"
+            unreadable.append(Reason(error.rule, told, error.limit, Verdict.FAIL))
+            continue
+        except OSError as error:
+            told = f"{file.name}: {error.strerror}"
+            unreadable.append(Reason("file", told, None, Verdict.FAIL))
             continue
         headers.append(header)
         by_uid[header.sop_instance_uid] = file
@@ -85,8 +90,7 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
 
 def input_digest(instances: Sequence[StoredInstance]) -> str:
     """Names exactly what was decided upon: the instances and their content."""
-    pairs = sorted((instance.sop_instance_uid, instance.sha256) for instance in instances)
-    return hashlib.sha256("\n".join(f"{uid} {sha}" for uid, sha in pairs).encode()).hexdigest()
+    return instances_digest((each.sop_instance_uid, each.sha256) for each in instances)
 
 
 class Assessor:

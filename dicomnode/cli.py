@@ -11,9 +11,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dicomnode.config import Settings, load_settings
+from dicomnode.config import Settings, kept_settings, load_settings
 from dicomnode.errors import ConfigurationError, NodeError
 from dicomnode.lifecycle import block_stop_signals, set_up_logging, stop_on_request
 from dicomnode.version import VERSION
@@ -86,21 +85,29 @@ def serve(config: ConfigOption = None) -> None:
     """Run the node in the foreground until SIGTERM or Ctrl-C."""
     block_stop_signals()
     set_up_logging("node")
-    file = _config_file(config).absolute()
-    settings = load_settings(file)
-    from dicomnode.supervise import Supervisor, check_bundle, only_one
+    stop = stop_on_request()
+    settings = load_settings(_config_file(config))
+    from dicomnode.supervise import (
+        Supervisor,
+        check_bundle,
+        check_owner,
+        keep_settings,
+        only_one,
+    )
 
     with only_one(settings.node.data_directory) as node_id:
-        check_bundle(file)
-        Supervisor(settings, file, node_id).run(stop_on_request())
+        check_owner(settings, node_id)
+        kept = keep_settings(settings)
+        check_bundle(kept, stop)
+        Supervisor(settings, kept, node_id).run(stop)
 
 
 @app.command("check-bundle", hidden=True)
-def check_bundle_command(config: Annotated[Path, typer.Option("--config")]) -> None:
+def check_bundle_command(settings: Annotated[Path, typer.Option("--settings")]) -> None:
     """Check the configured model bundle; make the untrained one where none is named."""
     from dicomnode.bundles import prepare_bundle
 
-    card = prepare_bundle(load_settings(config)).card
+    card = prepare_bundle(kept_settings(settings)).card
     set_up_logging("node")
     log = logging.getLogger(__name__)
     log.info("model %s %s, weights %s", card.name, card.version, card.weights_sha256[:12])
@@ -109,14 +116,14 @@ def check_bundle_command(config: Annotated[Path, typer.Option("--config")]) -> N
 @app.command(hidden=True)
 def role(
     name: str,
-    config: Annotated[Path, typer.Option("--config")],
+    settings: Annotated[Path, typer.Option("--settings")],
     node_id: Annotated[str, typer.Option("--node-id")],
 ) -> None:
     """Be one process of a node (started by `serve`)."""
     block_stop_signals()
     from dicomnode.roles import play
 
-    play(name, config, node_id)
+    play(name, kept_settings(settings), node_id)
 
 
 @app.command()
@@ -129,28 +136,30 @@ def process(
     config: ConfigOption = None,
 ) -> None:
     """Decide on, analyse and report each series of a folder, without any network."""
-    from dicomnode.process import EXPLAINED, process_folder
+    from dicomnode.process import EXPLAINED, check_folders, process_folder
+    from dicomnode.process_view import print_outcomes, reading_progress
 
     set_up_logging("process")
     settings = _offline_settings(config)
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
-    ) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def told(uid: str, stage: str, done: int, total: int) -> None:
-            bar.update(task, description=f"…{uid[-12:]} {stage}", completed=done, total=total)
-
-        outcomes = process_folder(folder, out, settings, told)
-    answer = [outcome.as_json() for outcome in outcomes]
+    check_folders(folder, out)
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
-    from dicomnode.process_view import print_outcomes
-
+        _check_file(json_file)
+    with reading_progress(Console(stderr=True)) as told:
+        outcomes = process_folder(folder, out, settings, told)
+    if json_file is not None:
+        answer = [outcome.as_json() for outcome in outcomes]
+        json_file.write_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n", "utf-8")
     print_outcomes(_console(), outcomes)
     raise SystemExit(0 if all(each.state in EXPLAINED for each in outcomes) else 1)
+
+
+def _check_file(path: Path) -> None:
+    """Make the folder of a file to be written, and see that it can be, before any work is done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
 
 
 def _offline_settings(config: Path | None) -> Settings:

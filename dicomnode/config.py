@@ -27,7 +27,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class NodeSettings(_Section):
@@ -133,6 +133,11 @@ def load_settings(path: Path) -> Settings:
         wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError(f"{path}: " + "; ".join(wrong)) from None
     return _anchored(settings, path.absolute().parent)
+
+
+def kept_settings(path: Path) -> Settings:
+    """What `supervise.keep_settings` wrote, for the processes of a node."""
+    return Settings.model_validate_json(path.read_text(encoding="utf-8"))
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:

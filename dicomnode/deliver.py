@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pydicom
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context
 from pynetdicom.association import Association
@@ -21,10 +22,11 @@ from pynetdicom.presentation import PresentationContext
 from dicomnode.config import Destination, Settings
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerError
+from dicomnode.lifecycle import vital
 from dicomnode.network import SUCCESS, associated, c_store, requestor
 from storage import outbox
 from storage.database import Database
-from storage.errors import LeaseLostError, StorageError
+from storage.errors import LeaseLostError, StorageError, UnsafePathError
 from storage.records import Delivery
 from storage.results import ResultFiles
 
@@ -107,6 +109,7 @@ class Deliverer:
                 while waiting and not stop.is_set():
                     self._send_one(association, waiting[0])
                     del waiting[0]
+                    self._renew(waiting)
         except PeerError as error:
             log.warning("delivery to %s: %s", self._destination.name, error)
             for delivery in waiting:
@@ -114,6 +117,12 @@ class Deliverer:
             return
         for delivery in waiting:  # asked to stop: others may take them at once
             self._settle(outbox.mark_retry, delivery, datetime.now(UTC), "handed back at stop")
+
+    def _renew(self, waiting: Sequence[Delivery]) -> None:
+        """A slow peer must not cost the leases of what has not been sent yet."""
+        lease = timedelta(seconds=self._settings.delivery.lease_seconds)
+        with self._database.write() as session:
+            outbox.renew_deliveries(session, waiting, datetime.now(UTC), lease)
 
     def _send_one(self, association: Association, delivery: Delivery) -> None:
         """One instance; a refusal of this one is settled here, a broken association is raised."""
@@ -124,6 +133,11 @@ class Deliverer:
                 raise
             log.warning("%s: %s", delivery.result.sop_instance_uid, error)
             self._try_later(delivery, str(error))
+            return
+        except (OSError, InvalidDicomError, UnsafePathError) as error:
+            told = f"its file cannot be read: {type(error).__name__}"
+            log.error("%s: %s", delivery.result.sop_instance_uid, told)
+            self._settle(outbox.mark_failed, delivery, datetime.now(UTC), told)
             return
         self._settle(outbox.mark_delivered, delivery, datetime.now(UTC))
 
@@ -154,7 +168,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Deliver to every configured destination until `stop`."""
     threads = [
         threading.Thread(
-            target=Deliverer(settings, destination, owner).run,
+            target=vital(Deliverer(settings, destination, owner).run),
             args=(stop,),
             name=f"deliver-{destination.name}",
         )

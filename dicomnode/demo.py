@@ -31,6 +31,7 @@ from storage.database import Database
 from storage.records import JobKind, JobState, SeriesDetail, SeriesState
 
 SHIPPED_DATA = Path(__file__).resolve().parent.parent / "tests" / "data" / "ct"
+_MARKER = ".dicomnode-demo"
 _SENDER = "DEMOSENDER"
 _START_SECONDS = 120.0
 _RUN_SECONDS = 600.0
@@ -132,11 +133,13 @@ def parse_peer(text: str) -> Destination:
 def _fresh_folder(out: Path) -> Path:
     """The output folder, without what an earlier demo left; a folder of anything else is kept."""
     folder = out.absolute()
-    if folder.exists() and not (folder / "dicomnode.toml").is_file() and any(folder.iterdir()):
+    marker = folder / _MARKER
+    if folder.exists() and not marker.is_file() and any(folder.iterdir()):
         raise ConfigurationError(f"{folder} holds something that no demo left there")
+    folder.mkdir(parents=True, exist_ok=True)
+    marker.write_text("Made by `dicomnode demo`, which empties this folder when it is run again.\n")
     for name in ("pacs", "node", "results"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pynetdicom import evt
 
 from dicomnode.config import Destination
-from dicomnode.network import SUCCESS, accept_all_storage, application_entity, listen
+from dicomnode.network import SUCCESS, accept_any_storage, application_entity, listen
 
 
 class StandInPacs:
@@ -38,7 +38,7 @@ def stand_in_pacs(
     folder.mkdir(parents=True, exist_ok=True)
     pacs = StandInPacs(folder)
     ae = application_entity(ae_title)
-    accept_all_storage(ae)
+    accept_any_storage(ae)
     _server, port = listen(ae, ("127.0.0.1", 0), {evt.EVT_C_STORE: pacs.on_store})
     try:
         yield pacs, Destination(name="pacs", ae_title=ae_title, address="127.0.0.1", port=port)

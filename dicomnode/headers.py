@@ -6,6 +6,7 @@ on values that hospitals send every day. What cannot be used becomes None and a 
 
 from __future__ import annotations
 
+import logging
 import struct
 import threading
 import warnings
@@ -56,7 +57,7 @@ UNREADABLE = (
 
 
 class _PydicomQuiet:
-    """Context in which pydicom's warnings about bad data are not shown: we name them ourselves.
+    """Context in which pydicom does not tell of bad data: we name it ourselves, without values.
 
     Python's warning filters are shared by all threads, so the first thread in sets them aside and
     the last one out restores them (`warnings.catch_warnings` alone would mix them up).
@@ -66,6 +67,8 @@ class _PydicomQuiet:
         self._lock = threading.Lock()
         self._inside = 0
         self._caught = warnings.catch_warnings()
+        self._log = logging.getLogger("pydicom")
+        self._level = self._log.level
 
     def __enter__(self) -> None:
         with self._lock:
@@ -73,6 +76,8 @@ class _PydicomQuiet:
                 self._caught = warnings.catch_warnings()
                 self._caught.__enter__()
                 warnings.simplefilter("ignore")
+                self._level = self._log.level
+                self._log.setLevel(logging.CRITICAL)
             self._inside += 1
 
     def __exit__(
@@ -84,6 +89,7 @@ class _PydicomQuiet:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
+                self._log.setLevel(self._level)
                 self._caught.__exit__(kind, error, trace)
 
 

@@ -5,8 +5,8 @@ Reading stops after Series Instance UID (0020,000E), so the pixels are never tou
 
 from __future__ import annotations
 
+import hashlib
 import re
-import warnings
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -21,12 +21,14 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from dicomnode.errors import DataError
+from dicomnode.headers import PYDICOM_QUIET, UNREADABLE
 from dicomnode.version import VERSION
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.213092364938302270716553187436180529611")
 IMPLEMENTATION_VERSION_NAME = f"DICOMNODE_{VERSION}"
 _PROVENANCE_CREATOR = UID("2.25.281216354187320153829170355410972463880")
 _SERIES_INSTANCE_UID = 0x0020000E
+_META_START = 128 + 4 + 12  # preamble, prefix, and the element that tells the group's length
 _INFLATED_HEAD_BYTES = 1 << 20
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
@@ -72,19 +74,19 @@ def identify_file(path: Path) -> tuple[Identity, FileMetaDataset]:
 
     Raises:
         DataError: no DICOM file, or as for `identify`.
+        OSError: the file cannot be opened.
     """
-    try:
-        head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[])
-        meta = head.file_meta
-        syntax = UID(meta.TransferSyntaxUID)
-        with path.open("rb") as file:
-            file.seek(128 + 4)
-            file.seek(128 + 4 + 12 + int(meta.FileMetaInformationGroupLength))
-            if syntax == DeflatedExplicitVRLittleEndian:
-                return identify(file.read(), syntax), meta
-            return _identity(file, syntax), meta
-    except (pydicom.errors.InvalidDicomError, AttributeError, ValueError, EOFError) as error:
-        raise DataError("dicom_file", f"cannot be read: {error}") from error
+    with path.open("rb") as file:
+        try:
+            with PYDICOM_QUIET:
+                meta = pydicom.filereader.read_file_meta_info(path)
+                syntax = UID(meta.TransferSyntaxUID)
+                file.seek(_META_START + int(meta.FileMetaInformationGroupLength))
+        except UNREADABLE as error:
+            raise DataError("dicom_file", f"cannot be read: {type(error).__name__}") from error
+        if syntax == DeflatedExplicitVRLittleEndian:
+            return identify(file.read(), syntax), meta
+        return _identity(file, syntax), meta
 
 
 def _inflated_head(data_set: bytes) -> bytes:
@@ -100,8 +102,7 @@ def _after_series(tag: BaseTag, _vr: str | None, _length: int) -> bool:
 
 def _identity(stream: BinaryIO, syntax: UID) -> Identity:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd values elsewhere in the header are not asked for
+        with PYDICOM_QUIET:
             head = read_dataset(
                 stream,
                 is_implicit_VR=syntax.is_implicit_VR,
@@ -116,9 +117,7 @@ def _identity(stream: BinaryIO, syntax: UID) -> Identity:
                 accession_number=_text(head, "AccessionNumber"),
                 modality=_text(head, "Modality"),
             )
-    except DataError:
-        raise
-    except Exception as error:
+    except UNREADABLE as error:
         raise DataError("data_set", f"cannot be parsed: {type(error).__name__}") from error
 
 
@@ -135,6 +134,16 @@ def _uid(head: Dataset, keyword: str) -> str:
     if len(text) > 64 or not _UID.fullmatch(text):
         raise DataError(keyword, "absent or no UID")
     return text
+
+
+def data_set_sha256(path: Path, meta: FileMetaDataset) -> str:
+    """SHA-256 (hex) of what follows the file meta information, as it was when it was received."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        stream.seek(_META_START + int(meta.FileMetaInformationGroupLength))
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def file_head(
@@ -160,9 +169,13 @@ def file_head(
 
 def provenance_of(meta: FileMetaDataset) -> Provenance:
     """Read back what `file_head` wrote; empty where another program wrote the file."""
-    ours = meta.get("PrivateInformationCreatorUID") == _PROVENANCE_CREATOR
-    return Provenance(
-        association_id=bytes(meta.PrivateInformation).rstrip(b"\0").decode() if ours else "",
-        calling_ae_title=str(meta.get("SourceApplicationEntityTitle", "")),
-        called_ae_title=str(meta.get("ReceivingApplicationEntityTitle", "")),
-    )
+    try:
+        with PYDICOM_QUIET:
+            ours = meta.get("PrivateInformationCreatorUID") == _PROVENANCE_CREATOR
+            return Provenance(
+                bytes(meta.PrivateInformation).rstrip(b"\0").decode("ascii") if ours else "",
+                str(meta.get("SourceApplicationEntityTitle", "")),
+                str(meta.get("ReceivingApplicationEntityTitle", "")),
+            )
+    except UNREADABLE:
+        return Provenance("", "", "")

@@ -13,6 +13,18 @@ import signal
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from types import TracebackType
+from typing import ParamSpec
+
+log = logging.getLogger(__name__)
+
+_P = ParamSpec("_P")
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+EXIT_FAULT = 1
 
 SUPERVISOR_PIPE = "DICOMNODE_SUPERVISOR_PIPE"
 """Environment variable: file descriptor of a pipe whose other end the supervisor holds."""
@@ -50,20 +62,55 @@ def _wait_for_supervisor(pipe: int, stop: threading.Event) -> None:
     os._exit(1)
 
 
+def vital(work: Callable[_P, None]) -> Callable[_P, None]:
+    """For the target of a thread without which its process would look alive and do nothing.
+
+    A fault in it ends the process, so that the supervisor starts another.
+    """
+
+    @wraps(work)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            work(*args, **kwargs)
+        except BaseException:
+            log.critical("thread %s failed", threading.current_thread().name, exc_info=True)
+            logging.shutdown()
+            os._exit(EXIT_FAULT)
+
+    return guarded
+
+
+class _Formatter(logging.Formatter):
+    """Tells where a fault came from and of what type it was, but not its text.
+
+    A library's text may quote values of the data set it failed on.
+    """
+
+    def __init__(self, role: str) -> None:
+        super().__init__(
+            f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {role}[%(process)d] %(message)s",
+            "%Y-%m-%dT%H:%M:%S",
+        )
+        self.converter = time.gmtime
+
+    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - logging's own name
+        kind, _value, frames = ei
+        name = kind.__name__ if kind else "fault"
+        return "".join(traceback.format_tb(frames)) + name
+
+
 def set_up_logging(role: str) -> None:
     """Lines on standard error: time in UTC, level, role and process, text."""
-    formatter = logging.Formatter(
-        f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {role}[%(process)d] %(message)s",
-        "%Y-%m-%dT%H:%M:%S",
-    )
-    formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(_Formatter(role))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
     # pynetdicom logs the values of attributes, patient identity among them, below WARNING
     for library in ("pynetdicom", "highdicom", "alembic"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # what it cannot read is told by us
+    # what they cannot read is told by us, without the values that they would quote
+    for library in ("pydicom", "py.warnings"):
+        logging.getLogger(library).propagate = False  # pydicom sets its level anew when imported
+        logging.getLogger(library).addHandler(logging.NullHandler())
     logging.captureWarnings(capture=True)

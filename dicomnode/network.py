@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import AllTransferSyntaxes
-from pynetdicom import AE, AllStoragePresentationContexts, _config, build_context, evt
+from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.events import EventHandlerType
 from pynetdicom.presentation import PresentationContext
@@ -20,14 +21,12 @@ from dicomnode.config import Destination
 from dicomnode.errors import ConfigurationError, PeerError
 from dicomnode.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
+log = logging.getLogger(__name__)
+
 SUCCESS = 0x0000
 
 # A file is sent as its bytes are; by default pynetdicom decodes it and encodes it again.
 _config.STORE_SEND_CHUNKED_DATASET = True
-
-RETIRED_JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (*range(52, 57), *range(58, 67)))
-"""Retired JPEG processes (PS3.6 table A-1): an archive may still hold them. Taken and kept; what
-cannot be decoded is told as the reason why a series was not analysed."""
 
 Handler = Callable[[evt.Event], Any]
 
@@ -40,13 +39,30 @@ def application_entity(ae_title: str) -> AE:
     return ae
 
 
-def accept_all_storage(
-    ae: AE, syntaxes: Sequence[str] = (*AllTransferSyntaxes, *RETIRED_JPEG)
-) -> None:
-    """Accept C-ECHO, and every storage SOP class in each of these transfer syntaxes."""
+def accept_any_storage(ae: AE) -> None:
+    """Accept C-ECHO, and whatever a peer wants to store, in the transfer syntax it names first.
+
+    Standard storage SOP classes, retired and private ones: a refused context makes a PACS report
+    errors for the whole study. Holds for all acceptors of this process.
+    """
+    _config.UNRESTRICTED_STORAGE_SERVICE = True
     ae.add_supported_context(Verification)
-    for context in AllStoragePresentationContexts:
-        ae.add_supported_context(str(context.abstract_syntax), list(syntaxes))
+
+
+def end_broken_association(fault: threading.ExceptHookArgs) -> None:
+    """For `threading.excepthook` of a receiver: a peer's bytes made a thread of pynetdicom fail.
+
+    Its association ends, with its connection; nobody else notices.
+    """
+    thread = fault.thread
+    log.warning("an association ended by a fault: %s", fault.exc_type.__name__)
+    association = getattr(thread, "assoc", thread)
+    if isinstance(association, Association):
+        if association.dul.socket is not None:
+            association.dul.socket.close()
+        association.dul.kill_dul()
+        association._kill = True
+        association._reactor_checkpoint.set()
 
 
 def listen(
@@ -82,7 +98,10 @@ def associated(ae: AE, peer: Destination) -> Iterator[Association]:
     Raises:
         PeerError: the peer cannot be reached or rejects the association; says which.
     """
-    association = ae.associate(peer.address, peer.port, ae_title=peer.ae_title)
+    try:
+        association = ae.associate(peer.address, peer.port, ae_title=peer.ae_title)
+    except OSError as error:  # the name does not resolve
+        raise PeerError(f"{peer.name} ({peer.address}): {error.strerror}") from error
     if association.is_rejected:
         answer = association.acceptor.primitive
         why = "" if answer is None else f": {answer.reason_str}"

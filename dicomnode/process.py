@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +21,9 @@ from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.folder import files_by_series
 from dicomnode.headers import read_header_file
+from dicomnode.identity import data_set_sha256, identify_file
 from dicomnode.results.build import ResultObject, encode
+from dicomnode.results.uids import instances_digest
 from inference.engine import Engine
 from inference.errors import InferenceError
 
@@ -78,9 +80,7 @@ def process_folder(
         ConfigurationError: there is no such folder, or `out` cannot be written.
         InferenceError: a series is to be analysed, but the model or its device is not fit for it.
     """
-    if not folder.is_dir():
-        raise ConfigurationError(f"{folder} is no folder")
-    _make_writable(out)
+    check_folders(folder, out)
     by_series, left_out = files_by_series(folder)
     engine = cache(lambda: load_engine(settings))  # seconds: only when a series is to be analysed
     outcomes: list[SeriesOutcome] = []
@@ -93,6 +93,17 @@ def process_folder(
     if left_out:
         outcomes.append(SeriesOutcome(None, "unreadable", left_out))
     return outcomes
+
+
+def check_folders(folder: Path, out: Path) -> None:
+    """Make `out`, before any work is done.
+
+    Raises:
+        ConfigurationError: there is no such folder, or `out` cannot be written.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is no folder")
+    _make_writable(out)
 
 
 def _make_writable(out: Path) -> None:
@@ -125,6 +136,15 @@ def _stop(outcome: SeriesOutcome, state: str, why: Reason) -> None:
     outcome.reasons += (why,)
 
 
+def _input_digest(files: Sequence[Path]) -> str:
+    """As the node has it for the same instances, so that it gives its results the same UIDs."""
+    identified = [(file, *identify_file(file)) for file in files]
+    return instances_digest(
+        (identity.sop_instance_uid, data_set_sha256(file, meta))
+        for file, identity, meta in identified
+    )
+
+
 def _process_series(
     outcome: SeriesOutcome,
     files: list[Path],
@@ -145,6 +165,7 @@ def _process_series(
         assessment,
         settings,
         analysed_at=datetime.now(UTC).astimezone(),
+        input_digest=_input_digest(files),
         completeness=f"all {len(files)} files of the series in the folder",
         progress=progress,
     )

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.process import SeriesOutcome
 from dicomnode.tables import add_row, new_table, print_table
+
+
+@contextmanager
+def reading_progress(console: Console) -> Iterator[Callable[[str, str, int, int], None]]:
+    """A progress bar; give what it yields to `process_folder`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def told(uid: str, stage: str, done: int, total: int) -> None:
+            bar.update(task, description=f"…{uid[-12:]} {stage}", completed=done, total=total)
+
+        yield told
 
 
 def print_outcomes(console: Console, outcomes: Sequence[SeriesOutcome]) -> None:

@@ -27,8 +27,16 @@ from dicomnode.identity import (
     file_head,
     identify,
 )
-from dicomnode.network import SUCCESS, Handler, accept_all_storage, application_entity, listen
+from dicomnode.network import (
+    SUCCESS,
+    Handler,
+    accept_any_storage,
+    application_entity,
+    end_broken_association,
+    listen,
+)
 from storage.database import Database
+from storage.durable import LEFTOVER_AGE
 from storage.instances import InstanceFiles, StoredFile
 from storage.records import Association, AssociationEnd, StoredInstance
 
@@ -60,16 +68,17 @@ class StorageReceiver:
         data_set = event.encoded_dataset(include_meta=False)
         try:
             identity = identify(data_set, syntax)
-            _check_command(identity, event.file_meta.MediaStorageSOPInstanceUID)
+            _check_command(identity, event)
         except DataError as error:
             log.warning("C-STORE refused: %s", error)
-            return _status(NOT_MATCHING if error.rule == "command" else CANNOT_UNDERSTAND, error)
+            code = NOT_MATCHING if error.rule == "command" else CANNOT_UNDERSTAND
+            return _status(code, str(error))
         association = self._association(event.assoc)
         try:
             stored = self._store(identity, str(syntax), data_set, association)
         except OSError as error:
             log.error("instance %s not stored: %s", identity.sop_instance_uid, error.strerror)
-            return _status(OUT_OF_RESOURCES, error)
+            return _status(OUT_OF_RESOURCES, error.strerror or "cannot be stored")
         priority = _PRIORITY_ORDER.get(getattr(event.request, "Priority", 0), 1)
         self._indexer.put(_record(identity, str(syntax), stored, association, priority))
         return SUCCESS
@@ -108,9 +117,13 @@ class StorageReceiver:
         self._ended(event.assoc, AssociationEnd.ABORTED)
 
     def on_connection_closed(self, event: evt.Event) -> None:
-        """The connection may close before pynetdicom tells of the release that closed it."""
-        released = event.assoc.is_released
-        self._ended(event.assoc, AssociationEnd.RELEASED if released else AssociationEnd.LOST)
+        """The connection may close before pynetdicom tells why."""
+        if event.assoc.is_released:
+            self._ended(event.assoc, AssociationEnd.RELEASED)
+        elif event.assoc.is_aborted or event.assoc.acse.is_aborted("a-abort"):
+            self._ended(event.assoc, AssociationEnd.ABORTED)
+        else:
+            self._ended(event.assoc, AssociationEnd.LOST)
 
     def _ended(self, assoc: DicomAssociation, end: AssociationEnd) -> None:
         with self._lock:
@@ -133,16 +146,20 @@ def _called(assoc: DicomAssociation) -> str:
     return "" if primitive is None else str(primitive.called_ae_title)
 
 
-def _check_command(identity: Identity, asked: str) -> None:
+def _check_command(identity: Identity, event: evt.Event) -> None:
     """The data set must be the instance that the command names (PS3.4 B.2.3, 0xA900)."""
-    if asked != identity.sop_instance_uid:
-        raise DataError("command", f"SOP Instance UID {asked} is not that of the data set")
+    command = event.file_meta
+    if command.MediaStorageSOPInstanceUID != identity.sop_instance_uid:
+        raise DataError("command", "SOP Instance UID is not that of the data set")
+    classes = {command.MediaStorageSOPClassUID, event.context.abstract_syntax}
+    if classes != {identity.sop_class_uid}:
+        raise DataError("command", "SOP Class UID is not that of the data set")
 
 
-def _status(code: int, error: Exception) -> Dataset:
+def _status(code: int, comment: str) -> Dataset:
     answer = Dataset()
     answer.Status = code
-    answer.ErrorComment = str(error)[:64]  # (0000,0902) is LO
+    answer.ErrorComment = comment[:64]  # (0000,0902) is LO
     return answer
 
 
@@ -168,21 +185,23 @@ def _record(
 
 
 def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:
-    """An Application Entity that accepts every storage SOP class in every transfer syntax."""
+    """An Application Entity that accepts every storage SOP class, private ones too."""
     ae = application_entity(ae_title)
     ae.maximum_associations = settings.maximum_associations
     ae.maximum_pdu_size = settings.maximum_pdu_length
     ae.network_timeout = settings.network_timeout_seconds
     ae.acse_timeout = settings.acse_timeout_seconds
-    accept_all_storage(ae)
+    accept_any_storage(ae)
     return ae
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Receive until `stop` is set; then let what is in hand end, for a few seconds."""
+    threading.excepthook = end_broken_association
     node_id = owner.partition("/")[0]
     database = Database.open(settings.database_url)
     files = InstanceFiles(settings.instances)
+    files.remove_leftovers(datetime.now(UTC) - LEFTOVER_AGE)
     reconcile(database, files, node_id)
     indexer = ArrivalIndexer(database)
     indexer.start()

@@ -7,10 +7,9 @@ import logging
 import os
 import sys
 import threading
-from pathlib import Path
 from typing import Protocol, cast
 
-from dicomnode.config import Settings, load_settings
+from dicomnode.config import Settings
 from dicomnode.lifecycle import set_up_logging, stop_on_request
 from dicomnode.supervise import owner_name
 
@@ -28,22 +27,10 @@ class _Role(Protocol):
     def run(self, settings: Settings, owner: str, stop: threading.Event) -> None: ...
 
 
-def _end_with_its_thread(fault: threading.ExceptHookArgs) -> None:
-    """A process that lost a thread would look alive and do nothing: let it be restarted."""
-    log.critical(
-        "thread %s ended by a fault",
-        fault.thread.name if fault.thread else "?",
-        exc_info=(fault.exc_type, fault.exc_value or fault.exc_type(), fault.exc_traceback),
-    )
-    os._exit(1)
-
-
-def play(role: str, config_file: Path, node_id: str) -> None:
+def play(role: str, settings: Settings, node_id: str) -> None:
     """Be one process of a node until asked to stop. Stop signals must be blocked already."""
     set_up_logging(role)
-    threading.excepthook = _end_with_its_thread
     stop = stop_on_request()
-    settings = load_settings(config_file)
     module = cast("_Role", importlib.import_module(_MODULES[role.partition("-")[0]]))
     module.run(settings, owner_name(node_id, role, os.getpid()), stop)
     log.info("stopped")

@@ -11,17 +11,21 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from dicomnode.config import Settings
 from dicomnode.errors import AlreadyRunningError, ConfigurationError
 from dicomnode.lifecycle import STOP_SECONDS, SUPERVISOR_PIPE
 from storage import jobs
 from storage.database import Database
-from storage.errors import StorageError
+from storage.durable import DurableFiles
+from storage.errors import DatabaseUnavailableError, StorageError
+from storage.owner import owner_of
 
 log = logging.getLogger(__name__)
 
@@ -43,30 +47,67 @@ def only_one(data_directory: Path) -> Iterator[str]:
         AlreadyRunningError: another node works on the same data directory.
         ConfigurationError: the directory cannot be made or written.
     """
-    try:
-        data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (data_directory / "node.lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise AlreadyRunningError(
-                    f"a node is already running on the data directory {data_directory}"
-                ) from None
-            yield _node_id(data_directory)
-    except OSError as error:
-        raise ConfigurationError(f"data directory {data_directory}: {error.strerror}") from error
+    with ExitStack() as held:
+        try:
+            data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = held.enter_context((data_directory / "node.lock").open("a+"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            node_id = _node_id(data_directory)
+        except BlockingIOError:
+            raise AlreadyRunningError(
+                f"a node is already running on the data directory {data_directory}"
+            ) from None
+        except OSError as error:
+            raise ConfigurationError(f"{data_directory}: {error.strerror}") from error
+        yield node_id
 
 
 def _node_id(data_directory: Path) -> str:
+    """Made at the first start, and durable before it is used."""
     file = data_directory / "node.id"
-    if not file.exists():
-        draft = file.with_suffix(".new")
-        draft.write_text(uuid.uuid4().hex)
-        draft.replace(file)
-    return file.read_text().strip()
+    node_id = file.read_text().strip() if file.exists() else ""
+    if not node_id:
+        node_id = uuid.uuid4().hex
+        DurableFiles(data_directory).put(file.name, (node_id.encode(),))
+    return node_id
 
 
-def check_bundle(config_file: Path) -> None:
+def check_owner(settings: Settings, node_id: str) -> None:
+    """Refuse the database of another node: its rows name files that are not here.
+
+    Several nodes on one database need a common folder of files, which this version has not.
+
+    Raises:
+        ConfigurationError: the database belongs to another data directory.
+    """
+    try:
+        with closing(Database.open(settings.database_url)) as database:
+            with database.write() as session:
+                owner = owner_of(session, node_id)
+            told = database.url
+    except DatabaseUnavailableError as error:
+        log.warning("the database is not there yet: %s", error)
+        return
+    if owner != node_id:
+        raise ConfigurationError(
+            f"{told} belongs to the node {owner}, whose files are elsewhere; "
+            f"{settings.node.data_directory} is that of {node_id}"
+        )
+
+
+def keep_settings(settings: Settings) -> Path:
+    """Write the settings of this start to the data directory, for the processes of the node.
+
+    A configuration file that is edited meanwhile counts from the next start on, for all of them.
+    """
+    kept = settings.node.data_directory / "settings.json"
+    DurableFiles(settings.node.data_directory).put(
+        kept.name, (settings.model_dump_json(indent=2).encode(),)
+    )
+    return kept
+
+
+def check_bundle(settings_file: Path, stop: threading.Event) -> None:
     """Refuse to start with a model bundle that is not whole; in a process of its own.
 
     The supervisor itself never loads PyTorch: it stays small, and nothing can hang it.
@@ -74,8 +115,13 @@ def check_bundle(config_file: Path) -> None:
     Raises:
         ConfigurationError: what is wrong was printed by the check.
     """
-    command = [sys.executable, "-m", "dicomnode", "check-bundle", "--config", str(config_file)]
-    if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode != 0:
+    command = [sys.executable, "-m", "dicomnode", "check-bundle", "--settings", str(settings_file)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as check:
+        while check.poll() is None:
+            if stop.wait(_LOOK_SECONDS):
+                check.kill()
+                return
+    if check.returncode != 0:
         raise ConfigurationError("the model bundle cannot be used")
 
 
@@ -94,9 +140,9 @@ class _Child:
 class Supervisor:
     """Keeps the processes of one node alive until it is asked to stop."""
 
-    def __init__(self, settings: Settings, config_file: Path, node_id: str) -> None:
+    def __init__(self, settings: Settings, settings_file: Path, node_id: str) -> None:
         self._settings = settings
-        self._config_file = config_file
+        self._settings_file = settings_file
         self._node_id = node_id
         roles = ["receiver", "assessor", "deliverer"]
         roles += [f"worker-{n}" for n in range(1, settings.inference.workers + 1)]
@@ -105,8 +151,11 @@ class Supervisor:
 
     def run(self, stop: threading.Event) -> None:
         """Start all, restart what dies, until `stop`; then end all within STOP_SECONDS."""
-        self._hand_back(f"{self._node_id}/")
+        # before any new process holds a lease of this node
+        leftover = self._hand_back(f"{self._node_id}/")
         try:
+            while leftover.is_alive() and not stop.is_set():
+                leftover.join(_LOOK_SECONDS)
             while not stop.is_set():
                 for child in self._children:
                     self._look_after(child)
@@ -124,14 +173,19 @@ class Supervisor:
 
     def _start(self, child: _Child, now: float) -> None:
         command = [sys.executable, "-m", "dicomnode", "role", child.role]
-        command += ["--config", str(self._config_file), "--node-id", self._node_id]
-        child.process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            pass_fds=(self._pipe_read,),
-            env=os.environ | {SUPERVISOR_PIPE: str(self._pipe_read)},
-        )
+        command += ["--settings", str(self._settings_file), "--node-id", self._node_id]
         child.started_at = now
+        try:
+            child.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(self._pipe_read,),
+                env=os.environ | {SUPERVISOR_PIPE: str(self._pipe_read)},
+            )
+        except OSError as error:  # no memory, no process left: as if it had died at once
+            log.error("%s cannot be started: %s", child.role, error.strerror)
+            child.restart_at = now + child.backoff
+            return
         child.owner = owner_name(self._node_id, child.role, child.process.pid)
         log.info("%s started as process %d", child.role, child.process.pid)
 
@@ -144,15 +198,22 @@ class Supervisor:
         child.backoff = min(child.backoff * 2, _LAST_BACKOFF_SECONDS)
         self._hand_back(child.owner)
 
-    def _hand_back(self, owner_prefix: str) -> None:
-        """Free what a dead process held; if the database is away, the leases run out instead."""
+    def _hand_back(self, owner_prefix: str) -> threading.Thread:
+        """Free what dead processes held, in a thread: the database may be away, and slow to say so.
+
+        Where this fails the leases run out by themselves, and the next start tries again.
+        """
+        freeing = threading.Thread(target=self._free, args=(owner_prefix,), daemon=True)
+        freeing.start()
+        return freeing
+
+    def _free(self, owner_prefix: str) -> None:
         try:
             database = Database.open(self._settings.database_url)
-            with database.write() as session:
+            with closing(database), database.write() as session:
                 freed = jobs.hand_back_owned(session, owner_prefix, datetime.now(UTC))
-            database.close()
-        except StorageError as error:
-            log.warning("leases not handed back, they run out by themselves: %s", error)
+        except (StorageError, SQLAlchemyError, OSError) as error:
+            log.warning("leases not handed back: %s", type(error).__name__)
             return
         if freed:
             log.warning("%d jobs or deliveries of a dead process handed back", freed)
@@ -171,7 +232,6 @@ class Supervisor:
                 process.wait()
         os.close(self._pipe_write)
         os.close(self._pipe_read)
-        self._hand_back(f"{self._node_id}/")
 
 
 def owner_name(node_id: str, role: str, pid: int) -> str:

@@ -30,4 +30,4 @@ def print_table(console: Console, table: Table) -> None:
         console.print(table)
         return
     table.columns[0].no_wrap = True
-    console.print(table, width=max(console.width, PIPE_WIDTH), crop=False)
+    Console(file=console.file, width=max(console.width, PIPE_WIDTH)).print(table)

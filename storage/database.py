@@ -11,7 +11,13 @@ from functools import partial
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -83,7 +89,7 @@ class Database:
     def _named_faults(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
+        except (OperationalError, InternalError, InterfaceError) as error:
             raise DatabaseUnavailableError(self.url, _why(error)) from error
         except PoolTimeoutError as error:
             raise DatabaseUnavailableError(self.url, "too many transactions at once") from error

@@ -10,12 +10,15 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from storage.errors import UnsafePathError
 
 Content = bytes | bytearray | memoryview
+
+LEFTOVER_AGE = timedelta(hours=1)
+"""A temporary file that was not written for so long has no writer any more."""
 
 INCOMING = "incoming"
 FOLDER_MODE = 0o750  # patient data: not for others
@@ -73,6 +76,13 @@ class DurableFiles:
             os.close(descriptor)
         self._make_folders(final.parent, durable=True)
         sync_folder(final.parent)
+
+    def size_of(self, path: str) -> int:
+        """Bytes of a stored file; 0 when there is none."""
+        try:
+            return (self.root / path).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def locate(self, path: str) -> Path:
         """The absolute path of a stored `path`. Raises UnsafePathError if a link leads outside."""

@@ -26,11 +26,11 @@ from storage.statements import in_batches, insert_into, lock_series, shared_fiel
 
 
 def open_association(session: Session, association: Association) -> None:
-    """Note that a peer opened an association; its id must be new."""
+    """Note that a peer opened an association; again, it changes nothing."""
     values = shared_fields(Association, association)
     values["ending"] = values.pop("end")
-    session.add(AssociationRow(**values))
-    session.flush()
+    statement = insert_into(session, AssociationRow).values(values)
+    session.execute(statement.on_conflict_do_nothing())
 
 
 def end_association(

@@ -59,7 +59,7 @@ class InstanceFiles:
         sha256 = hashlib.sha256(data_set).hexdigest()
         sop_digest = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
         path = f"{series_folder(series_instance_uid)}/{sop_digest[:32]}-{sha256[:16]}.dcm"
-        existed = (self._files.root / path).exists()
+        existed = self._files.size_of(path) > len(data_set)  # a shorter one was damaged since
         if not existed:
             self._files.put(path, (head, data_set), durable)
         elif durable:

@@ -111,6 +111,15 @@ def hand_back_owned(session: Session, owner_prefix: str, now: datetime) -> int:
     return len(jobs) + len(deliveries)
 
 
+def withhold(session: Session, series_instance_uid: str) -> None:
+    """Give up what still waits of a series that was decided anew: it is about an older input."""
+    statement = update(DeliveryRow).where(
+        DeliveryRow.series_instance_uid == series_instance_uid,
+        DeliveryRow.state == DeliveryState.WAITING,
+    )
+    session.execute(statement.values(state=DeliveryState.FAILED, error=SUPERSEDED))
+
+
 def _due(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:
     queued = and_(JobRow.state == JobState.QUEUED, JobRow.not_before <= now)
     lost = and_(JobRow.state == JobState.RUNNING, JobRow.lease_until <= now)
@@ -178,11 +187,13 @@ def _park_exhausted(
         )
         job = session.scalar(statement)
         if job is not None:
-            _fail_series(series, job, now, max_attempts)
+            _fail_series(session, series, job, now, max_attempts)
     session.flush()
 
 
-def _fail_series(series: SeriesRow, job: JobRow, now: datetime, max_attempts: int) -> None:
+def _fail_series(
+    session: Session, series: SeriesRow, job: JobRow, now: datetime, max_attempts: int
+) -> None:
     """A job that parks is the only one that would end its series, unless it was superseded."""
     if job.kind is JobKind.ANALYSE and not awaits(series, job.input_digest):
         return
@@ -190,6 +201,7 @@ def _fail_series(series: SeriesRow, job: JobRow, now: datetime, max_attempts: in
     series.ended_at = now
     lost = {"rule": WORKER_LOST, "value": job.attempt, "limit": max_attempts, "verdict": "fail"}
     series.reasons = [*series.reasons, lost]
+    withhold(session, series.series_instance_uid)
 
 
 def _owned(

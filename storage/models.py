@@ -96,6 +96,16 @@ class Base(DeclarativeBase):
     }
 
 
+class OwnerRow(Base):
+    """The one node whose data directory holds the files that this database speaks of."""
+
+    __tablename__ = "owner"
+    __table_args__ = (CheckConstraint("slot = 1", name="one"),)
+
+    slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
+    node_id: Mapped[str]
+
+
 class AssociationRow(Base):
     __tablename__ = "association"
     __table_args__ = (

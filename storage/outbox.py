@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.errors import LeaseLostError
-from storage.jobs import FREE, SUPERSEDED
+from storage.jobs import FREE
 from storage.models import DeliveryRow, ResultRow, SeriesRow
 from storage.records import Backlog, Delivery, DeliveryState, ResultRecord, SeriesState
 from storage.statements import insert_into, shared_fields
@@ -91,15 +91,6 @@ def mark_retry(session: Session, delivery: Delivery, not_before: datetime, error
 def mark_failed(session: Session, delivery: Delivery, now: datetime, error: str) -> None:
     """Given up at `now`. Raises LeaseLostError."""
     _write(session, delivery, state=DeliveryState.FAILED, not_before=now, error=error)
-
-
-def withhold(session: Session, series_instance_uid: str) -> None:
-    """Give up what still waits of a series that was decided anew: it is about an older input."""
-    statement = update(DeliveryRow).where(
-        DeliveryRow.series_instance_uid == series_instance_uid,
-        DeliveryRow.state == DeliveryState.WAITING,
-    )
-    session.execute(statement.values(state=DeliveryState.FAILED, error=SUPERSEDED))
 
 
 def waiting_destinations(session: Session) -> tuple[Backlog, ...]:

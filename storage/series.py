@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from storage import jobs
 from storage.enqueue import enqueue_analyse, supersede_analyses
 from storage.models import SeriesRow
-from storage.outbox import enter_results, withhold
+from storage.outbox import enter_results
 from storage.records import Job, JobKind, JsonObject, ResultRecord, SeriesState, Superseded
 from storage.statements import lock_series
 
@@ -44,7 +44,7 @@ def record_skipped(
         reasons=reasons,
     )
     series.ended_at = decided_at
-    withhold(session, series.series_instance_uid)
+    jobs.withhold(session, series.series_instance_uid)
     jobs.finish(session, job, decided_at)
     return None
 
@@ -74,7 +74,7 @@ def record_queued(
     )
     series.priority = priority
     uid = series.series_instance_uid
-    withhold(session, uid)
+    jobs.withhold(session, uid)
     jobs.finish(session, job, decided_at)
     supersede_analyses(session, uid, decided_at)
     digests = {"input_digest": input_digest, "model_digest": model_digest}
@@ -120,7 +120,7 @@ def record_failed(
     series.state = SeriesState.FAILED
     series.ended_at = ended_at
     series.reasons = [*series.reasons, *reasons]
-    withhold(session, series.series_instance_uid)
+    jobs.withhold(session, series.series_instance_uid)
     jobs.fail(session, job, ended_at, error)
     return None
 

@@ -77,6 +77,7 @@ def _smallest_context() -> ResultContext:
             seconds={},
         ),
         analysed_at=datetime(2000, 1, 1, tzinfo=UTC),
+        input_digest="",
         completeness="warm-up",
         conditions="nothing",
         settings=ResultSettings("-", "-", "-", "-", "2.25.1", "WARMUP", ""),

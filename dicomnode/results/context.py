@@ -13,7 +13,7 @@ from pydicom.uid import UID, CTImageStorage
 
 from dicomnode.results.character_sets import raw_keyword
 from dicomnode.results.patient import StudyHeader, normalised_header
-from dicomnode.results.uids import UidSeed, instances_digest, model_digest
+from dicomnode.results.uids import UidSeed, model_digest
 from inference.findings import CovnetFindings, SliceActivation
 from inference.volume import CtVolume
 
@@ -62,6 +62,8 @@ class ResultContext:
     `sources`: headers of the analysed slices without pixels, in the order of `volume.hu`.
     `analysed_at`: aware; stored with the job, and the only clock of the objects. It is written in
     the zone of the source's Timezone Offset From UTC, else in its own.
+    `input_digest`: names all that came for the series and its content, not the analysed slices
+    alone: whatever may change a result of the same slices, even its wording, changes its UIDs.
     `completeness`, `conditions`, `notes`: sentences for the summary, without patient identity.
 
     Raises:
@@ -72,6 +74,7 @@ class ResultContext:
     volume: CtVolume
     findings: CovnetFindings
     analysed_at: datetime
+    input_digest: str
     completeness: str
     conditions: str
     settings: ResultSettings
@@ -113,7 +116,7 @@ class ResultContext:
         model = self.findings.model
         return UidSeed(
             source_series_uid=self.source_series_uid,
-            source_digest=instances_digest(s.sop_instance_uid for s in self.slices),
+            source_digest=self.input_digest,
             model_digest=model_digest(model.name, model.version, model.weights_sha256),
             configuration_digest=self.settings.configuration_digest,
             revision=self.settings.revision,

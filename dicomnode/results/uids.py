@@ -22,7 +22,7 @@ class UidSeed:
     """What a set of results was made from. Another value of any field gives other UIDs."""
 
     source_series_uid: str
-    source_digest: str  # `instances_digest` of the analysed instances
+    source_digest: str  # `instances_digest` of all that came for the series
     model_digest: str  # `model_digest` of network, version and weights
     configuration_digest: str
     revision: int = 0  # raised when the same input must be reported anew
@@ -51,9 +51,9 @@ def derived_uid(*parts: str) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, name).int}"
 
 
-def instances_digest(sop_instance_uids: Iterable[str]) -> str:
-    """SHA-256 (hex) of the sorted SOP Instance UIDs: the order of arrival does not matter."""
-    return _sha256(sorted(set(sop_instance_uids)))
+def instances_digest(instances: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 (hex) of SOP Instance UIDs, each with the digest of its data set, in any order."""
+    return _sha256([f"{uid} {sha256}" for uid, sha256 in sorted(set(instances))])
 
 
 def model_digest(name: str, version: str, weights_sha256: str) -> str:

@@ -72,7 +72,7 @@ def test_the_demo_with_a_real_pacs_over_what_an_earlier_demo_left(tmp_path: Path
     leftover = tmp_path / "out" / "results" / "99-old.dcm"
     leftover.parent.mkdir(parents=True)
     leftover.touch()
-    (tmp_path / "out" / "dicomnode.toml").touch()
+    (tmp_path / "out" / ".dicomnode-demo").touch()
     node = parse_peer("127.0.0.1:11112:DICOMNODE")
     with running_orthanc(tmp_path / "orthanc", node) as orthanc:
         peer = orthanc.peer
@@ -91,6 +91,7 @@ def test_a_pacs_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_a_folder_that_no_demo_left_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
+    (tmp_path / "dicomnode.toml").write_text("a site's own configuration")
     (tmp_path / "results" / "mine").write_text("keep")
     done = run_demo(tmp_path)
     assert done.returncode == 2

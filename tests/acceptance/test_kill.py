@@ -64,7 +64,6 @@ def node(
     node.close()
 
 
-@pytest.mark.xdist_group("kill")
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_process_costs_nothing(
@@ -85,6 +84,7 @@ def test_a_killed_process_costs_nothing(
         pacs.go_on.set()
     detail = node.wait_until_ended(uid)
     assert detail.series.state is SeriesState.ANALYSED
+    assert detail.series.instance_count == SLICES
     check_one_set_of_results(pacs, detail)
     check_that_nothing_answered_is_missing(node, files)
 

@@ -1,38 +1,40 @@
-"""Nodes for the integration tests, stopped at the end whatever happens."""
+"""A receiver for the integration tests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pynetdicom import _config
 
-from dicomnode.config import Destination
-from support.node import Node
-
-QUICK = """
-[completeness]
-quiet_seconds = 0.5
-aborted_quiet_seconds = 1.0
-lost_quiet_seconds = 1.0
-open_quiet_seconds = 20.0
-[delivery.retry]
-first_delay_seconds = 0.2
-longest_delay_seconds = 1.0
-"""
-
-NodeMaker = Callable[..., Node]
+from dicomnode.arrivals import ArrivalIndexer
+from dicomnode.config import Destination, ReceiveSettings
+from dicomnode.network import end_broken_association, listen
+from dicomnode.receive import StorageReceiver, storage_ae
+from storage.database import Database
+from storage.instances import InstanceFiles
+from support.receiver import Receiver
 
 
 @pytest.fixture
-def make_node(tmp_path: Path) -> Iterator[NodeMaker]:
-    """Makes nodes that are not started yet."""
-    made: list[Node] = []
-
-    def make(destinations: Sequence[Destination] = (), toml: str = QUICK) -> Node:
-        made.append(Node(tmp_path / f"node{len(made)}", destinations, toml))
-        return made[-1]
-
-    yield make
-    for node in made:
-        node.close()
+def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    # the receiver sets it for its whole process; here others share the process
+    before = _config.UNRESTRICTED_STORAGE_SERVICE
+    monkeypatch.setattr(_config, "UNRESTRICTED_STORAGE_SERVICE", before)
+    monkeypatch.setattr(threading, "excepthook", end_broken_association)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    database = Database.open(f"sqlite:///{folder / 'node.sqlite3'}")
+    files = InstanceFiles(folder / "instances")
+    indexer = ArrivalIndexer(database)
+    indexer.start()
+    handlers = StorageReceiver(files, indexer, "node").handlers()
+    ae = storage_ae("DICOMNODE", ReceiveSettings(acse_timeout_seconds=3.0))
+    _server, port = listen(ae, ("127.0.0.1", 0), handlers)
+    peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
+    yield Receiver(ae, peer, database, files, folder)
+    ae.shutdown()
+    assert indexer.close(timeout=10)
+    database.close()

@@ -3,68 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import UID, MRImageStorage
 from pynetdicom import build_context
+from sqlalchemy import select
 
-from dicomnode.arrivals import ArrivalIndexer, reconcile
-from dicomnode.config import Destination, ReceiveSettings
-from dicomnode.network import associated, listen, requestor
-from dicomnode.receive import StorageReceiver, storage_ae
+from dicomnode.arrivals import reconcile
+from dicomnode.network import associated, c_store, requestor
 from storage import index, queue
 from storage.database import Database
-from storage.instances import InstanceFiles
+from storage.models import AssociationRow
 from storage.records import AssociationEnd
 from support.data import CT
 from support.phantom import series_uid, write_series
+from support.receiver import Receiver
 from support.wait import wait_for
 
 SYNTAXES = sorted((CT.parent / "transfer_syntaxes").glob("*.dcm"))
 NODE_ID = "node"
-
-
-@dataclass
-class Receiver:
-    """A receiver in this process."""
-
-    peer: Destination
-    database: Database
-    files: InstanceFiles
-    folder: Path
-
-    def send(self, *paths: Path) -> list[int | None]:
-        """The status of each, over one association."""
-        data_sets = [pydicom.dcmread(path) for path in paths]
-        wanted = {(d.SOPClassUID, d.file_meta.TransferSyntaxUID) for d in data_sets}
-        contexts = [build_context(sop_class, syntax) for sop_class, syntax in wanted]
-        with associated(requestor("TESTER", contexts, 20), self.peer) as association:
-            return [association.send_c_store(path).get("Status") for path in paths]
-
-    def indexed(self, uid: str) -> int:
-        with self.database.read() as session:
-            return len(index.instances_of_series(session, uid))
-
-
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    database = Database.open(f"sqlite:///{folder / 'node.sqlite3'}")
-    files = InstanceFiles(folder / "instances")
-    indexer = ArrivalIndexer(database)
-    indexer.start()
-    handlers = StorageReceiver(files, indexer, NODE_ID).handlers()
-    ae = storage_ae("DICOMNODE", ReceiveSettings())
-    _server, port = listen(ae, ("127.0.0.1", 0), handlers)
-    peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
-    yield Receiver(peer, database, files, folder)
-    ae.shutdown()
-    assert indexer.close(timeout=10)
-    database.close()
 
 
 def data_set_bytes(file: Path) -> bytes:
@@ -164,3 +123,50 @@ def test_a_file_that_no_longer_reads_does_not_stop_the_others(
     with fresh.read() as session:
         assert len(index.instances_of_series(session, series_uid(files))) == 2
     fresh.close()
+
+
+@pytest.mark.parametrize("end", [AssociationEnd.RELEASED, AssociationEnd.ABORTED])
+def test_how_an_association_ended_is_kept(
+    receiver: Receiver, tmp_path: Path, end: AssociationEnd
+) -> None:
+    files = write_series(tmp_path / "series", slices=2)
+    first = pydicom.dcmread(files[0])
+    context = build_context(first.SOPClassUID, first.file_meta.TransferSyntaxUID)
+    for _ in range(5):
+        with associated(requestor("TESTER", [context], 20), receiver.peer) as association:
+            c_store(association, files[0])
+            if end is AssociationEnd.ABORTED:
+                association.abort()
+    c_stored = series_uid(files)
+
+    def ends() -> list[AssociationEnd | None]:
+        with receiver.database.read() as session:
+            ended = select(AssociationRow.ending).where(AssociationRow.ended_at.is_not(None))
+            return list(session.scalars(ended))
+
+    wait_for(lambda: len(ends()) == 5, "all have ended")
+    assert receiver.indexed(c_stored) == 1
+    assert set(ends()) == {end}
+
+
+def test_a_class_in_the_command_that_is_not_that_of_the_data_set_is_refused(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    (file,) = write_series(tmp_path / "series", slices=1)
+    data_set = pydicom.dcmread(file)
+    data_set.file_meta.MediaStorageSOPClassUID = MRImageStorage
+    data_set.save_as(file)
+    context = build_context(MRImageStorage, data_set.file_meta.TransferSyntaxUID)
+    with associated(requestor("TESTER", [context], 20), receiver.peer) as association:
+        assert c_store(association, file) == 0xA900
+    assert list(receiver.files.iter_paths()) == []
+
+
+def test_private_and_retired_storage_classes_are_taken(receiver: Receiver, tmp_path: Path) -> None:
+    """A PACS that forwards a whole study sends them too (Siemens CSA, GE, retired classes)."""
+    for sop_class in ("1.3.12.2.1107.5.9.1", "1.2.840.113619.4.30", "1.2.840.10008.5.1.4.1.1.6"):
+        (file,) = write_series(tmp_path / sop_class, slices=1)
+        data_set = pydicom.dcmread(file)
+        data_set.SOPClassUID = data_set.file_meta.MediaStorageSOPClassUID = UID(sop_class)
+        data_set.save_as(file)
+        assert receiver.send(file) == [0x0000]

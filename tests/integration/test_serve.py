@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -53,6 +54,36 @@ def test_a_stop_ends_all_processes_within_ten_seconds(node: Node, stop: signal.S
     assert node.process.wait(15) == 0
     assert time.monotonic() - began < 10
     assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_stop_is_in_time_even_while_the_database_is_locked(node: Node) -> None:
+    node.start()
+    blocker = sqlite3.connect(node.settings.node.data_directory / "node.sqlite3")
+    blocker.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    node.stop()
+    assert time.monotonic() - began < 10
+    blocker.close()
+
+
+def test_a_database_of_another_node_is_refused(
+    node: Node, tmp_path: Path, shared_models: Path
+) -> None:
+    """Its rows name files that are not in this node's data directory."""
+    node.start()
+    assert node.stop() == 0
+    url = f"sqlite:///{node.settings.node.data_directory / 'node.sqlite3'}"
+    config = tmp_path / "other.toml"
+    config.write_text(f'[node]\ndata_directory = "other"\ndatabase_url = "{url}"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "dicomnode", "serve", "--config", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "belongs to the node" in done.stderr
 
 
 def test_a_stop_in_the_middle_of_an_analysis_hands_the_job_back(node: Node, tmp_path: Path) -> None:

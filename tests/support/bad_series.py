@@ -17,6 +17,17 @@ _SERIES_INSTANCE_UID = b"\x20\x00\x0e\x00UI"
 _ROWS = b"\x28\x00\x10\x00US"
 
 
+ENDINGS = {
+    "one slice": ("skipped", "slice_count", "1"),
+    "no pixel spacing": ("skipped", "pixel_spacing", "absent"),
+    "garbage pixels": ("failed", "pixel_data", "JPEG-LS Lossless Image Compression: pyjpegls"),
+    "half images": ("failed", "pixel_data", "cut short"),
+    "one slice cut in its pixels": ("skipped", "pixel_data", "cut short in 1 of 11 instances"),
+    "one slice cut in its header": ("skipped", "dicom_file", "the file ends within"),
+}
+"""State of each damaged series, a rule that fails for it, and what its value says."""
+
+
 def no_pixel_spacing(data_set: Dataset, _number: int) -> None:
     del data_set.PixelSpacing
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE, evt
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicomnode.config import Destination
 from dicomnode.deliver import UNCOMPRESSED
-from dicomnode.network import accept_all_storage, application_entity, listen
+from dicomnode.network import application_entity, listen
 
 
 class Pacs:
@@ -24,7 +25,7 @@ class Pacs:
         self.hold_after: int | None = None
         self.holding = threading.Event()
         self.go_on = threading.Event()
-        self.status = 0x0000
+        self.refuse_next = 0
 
     def close(self) -> None:
         """Stop listening: the port is free for another."""
@@ -43,11 +44,13 @@ class Pacs:
             self.hold_after = None
             self.holding.set()
             self.go_on.wait(60)
-        if self.status == 0x0000:
-            data_set = event.dataset
-            data_set.file_meta = event.file_meta
-            self.received.append(data_set)
-        return self.status
+        if self.refuse_next > 0:
+            self.refuse_next -= 1
+            return 0xA700
+        data_set = event.dataset
+        data_set.file_meta = event.file_meta
+        self.received.append(data_set)
+        return 0x0000
 
     def by_uid(self) -> dict[str, Dataset]:
         """The last data set of each SOP Instance UID."""
@@ -58,7 +61,9 @@ class Pacs:
 def running_pacs(port: int = 0, syntaxes: Sequence[str] = UNCOMPRESSED) -> Iterator[Pacs]:
     """Run it on the loopback interface; `pacs.destination` says where."""
     ae = application_entity("TESTPACS")
-    accept_all_storage(ae, syntaxes)
+    ae.add_supported_context(Verification)
+    for context in AllStoragePresentationContexts:
+        ae.add_supported_context(str(context.abstract_syntax), list(syntaxes))
     pacs = Pacs(ae)
     _server, port = listen(ae, ("127.0.0.1", port), {evt.EVT_C_STORE: pacs.on_store})
     pacs.destination = Destination(name="pacs", ae_title="TESTPACS", address="127.0.0.1", port=port)

@@ -114,6 +114,7 @@ def context(**changes: Any) -> ResultContext:
         volume=volume(),
         findings=findings(),
         analysed_at=datetime(2026, 3, 1, 23, 30, 15, tzinfo=UTC),
+        input_digest="ab" * 32,
         completeness="association released, no gap in 12 slices.",
         conditions="non-contrast chest CT, slice thickness and spacing at most 3 mm",
         settings=SETTINGS,

@@ -18,10 +18,12 @@ def upgrade() -> None:
     _create_job()
     _create_result()
     _create_delivery()
+    _create_owner()
 
 
 def downgrade() -> None:
     for table in (
+        "owner",
         "delivery",
         "result",
         "job",
@@ -31,6 +33,16 @@ def downgrade() -> None:
         "association",
     ):
         op.drop_table(table)
+
+
+def _create_owner() -> None:
+    op.create_table(
+        "owner",
+        sa.Column("slot", sa.Integer(), nullable=False, autoincrement=False),
+        _text("node_id"),
+        _check("owner", "one", "slot = 1"),
+        _primary_key("owner", "slot"),
+    )
 
 
 def _create_association() -> None:

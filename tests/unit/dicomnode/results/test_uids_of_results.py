@@ -43,8 +43,10 @@ def test_parts_are_kept_apart() -> None:
 
 
 def test_order_and_repetition_of_instances_do_not_matter() -> None:
-    assert instances_digest(["1.2", "1.1"]) == instances_digest(["1.1", "1.2", "1.1"])
-    assert instances_digest(["1.1"]) != instances_digest(["1.1", "1.2"])
+    first, second = ("1.1", "aa"), ("1.2", "bb")
+    assert instances_digest([second, first]) == instances_digest([first, second, first])
+    assert instances_digest([first]) != instances_digest([first, second])
+    assert instances_digest([first]) != instances_digest([("1.1", "bb")])
 
 
 def test_model_digest_names_weights() -> None:

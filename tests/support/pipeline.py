@@ -1,0 +1,92 @@
+"""The roles of a node one after the other in the process of the test, on real files and rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pydicom
+
+from dicomnode.analyse import Worker
+from dicomnode.arrivals import reconcile
+from dicomnode.assess import Assessor
+from dicomnode.config import Destination, NodeSettings, ResultOptions, Settings
+from dicomnode.decisions.completeness import CompletenessPolicy
+from dicomnode.deliver import Deliverer
+from dicomnode.identity import Provenance, file_head, identify_file
+from storage import queue
+from storage.database import Database
+from storage.instances import InstanceFiles
+from storage.records import SeriesDetail
+
+
+class Pipeline:
+    """One node's data directory, worked on step by step."""
+
+    def __init__(
+        self, folder: Path, models: Path, destinations: Sequence[Destination] = ()
+    ) -> None:
+        (folder / "models").mkdir(parents=True, exist_ok=True)
+        if not (folder / "models" / "covnet-untrained").exists():
+            (folder / "models" / "covnet-untrained").symlink_to(models)
+        self.settings = Settings(
+            node=NodeSettings(data_directory=folder),
+            completeness=CompletenessPolicy(
+                quiet_seconds=0,
+                aborted_quiet_seconds=0,
+                lost_quiet_seconds=0,
+                open_quiet_seconds=0,
+            ),
+            results=ResultOptions(key_slices=1),
+            destinations=tuple(destinations),
+        )
+        self.database = Database.open(self.settings.database_url)
+        self.files = InstanceFiles(self.settings.instances)
+        self._worker: Worker | None = None
+
+    def receive(self, paths: Sequence[Path]) -> None:
+        """As after a crash of the receiver: the files are there, the index learns of them."""
+        for path in paths:
+            identity, meta = identify_file(path)
+            head = file_head(
+                identity.sop_class_uid,
+                identity.sop_instance_uid,
+                str(meta.TransferSyntaxUID),
+                Provenance("a" * 32, "SCANNER", "DICOMNODE"),
+            )
+            content = path.read_bytes()
+            data_set = content[144 + int(meta.FileMetaInformationGroupLength) :]
+            self.files.store(
+                identity.series_instance_uid, identity.sop_instance_uid, head, data_set
+            )
+        reconcile(self.database, self.files, "node")
+
+    def assess(self) -> None:
+        assert Assessor(self.settings, "node/assessor/1/").assess_one(datetime.now(UTC))
+
+    def load_worker(self) -> Worker:
+        if self._worker is None:
+            self._worker = Worker(self.settings, "node/worker/1/", threading.Event())
+        return self._worker
+
+    def analyse(self) -> None:
+        assert self.load_worker().analyse_one()
+
+    def deliver(self, destination: Destination) -> int:
+        deliverer = Deliverer(self.settings, destination, "node/deliverer/1/")
+        return deliverer.deliver_some(threading.Event())
+
+    def detail(self, uid: str) -> SeriesDetail:
+        with self.database.read() as session:
+            detail = queue.series_detail(session, uid)
+        assert detail is not None
+        return detail
+
+    def result_bytes(self) -> dict[str, bytes]:
+        """Every result file by SOP Instance UID."""
+        return {
+            str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID): path.read_bytes()
+            for path in self.settings.result_files.rglob("*.dcm")
+        }
