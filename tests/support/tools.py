@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
 
 def needed(program: str, package: str) -> str:
-    """Path of a program from a Debian package; skips the test (fails with CI set) without it."""
-    path = shutil.which(program)
+    """Path of a program from a Debian package; skips the test (fails with CI set) without it.
+
+    The virtual environment is passed over: pynetdicom brings programs named as DCMTK's there.
+    """
+    own = Path(sys.executable).parent
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    elsewhere = [folder for folder in folders if Path(folder) != own]
+    path = shutil.which(program, path=os.pathsep.join(elsewhere))
     if path is None:
         text = f"{program} is missing: apt-get install {package}"
         if os.environ.get("CI"):
