@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from dicomnode.errors import ConfigurationError
+from inference.findings import Training
 
 PRIVATE_SCHEME = "99COVNET"
 PRIVATE_SCHEME_NAME = "Chest CT classification, private codes of this product"
@@ -70,9 +71,10 @@ _CLASSES: Mapping[str, ClassCodes] = {
     "non-pneumonia": ClassCodes(
         "non-pneumonia",
         Code("NON_PNEUMONIA", PRIVATE_SCHEME, "Non-pneumonia"),
-        Code("P_NON_PNEUMONIA", PRIVATE_SCHEME, "Probability of non-pneumonia"),
+        Code("P_NON_PNEUM", PRIVATE_SCHEME, "Probability of non-pneumonia"),
     ),
 }
+_PREFIXES = {Training.UNTRAINED: "UNTRAINED", Training.DEMONSTRATION: "DEMONSTRATION"}
 _SHORT_NAMES = {"covid19": "covid-19", "covid": "covid-19", "cap": "community-acquired pneumonia"}
 
 
@@ -88,6 +90,22 @@ def class_codes(class_name: str) -> ClassCodes:
         known = ", ".join(sorted(_CLASSES))
         raise ConfigurationError(f"class “{class_name}” of the model has no code; known: {known}")
     return _CLASSES[key]
+
+
+def probability_name(codes: ClassCodes, training: Training) -> Code:
+    """What a probability is called; other than of a model for patients it is another quantity.
+
+    Viewers show this name beside the number, over the CT, and nothing else of the report.
+    """
+    prefix = _PREFIXES.get(training)
+    if prefix is None:
+        return codes.probability
+    meaning = codes.probability.meaning
+    return Code(
+        f"{codes.probability.value}_{prefix[0]}",  # 16 characters at most (VR SH)
+        codes.probability.scheme_designator,
+        f"{prefix} {meaning[0].lower()}{meaning[1:]}",
+    )
 
 
 def code_item(code: Code) -> Dataset:

@@ -131,7 +131,11 @@ def _classification(
         algorithm_id=_algorithm(context),
         finding_sites=[sr.FindingSite(codes.LUNG, laterality=codes.BILATERAL)],
         measurements=[
-            sr.Measurement(name.probability, round(100.0 * p, 2), codes.PERCENT)
+            sr.Measurement(
+                codes.probability_name(name, findings.model.training),
+                round(100.0 * p, 2),
+                codes.PERCENT,
+            )
             for name, p in zip(names, findings.probabilities, strict=True)
         ],
         qualitative_evaluations=[

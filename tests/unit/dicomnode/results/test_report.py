@@ -104,14 +104,29 @@ def test_weights_trained_on_patients_bear_no_warning() -> None:
     assert "UNTRAINED" not in result.data_set.SeriesDescription
 
 
-def test_probabilities_are_numbers_with_names_of_their_own(report: ResultObject) -> None:
-    numbers = {
-        i.ConceptNameCodeSequence[0].CodeMeaning: i.MeasuredValueSequence[0]
+@pytest.mark.parametrize(
+    ("training", "prefix"),
+    [
+        (Training.PATIENTS, "Probability"),
+        (Training.UNTRAINED, "UNTRAINED probability"),
+        (Training.DEMONSTRATION, "DEMONSTRATION probability"),
+    ],
+)
+def test_probabilities_are_numbers_with_names_of_their_own(training: Training, prefix: str) -> None:
+    """A viewer draws name and number over the CT without the rest of the report."""
+    report = structured_report(context(findings=findings(replace(MODEL, training=training))))
+    named = {
+        i.ConceptNameCodeSequence[0].CodeValue: i
         for i in items(report.data_set)
-        if i.ValueType == "NUM" and "Probability" in i.ConceptNameCodeSequence[0].CodeMeaning
+        if i.ValueType == "NUM" and "robability" in i.ConceptNameCodeSequence[0].CodeMeaning
+    }
+    numbers = {
+        i.ConceptNameCodeSequence[0].CodeMeaning: i.MeasuredValueSequence[0] for i in named.values()
     }
     assert [float(v.NumericValue) for v in numbers.values()] == [12.5, 62.5, 25.0]
-    assert list(numbers) == [f"Probability of {name}" for name in CLASS_NAMES]
+    assert list(numbers) == [f"{prefix} of {name}" for name in CLASS_NAMES]
+    assert all(len(value) <= 16 for value in named)
+    assert len(named) == 3
     units = {v.MeasurementUnitsCodeSequence[0].CodeValue for v in numbers.values()}
     assert units == {"%"}
 
@@ -187,7 +202,7 @@ def test_dsrdump_reads_it(report: ResultObject, tmp_path: Path) -> None:
     run = subprocess.run([needed("dsrdump", "dcmtk"), "+Pl", path], capture_output=True, check=True)
     text = run.stdout.decode()
     assert "UNTRAINED WEIGHTS – no clinical meaning" in text
-    assert '"Probability of COVID-19")="12.5" (%,UCUM,"Percent")' in text
+    assert '"UNTRAINED probability of COVID-19")="12.5" (%,UCUM,"Percent")' in text
     complaints = run.stderr.decode().splitlines()  # DCMTK cannot check the lengths of UTF-8 text
     assert [c for c in complaints if "ISO_IR 192" not in c] == []
 
@@ -204,7 +219,7 @@ def test_as_text(report: ResultObject) -> None:
     text = report_as_text(report.data_set)
     lines = text.splitlines()
     assert lines[0] == "Imaging Measurement Report"
-    assert "      Probability of community-acquired pneumonia = 62.5 %" in lines
+    assert "      UNTRAINED probability of community-acquired pneumonia = 62.5 %" in lines
     assert "      Finding Site = Lung" in lines
     assert "    UNTRAINED WEIGHTS – no clinical meaning" in lines
     assert "      Image Region = POLYLINE (8, 10) (72, 10) (72, 50) (8, 50) (8, 10)" in lines
