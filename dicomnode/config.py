@@ -12,10 +12,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from dicomnode.decisions.admission import AdmissionPolicy
 from dicomnode.decisions.completeness import CompletenessPolicy
+from dicomnode.decisions.disk import DiskPolicy
 from dicomnode.decisions.eligibility import EligibilityPolicy
+from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.decisions.retry import RetryPolicy
 from dicomnode.errors import ConfigurationError
+from dicomnode.tls import DestinationTls, TlsPolicy
 
 AeTitle = Annotated[
     str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$")
@@ -39,10 +43,30 @@ class NodeSettings(_Section):
 class ReceiveSettings(_Section):
     address: str = "127.0.0.1"
     port: Port = 11112
+    plain: bool = True  # without TLS, on this port
+    processes: Annotated[int, Field(ge=1, le=64)] = 2
     maximum_associations: Annotated[int, Field(ge=1, le=1000)] = 64
+    waiting_associations: Annotated[int, Field(ge=0, le=10000)] = 256
+    waiting_seconds: Positive = 20.0
     maximum_pdu_length: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
     network_timeout_seconds: Positive = 60.0
     acse_timeout_seconds: Positive = 30.0
+    admission: AdmissionPolicy = AdmissionPolicy()
+    tls: TlsPolicy = TlsPolicy()
+
+    @model_validator(mode="after")
+    def _some_port_is_served(self) -> Self:
+        if not self.plain and not self.tls.enabled:
+            raise ValueError("plain = false needs receive.tls.certificate: no port is left")
+        if self.plain and self.tls.enabled and self.port == self.tls.port:
+            raise ValueError("receive.port and receive.tls.port must differ")
+        return self
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports that are served: the plain one, then that of TLS."""
+        served = ((self.port, self.plain), (self.tls.port, self.tls.enabled))
+        return tuple(port for port, wanted in served if wanted)
 
 
 class InferenceSettings(_Section):
@@ -67,6 +91,7 @@ class Destination(_Section):
     ae_title: AeTitle
     address: str
     port: Port
+    tls: DestinationTls | None = None
 
 
 class DeliverySettings(_Section):
@@ -85,6 +110,8 @@ class Settings(_Section):
     inference: InferenceSettings = InferenceSettings()
     results: ResultOptions = ResultOptions()
     delivery: DeliverySettings = DeliverySettings()
+    disk: DiskPolicy = DiskPolicy()
+    retention: RetentionPolicy = RetentionPolicy()
     destinations: tuple[Destination, ...] = ()
 
     @model_validator(mode="after")
@@ -148,4 +175,10 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     inference = settings.inference.model_copy(
         update={"bundle": str(folder / bundle) if bundle else ""}
     )
-    return settings.model_copy(update={"node": node, "inference": inference})
+    receive = settings.receive.model_copy(update={"tls": settings.receive.tls.anchored(folder)})
+    destinations = tuple(
+        each.model_copy(update={"tls": each.tls and each.tls.anchored(folder)})
+        for each in settings.destinations
+    )
+    changed = {"node": node, "inference": inference, "receive": receive}
+    return settings.model_copy(update=changed | {"destinations": destinations})

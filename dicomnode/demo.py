@@ -48,6 +48,9 @@ data_directory = "node"
 address = "127.0.0.1"
 port = {port}
 
+[receive.admission]
+peers = [{{ ae_title = "*", networks = ["127.0.0.1"] }}]  # only this machine
+
 [completeness]
 quiet_seconds = 2.0
 

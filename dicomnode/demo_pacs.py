@@ -10,7 +10,7 @@ from pathlib import Path
 from pynetdicom import evt
 
 from dicomnode.config import Destination
-from dicomnode.network import SUCCESS, accept_any_storage, application_entity, listen
+from dicomnode.network import SUCCESS, accept_any_storage, application_entity, bind_listener, listen
 
 
 class StandInPacs:
@@ -39,7 +39,9 @@ def stand_in_pacs(
     pacs = StandInPacs(folder)
     ae = application_entity(ae_title)
     accept_any_storage(ae)
-    _server, port = listen(ae, ("127.0.0.1", 0), {evt.EVT_C_STORE: pacs.on_store})
+    listener = bind_listener(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    listen(ae, listener, {evt.EVT_C_STORE: pacs.on_store})
     try:
         yield pacs, Destination(name="pacs", ae_title=ae_title, address="127.0.0.1", port=port)
     finally:

@@ -9,6 +9,7 @@ import hashlib
 import re
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -16,12 +17,25 @@ from typing import BinaryIO
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+)
 
 from dicomnode.errors import DataError
 from dicomnode.headers import PYDICOM_QUIET, UNREADABLE
+from dicomnode.quick_identity import (
+    ACCESSION_NUMBER,
+    MODALITY,
+    SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    quick_identity,
+)
 from dicomnode.version import VERSION
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.213092364938302270716553187436180529611")
@@ -30,6 +44,7 @@ _PROVENANCE_CREATOR = UID("2.25.281216354187320153829170355410972463880")
 _SERIES_INSTANCE_UID = 0x0020000E
 _META_START = 128 + 4 + 12  # preamble, prefix, and the element that tells the group's length
 _INFLATED_HEAD_BYTES = 1 << 20
+_LONGEST_HEAD_BYTES = 16 << 20  # where the series is not named by then, it is refused
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
@@ -58,7 +73,7 @@ class Provenance:
     called_ae_title: str
 
 
-def identify(data_set: bytes, transfer_syntax: UID) -> Identity:
+def identify(data_set: bytes | memoryview, transfer_syntax: UID) -> Identity:
     """Identity of an encoded data set (without file meta information).
 
     Raises:
@@ -66,7 +81,22 @@ def identify(data_set: bytes, transfer_syntax: UID) -> Identity:
     """
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
         data_set = _inflated_head(data_set)
-    return _identity(BytesIO(data_set), transfer_syntax)
+    if transfer_syntax != ExplicitVRBigEndian:
+        implicit = transfer_syntax == ImplicitVRLittleEndian
+        if (found := quick_identity(data_set, implicit)) is not None:
+            return _quick(found)
+    return _identity(BytesIO(data_set[:_LONGEST_HEAD_BYTES]), transfer_syntax)
+
+
+def _quick(found: dict[int, str]) -> Identity:
+    return Identity(
+        sop_class_uid=found[SOP_CLASS_UID],
+        sop_instance_uid=found[SOP_INSTANCE_UID],
+        study_instance_uid=found[STUDY_INSTANCE_UID],
+        series_instance_uid=found[SERIES_INSTANCE_UID],
+        accession_number=found.get(ACCESSION_NUMBER, ""),
+        modality=found.get(MODALITY, ""),
+    )
 
 
 def identify_file(path: Path) -> tuple[Identity, FileMetaDataset]:
@@ -89,9 +119,10 @@ def identify_file(path: Path) -> tuple[Identity, FileMetaDataset]:
         return _identity(file, syntax), meta
 
 
-def _inflated_head(data_set: bytes) -> bytes:
+def _inflated_head(data_set: bytes | memoryview) -> bytes:
+    deflated = data_set[:_INFLATED_HEAD_BYTES]  # inflating copies what it leaves
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data_set, _INFLATED_HEAD_BYTES)
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, _INFLATED_HEAD_BYTES)
     except zlib.error as error:
         raise DataError("data_set", f"cannot be inflated: {error}") from error
 
@@ -146,25 +177,61 @@ def data_set_sha256(path: Path, meta: FileMetaDataset) -> str:
     return digest.hexdigest()
 
 
+FILE_HEAD_ROOM = 4096
+"""Length of the head of a data set that grows in a file: more than any head needs."""
+
+
 def file_head(
-    sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str, provenance: Provenance
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax: str,
+    provenance: Provenance,
+    length: int = 0,
 ) -> bytes:
-    """Preamble, prefix and file meta information (PS3.10 section 7.1) for a received data set."""
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = UID(sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
-    meta.TransferSyntaxUID = UID(transfer_syntax)
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    meta.SourceApplicationEntityTitle = provenance.calling_ae_title
-    meta.ReceivingApplicationEntityTitle = provenance.called_ae_title
-    meta.PrivateInformationCreatorUID = _PROVENANCE_CREATOR
-    meta.PrivateInformation = provenance.association_id.encode()
-    buffer = BytesIO()
-    buffer.write(b"\0" * 128 + b"DICM")
-    write_file_meta_info(buffer, meta)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    """Preamble, prefix and file meta information (PS3.10 section 7.1) for a received data set.
+
+    Made at least `length` bytes long, an even number, by NULs behind Private Information.
+    """
+    before, after = _meta_parts(sop_class_uid, transfer_syntax, provenance)
+    elements = before + _element(0x0003, b"UI", sop_instance_uid.encode("ascii")) + after
+    padding = bytes(max(0, length - _META_START - len(elements)))
+    if padding:
+        own = provenance.association_id.encode("ascii")
+        own += b"\0" * (len(own) % 2)
+        elements = elements[: -len(own) - 12] + _element(0x0102, b"OB", own + padding)
+    group_length = _element(0x0000, b"UL", len(elements).to_bytes(4, "little"))
+    return bytes(128) + b"DICM" + group_length + elements
+
+
+@lru_cache(maxsize=1024)
+def _meta_parts(
+    sop_class_uid: str, transfer_syntax: str, provenance: Provenance
+) -> tuple[bytes, bytes]:
+    """The elements before and after Media Storage SOP Instance UID: one pair an association."""
+    before = _element(0x0001, b"OB", b"\0\1")
+    before += _element(0x0002, b"UI", sop_class_uid.encode("ascii"))
+    after = _element(0x0010, b"UI", transfer_syntax.encode("ascii"))
+    after += _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii"))
+    after += _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+    after += _element(0x0016, b"AE", _ae_title(provenance.calling_ae_title))
+    after += _element(0x0018, b"AE", _ae_title(provenance.called_ae_title))
+    after += _element(0x0100, b"UI", _PROVENANCE_CREATOR.encode("ascii"))
+    after += _element(0x0102, b"OB", provenance.association_id.encode("ascii"))
+    return before, after
+
+
+def _ae_title(title: str) -> bytes:
+    return title.encode("ascii", "replace")
+
+
+def _element(number: int, vr: bytes, value: bytes) -> bytes:
+    """An element of group 0002 in Explicit VR Little Endian, of even length (PS3.5 7.1.2)."""
+    if len(value) % 2:
+        value += b"\0" if vr in (b"UI", b"OB") else b" "
+    tag = (0x0002).to_bytes(2, "little") + number.to_bytes(2, "little")
+    if vr == b"OB":
+        return tag + vr + b"\0\0" + len(value).to_bytes(4, "little") + value
+    return tag + vr + len(value).to_bytes(2, "little") + value
 
 
 def provenance_of(meta: FileMetaDataset) -> Provenance:

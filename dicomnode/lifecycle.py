@@ -29,6 +29,10 @@ EXIT_FAULT = 1
 SUPERVISOR_PIPE = "DICOMNODE_SUPERVISOR_PIPE"
 """Environment variable: file descriptor of a pipe whose other end the supervisor holds."""
 
+LISTENER = "DICOMNODE_LISTENER"
+"""Environment variable: file descriptors of the listening sockets, which the supervisor holds,
+separated by commas: one for each port of `ReceiveSettings.ports`."""
+
 STOP_SECONDS = 8.0
 """From the wish to stop to the end of a process that has not ended by itself, in seconds."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,10 +22,15 @@ from pynetdicom.transport import ThreadedAssociationServer
 from dicomnode.config import Destination
 from dicomnode.errors import ConfigurationError, PeerError
 from dicomnode.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicomnode.tls import client_context
+from dicomnode.tls_acceptor import ServerTls, TlsHandshakes
 
 log = logging.getLogger(__name__)
 
 SUCCESS = 0x0000
+
+BACKLOG = 1024
+"""Connections that the kernel holds for us while none of the receivers is free to take them."""
 
 # A file is sent as its bytes are; by default pynetdicom decodes it and encodes it again.
 _config.STORE_SEND_CHUNKED_DATASET = True
@@ -65,22 +72,76 @@ def end_broken_association(fault: threading.ExceptHookArgs) -> None:
         association._reactor_checkpoint.set()
 
 
-def listen(
-    ae: AE, address: tuple[str, int], handlers: dict[Any, Handler]
-) -> tuple[ThreadedAssociationServer, int]:
-    """Listen for associations in threads of their own; the server and its port.
+class _Server(ThreadedAssociationServer):
+    """Serves a listening socket that other processes may serve too: who is free takes the peer."""
+
+    def __init__(self, ae: AE, listener: socket.socket, handlers: list[EventHandlerType]) -> None:
+        self._listener = listener
+        address = listener.getsockname()[:2]
+        super().__init__(ae, address, ae.ae_title, ae.supported_contexts, evt_handlers=handlers)
+
+    def server_bind(self) -> None:
+        """It is bound already, in this process or in its parent."""
+        if self.socket is not None:
+            self.socket.close()
+        self.socket = self._listener
+        self._listener.setblocking(False)  # another process may have been quicker
+        self.server_address = self._listener.getsockname()
+
+    def server_activate(self) -> None:
+        """It listens already."""
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection. Raises BlockingIOError (no request) when another took it."""
+        connection, address = super().get_request()
+        connection.setblocking(True)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection, address
+
+    def server_close(self) -> None:
+        """Close our descriptor; no `shutdown`, which would end the listening of the others."""
+        self._listener.close()
+
+
+class _TlsServer(TlsHandshakes, _Server):
+    """The same, with TLS."""
+
+
+def bind_listener(address: tuple[str, int]) -> socket.socket:
+    """A listening TCP socket, for `listen` in this or in a child process.
 
     Raises:
         ConfigurationError: the address cannot be bound; names it and why.
     """
-    bound: list[EventHandlerType] = [*handlers.items(), (evt.EVT_C_ECHO, lambda _event: SUCCESS)]
     try:
-        server = ae.start_server(address, block=False, evt_handlers=bound)
+        family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {address[0]}:{address[1]}: {error}") from error
-    if server is None or server.socket is None:
-        raise ConfigurationError(f"cannot listen on {address[0]}:{address[1]}")
-    return server, int(server.socket.getsockname()[1])
+    return listener
+
+
+def listen(
+    ae: AE, listener: socket.socket, handlers: dict[Any, Handler], tls: ServerTls | None = None
+) -> None:
+    """Serve associations from a listening socket, in threads of their own, till `ae.shutdown()`."""
+    bound: list[EventHandlerType] = [*handlers.items(), (evt.EVT_C_ECHO, lambda _event: SUCCESS)]
+    if tls is None:
+        server = _Server(ae, listener, bound)
+    else:
+        server = _TlsServer(ae, listener, bound)
+        server.tls = tls
+    ae._servers.append(server)
+    threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
+
+
+def stop_listening(ae: AE) -> None:
+    """Take no new connections; those that are open go on."""
+    for server in list(ae._servers):
+        server.shutdown()
 
 
 def requestor(ae_title: str, contexts: Sequence[PresentationContext], timeout: float) -> AE:
@@ -99,7 +160,9 @@ def associated(ae: AE, peer: Destination) -> Iterator[Association]:
         PeerError: the peer cannot be reached or rejects the association; says which.
     """
     try:
-        association = ae.associate(peer.address, peer.port, ae_title=peer.ae_title)
+        association = ae.associate(
+            peer.address, peer.port, ae_title=peer.ae_title, tls_args=_tls_args(peer)
+        )
     except OSError as error:  # the name does not resolve
         raise PeerError(f"{peer.name} ({peer.address}): {error.strerror}") from error
     if association.is_rejected:
@@ -113,6 +176,16 @@ def associated(ae: AE, peer: Destination) -> Iterator[Association]:
     finally:
         if association.is_established:
             association.release()
+
+
+def _tls_args(peer: Destination) -> tuple[ssl.SSLContext, str] | None:
+    """As `AE.associate` wants them. Raises PeerError when a file of ours cannot be used."""
+    if peer.tls is None:
+        return None
+    try:
+        return client_context(peer.tls), peer.tls.server_name or peer.address
+    except ConfigurationError as error:  # it may be put right without a restart
+        raise PeerError(f"{peer.name}: {error}") from error
 
 
 def c_store(association: Association, what: Path | Dataset) -> int:

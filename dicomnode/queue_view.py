@@ -244,6 +244,8 @@ def next_step(detail: SeriesDetail) -> str:
     open_deliveries = [each for each in detail.deliveries if each.delivered_at is None]
     if open_deliveries:
         return f"{len(open_deliveries)} objects still to be delivered"
+    if detail.series.removed_at is not None:
+        return f"nothing; its files were removed {_time(detail.series.removed_at)}"
     return "nothing; the series is done"
 
 

@@ -7,6 +7,8 @@ analysis is taken too and skipped later: a refused image makes a PACS alarm or r
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
 import uuid
@@ -18,8 +20,10 @@ from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association as DicomAssociation
 
-from dicomnode.arrivals import ArrivalIndexer, AssociationEnded, reconcile
+from dicomnode.access import AssociationGate
+from dicomnode.arrivals import ArrivalIndexer, AssociationEnded
 from dicomnode.config import ReceiveSettings, Settings
+from dicomnode.disk_gate import DiskGate
 from dicomnode.errors import DataError
 from dicomnode.identity import (
     Identity,
@@ -27,16 +31,21 @@ from dicomnode.identity import (
     file_head,
     identify,
 )
+from dicomnode.lifecycle import LISTENER
 from dicomnode.network import (
     SUCCESS,
     Handler,
     accept_any_storage,
     application_entity,
+    bind_listener,
     end_broken_association,
     listen,
+    stop_listening,
 )
+from dicomnode.reconciliation import Reconciler
+from dicomnode.tls_acceptor import ServerTls
+from dicomnode.waiting_room import WaitingRoom
 from storage.database import Database
-from storage.durable import LEFTOVER_AGE
 from storage.instances import InstanceFiles, StoredFile
 from storage.records import Association, AssociationEnd, StoredInstance
 
@@ -45,6 +54,11 @@ log = logging.getLogger(__name__)
 OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1: Refused, Out of Resources
 NOT_MATCHING = 0xA900  # Error, Data Set Does Not Match SOP Class
 CANNOT_UNDERSTAND = 0xC000  # Error, Cannot Understand
+
+_NO_LIMIT = 1_000_000
+
+_CERTIFICATE_LOOK_SECONDS = 600.0
+"""How often a certificate that ends soon or was renewed is looked for while nobody connects."""
 
 _LAST_WORDS_SECONDS = 3.0
 """How long associations may go on after the wish to stop, in seconds."""
@@ -55,17 +69,38 @@ _PRIORITY_ORDER = {1: 0, 0: 1, 2: 2}  # Priority (0000,0700): HIGH 1, MEDIUM 0, 
 class StorageReceiver:
     """Handles the events of one Storage SCP; one object for all associations."""
 
-    def __init__(self, files: InstanceFiles, indexer: ArrivalIndexer, node_id: str) -> None:
+    def __init__(
+        self,
+        files: InstanceFiles,
+        indexer: ArrivalIndexer,
+        receiver_id: str,
+        *,
+        gate: AssociationGate,
+        room: WaitingRoom,
+        disk: DiskGate,
+    ) -> None:
+        """`receiver_id` ("node/receiver-1") tells whose associations are open in the index."""
+        self._disk = disk
+        self._gate = gate
+        self._room = room
         self._files = files
         self._indexer = indexer
-        self._node_id = node_id
+        self._receiver_id = receiver_id
         self._open: dict[DicomAssociation, Association] = {}
         self._lock = threading.Lock()
+
+    def on_requested(self, event: evt.Event) -> None:
+        """Who is not admitted does not wait either."""
+        self._gate.on_requested(event)
+        self._room.on_requested(event)
 
     def on_store(self, event: evt.Event) -> int | Dataset:
         """Answer one C-STORE request; never raises."""
         syntax = UID(event.context.transfer_syntax)
         data_set = event.encoded_dataset(include_meta=False)
+        full = self._disk.refuses(len(data_set))
+        if full is not None:
+            return _status(OUT_OF_RESOURCES, full)
         try:
             identity = identify(data_set, syntax)
             _check_command(identity, event)
@@ -101,7 +136,7 @@ class StorageReceiver:
             if known is None:
                 known = self._open[assoc] = Association(
                     association_id=uuid.uuid4().hex,
-                    node_id=self._node_id,
+                    node_id=self._receiver_id,
                     calling_ae_title=assoc.requestor.ae_title,
                     called_ae_title=_called(assoc),
                     peer_address=assoc.requestor.address,
@@ -126,6 +161,7 @@ class StorageReceiver:
             self._ended(event.assoc, AssociationEnd.LOST)
 
     def _ended(self, assoc: DicomAssociation, end: AssociationEnd) -> None:
+        self._room.leave(assoc)
         with self._lock:
             known = self._open.pop(assoc, None)
         if known is not None:
@@ -134,6 +170,7 @@ class StorageReceiver:
     def handlers(self) -> dict[Any, Handler]:
         """By event of pynetdicom."""
         return {
+            evt.EVT_REQUESTED: self.on_requested,
             evt.EVT_C_STORE: self.on_store,
             evt.EVT_RELEASED: self.on_released,
             evt.EVT_ABORTED: self.on_aborted,
@@ -187,7 +224,7 @@ def _record(
 def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:
     """An Application Entity that accepts every storage SOP class, private ones too."""
     ae = application_entity(ae_title)
-    ae.maximum_associations = settings.maximum_associations
+    ae.maximum_associations = _NO_LIMIT  # the waiting room's business
     ae.maximum_pdu_size = settings.maximum_pdu_length
     ae.network_timeout = settings.network_timeout_seconds
     ae.acse_timeout = settings.acse_timeout_seconds
@@ -195,25 +232,56 @@ def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:
     return ae
 
 
+def waiting_room(settings: ReceiveSettings) -> WaitingRoom:
+    """The limit of associations, shared out evenly among the receiver processes."""
+    served = -(-settings.maximum_associations // settings.processes)
+    return WaitingRoom(served, settings.waiting_associations, settings.waiting_seconds)
+
+
+def listeners_of(settings: ReceiveSettings) -> list[socket.socket]:
+    """The supervisor's listening sockets, which outlive this process; else some of our own.
+
+    One for each of `settings.ports`.
+
+    Raises:
+        ConfigurationError: the address cannot be bound.
+    """
+    inherited = os.environ.get(LISTENER)
+    if inherited is not None:
+        return [socket.socket(fileno=int(each)) for each in inherited.split(",")]
+    return [bind_listener((settings.address, port)) for port in settings.ports]
+
+
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Receive until `stop` is set; then let what is in hand end, for a few seconds."""
     threading.excepthook = end_broken_association
-    node_id = owner.partition("/")[0]
-    database = Database.open(settings.database_url)
+    database = Database.open_later(settings.database_url)
     files = InstanceFiles(settings.instances)
-    files.remove_leftovers(datetime.now(UTC) - LEFTOVER_AGE)
-    reconcile(database, files, node_id)
-    indexer = ArrivalIndexer(database)
+    receiver_id = owner.rstrip("/").rpartition("/")[0]
+    indexer = ArrivalIndexer(database, Reconciler(database, files, receiver_id))
     indexer.start()
-    receiver = StorageReceiver(files, indexer, node_id)
+    receiver = StorageReceiver(
+        files,
+        indexer,
+        receiver_id,
+        gate=AssociationGate(settings.receive.admission.for_node(settings.node.ae_title)),
+        room=waiting_room(settings.receive),
+        disk=DiskGate(settings.instances, settings.disk),
+    )
     ae = storage_ae(settings.node.ae_title, settings.receive)
-    address = (settings.receive.address, settings.receive.port)
-    server, _port = listen(ae, address, receiver.handlers())
-    log.info("listening as %s on port %d", settings.node.ae_title, settings.receive.port)
-    stop.wait()
-    server.shutdown()  # no new associations
+    tls = ServerTls(settings.receive.tls) if settings.receive.tls.enabled else None
+    for port, listener in zip(settings.receive.ports, listeners_of(settings.receive), strict=True):
+        secured = tls if port == settings.receive.tls.port else None
+        listen(ae, listener, receiver.handlers(), secured)
+        how = "with" if secured else "without"
+        log.info("listening as %s on port %d %s TLS", settings.node.ae_title, port, how)
+    while not stop.wait(_CERTIFICATE_LOOK_SECONDS):
+        if tls is not None:
+            tls.look()
+    stop_listening(ae)
     _let_associations_end(ae)
-    indexer.close(timeout=3.0)
+    if indexer.close(timeout=3.0):
+        database.close()
 
 
 def _let_associations_end(ae: AE) -> None:

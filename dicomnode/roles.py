@@ -20,6 +20,7 @@ _MODULES = {
     "assessor": "dicomnode.assess",
     "worker": "dicomnode.analyse",
     "deliverer": "dicomnode.deliver",
+    "keeper": "dicomnode.housekeeping",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -20,8 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dicomnode.config import Settings
 from dicomnode.errors import AlreadyRunningError, ConfigurationError
-from dicomnode.lifecycle import STOP_SECONDS, SUPERVISOR_PIPE
-from storage import jobs
+from dicomnode.lifecycle import LISTENER, STOP_SECONDS, SUPERVISOR_PIPE
+from dicomnode.network import bind_listener
+from dicomnode.tls import server_context
+from storage import index, jobs
 from storage.database import Database
 from storage.durable import DurableFiles
 from storage.errors import DatabaseUnavailableError, StorageError
@@ -144,10 +147,16 @@ class Supervisor:
         self._settings = settings
         self._settings_file = settings_file
         self._node_id = node_id
-        roles = ["receiver", "assessor", "deliverer"]
+        roles = [f"receiver-{n}" for n in range(1, settings.receive.processes + 1)]
+        roles += ["assessor", "deliverer", "keeper"]
         roles += [f"worker-{n}" for n in range(1, settings.inference.workers + 1)]
         self._children = [_Child(role) for role in roles]
         self._pipe_read, self._pipe_write = os.pipe()
+        # held here, so that peers wait while a receiver is started again, and are not refused
+        receive = settings.receive
+        if receive.tls.enabled:
+            server_context(receive.tls)  # a file that cannot be used stops the start, with its name
+        self._listeners = [_bound((receive.address, port)) for port in receive.ports]
 
     def run(self, stop: threading.Event) -> None:
         """Start all, restart what dies, until `stop`; then end all within STOP_SECONDS."""
@@ -175,12 +184,17 @@ class Supervisor:
         command = [sys.executable, "-m", "dicomnode", "role", child.role]
         command += ["--settings", str(self._settings_file), "--node-id", self._node_id]
         child.started_at = now
+        listeners = [listener.fileno() for listener in self._listeners]
         try:
             child.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                pass_fds=(self._pipe_read,),
-                env=os.environ | {SUPERVISOR_PIPE: str(self._pipe_read)},
+                pass_fds=(self._pipe_read, *listeners),
+                env=os.environ
+                | {
+                    SUPERVISOR_PIPE: str(self._pipe_read),
+                    LISTENER: ",".join(map(str, listeners)),
+                },
             )
         except OSError as error:  # no memory, no process left: as if it had died at once
             log.error("%s cannot be started: %s", child.role, error.strerror)
@@ -211,7 +225,10 @@ class Supervisor:
         try:
             database = Database.open(self._settings.database_url)
             with closing(database), database.write() as session:
-                freed = jobs.hand_back_owned(session, owner_prefix, datetime.now(UTC))
+                now = datetime.now(UTC)
+                freed = jobs.hand_back_owned(session, owner_prefix, now)
+                if owner_prefix == f"{self._node_id}/":  # at the start: nobody receives yet
+                    index.end_lost_associations(session, self._node_id, now)
         except (StorageError, SQLAlchemyError, OSError) as error:
             log.warning("leases not handed back: %s", type(error).__name__)
             return
@@ -219,6 +236,8 @@ class Supervisor:
             log.warning("%d jobs or deliveries of a dead process handed back", freed)
 
     def _stop_all(self) -> None:
+        for listener in self._listeners:
+            listener.close()
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             process.terminate()
@@ -232,6 +251,22 @@ class Supervisor:
                 process.wait()
         os.close(self._pipe_write)
         os.close(self._pipe_read)
+
+
+def _bound(address: tuple[str, int]) -> socket.socket:
+    """A listening socket; the receivers of a supervisor that was killed may hold it a moment.
+
+    Raises:
+        ConfigurationError: somebody else listens there, and goes on to.
+    """
+    deadline = time.monotonic() + STOP_SECONDS + 2.0
+    while True:
+        try:
+            return bind_listener(address)
+        except ConfigurationError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_SECONDS)
 
 
 def owner_name(node_id: str, role: str, pid: int) -> str:

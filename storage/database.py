@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,8 +36,10 @@ class Database:
     """Transactions on one database; safe for threads, and for children after a fork."""
 
     def __init__(self, engine: Engine) -> None:
-        """Use `Database.open`, which also brings the schema up to date."""
+        """Use `Database.open` or `open_later`, which also bring the schema up to date."""
         self._engine = engine
+        self._prepared = False
+        self._preparing = threading.Lock()
         self._reading = engine.execution_options(**_READING[engine.dialect.name])
 
     @classmethod
@@ -47,15 +50,23 @@ class Database:
         Raises DatabaseUrlError, DatabaseUnavailableError, SchemaTooNewError, and OSError when
         the folder of an SQLite file cannot be made.
         """
-        engine = _engine(_checked(url))
-        database = cls(engine)
+        database = cls.open_later(url)
         try:
             with database._named_faults():
-                prepare(engine)
+                database._prepare()
         except BaseException:
             database.close()
             raise
         return database
+
+    @classmethod
+    def open_later(cls, url: str) -> Self:
+        """As `open`, for who must start while the database is away: it does not ask for it yet.
+
+        The first transaction that reaches the database brings its schema up to date, and raises
+        what `open` would; so does each until one has. Raises DatabaseUrlError.
+        """
+        return cls(_engine(_checked(url)))
 
     @property
     def url(self) -> str:
@@ -69,8 +80,10 @@ class Database:
         Raises DatabaseUnavailableError: nothing was written, or, if the connection broke during
         the commit, perhaps all of it; every write of storage may be repeated.
         """
-        with self._named_faults(), Session(self._engine) as session, session.begin():
-            yield session
+        with self._named_faults():
+            self._prepare()
+            with Session(self._engine) as session, session.begin():
+                yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -78,12 +91,22 @@ class Database:
 
         Raises DatabaseUnavailableError.
         """
-        with self._named_faults(), Session(self._reading) as session, session.begin():
-            yield session
+        with self._named_faults():
+            self._prepare()
+            with Session(self._reading) as session, session.begin():
+                yield session
 
     def close(self) -> None:
         """Close the idle connections."""
         self._engine.dispose()
+
+    def _prepare(self) -> None:
+        if self._prepared:
+            return
+        with self._preparing:
+            if not self._prepared:
+                prepare(self._engine)
+                self._prepared = True
 
     @contextmanager
     def _named_faults(self) -> Iterator[None]:

@@ -6,14 +6,19 @@ the rename atomic; only the folder's fsync makes the name outlive a power cut).
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import mmap
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from storage.errors import UnsafePathError
+
+log = logging.getLogger(__name__)
 
 Content = bytes | bytearray | memoryview
 
@@ -21,6 +26,9 @@ LEFTOVER_AGE = timedelta(hours=1)
 """A temporary file that was not written for so long has no writer any more."""
 
 INCOMING = "incoming"
+LEAVING = ".leaving"
+"""Ending of a file in `incoming` that retention is about to unlink; no leftover of a writer."""
+
 FOLDER_MODE = 0o750  # patient data: not for others
 FILE_MODE = 0o640
 KNOWN_FOLDERS_LIMIT = 4096
@@ -43,6 +51,76 @@ def make_folder(folder: Path) -> None:
         sync_folder(level.parent)
 
 
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder, in order; none where it is gone, or cannot be listed (logged)."""
+    try:
+        return sorted(each.name for each in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        log.error("folder %s cannot be listed: %s", folder.name, error.strerror)
+        return []
+
+
+class GrowingFile:
+    """A file under a temporary name that grows while its bytes come, behind room for a head.
+
+    It becomes a stored file by `DurableFiles.adopt`, or goes by `discard`.
+    """
+
+    def __init__(self, path: Path, room: int) -> None:
+        """`room`: bytes kept free at the beginning. Raises OSError."""
+        self.path, self.room = path, room
+        self.size_bytes = 0
+        self._digest = hashlib.sha256()
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
+
+    def write(self, data: Content) -> None:
+        """Add to the end. Raises OSError, for example when the disk is full."""
+        _write_all(self._descriptor, (data,), self.room + self.size_bytes)
+        self._digest.update(data)
+        self.size_bytes += len(data)
+
+    def view(self) -> memoryview:
+        """What was written, without the head; read from the page cache, not held in memory."""
+        if self.size_bytes == 0:
+            return memoryview(b"")
+        mapped = mmap.mmap(self._descriptor, 0, prot=mmap.PROT_READ)
+        return memoryview(mapped)[self.room :]
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written, without the head; in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def finish(self, head: bytes, durable: bool) -> None:
+        """Write the head, exactly as long as the room for it. Raises OSError."""
+        if len(head) != self.room:
+            raise ValueError(f"the head has {len(head)} bytes, the room {self.room}")
+        _write_all(self._descriptor, (head,), 0)
+        if durable:
+            os.fdatasync(self._descriptor)
+
+    def discard(self) -> None:
+        """Close it and remove what is left under the temporary name; may be called again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self.path.unlink(missing_ok=True)
+
+
+def _write_all(descriptor: int, parts: Sequence[Content], offset: int) -> None:
+    """Write `parts` one after the other from `offset` on. Raises OSError."""
+    left = [memoryview(part) for part in parts if len(part)]
+    while left:
+        written = os.pwritev(descriptor, left, offset)
+        offset += written
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if left:
+            left[0] = left[0][written:]
+
+
 class DurableFiles:
     """A folder of files that are stored whole. Safe for threads and for several processes."""
 
@@ -52,7 +130,22 @@ class DurableFiles:
         self._durable_folders: set[Path] = set()
         make_folder(self._incoming)
 
-    def put(self, path: str, parts: Iterable[Content], durable: bool = True) -> None:
+    def grow(self, room: int) -> GrowingFile:
+        """A new file to be written bit by bit. Raises OSError."""
+        return GrowingFile(self._incoming / f"{uuid.uuid4().hex}.part", room)
+
+    def adopt(self, path: str, growing: GrowingFile, head: bytes, durable: bool = True) -> None:
+        """Give a grown file its head and its final name, as `put` does with parts.
+
+        Raises OSError; the file stays under its temporary name then, to be discarded.
+        """
+        final = self.root / path
+        growing.finish(head, durable)
+        self._give_name(growing.path, final, durable)
+        if durable:
+            sync_folder(final.parent)
+
+    def put(self, path: str, parts: Sequence[Content], durable: bool = True) -> None:
         """Write `parts` one after the other to `path`, replacing what is there in one step.
 
         Without `durable` the file is still whole for every reader, but a power cut may lose it.
@@ -61,21 +154,28 @@ class DurableFiles:
         final = self.root / path
         with self._temporary() as temporary:
             self._write(temporary, parts, durable)
-            self._make_folders(final.parent, durable)
-            temporary.rename(final)
+            self._give_name(temporary, final, durable)
         if durable:
             sync_folder(final.parent)
 
-    def confirm(self, path: str) -> None:
-        """Make a file durable that is there already: its writer may have died before fsync."""
+    def confirm(self, path: str) -> bool:
+        """Make a file durable that is there already: its writer may have died before fsync.
+
+        It counts as written now, so that retention keeps it. False when its name was taken away
+        meanwhile: it has to be written anew (see `storage.removable`).
+        """
         final = self.root / path
-        descriptor = os.open(final, os.O_RDONLY)
         try:
+            descriptor = os.open(final, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            os.utime(descriptor)
             os.fdatasync(descriptor)
+            touched = os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        self._make_folders(final.parent, durable=True)
-        sync_folder(final.parent)
+        return self._confirm_name(final, touched)
 
     def size_of(self, path: str) -> int:
         """Bytes of a stored file; 0 when there is none."""
@@ -102,6 +202,8 @@ class DurableFiles:
         """Remove temporary files whose writer died, last written before `older_than`."""
         removed = 0
         for leftover in self._incoming.iterdir():
+            if leftover.suffix == LEAVING:
+                continue
             try:
                 if leftover.stat().st_mtime < older_than.timestamp():
                     leftover.unlink()
@@ -119,14 +221,32 @@ class DurableFiles:
             path.unlink(missing_ok=True)
             raise
 
-    def _write(self, path: Path, parts: Iterable[Content], durable: bool) -> None:
+    def _write(self, path: Path, parts: Sequence[Content], durable: bool) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        with os.fdopen(descriptor, "wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
+        try:
+            _write_all(descriptor, parts, 0)
             if durable:
                 os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _give_name(self, temporary: Path, final: Path, durable: bool) -> None:
+        self._make_folders(final.parent, durable)
+        try:
+            temporary.rename(final)
+        except FileNotFoundError:  # retention removed the folder, as it was empty, just then
+            self._durable_folders.discard(final.parent)
+            self._make_folders(final.parent, durable)
+            temporary.rename(final)
+
+    def _confirm_name(self, final: Path, touched: os.stat_result) -> bool:
+        """Only after the file was touched, its name is looked at."""
+        try:
+            self._make_folders(final.parent, durable=True)
+            sync_folder(final.parent)
+            return os.path.samestat(final.stat(), touched)
+        except FileNotFoundError:
+            return False
 
     def _make_folders(self, folder: Path, durable: bool) -> None:
         """Make the levels between root and `folder`; each level's name is made durable once.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.enqueue import ensure_assess, supersede_analyses, wake_assess
@@ -22,15 +22,27 @@ from storage.records import (
     SeriesState,
     StoredInstance,
 )
+from storage.retention import call_off
 from storage.statements import in_batches, insert_into, lock_series, shared_fields
+
+IsThere = Callable[[str], bool]
+"""Whether the file of a stored path lies on the disk."""
 
 
 def open_association(session: Session, association: Association) -> None:
-    """Note that a peer opened an association; again, it changes nothing."""
+    """Note that a peer opened an association; again, it changes nothing.
+
+    A row that was only guessed from a file (without `node_id`, as LOST) gives way: the process
+    that holds the association is alive, and speaks later than the one that found the file.
+    """
     values = shared_fields(Association, association)
     values["ending"] = values.pop("end")
     statement = insert_into(session, AssociationRow).values(values)
-    session.execute(statement.on_conflict_do_nothing())
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["association_id"], set_=values, where=AssociationRow.node_id == ""
+        )
+    )
 
 
 def end_association(
@@ -46,25 +58,32 @@ def end_association(
 
 
 def end_lost_associations(session: Session, node_id: str, ended_at: datetime) -> int:
-    """End as LOST whatever a dead receiver of `node_id` left open; returns how many."""
+    """End as LOST whatever a dead receiver of `node_id` left open; returns how many.
+
+    "node" stands for "node/receiver-1" too, and "node/receiver-1" not for "node/receiver-10".
+    """
+    below = AssociationRow.node_id.startswith(f"{node_id}/", autoescape=True)
     still_open = select(AssociationRow.association_id).where(
-        AssociationRow.node_id == node_id, AssociationRow.ended_at.is_(None)
+        or_(AssociationRow.node_id == node_id, below), AssociationRow.ended_at.is_(None)
     )
     return _end(session, session.scalars(still_open).all(), ended_at, AssociationEnd.LOST)
 
 
-def record_instances(session: Session, instances: Sequence[StoredInstance]) -> list[Arrival]:
+def record_instances(
+    session: Session, instances: Sequence[StoredInstance], is_there: IsThere = lambda _path: True
+) -> list[Arrival]:
     """Enter instances whose files are durable; tells for each, in order, what it was.
 
     A new instance makes its series, or adds to it and opens it again if it was decided already;
     exactly one ASSESS job is open for it then. The same content again changes nothing at all;
     other content under the same SOP Instance UID is kept apart (InstanceConflictRow). An
     association that has no row, as when files are entered after a crash, is added as LOST; an
-    empty `association_id` stands for none.
+    empty `association_id` stands for none. A file that retention took away since (`is_there` says
+    so) is not entered: no row speaks of a file that is not there.
     """
     known = _contents(session, instances)
     inserted = _insert_new(
-        session, [each for each in instances if each.sop_instance_uid not in known]
+        session, [each for each in instances if each.sop_instance_uid not in known], is_there
     )
     raced = [each for each in instances if each.sop_instance_uid not in known | inserted]
     known |= inserted | _contents(session, raced)
@@ -72,7 +91,7 @@ def record_instances(session: Session, instances: Sequence[StoredInstance]) -> l
     return [
         Arrival.NEW
         if each.sop_instance_uid in inserted and first[each.sop_instance_uid] is each
-        else _again(session, each, known[each.sop_instance_uid])
+        else _again(session, each, known.get(each.sop_instance_uid), is_there)
         for each in instances
     ]
 
@@ -135,16 +154,22 @@ def _end(
 
 
 def _contents(session: Session, instances: Iterable[StoredInstance]) -> dict[str, str]:
-    """SHA-256 by SOP Instance UID, of those of `instances` that the index has."""
+    """SHA-256 by SOP Instance UID, of those of `instances` that the index has.
+
+    FOR KEY SHARE on PostgreSQL: none of them is removed before this transaction ends.
+    """
     known: dict[str, str] = {}
     statement = select(InstanceRow.sop_instance_uid, InstanceRow.sha256)
     for uids in in_batches({each.sop_instance_uid for each in instances}):
-        rows = session.execute(statement.where(InstanceRow.sop_instance_uid.in_(uids)))
+        wanted = statement.where(InstanceRow.sop_instance_uid.in_(uids))
+        rows = session.execute(wanted.with_for_update(read=True, key_share=True))
         known |= {row.sop_instance_uid: row.sha256 for row in rows}
     return known
 
 
-def _insert_new(session: Session, candidates: Sequence[StoredInstance]) -> dict[str, str]:
+def _insert_new(
+    session: Session, candidates: Sequence[StoredInstance], is_there: IsThere
+) -> dict[str, str]:
     """Insert one row for each SOP Instance UID; returns the SHA-256 of those that were not there.
 
     Series are locked in the order of their UIDs, so that two receivers never wait for each other.
@@ -153,15 +178,23 @@ def _insert_new(session: Session, candidates: Sequence[StoredInstance]) -> dict[
     by_series = sorted(once.values(), key=lambda each: (each.series_instance_uid, each.received_at))
     inserted: dict[str, str] = {}
     for uid, group in groupby(by_series, key=lambda each: each.series_instance_uid):
-        inserted |= _insert_into_series(session, uid, list(group))
+        inserted |= _insert_into_series(session, uid, list(group), is_there)
     return inserted
 
 
 def _insert_into_series(
-    session: Session, series_instance_uid: str, instances: list[StoredInstance]
+    session: Session,
+    series_instance_uid: str,
+    candidates: list[StoredInstance],
+    is_there: IsThere,
 ) -> dict[str, str]:
-    _insert_missing_series(session, instances[0])
+    _insert_missing_series(session, candidates[0])
     series = lock_series(session, series_instance_uid)
+    instances = _staying(session, candidates, is_there)
+    if not instances and series.revision == 0:
+        session.delete(series)  # made a moment ago, and for nothing
+    if not instances:
+        return {}
     _insert_missing_associations(session, instances)
     statement = (
         insert_into(session, InstanceRow)
@@ -173,6 +206,14 @@ def _insert_into_series(
     new = [each for each in instances if each.sop_instance_uid in uids]
     _add_to_series(session, series, new)
     return {each.sop_instance_uid: each.sha256 for each in new}
+
+
+def _staying(
+    session: Session, candidates: Sequence[StoredInstance], is_there: IsThere
+) -> list[StoredInstance]:
+    """Once its removal is called off, a file that is there stays: in this order."""
+    call_off(session, [each.path for each in candidates])
+    return [each for each in candidates if is_there(each.path)]
 
 
 def _insert_missing_series(session: Session, instance: StoredInstance) -> None:
@@ -217,6 +258,8 @@ def _add_to_series(session: Session, series: SeriesRow, new: Sequence[StoredInst
         return
     if series.state is not SeriesState.RECEIVING:
         _reopen(session, series, max(each.received_at for each in new))
+    if series.removed_at is not None:
+        _begin_anew(series, min(each.received_at for each in new))
     series.instance_count += len(new)
     series.revision += 1
     series.priority = min(series.priority, *(each.priority for each in new))
@@ -237,8 +280,16 @@ def _reopen(session: Session, series: SeriesRow, now: datetime) -> None:
     supersede_analyses(session, series.series_instance_uid, now)
 
 
+def _begin_anew(series: SeriesRow, now: datetime) -> None:
+    """What came after the removal is all there is: a new arrival, with the old one as history."""
+    series.removed_at = None
+    series.instance_count = 0
+    series.first_received_at = now
+
+
 def _decision(series: SeriesRow) -> JsonObject:
-    return {
+    removed = {} if series.removed_at is None else {"removed_at": series.removed_at.isoformat()}
+    return removed | {
         "state": series.state.value,
         "decided_at": series.decided_at and series.decided_at.isoformat(),
         "ended_at": series.ended_at and series.ended_at.isoformat(),
@@ -250,9 +301,15 @@ def _decision(series: SeriesRow) -> JsonObject:
     }
 
 
-def _again(session: Session, instance: StoredInstance, known_sha256: str) -> Arrival:
+def _again(
+    session: Session, instance: StoredInstance, known_sha256: str | None, is_there: IsThere
+) -> Arrival:
+    if known_sha256 is None:
+        return Arrival.REMOVED
     if instance.sha256 == known_sha256:
         return Arrival.DUPLICATE
+    if not _staying(session, [instance], is_there):
+        return Arrival.REMOVED
     values = {
         column.key: getattr(instance, column.key) for column in InstanceConflictRow.__table__.c
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from storage.durable import DurableFiles
+from storage.durable import DurableFiles, GrowingFile, names_in
 from storage.errors import UnsafePathError
 
 _FORM = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{30}/[0-9a-f]{32}-[0-9a-f]{16}\.dcm", re.ASCII)
@@ -35,6 +35,13 @@ def series_folder(series_instance_uid: str) -> str:
     return f"{digest[:2]}/{digest[:32]}"
 
 
+def _measured(data_set: bytes | memoryview | GrowingFile) -> tuple[int, str]:
+    """Length in bytes and SHA-256."""
+    if isinstance(data_set, GrowingFile):
+        return data_set.size_bytes, data_set.sha256
+    return len(data_set), hashlib.sha256(data_set).hexdigest()
+
+
 class InstanceFiles:
     """The folder of received instances, each a file in the format of PS3.10 section 7."""
 
@@ -42,29 +49,40 @@ class InstanceFiles:
         """Makes `root` where it is missing. Raises OSError."""
         self._files = DurableFiles(root)
 
+    def grow(self, room: int) -> GrowingFile:
+        """A file for a data set too large for memory, to be given to `store` or discarded.
+
+        `room`: length of the head that it will get. Raises OSError.
+        """
+        return self._files.grow(room)
+
     def store(
         self,
         series_instance_uid: str,
         sop_instance_uid: str,
         head: bytes,
-        data_set: bytes | memoryview,
+        data_set: bytes | memoryview | GrowingFile,
         durable: bool = True,
     ) -> StoredFile:
         """Store one instance; when this returns, the bytes and their name are on the disk.
 
         `head` is the preamble, the prefix and the file meta information (PS3.10 section 7.1);
         it differs with each sender, so the digest is of `data_set` alone and a file with the same
-        one is not written again. Raises OSError when the disk is full; nothing is left then.
+        one is not written again. Raises OSError when the disk is full; nothing is left then, but
+        a growing file is its owner's to discard.
         """
-        sha256 = hashlib.sha256(data_set).hexdigest()
+        length, sha256 = _measured(data_set)
         sop_digest = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
         path = f"{series_folder(series_instance_uid)}/{sop_digest[:32]}-{sha256[:16]}.dcm"
-        existed = self._files.size_of(path) > len(data_set)  # a shorter one was damaged since
-        if not existed:
+        size = self._files.size_of(path)
+        # a shorter one was damaged since; one that retention takes away just now is written anew
+        if size > length and (not durable or self._files.confirm(path)):
+            return StoredFile(path, size, sha256, existed=True)
+        if isinstance(data_set, GrowingFile):
+            self._files.adopt(path, data_set, head, durable)
+        else:
             self._files.put(path, (head, data_set), durable)
-        elif durable:
-            self._files.confirm(path)
-        return StoredFile(path, self.open_path(path).stat().st_size, sha256, existed)
+        return StoredFile(path, len(head) + length, sha256, existed=False)
 
     def open_path(self, path: str) -> Path:
         """The file of a stored `path`. Raises UnsafePathError for any other form of path."""
@@ -73,11 +91,17 @@ class InstanceFiles:
         return self._files.locate(path)
 
     def iter_paths(self) -> Iterator[str]:
-        """Every stored path, in order; temporary and foreign files are passed over."""
-        for path in sorted(self._files.root.glob("??/*/*.dcm")):
-            relative = path.relative_to(self._files.root).as_posix()
-            if _FORM.fullmatch(relative) is not None:
-                yield relative
+        """Every stored path, in order; temporary and foreign files are passed over.
+
+        One folder of a series is listed at a time, however many there are.
+        """
+        root = self._files.root
+        for level in names_in(root):
+            for folder in names_in(root / level) if len(level) == 2 else ():
+                for name in names_in(root / level / folder):
+                    path = f"{level}/{folder}/{name}"
+                    if _FORM.fullmatch(path) is not None:
+                        yield path
 
     def remove_leftovers(self, older_than: datetime) -> int:
         """Remove files that were begun before `older_than` and never ended. Returns how many."""

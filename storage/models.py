@@ -27,13 +27,21 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from storage.records import AssociationEnd, DeliveryState, JobKind, JobState, SeriesState
+from storage.records import (
+    AssociationEnd,
+    DeliveryState,
+    FileKind,
+    JobKind,
+    JobState,
+    SeriesState,
+)
 
 SCHEMA_REVISION = "0001"
 """The newest Alembic revision, kept here so that opening a current database costs no import."""
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
 ANY_ANALYSE = "kind = 'analyse'"
+REMOVABLE = "ended_at IS NOT NULL AND removed_at IS NULL"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -93,6 +101,7 @@ class Base(DeclarativeBase):
         JobKind: _enumeration(JobKind, "kind"),
         JobState: _enumeration(JobState, "state"),
         DeliveryState: _enumeration(DeliveryState, "state"),
+        FileKind: _enumeration(FileKind, "kind"),
     }
 
 
@@ -129,10 +138,22 @@ class AssociationRow(Base):
 
 
 class SeriesRow(Base):
-    """`revision` counts the arrivals, so that a decision on an older input can be told."""
+    """`revision` counts the arrivals, so that a decision on an older input can be told.
+
+    With `removed_at` this row is all that retention has left of the series.
+    """
 
     __tablename__ = "series"
-    __table_args__ = (Index("ix_series_state", "state", "last_received_at"),)
+    __table_args__ = (
+        Index("ix_series_state", "state", "last_received_at"),
+        Index(
+            "ix_series_removable",
+            "ended_at",
+            "series_instance_uid",
+            sqlite_where=text(REMOVABLE),
+            postgresql_where=text(REMOVABLE),
+        ),
+    )
 
     series_instance_uid: Mapped[str] = mapped_column(primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(index=True)
@@ -152,6 +173,7 @@ class SeriesRow(Base):
     reasons: Mapped[list[dict[str, Any]]]
     analysis: Mapped[dict[str, Any] | None]
     history: Mapped[list[dict[str, Any]]]
+    removed_at: Mapped[datetime | None]
 
 
 class InstanceRow(Base):
@@ -293,3 +315,16 @@ class DeliveryRow(Leased, Base):
     state: Mapped[DeliveryState]
     first_tried_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
+
+
+class RemovalRow(Base):
+    """A file that no other row speaks of any more, and that retention has still to unlink.
+
+    `untouched_since` is when the decision was prepared: a file written later is another one.
+    """
+
+    __tablename__ = "removal"
+
+    kind: Mapped[FileKind] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    untouched_since: Mapped[datetime]

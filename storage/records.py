@@ -51,12 +51,20 @@ class DeliveryState(StrEnum):
     FAILED = "failed"  # given up
 
 
+class FileKind(StrEnum):
+    """In which folder of the node a file lies."""
+
+    INSTANCE = "instance"
+    RESULT = "result"
+
+
 class Arrival(StrEnum):
     """What the index found when an instance was recorded."""
 
     NEW = "new"
     DUPLICATE = "duplicate"  # the same SOP Instance UID with the same content
     CONFLICT = "conflict"  # the same SOP Instance UID with other content: kept apart
+    REMOVED = "removed"  # its file is gone by retention: it came before, and too late to count
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,7 @@ class SeriesRecord:
     reasons: tuple[JsonObject, ...] = ()  # rule, value, limit, verdict
     analysis: JsonObject | None = None  # probabilities, model, seconds by stage
     history: tuple[JsonObject, ...] = ()  # earlier decisions, each undone by a late instance
+    removed_at: datetime | None = None  # since when retention keeps of it this record alone
 
 
 @dataclass(frozen=True)
@@ -224,6 +233,17 @@ class Superseded:
 
     series_instance_uid: str
     state: SeriesState  # of the series now
+
+
+@dataclass(frozen=True)
+class EndedSeries:
+    """A series that has ended, and what of it is still going on."""
+
+    series_instance_uid: str
+    state: SeriesState
+    ended_at: datetime
+    open_jobs: int  # queued or running
+    open_deliveries: int  # waiting or sending
 
 
 @dataclass(frozen=True)

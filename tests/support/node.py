@@ -50,7 +50,8 @@ class Node:
         self.folder = folder
         self.config = folder / "dicomnode.toml"
         self.port = port or free_port()
-        lines = ['[node]\ndata_directory = "data"', f"[receive]\nport = {self.port}", toml]
+        lines = ['[node]\ndata_directory = "data"', f"[receive]\nport = {self.port}"]
+        lines += ["[receive.admission]\nallow_any = true", toml]
         lines += [_destination(peer) for peer in destinations]
         folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text("\n".join(lines) + "\n")

@@ -12,7 +12,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicomnode.config import Destination
 from dicomnode.deliver import UNCOMPRESSED
-from dicomnode.network import application_entity, listen
+from dicomnode.network import application_entity, bind_listener, listen
 
 
 class Pacs:
@@ -65,7 +65,9 @@ def running_pacs(port: int = 0, syntaxes: Sequence[str] = UNCOMPRESSED) -> Itera
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(str(context.abstract_syntax), list(syntaxes))
     pacs = Pacs(ae)
-    _server, port = listen(ae, ("127.0.0.1", port), {evt.EVT_C_STORE: pacs.on_store})
+    listener = bind_listener(("127.0.0.1", port))
+    port = listener.getsockname()[1]
+    listen(ae, listener, {evt.EVT_C_STORE: pacs.on_store})
     pacs.destination = Destination(name="pacs", ae_title="TESTPACS", address="127.0.0.1", port=port)
     try:
         yield pacs

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
 from pynetdicom import AE, build_context
 
-from dicomnode.config import Destination
-from dicomnode.network import associated, requestor
+from dicomnode.access import AssociationGate
+from dicomnode.arrivals import ArrivalIndexer
+from dicomnode.config import Destination, ReceiveSettings
+from dicomnode.decisions.admission import AdmissionPolicy
+from dicomnode.decisions.disk import DiskPolicy
+from dicomnode.disk_gate import DiskGate
+from dicomnode.network import associated, bind_listener, listen, requestor
+from dicomnode.receive import StorageReceiver, storage_ae, waiting_room
 from storage import index
 from storage.database import Database
 from storage.instances import InstanceFiles
@@ -40,3 +48,32 @@ class Receiver:
     def indexed(self, uid: str) -> int:
         with self.database.read() as session:
             return len(index.instances_of_series(session, uid))
+
+
+@contextmanager
+def running_receiver(folder: Path, settings: ReceiveSettings) -> Iterator[Receiver]:
+    """Listen on a free port of the loopback interface, with an index in SQLite."""
+    folder.mkdir()
+    database = Database.open(f"sqlite:///{folder / 'node.sqlite3'}")
+    files = InstanceFiles(folder / "instances")
+    indexer = ArrivalIndexer(database)
+    indexer.start()
+    gate = AssociationGate(AdmissionPolicy(called_ae_titles=("*",), allow_any=True))
+    handlers = StorageReceiver(
+        files,
+        indexer,
+        "node/receiver-1",
+        gate=gate,
+        room=waiting_room(settings),
+        disk=DiskGate(folder, DiskPolicy()),
+    ).handlers()
+    ae = storage_ae("DICOMNODE", settings)
+    listener = bind_listener(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    listen(ae, listener, handlers)
+    peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
+    yield Receiver(ae, peer, database, files, folder)
+    ae.shutdown()
+    if not indexer.close(timeout=10):
+        raise AssertionError("the index did not take what was stored")
+    database.close()

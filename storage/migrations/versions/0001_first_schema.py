@@ -19,10 +19,12 @@ def upgrade() -> None:
     _create_result()
     _create_delivery()
     _create_owner()
+    _create_removal()
 
 
 def downgrade() -> None:
     for table in (
+        "removal",
         "owner",
         "delivery",
         "result",
@@ -42,6 +44,17 @@ def _create_owner() -> None:
         _text("node_id"),
         _check("owner", "one", "slot = 1"),
         _primary_key("owner", "slot"),
+    )
+
+
+def _create_removal() -> None:
+    op.create_table(
+        "removal",
+        sa.Column("kind", sa.String(16), nullable=False),
+        _text("path"),
+        _time("untouched_since"),
+        _one_of("removal", "kind", "instance", "result"),
+        _primary_key("removal", "kind", "path"),
     )
 
 
@@ -84,12 +97,16 @@ def _create_series() -> None:
         _json("reasons"),
         _json("analysis", nullable=True),
         _json("history"),
+        _time("removed_at", nullable=True),
         _one_of("series", "state", "receiving", "queued", "analysed", "skipped", "failed"),
         _primary_key("series", "series_instance_uid"),
     )
     for column in ("study_instance_uid", "accession_number", "last_received_at"):
         op.create_index(f"ix_series_{column}", "series", [column])
     op.create_index("ix_series_state", "series", ["state", "last_received_at"])
+    order = ["ended_at", "series_instance_uid"]
+    removable = "ended_at IS NOT NULL AND removed_at IS NULL"
+    _partial_index("ix_series_removable", "series", order, removable)
 
 
 def _create_instance() -> None:

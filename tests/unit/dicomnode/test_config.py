@@ -12,7 +12,13 @@ from pydantic import TypeAdapter
 from dicomnode.config import Settings, load_settings
 from dicomnode.errors import ConfigurationError
 
-UNSET = {".eligibility.max_slice_spacing_mm", ".delivery.retry.most_attempts"}
+UNSET = {
+    ".eligibility.max_slice_spacing_mm",
+    ".delivery.retry.most_attempts",
+    ".retention.analysed_days",
+    ".retention.skipped_days",
+    ".retention.failed_days",
+}
 EXAMPLE = Path(__file__).resolve().parents[3] / "etc" / "dicomnode.toml"
 
 

@@ -1,0 +1,210 @@
+"""TLS contexts for associations, as acceptor and as requestor.
+
+PS3.15 annex B.12, the "BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile": TLS 1.2 at
+least, TLS 1.3 preferred; for TLS 1.2 the suites that RFC 9325 section 4.2 recommends (ECDHE with
+AES-GCM), and ChaCha20. No DHE (RFC 9325 section 4.1), no renegotiation, no compression.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from dicomnode.errors import ConfigurationError
+
+DICOM_TLS_PORT = 2762
+"""The registered port of DICOM's upper layer protocol on TLS (PS3.15 annex B.12)."""
+
+TlsVersion = Literal["1.2", "1.3"]
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+_CIPHERS = ":".join(
+    (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "@SECLEVEL=2",  # RSA keys of 2048 bits, curves of 224 at least (RFC 9325 section 4.5)
+    )
+)
+
+
+@dataclass(frozen=True)
+class TlsPolicy:
+    """TLS for peers that open associations. Files are PEM; without a certificate there is no TLS.
+
+    `certificate` holds the node's own certificate, then the intermediate ones. Peers must show a
+    certificate that `peer_ca` vouches for, unless `require_peer_certificate` is false; with a
+    `peer_ca` one that is shown is verified all the same.
+
+    Raises:
+        ValueError: a file is missing from the configuration, or a number is out of its range.
+    """
+
+    certificate: str = ""
+    private_key: str = ""
+    peer_ca: str = ""
+    require_peer_certificate: bool = True
+    port: int = DICOM_TLS_PORT
+    minimum_version: TlsVersion = "1.2"
+    handshake_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.private_key):
+            raise ValueError("certificate and private_key go together")
+        if self.certificate and self.require_peer_certificate and not self.peer_ca:
+            raise ValueError("peer_ca is needed, or require_peer_certificate must be false")
+        if not 1 <= self.port <= 65535:
+            raise ValueError(f"port must be from 1 to 65535, not {self.port}")
+        if not 0 < self.handshake_seconds <= 600:
+            raise ValueError("handshake_seconds must be more than 0, and 600 at most")
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.certificate)
+
+    def files(self) -> tuple[Path, ...]:
+        """All files that the context is made of."""
+        return _paths(self.certificate, self.private_key, self.peer_ca)
+
+    def anchored(self, folder: Path) -> TlsPolicy:
+        """Relative paths are taken from this folder."""
+        return replace(
+            self,
+            certificate=_anchored(self.certificate, folder),
+            private_key=_anchored(self.private_key, folder),
+            peer_ca=_anchored(self.peer_ca, folder),
+        )
+
+
+@dataclass(frozen=True)
+class DestinationTls:
+    """TLS towards a destination. Its certificate must be vouched for by `peer_ca`, and be made out
+    to `server_name` ("": the destination's address as it is configured). The node shows
+    `certificate` when the destination asks for one.
+
+    Raises:
+        ValueError: a file is missing from the configuration.
+    """
+
+    peer_ca: str
+    certificate: str = ""
+    private_key: str = ""
+    server_name: str = ""
+    minimum_version: TlsVersion = "1.2"
+
+    def __post_init__(self) -> None:
+        if not self.peer_ca:
+            raise ValueError("peer_ca is needed: who vouches for the destination's certificate")
+        if bool(self.certificate) != bool(self.private_key):
+            raise ValueError("certificate and private_key go together")
+
+    def anchored(self, folder: Path) -> DestinationTls:
+        """Relative paths are taken from this folder."""
+        return replace(
+            self,
+            certificate=_anchored(self.certificate, folder),
+            private_key=_anchored(self.private_key, folder),
+            peer_ca=_anchored(self.peer_ca, folder),
+        )
+
+
+def server_context(policy: TlsPolicy) -> ssl.SSLContext:
+    """The context for accepted connections.
+
+    Raises:
+        ConfigurationError: a file cannot be read or used; names it and why.
+    """
+    context = _context(ssl.PROTOCOL_TLS_SERVER, policy.minimum_version)
+    # an association is long and a ticket saves nothing; a new handshake looks at certificates again
+    context.num_tickets = 0
+    _show(context, policy.certificate, policy.private_key)
+    if policy.peer_ca:
+        required = policy.require_peer_certificate
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        _trust(context, policy.peer_ca)
+    return context
+
+
+def client_context(policy: DestinationTls) -> ssl.SSLContext:
+    """The context for connections to a destination; its certificate is always verified.
+
+    For `AE.associate(..., tls_args=(context, server_name))`. Made anew for each association, it
+    needs no watch over its files.
+
+    Raises:
+        ConfigurationError: a file cannot be read or used; names it and why.
+    """
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, policy.minimum_version)
+    _trust(context, policy.peer_ca)
+    if policy.certificate:
+        _show(context, policy.certificate, policy.private_key)
+    return context
+
+
+class _Connection(ssl.SSLSocket):
+    """pynetdicom closes a socket only after a shutdown that succeeds."""
+
+    def shutdown(self, how: int) -> None:
+        with suppress(OSError):  # the peer may have left before us
+            super().shutdown(how)
+
+
+def _context(side: int, minimum_version: TlsVersion) -> ssl.SSLContext:
+    context = ssl.SSLContext(side)
+    context.sslsocket_class = _Connection
+    context.minimum_version = _VERSIONS[minimum_version]
+    context.set_ciphers(_CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def _show(context: ssl.SSLContext, certificate: str, private_key: str) -> None:
+    """Load our own certificate and key."""
+
+    def no_passphrase() -> str:  # else OpenSSL asks for one on the terminal, and waits
+        raise ConfigurationError(
+            f"{private_key}: the key is encrypted; give one without passphrase"
+        )
+
+    try:
+        context.load_cert_chain(certificate, private_key, password=no_passphrase)
+    except OSError as error:  # ssl.SSLError is one
+        files = _names(_paths(certificate, private_key))
+        raise ConfigurationError(f"{files}: {reason(error)}") from error
+
+
+def _trust(context: ssl.SSLContext, ca: str) -> None:
+    try:
+        context.load_verify_locations(cafile=ca)
+    except OSError as error:
+        raise ConfigurationError(f"{ca}: {reason(error)}") from error
+
+
+def reason(error: OSError) -> str:
+    """What OpenSSL or the system says, without its source lines."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return error.strerror or type(error).__name__
+
+
+def _paths(*names: str) -> tuple[Path, ...]:
+    return tuple(Path(name) for name in names if name)
+
+
+def _names(paths: Iterable[Path]) -> str:
+    return ", ".join(map(str, paths))
+
+
+def _anchored(name: str, folder: Path) -> str:
+    return str(folder / name) if name else ""

@@ -1,0 +1,208 @@
+"""Removing what is finished: first its rows, in one transaction, then its files.
+
+`remove_series` takes the rows of instances, conflicts, results, deliveries and jobs away and notes
+each file in the table `removal`; the series' own row stays and tells what was decided and when.
+From then on no row speaks of these files. `remove_files` unlinks them, a batch at a time, and
+strikes a batch from the table only when its names are gone from the disk durably. A process that
+is killed anywhere between loses nothing: what is in the table is unlinked by the next pass, and is
+no arrival for whoever indexes the files that no row knows.
+
+A resend may come at any of these moments. `RemovableFiles` leaves a file alone that was touched
+meanwhile, and whoever records an instance calls its removal off first (`call_off`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from storage.models import (
+    AssociationRow,
+    DeliveryRow,
+    InstanceConflictRow,
+    InstanceRow,
+    JobRow,
+    RemovalRow,
+    ResultRow,
+    SeriesRow,
+)
+from storage.records import DeliveryState, EndedSeries, FileKind, JobState
+from storage.removable import CLOCK_SLACK_SECONDS, RemovableFiles
+from storage.statements import in_batches, insert_into, lock_series
+
+Place = tuple[datetime, str]
+"""Where a walk through the ended series has come to: `ended_at` and Series Instance UID."""
+
+StoredPath = tuple[FileKind, str]
+
+_OPEN_JOBS = (JobState.QUEUED, JobState.RUNNING)
+_OPEN_DELIVERIES = (DeliveryState.WAITING, DeliveryState.SENDING)
+
+
+def ended_series(
+    session: Session, before: datetime, after: Place | None, limit: int
+) -> tuple[EndedSeries, ...]:
+    """Up to `limit` series that ended before a time, oldest first, from `after` on.
+
+    Those whose files were removed already are left out.
+    """
+    where = [SeriesRow.ended_at < before, SeriesRow.removed_at.is_(None)]
+    if after is not None:
+        same_time = and_(SeriesRow.ended_at == after[0], SeriesRow.series_instance_uid > after[1])
+        where.append(or_(SeriesRow.ended_at > after[0], same_time))
+    statement = (
+        select(SeriesRow)
+        .where(*where)
+        .order_by(SeriesRow.ended_at, SeriesRow.series_instance_uid)
+        .limit(limit)
+    )
+    found = (_ended(session, row) for row in session.scalars(statement).all())
+    return tuple(each for each in found if each is not None)
+
+
+def stored_paths(session: Session, series_instance_uid: str) -> tuple[StoredPath, ...]:
+    """Every file that a row of the series names: instances, conflicting copies, results."""
+    instances = select(InstanceRow.sop_instance_uid).where(
+        InstanceRow.series_instance_uid == series_instance_uid
+    )
+    of_instances = [
+        select(InstanceRow.path).where(InstanceRow.series_instance_uid == series_instance_uid),
+        select(InstanceConflictRow.path).where(InstanceConflictRow.sop_instance_uid.in_(instances)),
+    ]
+    of_results = select(ResultRow.path).where(ResultRow.series_instance_uid == series_instance_uid)
+    paths = {path for each in of_instances for path in session.scalars(each)}
+    return (
+        *((FileKind.INSTANCE, path) for path in sorted(paths)),
+        *((FileKind.RESULT, path) for path in sorted(set(session.scalars(of_results)))),
+    )
+
+
+def remove_series(
+    session: Session,
+    series_instance_uid: str,
+    may_go: Callable[[EndedSeries], bool],
+    looked_at: datetime,
+) -> int | None:
+    """Remove the rows of a series and note its files to be unlinked; returns how many files.
+
+    None when it may not go. `may_go` judges once more, with the series locked. `looked_at` is when
+    the caller began, before it looked at the files: one that is touched later stays.
+    """
+    series = lock_series(session, series_instance_uid)
+    ended = None if series.removed_at is not None else _ended(session, series)
+    if ended is None or not may_go(ended):
+        return None
+    paths = stored_paths(session, series_instance_uid)
+    for batch in in_batches(paths):
+        values = [
+            {"kind": kind, "path": path, "untouched_since": looked_at} for kind, path in batch
+        ]
+        session.execute(insert_into(session, RemovalRow).values(values).on_conflict_do_nothing())
+    _delete_rows(session, series_instance_uid)
+    series.removed_at = looked_at
+    return len(paths)
+
+
+def remove_files(
+    session: Session, kind: FileKind, files: RemovableFiles, after: str | None, limit: int
+) -> tuple[str | None, int]:
+    """Unlink up to `limit` noted files of one kind, those after path `after`.
+
+    Returns the last path, None at the end, and how many were unlinked. Names are gone durably
+    before a file is struck from the table; one that could not be unlinked stays noted.
+    """
+    noted = _noted(session, kind, after, limit)
+    outcome = files.remove_untouched({row.path: row.untouched_since for row in noted})
+    done = [row.path for row in noted if row.path not in outcome.failed]
+    for batch in in_batches(done):
+        struck = (RemovalRow.kind == kind, RemovalRow.path.in_(batch))
+        session.execute(delete(RemovalRow).where(*struck))
+    last = noted[-1].path if len(noted) == limit else None
+    return last, len(outcome.removed)
+
+
+def call_off(session: Session, paths: Iterable[str]) -> None:
+    """These instances came again: their files stay. Waits for a removal that is under way."""
+    for batch in in_batches(sorted(paths)):
+        noted = (RemovalRow.kind == FileKind.INSTANCE, RemovalRow.path.in_(batch))
+        session.execute(delete(RemovalRow).where(*noted))
+
+
+def noted_for_removal(session: Session, paths: Sequence[str]) -> dict[str, datetime]:
+    """Of these instance files those that will be unlinked, if not touched since that time."""
+    noted: dict[str, datetime] = {}
+    for batch in in_batches(paths):
+        statement = select(RemovalRow.path, RemovalRow.untouched_since).where(
+            RemovalRow.kind == FileKind.INSTANCE, RemovalRow.path.in_(batch)
+        )
+        noted |= {row.path: row.untouched_since for row in session.execute(statement)}
+    return noted
+
+
+def touched_since(file: Path, moment: datetime) -> bool:
+    """Whether a file was written or sent again after a removal of it was prepared."""
+    try:
+        return file.stat().st_mtime >= moment.timestamp() - CLOCK_SLACK_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def remove_associations(session: Session, ended_before: datetime, limit: int) -> int:
+    """Remove the rows of associations that nothing here came over any more; returns how many."""
+    brought = select(InstanceRow.association_id).where(
+        InstanceRow.association_id == AssociationRow.association_id
+    )
+    unused = (
+        select(AssociationRow.association_id)
+        .where(AssociationRow.ended_at < ended_before, ~brought.exists())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    uids = session.scalars(unused).all()
+    session.execute(delete(AssociationRow).where(AssociationRow.association_id.in_(uids)))
+    return len(uids)
+
+
+def _ended(session: Session, series: SeriesRow) -> EndedSeries | None:
+    if series.ended_at is None:
+        return None
+    uid = series.series_instance_uid
+    jobs = select(func.count()).where(
+        JobRow.series_instance_uid == uid, JobRow.state.in_(_OPEN_JOBS)
+    )
+    deliveries = select(func.count()).where(
+        DeliveryRow.series_instance_uid == uid, DeliveryRow.state.in_(_OPEN_DELIVERIES)
+    )
+    return EndedSeries(
+        series_instance_uid=uid,
+        state=series.state,
+        ended_at=series.ended_at,
+        open_jobs=session.scalar(jobs) or 0,
+        open_deliveries=session.scalar(deliveries) or 0,
+    )
+
+
+def _delete_rows(session: Session, series_instance_uid: str) -> None:
+    """Children first, as the foreign keys ask for."""
+    instances = select(InstanceRow.sop_instance_uid).where(
+        InstanceRow.series_instance_uid == series_instance_uid
+    )
+    conflicts = delete(InstanceConflictRow)
+    session.execute(conflicts.where(InstanceConflictRow.sop_instance_uid.in_(instances)))
+    for table in (DeliveryRow, ResultRow, JobRow, InstanceRow):
+        session.execute(delete(table).where(table.series_instance_uid == series_instance_uid))
+
+
+def _noted(session: Session, kind: FileKind, after: str | None, limit: int) -> Sequence[RemovalRow]:
+    statement = (
+        select(RemovalRow)
+        .where(RemovalRow.kind == kind, RemovalRow.path > (after or ""))
+        .order_by(RemovalRow.path)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return session.scalars(statement).all()

@@ -1,0 +1,139 @@
+"""The door on the wire: who is refused gets the right A-ASSOCIATE-RJ, and the log knows why."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from pynetdicom import build_context
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import AssociationSocket
+
+from dicomnode.decisions.admission import AdmissionPolicy, Peer, RejectReason
+from dicomnode.network import requestor
+from support.acceptor import ANYBODY, Acceptor, running_acceptor
+from support.phantom import write_series
+from support.tools import needed
+
+KNOWN = AdmissionPolicy(
+    peers=(Peer("CT1", ("127.0.0.0/8",)), Peer("AWAY", ("192.0.2.7",))),
+    called_ae_titles=("DICOMNODE",),
+)
+CALLING, CALLED = (
+    RejectReason.CALLING_AE_TITLE_NOT_RECOGNIZED,
+    RejectReason.CALLED_AE_TITLE_NOT_RECOGNIZED,
+)
+
+
+def dcmtk(program: str, acceptor: Acceptor, calling: str, called: str, *files: Path) -> str:
+    """What the program said when it failed; "" when it did not."""
+    command = [needed(program, "dcmtk"), "-aet", calling, "-aec", called]
+    command += ["127.0.0.1", str(acceptor.port), *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return "" if done.returncode == 0 else done.stderr + done.stdout
+
+
+def association_request(port: int, monkeypatch: pytest.MonkeyPatch) -> bytearray:
+    """The A-ASSOCIATE-RQ PDU of a good conversation."""
+    sent: list[bytes] = []
+    send = AssociationSocket.send
+
+    def recorded(self: AssociationSocket, pdu: bytes) -> None:
+        if self.assoc.is_requestor:
+            sent.append(bytes(pdu))
+        send(self, pdu)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AssociationSocket, "send", recorded)
+        ae = requestor("CT1", [build_context(Verification)], 10)
+        ae.associate("127.0.0.1", port, ae_title="DICOMNODE").release()
+    return bytearray(sent[0])
+
+
+def answer(port: int, request: bytearray) -> bytes:
+    """All that is answered until the connection is closed."""
+    answered = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+        peer.sendall(request)
+        while block := peer.recv(65536):
+            answered += block
+    return answered
+
+
+def test_who_is_named_is_served(tmp_path: Path) -> None:
+    (file,) = write_series(tmp_path / "series", slices=1)
+    with running_acceptor(KNOWN) as acceptor:
+        assert dcmtk("echoscu", acceptor, "CT1", "DICOMNODE") == ""
+        assert dcmtk("storescu", acceptor, "CT1", "DICOMNODE", file) == ""
+        assert acceptor.gate.refused == {}
+        assert len(acceptor.stored) == 1
+
+
+@pytest.mark.parametrize(
+    ("calling", "called", "told", "logged", "reject"),
+    [
+        ("MR1", "DICOMNODE", "Calling AE Title Not Recognized", "is not known", CALLING),
+        ("AWAY", "DICOMNODE", "Calling AE Title Not Recognized", "not from this", CALLING),
+        ("CT1", "STORESCP", "Called AE Title Not Recognized", "is not ours", CALLED),
+    ],
+)
+def test_who_is_not_is_refused_even_an_echo(
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    calling: str,
+    called: str,
+    told: str,
+    logged: str,
+    reject: RejectReason,
+) -> None:
+    (file,) = write_series(tmp_path / "series", slices=1)
+    with running_acceptor(KNOWN) as acceptor:
+        assert told in dcmtk("echoscu", acceptor, calling, called)
+        assert told in dcmtk("storescu", acceptor, calling, called, file)
+        assert acceptor.gate.refused == {reject: 2}
+        assert acceptor.stored == []
+    lines = [r.getMessage() for r in caplog.records if "refused" in r.getMessage()]
+    assert len(lines) == 2
+    assert all(logged in line and f"'{calling}'" in line for line in lines)
+    assert all("127.0.0.1" in line for line in lines)
+
+
+def test_without_configuration_everybody_is_refused_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with running_acceptor(AdmissionPolicy().for_node("DICOMNODE")) as acceptor:
+        assert dcmtk("echoscu", acceptor, "CT1", "DICOMNODE") != ""
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert "no peer is configured: every association will be refused" in warnings[0]
+
+
+def test_the_reject_pdu_is_that_of_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PS3.8 table 9-21: type 03, length 4, then reserved, Result, Source, Reason/Diag."""
+    with running_acceptor(KNOWN) as acceptor:
+        request = association_request(acceptor.port, monkeypatch)
+        request[26:42] = b"STRANGER        "  # calling AE title (PS3.8 table 9-11)
+        assert answer(acceptor.port, request) == bytes.fromhex("03 00 00000004 00 01 01 03")
+        request[10:26], request[26:42] = b"OTHER           ", b"CT1             "
+        assert answer(acceptor.port, request) == bytes.fromhex("03 00 00000004 00 01 01 07")
+
+
+def test_a_fault_of_the_door_leaves_it_shut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pynetdicom logs what a notification handler raises, and would go on to accept."""
+    with running_acceptor(ANYBODY) as acceptor:
+        request = association_request(acceptor.port, monkeypatch)
+        monkeypatch.setattr(acceptor.gate, "_policy", None)
+        assert answer(acceptor.port, request) == bytes.fromhex("03 00 00000004 00 01 01 01")
+        assert acceptor.gate.refused == {RejectReason.NO_REASON_GIVEN: 1}
+
+
+def test_many_refusals_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_acceptor(KNOWN) as acceptor:
+        request = association_request(acceptor.port, monkeypatch)
+        request[26:42] = b"STRANGER        "
+        for _ in range(40):
+            assert answer(acceptor.port, request)[:1] == b"\x03"
+        assert acceptor.gate.refused == {CALLING: 40}
+        assert dcmtk("echoscu", acceptor, "CT1", "DICOMNODE") == ""

@@ -1,0 +1,105 @@
+"""More peers than places: they wait, and those that cannot wait are told why."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from pynetdicom import AE, build_context
+from pynetdicom.association import Association
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from dicomnode.config import Destination, ReceiveSettings
+from dicomnode.network import associated, echo, requestor
+from support.node import Node
+from support.receiver import Receiver
+from support.wait import wait_for
+
+
+@pytest.fixture
+def receiver_settings() -> ReceiveSettings:
+    return ReceiveSettings(
+        processes=1,
+        maximum_associations=2,
+        waiting_associations=1,
+        waiting_seconds=2.0,
+        acse_timeout_seconds=3.0,
+    )
+
+
+@pytest.fixture
+def peer(receiver: Receiver) -> Destination:
+    return receiver.peer
+
+
+def verifying() -> AE:
+    return requestor("TESTER", [build_context(Verification)], 20)
+
+
+def knock(peer: Destination) -> Association:
+    """An association, in whichever state it ended up."""
+    return verifying().associate(peer.address, peer.port, ae_title=peer.ae_title)
+
+
+def test_a_peer_beyond_the_limit_waits_for_a_place(peer: Destination) -> None:
+    with associated(verifying(), peer) as first, associated(verifying(), peer):
+        served = threading.Event()
+
+        def third() -> None:
+            with associated(verifying(), peer):
+                served.set()
+
+        waiting = threading.Thread(target=third)
+        waiting.start()
+        assert not served.wait(0.5)
+        first.release()
+        assert served.wait(5)
+        waiting.join()
+
+
+def test_who_cannot_get_a_place_is_rejected_with_the_right_reason(peer: Destination) -> None:
+    """Rejected-transient, local-limit-exceeded (PS3.8 table 9-21): the peer may try again."""
+    with associated(verifying(), peer), associated(verifying(), peer):
+        late = knock(peer)
+        assert late.is_rejected
+        answer = late.acceptor.primitive
+        assert answer is not None
+        assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 2)
+    echo(peer, "TESTER")
+
+
+def test_bare_connections_take_no_place(peer: Destination) -> None:
+    """Load balancers connect and say nothing, every second."""
+    bare = [socket.create_connection(("127.0.0.1", peer.port)) for _ in range(30)]
+    with associated(verifying(), peer), associated(verifying(), peer):
+        pass
+    for connection in bare:
+        connection.close()
+    before = threading.active_count()
+    for _ in range(50):
+        socket.create_connection(("127.0.0.1", peer.port)).close()
+    echo(peer, "TESTER")
+    wait_for(lambda: threading.active_count() <= before, "their threads have ended", 20)
+
+
+def test_an_association_that_is_aborted_gives_its_place_back(peer: Destination) -> None:
+    for _ in range(6):
+        with associated(verifying(), peer) as association:
+            association.abort()
+    with associated(verifying(), peer), associated(verifying(), peer):
+        pass
+
+
+def test_peers_wait_while_a_killed_receiver_is_started_again(
+    tmp_path: Path, shared_models: Path
+) -> None:
+    """The supervisor holds the listening socket: nobody is refused a connection."""
+    node = Node(tmp_path / "node", models=shared_models)
+    try:
+        node.start()
+        node.kill("receiver")
+        echo(node.peer, "TESTER", timeout=30)
+    finally:
+        node.close()

@@ -1,0 +1,114 @@
+"""A PostgreSQL server that the tests start, stop and start again."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from storage.database import Database
+from storage.models import Base
+
+MIGRATED = "migrated"
+SETTINGS = ("listen_addresses=", "fsync=off", "max_connections=60", "shared_buffers=32MB")
+
+
+class PostgresqlServer:
+    """A cluster of its own on a Unix socket, without fsync, for as long as the session."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs = programs
+        self._folder = folder
+        self._numbers = itertools.count()
+        if os.geteuid() == 0:  # the server refuses to run as root
+            shutil.chown(folder, "postgres", "postgres")
+
+    def start(self) -> None:
+        """Make the cluster and the database that the tests share."""
+        data = str(self._folder / "data")
+        initdb = self._command("initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync")
+        subprocess.run(initdb, check=True, cwd=self._folder, stdout=subprocess.DEVNULL)
+        self.launch()
+        self._administer(f"CREATE DATABASE {MIGRATED}")
+        Database.open(self.url(MIGRATED)).close()
+
+    def launch(self) -> None:
+        """Start the server of a cluster that is there."""
+        data = str(self._folder / "data")
+        settings = (f"unix_socket_directories={self._folder}", *SETTINGS)
+        options = [word for setting in settings for word in ("-c", setting)]
+        with (self._folder / "log").open("wb") as log:
+            command = self._command("postgres", "-D", data, *options)
+            self._server = subprocess.Popen(command, cwd=self._folder, stderr=log)
+        self._wait_until_ready()
+
+    def stop(self) -> None:
+        """As by a crash; `launch` starts it again."""
+        self._server.send_signal(signal.SIGQUIT)  # without a last checkpoint
+        self._server.wait(30)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://postgres@/{name}?host={self._folder}"
+
+    @contextmanager
+    def empty_database(self) -> Iterator[str]:
+        name = f"empty_{next(self._numbers)}"
+        self._administer(f"CREATE DATABASE {name} TEMPLATE template0")
+        yield self.url(name)
+        self._administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def migrated_database(self) -> Iterator[str]:
+        """One database for all tests, emptied after each: to copy one costs twenty times more."""
+        yield self.url(MIGRATED)
+        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        self._administer(f"TRUNCATE {tables}", MIGRATED)
+
+    def _administer(self, statement: str, name: str = "postgres") -> None:
+        engine = create_engine(self.url(name).replace("postgresql:", "postgresql+psycopg:"))
+        with engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(statement))
+        engine.dispose()
+
+    def _wait_until_ready(self) -> None:
+        question = [str(self._programs / "pg_isready"), "-q", "-h", str(self._folder)]
+        deadline = time.monotonic() + 60
+        while subprocess.run(question, check=False).returncode != 0:
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail((self._folder / "log").read_text())
+            time.sleep(0.02)
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        """Ends with the tests, even if they are killed; as root, runs as another user."""
+        root = os.geteuid() == 0
+        user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if root else []
+        return ["setpriv", "--pdeathsig=QUIT", *user, str(self._programs / program), *arguments]
+
+
+@contextmanager
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """A running server; without the Debian package the test is skipped (with CI set it fails)."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        missing = "PostgreSQL is not installed (Debian package postgresql)"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    folder = Path(tempfile.mkdtemp(prefix="dicomnode-pg-"))
+    server = PostgresqlServer(found[-1].parent, folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
