@@ -82,6 +82,8 @@ def record_instances(
     so) is not entered: no row speaks of a file that is not there.
     """
     known = _contents(session, instances)
+    # before any series is locked: two that bring the same association wait in one order only
+    _insert_missing_associations(session, instances)
     inserted = _insert_new(
         session, [each for each in instances if each.sop_instance_uid not in known], is_there
     )
@@ -195,7 +197,6 @@ def _insert_into_series(
         session.delete(series)  # made a moment ago, and for nothing
     if not instances:
         return {}
-    _insert_missing_associations(session, instances)
     statement = (
         insert_into(session, InstanceRow)
         .on_conflict_do_nothing(index_elements=["sop_instance_uid"])
