@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,12 +105,16 @@ class Deliverer:
         timeout = self._settings.delivery.timeout_seconds
         ae = requestor(self._settings.node.ae_title, proposed_contexts(classes), timeout)
         waiting = list(batch)
+        renew_after = self._settings.delivery.lease_seconds / 3
+        renewed = time.monotonic()
         try:
             with associated(ae, self._destination) as association:
                 while waiting and not stop.is_set():
                     self._send_one(association, waiting[0])
                     del waiting[0]
-                    self._renew(waiting)
+                    if time.monotonic() - renewed > renew_after:
+                        self._renew(waiting)
+                        renewed = time.monotonic()
         except PeerError as error:
             log.warning("delivery to %s: %s", self._destination.name, error)
             for delivery in waiting:

@@ -74,9 +74,7 @@ def test_results_of_the_same_slices_after_a_late_localizer_are_other_objects(
     """What the PACS holds is never changed under its UID: it would keep the old one."""
     files = write_series(tmp_path / "series")
     node = pipeline()
-    node.receive(files)
-    node.assess()
-    node.analyse()
+    node.bring_to_results(files)
     before = node.result_bytes()
     localizer = pydicom.dcmread(files[0])
     localizer.SOPInstanceUID = localizer.file_meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -136,9 +134,7 @@ def test_a_host_that_does_not_resolve_is_retried_and_told(
 ) -> None:
     files = write_series(tmp_path / "series")
     node = pipeline(NOWHERE)
-    node.receive(files)
-    node.assess()
-    node.analyse()
+    node.bring_to_results(files)
     assert node.deliver(NOWHERE) == 3
     for delivery in node.detail(series_uid(files)).deliveries:
         assert delivery.state is DeliveryState.WAITING
@@ -151,9 +147,7 @@ def test_a_result_file_that_is_damaged_stops_only_itself(
     files = write_series(tmp_path / "series")
     with running_pacs() as pacs:
         node = pipeline(pacs.destination)
-        node.receive(files)
-        node.assess()
-        node.analyse()
+        node.bring_to_results(files)
         results = node.detail(series_uid(files)).results
         path = node.settings.result_files / results[0].path
         path.write_bytes(b"no DICOM any more")
@@ -170,9 +164,7 @@ def test_a_refused_instance_is_tried_again_and_the_others_arrive(
     files = write_series(tmp_path / "series")
     with running_pacs() as pacs:
         node = pipeline(pacs.destination)
-        node.receive(files)
-        node.assess()
-        node.analyse()
+        node.bring_to_results(files)
         pacs.refuse_next = 1
         node.deliver(pacs.destination)
         deliveries = node.detail(series_uid(files)).deliveries
@@ -186,9 +178,7 @@ def test_a_port_where_nobody_listens_is_retried(
     dead = Destination(name="dead", ae_title="X", address="127.0.0.1", port=free_port())
     files = write_series(tmp_path / "series")
     node = pipeline(dead)
-    node.receive(files)
-    node.assess()
-    node.analyse()
+    node.bring_to_results(files)
     node.deliver(dead)
     errors = {each.error for each in node.detail(series_uid(files)).deliveries}
     assert errors == {f"dead (127.0.0.1:{dead.port}) cannot be reached"}

@@ -74,6 +74,12 @@ class Pipeline:
     def analyse(self) -> None:
         assert self.load_worker().analyse_one()
 
+    def bring_to_results(self, paths: Sequence[Path]) -> None:
+        """Received, decided and analysed: the results wait in the outbox."""
+        self.receive(paths)
+        self.assess()
+        self.analyse()
+
     def deliver(self, destination: Destination) -> int:
         deliverer = Deliverer(self.settings, destination, "node/deliverer/1/")
         return deliverer.deliver_some(threading.Event())
