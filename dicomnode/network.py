@@ -17,7 +17,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import EventHandlerType
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
-from pynetdicom.transport import ThreadedAssociationServer
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicomnode.config import Destination
 from dicomnode.errors import ConfigurationError, PeerError
@@ -75,10 +75,22 @@ def end_broken_association(fault: threading.ExceptHookArgs) -> None:
 class _Server(ThreadedAssociationServer):
     """Serves a listening socket that other processes may serve too: who is free takes the peer."""
 
-    def __init__(self, ae: AE, listener: socket.socket, handlers: list[EventHandlerType]) -> None:
+    def __init__(
+        self,
+        ae: AE,
+        listener: socket.socket,
+        handlers: list[EventHandlerType],
+        acceptor: type[RequestHandler],
+    ) -> None:
         self._listener = listener
-        address = listener.getsockname()[:2]
-        super().__init__(ae, address, ae.ae_title, ae.supported_contexts, evt_handlers=handlers)
+        super().__init__(
+            ae,
+            listener.getsockname()[:2],
+            ae.ae_title,
+            ae.supported_contexts,
+            evt_handlers=handlers,
+            request_handler=acceptor,
+        )
 
     def server_bind(self) -> None:
         """It is bound already, in this process or in its parent."""
@@ -125,14 +137,22 @@ def bind_listener(address: tuple[str, int]) -> socket.socket:
 
 
 def listen(
-    ae: AE, listener: socket.socket, handlers: dict[Any, Handler], tls: ServerTls | None = None
+    ae: AE,
+    listener: socket.socket,
+    handlers: dict[Any, Handler],
+    tls: ServerTls | None = None,
+    acceptor: type[RequestHandler] = RequestHandler,
 ) -> None:
-    """Serve associations from a listening socket, in threads of their own, till `ae.shutdown()`."""
+    """Serve associations from a listening socket, in threads of their own, till `ae.shutdown()`.
+
+    `acceptor` makes the association of a connection: pynetdicom's own, or that of
+    `fast_association.request_handler`.
+    """
     bound: list[EventHandlerType] = [*handlers.items(), (evt.EVT_C_ECHO, lambda _event: SUCCESS)]
     if tls is None:
-        server = _Server(ae, listener, bound)
+        server = _Server(ae, listener, bound, acceptor)
     else:
-        server = _TlsServer(ae, listener, bound)
+        server = _TlsServer(ae, listener, bound, acceptor)
         server.tls = tls
     ae._servers.append(server)
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()

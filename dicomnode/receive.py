@@ -6,6 +6,7 @@ analysis is taken too and skipped later: a refused image makes a PACS alarm or r
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -15,17 +16,21 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import pynetdicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association as DicomAssociation
+from pynetdicom.transport import RequestHandler
 
 from dicomnode.access import AssociationGate
 from dicomnode.arrivals import ArrivalIndexer, AssociationEnded
 from dicomnode.config import ReceiveSettings, Settings
 from dicomnode.disk_gate import DiskGate
 from dicomnode.errors import DataError
+from dicomnode.fast_association import StoreRequest, fits, request_handler, request_of
 from dicomnode.identity import (
+    FILE_HEAD_ROOM,
     Identity,
     Provenance,
     file_head,
@@ -46,6 +51,7 @@ from dicomnode.reconciliation import Reconciler
 from dicomnode.tls_acceptor import ServerTls
 from dicomnode.waiting_room import WaitingRoom
 from storage.database import Database
+from storage.durable import GrowingFile
 from storage.instances import InstanceFiles, StoredFile
 from storage.records import Association, AssociationEnd, StoredInstance
 
@@ -94,40 +100,62 @@ class StorageReceiver:
         self._gate.on_requested(event)
         self._room.on_requested(event)
 
-    def on_store(self, event: evt.Event) -> int | Dataset:
+    def store(self, request: StoreRequest) -> int | Dataset:
         """Answer one C-STORE request; never raises."""
-        syntax = UID(event.context.transfer_syntax)
-        data_set = event.encoded_dataset(include_meta=False)
-        full = self._disk.refuses(len(data_set))
+        grown = isinstance(request.content, GrowingFile)  # the disk was asked as it grew
+        full = None if grown else self._disk.refuses(len(request.data_set))
         if full is not None:
             return _status(OUT_OF_RESOURCES, full)
         try:
-            identity = identify(data_set, syntax)
-            _check_command(identity, event)
+            identity = identify(request.data_set, UID(request.transfer_syntax))
+            _check_command(identity, request)
         except DataError as error:
             log.warning("C-STORE refused: %s", error)
             code = NOT_MATCHING if error.rule == "command" else CANNOT_UNDERSTAND
             return _status(code, str(error))
-        association = self._association(event.assoc)
+        association = self._association(request.association)
         try:
-            stored = self._store(identity, str(syntax), data_set, association)
+            stored = self._store(identity, request, association)
         except OSError as error:
             log.error("instance %s not stored: %s", identity.sop_instance_uid, error.strerror)
             return _status(OUT_OF_RESOURCES, error.strerror or "cannot be stored")
-        priority = _PRIORITY_ORDER.get(getattr(event.request, "Priority", 0), 1)
-        self._indexer.put(_record(identity, str(syntax), stored, association, priority))
+        priority = _PRIORITY_ORDER.get(request.priority, 1)
+        self._indexer.put(_record(identity, request.transfer_syntax, stored, association, priority))
         return SUCCESS
 
     def _store(
-        self, identity: Identity, syntax: str, data_set: bytes, association: Association
+        self, identity: Identity, request: StoreRequest, association: Association
     ) -> StoredFile:
         provenance = Provenance(
             association.association_id, association.calling_ae_title, association.called_ae_title
         )
-        head = file_head(identity.sop_class_uid, identity.sop_instance_uid, syntax, provenance)
-        return self._files.store(
-            identity.series_instance_uid, identity.sop_instance_uid, head, data_set
+        head = file_head(
+            identity.sop_class_uid,
+            identity.sop_instance_uid,
+            request.transfer_syntax,
+            provenance,
+            FILE_HEAD_ROOM if isinstance(request.content, GrowingFile) else 0,
         )
+        return self._files.store(
+            identity.series_instance_uid, identity.sop_instance_uid, head, request.content
+        )
+
+    def _spill(self) -> GrowingFile:
+        """A file for a data set too large for memory. Raises OSError."""
+        return self._files.grow(FILE_HEAD_ROOM, self._take_room)
+
+    def _take_room(self, size_bytes: int) -> None:
+        """Raises OSError when so much of a growing data set does not fit the disk's watermark."""
+        full = self._disk.refuses(size_bytes)
+        if full is not None:
+            raise OSError(errno.ENOSPC, full)
+
+    def acceptor(self, ae: AE) -> type[RequestHandler]:
+        """What makes associations: the fast receive path, or pynetdicom's own where it must."""
+        if fits(ae):
+            return request_handler(self.store, self._spill)
+        log.warning("pynetdicom %s is not known to the fast receive path", pynetdicom.__version__)
+        return RequestHandler
 
     def _association(self, assoc: DicomAssociation) -> Association:
         """The record of an association, made when its first instance comes: not for C-ECHO."""
@@ -171,7 +199,7 @@ class StorageReceiver:
         """By event of pynetdicom."""
         return {
             evt.EVT_REQUESTED: self.on_requested,
-            evt.EVT_C_STORE: self.on_store,
+            evt.EVT_C_STORE: lambda event: self.store(request_of(event)),
             evt.EVT_RELEASED: self.on_released,
             evt.EVT_ABORTED: self.on_aborted,
             evt.EVT_CONN_CLOSE: self.on_connection_closed,
@@ -183,13 +211,11 @@ def _called(assoc: DicomAssociation) -> str:
     return "" if primitive is None else str(primitive.called_ae_title)
 
 
-def _check_command(identity: Identity, event: evt.Event) -> None:
+def _check_command(identity: Identity, request: StoreRequest) -> None:
     """The data set must be the instance that the command names (PS3.4 B.2.3, 0xA900)."""
-    command = event.file_meta
-    if command.MediaStorageSOPInstanceUID != identity.sop_instance_uid:
+    if request.sop_instance_uid != identity.sop_instance_uid:
         raise DataError("command", "SOP Instance UID is not that of the data set")
-    classes = {command.MediaStorageSOPClassUID, event.context.abstract_syntax}
-    if classes != {identity.sop_class_uid}:
+    if {request.sop_class_uid, request.abstract_syntax} != {identity.sop_class_uid}:
         raise DataError("command", "SOP Class UID is not that of the data set")
 
 
@@ -272,7 +298,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     tls = ServerTls(settings.receive.tls) if settings.receive.tls.enabled else None
     for port, listener in zip(settings.receive.ports, listeners_of(settings.receive), strict=True):
         secured = tls if port == settings.receive.tls.port else None
-        listen(ae, listener, receiver.handlers(), secured)
+        listen(ae, listener, receiver.handlers(), secured, receiver.acceptor(ae))
         how = "with" if secured else "without"
         log.info("listening as %s on port %d %s TLS", settings.node.ae_title, port, how)
     while not stop.wait(_CERTIFICATE_LOOK_SECONDS):

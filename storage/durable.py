@@ -11,7 +11,7 @@ import logging
 import mmap
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -68,15 +68,19 @@ class GrowingFile:
     It becomes a stored file by `DurableFiles.adopt`, or goes by `discard`.
     """
 
-    def __init__(self, path: Path, room: int) -> None:
-        """`room`: bytes kept free at the beginning. Raises OSError."""
-        self.path, self.room = path, room
+    def __init__(self, path: Path, room: int, ask: Callable[[int], object]) -> None:
+        """`room`: bytes kept free at the beginning. Raises OSError.
+
+        `ask` is called with the length of what is about to be written, and raises OSError to stop.
+        """
+        self.path, self.room, self._ask = path, room, ask
         self.size_bytes = 0
         self._digest = hashlib.sha256()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
 
     def write(self, data: Content) -> None:
         """Add to the end. Raises OSError, for example when the disk is full."""
+        self._ask(len(data))
         _write_all(self._descriptor, (data,), self.room + self.size_bytes)
         self._digest.update(data)
         self.size_bytes += len(data)
@@ -130,9 +134,9 @@ class DurableFiles:
         self._durable_folders: set[Path] = set()
         make_folder(self._incoming)
 
-    def grow(self, room: int) -> GrowingFile:
-        """A new file to be written bit by bit. Raises OSError."""
-        return GrowingFile(self._incoming / f"{uuid.uuid4().hex}.part", room)
+    def grow(self, room: int, ask: Callable[[int], object] = lambda _size: None) -> GrowingFile:
+        """A new file to be written bit by bit, `ask` before each bit. Raises OSError."""
+        return GrowingFile(self._incoming / f"{uuid.uuid4().hex}.part", room, ask)
 
     def adopt(self, path: str, growing: GrowingFile, head: bytes, durable: bool = True) -> None:
         """Give a grown file its head and its final name, as `put` does with parts.

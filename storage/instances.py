@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,12 +49,13 @@ class InstanceFiles:
         """Makes `root` where it is missing. Raises OSError."""
         self._files = DurableFiles(root)
 
-    def grow(self, room: int) -> GrowingFile:
+    def grow(self, room: int, ask: Callable[[int], object] = lambda _size: None) -> GrowingFile:
         """A file for a data set too large for memory, to be given to `store` or discarded.
 
-        `room`: length of the head that it will get. Raises OSError.
+        `room`: length of the head that it will get. `ask` is called before each write with its
+        length, and raises OSError to stop it. Raises OSError.
         """
-        return self._files.grow(room)
+        return self._files.grow(room, ask)
 
     def store(
         self,

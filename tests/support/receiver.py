@@ -59,18 +59,18 @@ def running_receiver(folder: Path, settings: ReceiveSettings) -> Iterator[Receiv
     indexer = ArrivalIndexer(database)
     indexer.start()
     gate = AssociationGate(AdmissionPolicy(called_ae_titles=("*",), allow_any=True))
-    handlers = StorageReceiver(
+    receiver = StorageReceiver(
         files,
         indexer,
         "node/receiver-1",
         gate=gate,
         room=waiting_room(settings),
         disk=DiskGate(folder, DiskPolicy()),
-    ).handlers()
+    )
     ae = storage_ae("DICOMNODE", settings)
     listener = bind_listener(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    listen(ae, listener, handlers)
+    listen(ae, listener, receiver.handlers(), acceptor=receiver.acceptor(ae))
     peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
     yield Receiver(ae, peer, database, files, folder)
     ae.shutdown()
