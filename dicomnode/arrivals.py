@@ -71,6 +71,11 @@ class ArrivalIndexer:
                 return
         self._events.put(event)
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether the files that were there at the start are in the index."""
+        return self._own is None
+
     def close(self, timeout: float) -> bool:
         """Write what was put and end. False when the database did not take it in time.
 

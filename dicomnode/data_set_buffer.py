@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 
 from storage.durable import GrowingFile
@@ -17,6 +18,11 @@ _KEPT_BYTES = 4 << 20
 Content = memoryview | GrowingFile
 
 
+def _memory(size: int) -> memoryview:
+    """Zeros that begin a page: `storage.direct` can write them as they lie."""
+    return memoryview(mmap.mmap(-1, size))
+
+
 class DataSetBuffer:
     """One data set after the other, for one association.
 
@@ -29,7 +35,7 @@ class DataSetBuffer:
     ) -> None:
         self._spill = spill
         self._spill_bytes = spill_bytes
-        self._memory = memoryview(bytearray(_FIRST_BYTES))
+        self._memory = _memory(_FIRST_BYTES)
         self._used = 0
         self._file: GrowingFile | None = None
         self._view: memoryview | None = None
@@ -48,7 +54,10 @@ class DataSetBuffer:
 
     def _make_room(self, wanted: int) -> None:
         if wanted > len(self._memory):
-            larger = memoryview(bytearray(max(wanted, 2 * len(self._memory))))
+            doubled = 2 * len(self._memory)
+            if self._spill is not None:
+                doubled = min(doubled, self._spill_bytes)
+            larger = _memory(max(wanted, doubled))
             larger[: self._used] = self._memory[: self._used]
             self._memory = larger
 
@@ -83,7 +92,7 @@ class DataSetBuffer:
         self._drop_file()
         self._used = 0
         if len(self._memory) > _KEPT_BYTES:
-            self._memory = memoryview(bytearray(_FIRST_BYTES))
+            self._memory = _memory(_FIRST_BYTES)
 
     def _drop_file(self) -> None:
         if self._file is not None:

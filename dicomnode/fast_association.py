@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import AE, __version__, _config, evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
@@ -66,7 +67,7 @@ class StoreRequest:
     priority: int
     """Priority (0000,0700): 0 medium, 1 high, 2 low."""
     abstract_syntax: str
-    transfer_syntax: str
+    transfer_syntax: UID
     data_set: memoryview
     """Encoded, to look into."""
     content: Content
@@ -87,7 +88,7 @@ def request_of(event: evt.Event) -> StoreRequest:
         sop_instance_uid=str(command.AffectedSOPInstanceUID),
         priority=command.Priority,
         abstract_syntax=str(event.context.abstract_syntax),
-        transfer_syntax=str(event.context.transfer_syntax),
+        transfer_syntax=UID(event.context.transfer_syntax),
         data_set=data_set,
         content=data_set,
     )
@@ -175,7 +176,7 @@ class _Conversation:
         longest = assoc.acceptor.maximum_length or LONGEST_MAXIMUM_LENGTH
         self._reader = PduReader(connection, longest, assoc.network_timeout)
         self._contexts = {
-            number: (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+            number: (str(context.abstract_syntax), UID(context.transfer_syntax[0]))
             for number, context in assoc._accepted_cx.items()
         }
         self._command = bytearray()

@@ -84,10 +84,14 @@ def vital(work: Callable[_P, None]) -> Callable[_P, None]:
     return guarded
 
 
+_VISIBLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+
+
 class _Formatter(logging.Formatter):
     """Tells where a fault came from and of what type it was, but not its text.
 
-    A library's text may quote values of the data set it failed on.
+    A library's text may quote values of the data set it failed on. A message stays on its line:
+    an AE title, which a library logs as it came, may hold line breaks and escape sequences.
     """
 
     def __init__(self, role: str) -> None:
@@ -96,6 +100,10 @@ class _Formatter(logging.Formatter):
             "%Y-%m-%dT%H:%M:%S",
         )
         self.converter = time.gmtime
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        record.message = record.message.translate(_VISIBLE)
+        return super().formatMessage(record)
 
     def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - logging's own name
         kind, _value, frames = ei

@@ -18,7 +18,6 @@ from typing import Any
 
 import pynetdicom
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association as DicomAssociation
 from pynetdicom.transport import RequestHandler
@@ -107,7 +106,7 @@ class StorageReceiver:
         if full is not None:
             return _status(OUT_OF_RESOURCES, full)
         try:
-            identity = identify(request.data_set, UID(request.transfer_syntax))
+            identity = identify(request.data_set, request.transfer_syntax)
             _check_command(identity, request)
         except DataError as error:
             log.warning("C-STORE refused: %s", error)
@@ -119,8 +118,7 @@ class StorageReceiver:
         except OSError as error:
             log.error("instance %s not stored: %s", identity.sop_instance_uid, error.strerror)
             return _status(OUT_OF_RESOURCES, error.strerror or "cannot be stored")
-        priority = _PRIORITY_ORDER.get(request.priority, 1)
-        self._indexer.put(_record(identity, request.transfer_syntax, stored, association, priority))
+        self._indexer.put(_record(identity, request, stored, association))
         return SUCCESS
 
     def _store(
@@ -134,7 +132,7 @@ class StorageReceiver:
             identity.sop_instance_uid,
             request.transfer_syntax,
             provenance,
-            FILE_HEAD_ROOM if isinstance(request.content, GrowingFile) else 0,
+            FILE_HEAD_ROOM,
         )
         return self._files.store(
             identity.series_instance_uid, identity.sop_instance_uid, head, request.content
@@ -227,14 +225,14 @@ def _status(code: int, comment: str) -> Dataset:
 
 
 def _record(
-    identity: Identity, syntax: str, stored: StoredFile, association: Association, priority: int
+    identity: Identity, request: StoreRequest, stored: StoredFile, association: Association
 ) -> StoredInstance:
     return StoredInstance(
         sop_instance_uid=identity.sop_instance_uid,
         sop_class_uid=identity.sop_class_uid,
         series_instance_uid=identity.series_instance_uid,
         study_instance_uid=identity.study_instance_uid,
-        transfer_syntax_uid=syntax,
+        transfer_syntax_uid=str(request.transfer_syntax),
         accession_number=identity.accession_number,
         modality=identity.modality,
         path=stored.path,
@@ -243,7 +241,7 @@ def _record(
         association_id=association.association_id,
         calling_ae_title=association.calling_ae_title,
         received_at=datetime.now(UTC),
-        priority=priority,
+        priority=_PRIORITY_ORDER.get(request.priority, 1),
     )
 
 

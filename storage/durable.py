@@ -11,16 +11,15 @@ import logging
 import mmap
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from storage.direct import FILE_MODE, Content, FileWriter, write_all
 from storage.errors import UnsafePathError
+from storage.folders import Folder, Folders, make_folder, sync_folder
 
 log = logging.getLogger(__name__)
-
-Content = bytes | bytearray | memoryview
 
 LEFTOVER_AGE = timedelta(hours=1)
 """A temporary file that was not written for so long has no writer any more."""
@@ -28,38 +27,6 @@ LEFTOVER_AGE = timedelta(hours=1)
 INCOMING = "incoming"
 LEAVING = ".leaving"
 """Ending of a file in `incoming` that retention is about to unlink; no leftover of a writer."""
-
-FOLDER_MODE = 0o750  # patient data: not for others
-FILE_MODE = 0o640
-KNOWN_FOLDERS_LIMIT = 4096
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_folder(folder: Path) -> None:
-    """Make `folder` and its missing parents, each durable in its own parent. Raises OSError."""
-    missing = [level for level in (folder, *folder.parents) if not level.exists()]
-    for level in reversed(missing):
-        level.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        sync_folder(level.parent)
-
-
-def names_in(folder: Path) -> list[str]:
-    """The names in a folder, in order; none where it is gone, or cannot be listed (logged)."""
-    try:
-        return sorted(each.name for each in folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        log.error("folder %s cannot be listed: %s", folder.name, error.strerror)
-        return []
 
 
 class GrowingFile:
@@ -81,7 +48,7 @@ class GrowingFile:
     def write(self, data: Content) -> None:
         """Add to the end. Raises OSError, for example when the disk is full."""
         self._ask(len(data))
-        _write_all(self._descriptor, (data,), self.room + self.size_bytes)
+        write_all(self._descriptor, (data,), self.room + self.size_bytes)
         self._digest.update(data)
         self.size_bytes += len(data)
 
@@ -101,7 +68,7 @@ class GrowingFile:
         """Write the head, exactly as long as the room for it. Raises OSError."""
         if len(head) != self.room:
             raise ValueError(f"the head has {len(head)} bytes, the room {self.room}")
-        _write_all(self._descriptor, (head,), 0)
+        write_all(self._descriptor, (head,), 0)
         if durable:
             os.fdatasync(self._descriptor)
 
@@ -113,25 +80,14 @@ class GrowingFile:
             self.path.unlink(missing_ok=True)
 
 
-def _write_all(descriptor: int, parts: Sequence[Content], offset: int) -> None:
-    """Write `parts` one after the other from `offset` on. Raises OSError."""
-    left = [memoryview(part) for part in parts if len(part)]
-    while left:
-        written = os.pwritev(descriptor, left, offset)
-        offset += written
-        while left and written >= len(left[0]):
-            written -= len(left.pop(0))
-        if left:
-            left[0] = left[0][written:]
-
-
 class DurableFiles:
     """A folder of files that are stored whole. Safe for threads and for several processes."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._incoming = root / INCOMING
-        self._durable_folders: set[Path] = set()
+        self._folders = Folders(root)
+        self._writer = FileWriter()
         make_folder(self._incoming)
 
     def grow(self, room: int, ask: Callable[[int], object] = lambda _size: None) -> GrowingFile:
@@ -143,11 +99,10 @@ class DurableFiles:
 
         Raises OSError; the file stays under its temporary name then, to be discarded.
         """
-        final = self.root / path
         growing.finish(head, durable)
-        self._give_name(growing.path, final, durable)
+        folder = self._give_name(growing.path, path)
         if durable:
-            sync_folder(final.parent)
+            folder.sync()
 
     def put(self, path: str, parts: Sequence[Content], durable: bool = True) -> None:
         """Write `parts` one after the other to `path`, replacing what is there in one step.
@@ -155,12 +110,15 @@ class DurableFiles:
         Without `durable` the file is still whole for every reader, but a power cut may lose it.
         Raises OSError (ENOSPC, EFBIG, EDQUOT and others); no trace of the file is left then.
         """
-        final = self.root / path
-        with self._temporary() as temporary:
-            self._write(temporary, parts, durable)
-            self._give_name(temporary, final, durable)
+        temporary = self._incoming / f"{uuid.uuid4().hex}.part"
+        try:
+            self._writer.write(temporary, parts, durable)
+            folder = self._give_name(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         if durable:
-            sync_folder(final.parent)
+            folder.sync()
 
     def confirm(self, path: str) -> bool:
         """Make a file durable that is there already: its writer may have died before fsync.
@@ -179,7 +137,7 @@ class DurableFiles:
             touched = os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        return self._confirm_name(final, touched)
+        return self._confirm_name(path, touched)
 
     def size_of(self, path: str) -> int:
         """Bytes of a stored file; 0 when there is none."""
@@ -216,63 +174,26 @@ class DurableFiles:
                 continue  # its writer lives, and has just given it its final name
         return removed
 
-    @contextmanager
-    def _temporary(self) -> Iterator[Path]:
-        path = self._incoming / f"{uuid.uuid4().hex}.part"
+    def _give_name(self, temporary: Path, path: str) -> Folder:
+        """The folder it was moved to, whose own name is durable."""
+        above, _, name = path.rpartition("/")
+        folder = self._folders.opened(above)
         try:
-            yield path
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-
-    def _write(self, path: Path, parts: Sequence[Content], durable: bool) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        try:
-            _write_all(descriptor, parts, 0)
-            if durable:
-                os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _give_name(self, temporary: Path, final: Path, durable: bool) -> None:
-        self._make_folders(final.parent, durable)
-        try:
-            temporary.rename(final)
+            folder.take(temporary, name)
         except FileNotFoundError:  # retention removed the folder, as it was empty, just then
-            self._durable_folders.discard(final.parent)
-            self._make_folders(final.parent, durable)
-            temporary.rename(final)
+            self._folders.forget(above, folder)
+            folder = self._folders.opened(above)
+            folder.take(temporary, name)
+        return folder
 
-    def _confirm_name(self, final: Path, touched: os.stat_result) -> bool:
+    def _confirm_name(self, path: str, touched: os.stat_result) -> bool:
         """Only after the file was touched, its name is looked at."""
+        above, _, name = path.rpartition("/")
+        folder = self._folders.opened(above)
         try:
-            self._make_folders(final.parent, durable=True)
-            sync_folder(final.parent)
-            return os.path.samestat(final.stat(), touched)
+            folder.sync()
+            found = os.stat(name, dir_fd=folder.descriptor)
         except FileNotFoundError:
+            self._folders.forget(above, folder)
             return False
-
-    def _make_folders(self, folder: Path, durable: bool) -> None:
-        """Make the levels between root and `folder`; each level's name is made durable once.
-
-        A folder that is there may have been made a moment ago by a process that has not come to
-        its fsync: only what this object has synced itself counts as durable.
-        """
-        levels = [*reversed(folder.relative_to(self.root).parents), folder.relative_to(self.root)]
-        for level in (self.root / relative for relative in levels[1:]):
-            made = self._make_level(level)
-            if durable and (made or level not in self._durable_folders):
-                sync_folder(level.parent)
-                self._remember(level)
-
-    def _make_level(self, level: Path) -> bool:
-        try:
-            level.mkdir(mode=FOLDER_MODE)
-        except FileExistsError:
-            return False
-        return True
-
-    def _remember(self, level: Path) -> None:
-        if len(self._durable_folders) >= KNOWN_FOLDERS_LIMIT:
-            self._durable_folders.clear()
-        self._durable_folders.add(level)
+        return os.path.samestat(found, touched)

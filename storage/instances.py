@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from storage.durable import DurableFiles, GrowingFile, names_in
+from storage.durable import DurableFiles, GrowingFile
 from storage.errors import UnsafePathError
+from storage.folders import names_in
 
 _FORM = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{30}/[0-9a-f]{32}-[0-9a-f]{16}\.dcm", re.ASCII)
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from storage.durable import INCOMING, LEAVING, sync_folder
+from storage.durable import INCOMING, LEAVING
+from storage.folders import sync_folder
 
 log = logging.getLogger(__name__)
 

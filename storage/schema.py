@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from storage.durable import FILE_MODE, make_folder, sync_folder
+from storage.direct import FILE_MODE
 from storage.errors import SchemaTooNewError
+from storage.folders import make_folder, sync_folder
 from storage.models import SCHEMA_REVISION
 
 MIGRATION_LOCK = 7_402_118_530_264_417

@@ -57,7 +57,7 @@ def write_instances(folder: Path, templates: Sequence[Template], count: int) -> 
 
 
 def one_round(start: Start, files: Sequence[Path], associations: int, folder: Path) -> Round:
-    """Start the receiver, send all, see that it has all, and take away what it left."""
+    """Start the receiver, send all, and see that it has all."""
     folder.mkdir()
     try:
         with start(folder) as running, watched_memory(running.pids) as peak:
@@ -68,11 +68,21 @@ def one_round(start: Start, files: Sequence[Path], associations: int, folder: Pa
             cpu = cost(running.pids).cpu_seconds - before
             stored = running.files()
     finally:
-        shutil.rmtree(folder)
-        os.sync()  # the next one's time is its own
+        _leave(folder)
     if stored != len(files):
         raise RuntimeError(f"{len(files)} sent, {stored} stored")
     return Round(len(files) / seconds, cpu / len(files), peak.bytes, owed)
+
+
+def _leave(folder: Path) -> None:
+    """Leave what was received while there is room for it; the next one's time is its own.
+
+    ext4 looks for minutes at inodes that were freed: a round behind a removal has slower files.
+    """
+    space = shutil.disk_usage(folder)
+    if space.free < space.total / 8:
+        shutil.rmtree(folder)
+    os.sync()
 
 
 def send(files: Sequence[Path], associations: int, port: int, folder: Path) -> float:
@@ -128,7 +138,8 @@ def compare(
     done: dict[str, list[Round]] = {name: [] for name in receivers}
     for number in range(rounds):
         for name, start in receivers.items():
-            result = one_round(start, files, associations, folder / "receiver")
+            left = folder / f"{name}-{associations}-{number}"
+            result = one_round(start, files, associations, left)
             done[name].append(result)
             told = f"{associations} associations, round {number + 1}/{rounds}, {name}: "
             print(f"{told}{result.instances_per_second:.0f}/s", file=sys.stderr, flush=True)

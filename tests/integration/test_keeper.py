@@ -72,11 +72,7 @@ def test_a_resend_that_goes_on_puts_the_removal_off(tmp_path: Path) -> None:
     house.database.close()
 
 
-@pytest.mark.parametrize(
-    "system",
-    # on PostgreSQL it has failed twice under load: not understood yet (issue 3)
-    ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("system", ["sqlite", "postgresql"])
 def test_resends_while_the_files_go_are_all_kept(tmp_path: Path, system: str) -> None:
     """Both at once, again and again: whatever was answered is there and in the index."""
     with postgresql_server() if system == "postgresql" else nullcontext() as server:
@@ -86,6 +82,7 @@ def test_resends_while_the_files_go_are_all_kept(tmp_path: Path, system: str) ->
 def resend_while_removing(house: House) -> None:
     indexer = ArrivalIndexer(house.database, Reconciler(house.database, house.files, NODE))
     indexer.start()
+    wait_for(lambda: indexer.caught_up, "the files of the turns are left to their senders")
     for turn in range(15):
         uid = f"1.2.{turn}"
         house.add(uid, SeriesState.SKIPPED, 300 * DAY)

@@ -1,0 +1,60 @@
+"""Folders that are held open while files come, and removed by others meanwhile."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from storage.durable import DurableFiles
+from storage.folders import MOST_HELD, Folders
+
+
+def test_a_folder_that_was_removed_takes_no_name_even_if_another_has_its(tmp_path: Path) -> None:
+    folder = Folders(tmp_path).opened("ab/cd")
+    (tmp_path / "ab" / "cd").rmdir()
+    (tmp_path / "ab" / "cd").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileNotFoundError):
+        folder.take(tmp_path / "file", "name")
+
+
+def test_a_removed_folder_is_made_anew(tmp_path: Path) -> None:
+    files = DurableFiles(tmp_path)
+    files.put("ab/cd/one", (b"1",))
+    (tmp_path / "ab/cd/one").unlink()
+    (tmp_path / "ab/cd").rmdir()
+    (tmp_path / "ab").rmdir()
+    assert files.confirm("ab/cd/one") is False
+    files.put("ab/cd/two", (b"2",))
+    assert (tmp_path / "ab/cd/two").read_bytes() == b"2"
+    (tmp_path / "ab/cd/two").unlink()
+    (tmp_path / "ab/cd").rmdir()
+    files.put("ab/cd/three", (b"3",))
+    assert (tmp_path / "ab/cd/three").read_bytes() == b"3"
+
+
+def test_a_folder_removed_under_a_file_that_is_there_is_not_confirmed(tmp_path: Path) -> None:
+    files = DurableFiles(tmp_path)
+    files.put("ab/one", (b"1",))
+    (tmp_path / "ab").rename(tmp_path / "gone")
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "ab" / "one").write_bytes(b"another")
+    assert files.confirm("ab/one") is False
+
+
+def test_no_more_than_so_many_are_held(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    first = folders.opened("0")
+    before = descriptors()
+    for number in range(1, 2 * MOST_HELD):
+        folders.opened(str(number))
+        assert folders.opened("0") is first  # used again and again: it stays
+    assert descriptors() <= before + MOST_HELD
+    del folders, first
+    assert descriptors() < before
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count
