@@ -32,6 +32,8 @@ SUCCESS = 0x0000
 BACKLOG = 1024
 """Connections that the kernel holds for us while none of the receivers is free to take them."""
 
+MOST_THREADS = 1000
+
 # A file is sent as its bytes are; by default pynetdicom decodes it and encodes it again.
 _config.STORE_SEND_CHUNKED_DATASET = True
 
@@ -81,8 +83,11 @@ class _Server(ThreadedAssociationServer):
         listener: socket.socket,
         handlers: list[EventHandlerType],
         acceptor: type[RequestHandler],
+        most_threads: int,
     ) -> None:
         self._listener = listener
+        self._most_threads = most_threads
+        self._turned_away = 0
         super().__init__(
             ae,
             listener.getsockname()[:2],
@@ -109,6 +114,22 @@ class _Server(ThreadedAssociationServer):
         connection.setblocking(True)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection, address
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether there is room for one more connection; else it is closed without a word.
+
+        Those that never ask for an association are not known to any limit of associations.
+        """
+        if threading.active_count() < self._most_threads:
+            return super().verify_request(request, client_address)
+        self._turned_away += 1
+        if self._turned_away.bit_count() == 1:  # 1, 2, 4, 8 …: a flood does not fill the log
+            log.warning(
+                "connection from %s closed: too many are open (%d closed so far)",
+                client_address[0],
+                self._turned_away,
+            )
+        return False
 
     def server_close(self) -> None:
         """Close our descriptor; no `shutdown`, which would end the listening of the others."""
@@ -142,17 +163,19 @@ def listen(
     handlers: dict[Any, Handler],
     tls: ServerTls | None = None,
     acceptor: type[RequestHandler] = RequestHandler,
+    most_threads: int = MOST_THREADS,
 ) -> None:
     """Serve associations from a listening socket, in threads of their own, till `ae.shutdown()`.
 
     `acceptor` makes the association of a connection: pynetdicom's own, or that of
-    `fast_association.request_handler`.
+    `fast_association.request_handler`. While this process has `most_threads`, two for each
+    connection, new connections are closed at once.
     """
     bound: list[EventHandlerType] = [*handlers.items(), (evt.EVT_C_ECHO, lambda _event: SUCCESS)]
     if tls is None:
-        server = _Server(ae, listener, bound, acceptor)
+        server = _Server(ae, listener, bound, acceptor, most_threads)
     else:
-        server = _TlsServer(ae, listener, bound, acceptor)
+        server = _TlsServer(ae, listener, bound, acceptor, most_threads)
         server.tls = tls
     ae._servers.append(server)
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()

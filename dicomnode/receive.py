@@ -68,6 +68,9 @@ _CERTIFICATE_LOOK_SECONDS = 600.0
 _LAST_WORDS_SECONDS = 3.0
 """How long associations may go on after the wish to stop, in seconds."""
 
+_THREADS_OF_SILENT_PEERS = 256
+"""Two for each connection that has asked for no association; with more, new ones are closed."""
+
 _PRIORITY_ORDER = {1: 0, 0: 1, 2: 2}  # Priority (0000,0700): HIGH 1, MEDIUM 0, LOW 2
 
 
@@ -262,6 +265,12 @@ def waiting_room(settings: ReceiveSettings) -> WaitingRoom:
     return WaitingRoom(served, settings.waiting_associations, settings.waiting_seconds)
 
 
+def most_threads(settings: ReceiveSettings) -> int:
+    """Two for each association that is served or waits, and some for who says nothing."""
+    served = -(-settings.maximum_associations // settings.processes)
+    return 2 * (served + settings.waiting_associations) + _THREADS_OF_SILENT_PEERS
+
+
 def listeners_of(settings: ReceiveSettings) -> list[socket.socket]:
     """The supervisor's listening sockets, which outlive this process; else some of our own.
 
@@ -296,7 +305,14 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     tls = ServerTls(settings.receive.tls) if settings.receive.tls.enabled else None
     for port, listener in zip(settings.receive.ports, listeners_of(settings.receive), strict=True):
         secured = tls if port == settings.receive.tls.port else None
-        listen(ae, listener, receiver.handlers(), secured, receiver.acceptor(ae))
+        listen(
+            ae,
+            listener,
+            receiver.handlers(),
+            secured,
+            receiver.acceptor(ae),
+            most_threads(settings.receive),
+        )
         how = "with" if secured else "without"
         log.info("listening as %s on port %d %s TLS", settings.node.ae_title, port, how)
     while not stop.wait(_CERTIFICATE_LOOK_SECONDS):

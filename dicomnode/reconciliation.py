@@ -46,7 +46,7 @@ class Reconciler:
 
     def is_there(self, path: str) -> bool:
         """Whether the file of a stored path is there."""
-        return self._files.open_path(path).exists()
+        return self._files.is_there(path)
 
     def end_lost_associations(self) -> None:
         """To be called before any association of this receiver is in the index."""

@@ -142,7 +142,7 @@ class DurableFiles:
     def size_of(self, path: str) -> int:
         """Bytes of a stored file; 0 when there is none."""
         try:
-            return (self.root / path).stat().st_size
+            return os.stat(f"{self.root}/{path}").st_size  # noqa: PTH116 - hot path
         except FileNotFoundError:
             return 0
 

@@ -92,6 +92,12 @@ class InstanceFiles:
             raise UnsafePathError(f"{path!r} is no path of an instance")
         return self._files.locate(path)
 
+    def is_there(self, path: str) -> bool:
+        """Whether there is a file of a stored `path`. Raises UnsafePathError for another form."""
+        if _FORM.fullmatch(path) is None:
+            raise UnsafePathError(f"{path!r} is no path of an instance")
+        return self._files.size_of(path) > 0
+
     def iter_paths(self) -> Iterator[str]:
         """Every stored path, in order; temporary and foreign files are passed over.
 

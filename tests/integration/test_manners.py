@@ -13,6 +13,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicomnode.config import Destination, ReceiveSettings
 from dicomnode.network import associated, echo, requestor
+from dicomnode.receive import most_threads
 from support.node import Node
 from support.receiver import Receiver
 from support.wait import wait_for
@@ -82,6 +83,20 @@ def test_bare_connections_take_no_place(peer: Destination) -> None:
         socket.create_connection(("127.0.0.1", peer.port)).close()
     echo(peer, "TESTER")
     wait_for(lambda: threading.active_count() <= before, "their threads have ended", 20)
+
+
+def test_a_flood_of_silent_connections_is_cut_off_and_ends(
+    peer: Destination, receiver_settings: ReceiveSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with associated(verifying(), peer) as inside:
+        flood = [socket.create_connection(("127.0.0.1", peer.port)) for _ in range(300)]
+        wait_for(lambda: "too many are open" in caplog.text, "the flood is told of")
+        assert threading.active_count() <= most_threads(receiver_settings) + 10
+        assert inside.send_c_echo().Status == 0x0000
+        for connection in flood:
+            connection.close()
+        wait_for(lambda: threading.active_count() < 20, "their threads have ended", 20)
+    echo(peer, "TESTER")
 
 
 def test_an_association_that_is_aborted_gives_its_place_back(peer: Destination) -> None:

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from storage.records import JobState, SeriesState
-from support.node import Node
+from support.certificates import Authority
+from support.node import Node, free_port
 from support.pacs import running_pacs
 from support.phantom import series_uid, write_series
+from support.tools import needed
 from support.wait import wait_for
 
 QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
@@ -64,6 +66,41 @@ def test_a_stop_is_in_time_even_while_the_database_is_locked(node: Node) -> None
     node.stop()
     assert time.monotonic() - began < 10
     blocker.close()
+
+
+def test_a_node_with_tls_takes_a_series_though_a_receiver_is_killed(
+    tmp_path: Path, shared_models: Path
+) -> None:
+    """DCMTK sends over mutual TLS, and again when a receiver was killed."""
+    hospital = Authority(tmp_path / "ca", "hospital")
+    own, peer = hospital.issue("node"), hospital.issue("peer")
+    port = free_port()
+    toml = f"""
+[receive.tls]
+certificate = "{own.certificate}"
+private_key = "{own.private_key}"
+peer_ca = "{hospital.certificate}"
+port = {port}
+"""
+    node = Node(tmp_path / "node", toml=QUICK + toml, models=shared_models)
+    series = write_series(tmp_path / "series", slices=4)
+    command = [needed("storescu", "dcmtk"), "-aec", "DICOMNODE", "+tls"]
+    command += [str(peer.private_key), str(peer.certificate), "+cf", str(hospital.certificate)]
+    command += ["127.0.0.1", str(port), *map(str, series)]
+    try:
+        node.start()
+        assert node.log.count(f"listening as DICOMNODE on port {port} with TLS") >= 1
+        subprocess.run(command, check=True, timeout=60)
+        node.kill("receiver-1")
+        subprocess.run(command, check=True, timeout=60)
+        assert node.wait_until_ended(series_uid(series)).series.state is SeriesState.SKIPPED
+        plain = [part for part in command if part not in ("+tls", "+cf")]
+        plain = [part for part in plain if not part.endswith((".pem", ".key"))]
+        refused = subprocess.run(plain, check=False, timeout=60, capture_output=True)
+        assert refused.returncode != 0
+        wait_for(lambda: "DICOM without TLS" in node.log, "the refusal is told")
+    finally:
+        node.close()
 
 
 def test_a_database_of_another_node_is_refused(

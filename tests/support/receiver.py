@@ -17,7 +17,7 @@ from dicomnode.decisions.admission import AdmissionPolicy
 from dicomnode.decisions.disk import DiskPolicy
 from dicomnode.disk_gate import DiskGate
 from dicomnode.network import associated, bind_listener, listen, requestor
-from dicomnode.receive import StorageReceiver, storage_ae, waiting_room
+from dicomnode.receive import StorageReceiver, most_threads, storage_ae, waiting_room
 from storage import index
 from storage.database import Database
 from storage.instances import InstanceFiles
@@ -70,7 +70,13 @@ def running_receiver(folder: Path, settings: ReceiveSettings) -> Iterator[Receiv
     ae = storage_ae("DICOMNODE", settings)
     listener = bind_listener(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    listen(ae, listener, receiver.handlers(), acceptor=receiver.acceptor(ae))
+    listen(
+        ae,
+        listener,
+        receiver.handlers(),
+        acceptor=receiver.acceptor(ae),
+        most_threads=most_threads(settings),
+    )
     peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
     yield Receiver(ae, peer, database, files, folder)
     ae.shutdown()

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage import direct
 from storage.direct import BLOCK, FileWriter
 from storage.durable import DurableFiles
 
@@ -81,7 +80,7 @@ def test_a_file_system_that_refuses_is_asked_once(
             raise OSError(errno.EINVAL, "no direct writes here")  # made, and yet refused
         return descriptor
 
-    monkeypatch.setattr(direct.os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     writer, parts = FileWriter(), (bytes(BLOCK), in_pages(os.urandom(LARGE)))
     for name in "ab":
         writer.write(tmp_path / name, parts, durable=True)

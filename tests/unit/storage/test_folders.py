@@ -35,13 +35,14 @@ def test_a_removed_folder_is_made_anew(tmp_path: Path) -> None:
     assert (tmp_path / "ab/cd/three").read_bytes() == b"3"
 
 
-def test_a_folder_removed_under_a_file_that_is_there_is_not_confirmed(tmp_path: Path) -> None:
+def test_a_folder_that_was_moved_away_gets_no_more_files(tmp_path: Path) -> None:
     files = DurableFiles(tmp_path)
     files.put("ab/one", (b"1",))
-    (tmp_path / "ab").rename(tmp_path / "gone")
+    (tmp_path / "ab").rename(tmp_path / "moved")
     (tmp_path / "ab").mkdir()
-    (tmp_path / "ab" / "one").write_bytes(b"another")
     assert files.confirm("ab/one") is False
+    files.put("ab/two", (b"2",))
+    assert (tmp_path / "ab" / "two").read_bytes() == b"2"
 
 
 def test_no_more_than_so_many_are_held(tmp_path: Path) -> None:
