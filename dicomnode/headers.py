@@ -133,6 +133,7 @@ def read_header(data_set: Dataset) -> InstanceHeader:
         modality=read.text("Modality"),
         manufacturer=read.text("Manufacturer"),
         manufacturer_model_name=read.text("ManufacturerModelName"),
+        convolution_kernel=read.text("ConvolutionKernel"),
         image_type=read.texts("ImageType"),
         instance_number=read.integer("InstanceNumber"),
         rows=read.integer("Rows"),

@@ -23,6 +23,7 @@ class InstanceHeader:
     modality: str = ""
     manufacturer: str = ""
     manufacturer_model_name: str = ""
+    convolution_kernel: str = ""
     image_type: tuple[str, ...] = ()
     instance_number: int | None = None
     rows: int | None = None
