@@ -228,16 +228,26 @@ def queue_show(uid: UidArgument, config: ConfigOption = None, as_json: JsonOptio
 
 
 @queue_app.command("why")
-def queue_why(uid: UidArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def queue_why(
+    uid: UidArgument,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    identity: Annotated[
+        bool, typer.Option("--identity", help="Show whose study it is: name, ID, date of birth.")
+    ] = False,
+) -> None:
     """Why a series is where it is: evidence, every rule with value and limit, what is next."""
-    from dicomnode import queue_view
+    from dicomnode import queue_view, why_view
 
-    details = queue_view.find(_database(config), uid)
+    settings = load_settings(_config_file(config))
+    database = queue_view.open_existing(settings)
+    details = queue_view.find(database, uid)
+    found = [why_view.look_up(database, settings, detail, identity) for detail in details]
     if as_json:
-        _print_json(_one_or_list([queue_view.why_json(detail) for detail in details]))
+        _print_json(_one_or_list([why_view.why_json(why) for why in found]))
         return
-    for detail in details:
-        queue_view.print_why(_console(), detail)
+    for why in found:
+        why_view.print_why(_console(), why)
 
 
 def _console() -> Console:

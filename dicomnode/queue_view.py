@@ -18,9 +18,7 @@ from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.tables import add_row, new_table, print_table
 from storage import queue
 from storage.database import Database
-from storage.records import JobKind, JobState, SeriesDetail, SeriesRecord, SeriesState
-
-_VERDICT_STYLE = {"pass": "green", "warning": "yellow", "fail": "red"}
+from storage.records import JobKind, SeriesDetail, SeriesRecord, SeriesState
 
 
 def open_existing(settings: Settings) -> Database:
@@ -144,8 +142,8 @@ def print_show(console: Console, detail: SeriesDetail) -> None:
             job.kind.value,
             job.state.value,
             str(job.attempt),
-            _time(job.created_at),
-            _time(job.ended_at),
+            shown_time(job.created_at),
+            shown_time(job.ended_at),
             job.error or "",
         )
     print_table(console, jobs)
@@ -162,92 +160,28 @@ def print_show(console: Console, detail: SeriesDetail) -> None:
     print_table(console, sent)
 
 
-def print_why(console: Console, detail: SeriesDetail) -> None:
-    """What `queue why` prints: what came from whom, what closed it, each rule, what is next."""
-    print_series(console, detail.series)
-    for association in detail.associations:
-        end = association.end.value if association.end else "still open"
-        _say(
-            console,
-            f"from {association.calling_ae_title} ({association.peer_address}), "
-            f"association opened {_time(association.opened_at)}, {end} "
-            f"{_time(association.ended_at)}",
-        )
-    for conflict in detail.conflicts:
-        _say(
-            console,
-            f"conflict: {conflict.sop_instance_uid} came again with other content "
-            f"({_time(conflict.received_at)}); both are kept",
-            style="red",
-        )
-    evidence = (detail.series.completeness or {}).get("evidence")
-    _say(console, f"complete because: {evidence or 'not complete yet'}")
-    print_reasons(console, detail.series.reasons)
-    _say(console, f"next: {next_step(detail)}")
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
+def say(console: Console, text: str, style: str = "") -> None:
     """One line, whole: what a peer or a header says in it is no markup, and nothing is wrapped."""
     console.print(Text(text, style), soft_wrap=True)
 
 
-def why_json(detail: SeriesDetail) -> dict[str, Any]:
-    """What `queue why --json` prints."""
-    record = detail.series
-    return {
-        "series_instance_uid": record.series_instance_uid,
-        "state": record.state.value,
-        "completeness": as_json(record.completeness),
-        "reasons": as_json(record.reasons),
-        "associations": as_json(detail.associations),
-        "conflicts": as_json(detail.conflicts),
-        "next": next_step(detail),
-    }
-
-
 def print_series(console: Console, record: SeriesRecord) -> None:
     """The head of `show` and `why`."""
-    _say(console, f"series   {record.series_instance_uid}")
-    _say(console, f"study    {record.study_instance_uid}")
-    _say(
+    say(console, f"series   {record.series_instance_uid}")
+    say(console, f"study    {record.study_instance_uid}")
+    say(
         console,
         f"state    {record.state.value}; {record.instance_count} instances, "
-        f"{record.modality or 'no modality'}, last {_time(record.last_received_at)}",
+        f"{record.modality or 'no modality'}, last {shown_time(record.last_received_at)}",
     )
     if record.analysis is not None:
         warning = record.analysis["model"]["warning"]
         if warning:
-            _say(console, f"         {warning}", style="bold red")
+            say(console, f"         {warning}", style="bold red")
         for name, value in record.analysis["probabilities"].items():
-            _say(console, f"         {name}: {100 * value:.1f} %")
+            say(console, f"         {name}: {100 * value:.1f} %")
 
 
-def print_reasons(console: Console, reasons: Sequence[dict[str, Any]]) -> None:
-    """A table of all rules with value, limit and verdict."""
-    table = new_table("decision", "rule", "value", "limit", "verdict")
-    for reason in reasons:
-        limit = "" if reason["limit"] is None else str(reason["limit"])
-        verdict = reason["verdict"]
-        styles = ("", "", "", _VERDICT_STYLE[verdict])
-        add_row(table, reason["rule"], str(reason["value"]), limit, verdict, styles=styles)
-    print_table(console, table)
-
-
-def next_step(detail: SeriesDetail) -> str:
-    """What happens next to a series, in words."""
-    waiting = [job for job in detail.jobs if job.state in {JobState.QUEUED, JobState.RUNNING}]
-    for job in waiting:
-        if job.kind is JobKind.ASSESS:
-            return f"looked at again at {_time(job.not_before)}: is it complete?"
-        verb = "is being analysed" if job.state is JobState.RUNNING else "waits for a worker"
-        return f"{verb} (attempt {job.attempt})"
-    open_deliveries = [each for each in detail.deliveries if each.delivered_at is None]
-    if open_deliveries:
-        return f"{len(open_deliveries)} objects still to be delivered"
-    if detail.series.removed_at is not None:
-        return f"nothing; its files were removed {_time(detail.series.removed_at)}"
-    return "nothing; the series is done"
-
-
-def _time(moment: datetime | None) -> str:
+def shown_time(moment: datetime | None) -> str:
+    """A moment as people read it; nothing for none."""
     return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S UTC")

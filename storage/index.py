@@ -10,18 +10,18 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from storage.enqueue import ensure_assess, supersede_analyses, wake_assess
+from storage.enqueue import ensure_assess, wake_assess
 from storage.errors import UnknownAssociationError
 from storage.models import AssociationRow, InstanceConflictRow, InstanceRow, SeriesRow
 from storage.records import (
     Arrival,
     Association,
     AssociationEnd,
-    JsonObject,
     SeriesArrival,
     SeriesState,
     StoredInstance,
 )
+from storage.reopening import reopen
 from storage.retention import call_off
 from storage.statements import in_batches, insert_into, lock_series, shared_fields
 
@@ -258,9 +258,10 @@ def _add_to_series(session: Session, series: SeriesRow, new: Sequence[StoredInst
     if not new:
         return
     if series.state is not SeriesState.RECEIVING:
-        _reopen(session, series, max(each.received_at for each in new))
+        reopen(session, series, max(each.received_at for each in new))
     if series.removed_at is not None:
         _begin_anew(series, min(each.received_at for each in new))
+    series.completeness = None  # what was noted of fewer instances
     series.instance_count += len(new)
     series.revision += 1
     series.priority = min(series.priority, *(each.priority for each in new))
@@ -271,35 +272,11 @@ def _add_to_series(session: Session, series: SeriesRow, new: Sequence[StoredInst
     ensure_assess(session, series.series_instance_uid, series.priority, max(times))
 
 
-def _reopen(session: Session, series: SeriesRow, now: datetime) -> None:
-    """A late instance undoes the decision; what it was stays readable in `history`."""
-    series.history = [*series.history, _decision(series)]
-    series.state = SeriesState.RECEIVING
-    series.decided_at = series.ended_at = None
-    series.input_digest = series.completeness = series.analysis = None
-    series.reasons = []
-    supersede_analyses(session, series.series_instance_uid, now)
-
-
 def _begin_anew(series: SeriesRow, now: datetime) -> None:
     """What came after the removal is all there is: a new arrival, with the old one as history."""
     series.removed_at = None
     series.instance_count = 0
     series.first_received_at = now
-
-
-def _decision(series: SeriesRow) -> JsonObject:
-    removed = {} if series.removed_at is None else {"removed_at": series.removed_at.isoformat()}
-    return removed | {
-        "state": series.state.value,
-        "decided_at": series.decided_at and series.decided_at.isoformat(),
-        "ended_at": series.ended_at and series.ended_at.isoformat(),
-        "instance_count": series.instance_count,
-        "input_digest": series.input_digest,
-        "completeness": series.completeness,
-        "reasons": series.reasons,
-        "analysis": series.analysis,
-    }
 
 
 def _again(

@@ -39,7 +39,7 @@ def list_series(
         SeriesRow.last_received_at.desc(), SeriesRow.series_instance_uid
     )
     wanted = newest if states is None else newest.where(SeriesRow.state.in_(states))
-    return tuple(_series(row) for row in session.scalars(wanted.limit(limit)))
+    return tuple(series_record(row) for row in session.scalars(wanted.limit(limit)))
 
 
 def find_series(session: Session, text: str) -> tuple[str, ...]:
@@ -71,13 +71,23 @@ def series_detail(session: Session, series_instance_uid: str) -> SeriesDetail | 
     if row is None:
         return None
     return SeriesDetail(
-        series=_series(row),
+        series=series_record(row),
         associations=_associations(session, series_instance_uid),
         jobs=_jobs(session, JobRow.series_instance_uid == series_instance_uid),
         deliveries=_deliveries(session, series_instance_uid),
         results=_results(session, series_instance_uid),
         conflicts=_conflicts(session, series_instance_uid),
     )
+
+
+def instances_by_association(session: Session, series_instance_uid: str) -> dict[str, int]:
+    """How many instances of a series each association brought first."""
+    statement = (
+        select(InstanceRow.association_id, func.count())
+        .where(InstanceRow.series_instance_uid == series_instance_uid)
+        .group_by(InstanceRow.association_id)
+    )
+    return {uid or "": count for uid, count in session.execute(statement)}
 
 
 def running_jobs(session: Session) -> tuple[JobRecord, ...]:
@@ -98,7 +108,8 @@ def delivery_counts(
     return {uid: (done, total) for uid, done, total in session.execute(statement)}
 
 
-def _series(row: SeriesRow) -> SeriesRecord:
+def series_record(row: SeriesRow) -> SeriesRecord:
+    """A row as a record."""
     values = shared_fields(SeriesRecord, row)
     lists = {"reasons": tuple(row.reasons), "history": tuple(row.history)}
     return SeriesRecord(**(values | lists))

@@ -107,6 +107,36 @@ def record_analysed(
     return None
 
 
+def note_eligible(
+    session: Session, job: Job, *, due: datetime, now: datetime, completeness: JsonObject
+) -> Superseded | None:
+    """The series is complete and eligible, but waits for others of its study: looked at again."""
+    series = _unchanged(session, job, now)
+    if isinstance(series, Superseded):
+        return series
+    series.completeness = completeness
+    jobs.put_back(session, job, due, count_attempt=False)
+    return None
+
+
+def record_refused(
+    session: Session, job: Job, *, ended_at: datetime, reasons: Sequence[JsonObject]
+) -> Superseded | None:
+    """The pixels showed that the series is not eligible: `reasons` are added to the decision's.
+
+    Ends its ANALYSE job.
+    """
+    series = _unchanged(session, job, ended_at)
+    if isinstance(series, Superseded):
+        return series
+    series.state = SeriesState.SKIPPED
+    series.ended_at = ended_at
+    series.reasons = [*series.reasons, *reasons]
+    jobs.withhold(session, series.series_instance_uid)
+    jobs.finish(session, job, ended_at)
+    return None
+
+
 def record_failed(
     session: Session, job: Job, *, ended_at: datetime, reasons: Sequence[JsonObject], error: str
 ) -> Superseded | None:

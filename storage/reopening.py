@@ -1,0 +1,35 @@
+"""Undoing the decision on a series; what it was stays readable in its history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from storage.enqueue import supersede_analyses
+from storage.models import SeriesRow
+from storage.records import JsonObject, SeriesState
+
+
+def reopen(session: Session, series: SeriesRow, now: datetime) -> None:
+    """For a late instance, or another choice in its study. The caller queues an ASSESS job."""
+    series.history = [*series.history, _decision(series)]
+    series.state = SeriesState.RECEIVING
+    series.decided_at = series.ended_at = None
+    series.input_digest = series.completeness = series.analysis = None
+    series.reasons = []
+    supersede_analyses(session, series.series_instance_uid, now)
+
+
+def _decision(series: SeriesRow) -> JsonObject:
+    removed = {} if series.removed_at is None else {"removed_at": series.removed_at.isoformat()}
+    return removed | {
+        "state": series.state.value,
+        "decided_at": series.decided_at and series.decided_at.isoformat(),
+        "ended_at": series.ended_at and series.ended_at.isoformat(),
+        "instance_count": series.instance_count,
+        "input_digest": series.input_digest,
+        "completeness": series.completeness,
+        "reasons": series.reasons,
+        "analysis": series.analysis,
+    }

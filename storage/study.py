@@ -1,0 +1,73 @@
+"""The series of one study, of which one is chosen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage.enqueue import ensure_assess
+from storage.models import SeriesRow
+from storage.queue import series_record
+from storage.records import SeriesRecord, SeriesState
+from storage.reopening import reopen
+from storage.statements import lock_series
+
+
+def series_of_study(
+    session: Session, study_instance_uid: str, modality: str
+) -> tuple[SeriesRecord, ...]:
+    """The series of a study and modality, by UID."""
+    statement = (
+        select(SeriesRow)
+        .where(SeriesRow.study_instance_uid == study_instance_uid, SeriesRow.modality == modality)
+        .order_by(SeriesRow.series_instance_uid)
+    )
+    return tuple(series_record(row) for row in session.scalars(statement))
+
+
+def lock_study_of(session: Session, series_instance_uid: str) -> None:
+    """Lock all series of its study, by UID: before one is written and others after it."""
+    study = select(SeriesRow.study_instance_uid).where(
+        SeriesRow.series_instance_uid == series_instance_uid
+    )
+    session.execute(
+        select(SeriesRow.series_instance_uid)
+        .where(SeriesRow.study_instance_uid == study.scalar_subquery())
+        .order_by(SeriesRow.series_instance_uid)
+        .with_for_update(key_share=True)
+    )
+
+
+def reconsider(session: Session, left_for: str, rule: str, now: datetime) -> tuple[str, ...]:
+    """Open again the skipped series of its study that gave way to series `left_for`.
+
+    For when that one came to nothing; after `lock_study_of` in the same transaction. `rule` is the
+    reason they were skipped with; its value names the series. Returns their UIDs.
+    """
+    study = select(SeriesRow.study_instance_uid).where(SeriesRow.series_instance_uid == left_for)
+    skipped = (
+        select(SeriesRow.series_instance_uid)
+        .where(
+            SeriesRow.study_instance_uid == study.scalar_subquery(),
+            SeriesRow.state == SeriesState.SKIPPED,
+            SeriesRow.removed_at.is_(None),
+        )
+        .order_by(SeriesRow.series_instance_uid)
+    )
+    reopened = []
+    for uid in session.scalars(skipped).all():
+        series = lock_series(session, uid)
+        if series.state is SeriesState.SKIPPED and _gave_way(series, left_for, rule):
+            reopen(session, series, now)
+            ensure_assess(session, uid, series.priority, now)
+            reopened.append(uid)
+    return tuple(reopened)
+
+
+def _gave_way(series: SeriesRow, left_for: str, rule: str) -> bool:
+    return any(
+        reason["rule"] == rule and reason["verdict"] == "fail" and left_for in str(reason["value"])
+        for reason in series.reasons
+    )
