@@ -166,7 +166,9 @@ def test_show_prints_what_was_found_and_what_was_sent(hospital: Hospital) -> Non
 def test_why_tells_evidence_rules_and_what_is_next(hospital: Hospital) -> None:
     text = hospital.queue("why", TWINS[0])
     assert f"series   {TWINS[0]}" in text
-    assert "from TESTER (127.0.0.1)" in text
+    assert "2 instances from TESTER (127.0.0.1)" in text
+    assert f"same study: {TWINS[1]} skipped" in text
+    assert "born" not in text
     assert "released" in text
     assert "complete because: " in text
     assert "next: nothing; the series is done" in text
@@ -176,7 +178,18 @@ def test_why_tells_evidence_rules_and_what_is_next(hospital: Hospital) -> None:
     for reason in why["reasons"]:
         assert reason["rule"] in text
     assert why["associations"][0]["end"] == "released"
+    assert why["associations"][0]["instances"] == 2
+    assert [other["series_instance_uid"] for other in why["same_study"]] == [TWINS[1]]
     assert why["next"] in text
+
+
+def test_why_shows_whose_study_it_is_only_when_asked(hospital: Hospital) -> None:
+    done = queue(hospital.node.config, "why", ALONE, "--identity")
+    assert f"patient    {FAMILY_NAME}^Xanthippe" in done.stdout
+    assert f"patient ID {PATIENT_ID}" in done.stdout
+    asked = queue(hospital.node.config, "why", ALONE, "--identity", "--json")
+    assert json.loads(asked.stdout)["identity"]["patient ID"] == PATIENT_ID
+    assert "identity" not in hospital.json("why", ALONE)
 
 
 def test_what_a_header_says_is_no_markup(hospital: Hospital) -> None:
