@@ -12,25 +12,36 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from dicomnode.analysis import Analysis, analyse_series
+from dicomnode.analysis import Analysis, Refusal, analyse_series
 from dicomnode.assess import Assessment, assess_files, input_digest
+from dicomnode.bundles import load_engines
 from dicomnode.config import Settings
+from dicomnode.decisions.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.study_choice import STUDY_CHOICE
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import vital
+from dicomnode.predecessor import former_report
 from dicomnode.results.build import ResultObject, encode, warm_up
-from inference.bundle import load_bundle
-from inference.engine import Engine
-from storage import index, jobs, queue, series
+from storage import index, jobs, queue, series, study
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import LeaseLostError, StorageError
 from storage.instances import InstanceFiles
-from storage.records import Job, JobKind, ResultRecord, StoredInstance
+from storage.records import (
+    Job,
+    JobKind,
+    ResultRecord,
+    SeriesDetail,
+    StoredInstance,
+    Superseded,
+)
 from storage.results import ResultFiles
 
 log = logging.getLogger(__name__)
@@ -41,8 +52,15 @@ _STOP_GRACE_SECONDS = 4.0
 
 _DISK_DELAY = timedelta(seconds=30)
 
+_AWAITED_SECONDS = 1.0
+"""How often a running analysis looks whether instances came after its decision."""
+
 EXIT_DEADLINE = 70
 EXIT_LEASE_LOST = 75
+
+
+class _SupersededError(Exception):
+    """Ends an analysis from within: instances came after the decision."""
 
 
 class Worker:
@@ -52,18 +70,16 @@ class Worker:
         self._settings = settings
         self._owner = owner
         self._stop = stop
+        self._unawaited = threading.Event()
         self._database = Database.open(settings.database_url)
         self._instances = InstanceFiles(settings.instances)
         self._results = ResultFiles(settings.result_files)
         self._results.remove_leftovers(datetime.now(UTC) - LEFTOVER_AGE)
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
-        bundle = load_bundle(settings.bundle_folder)
-        self._engine = Engine.load(
-            bundle, settings.inference.device, settings.inference.threads or None
-        )
-        model = bundle.card.identity
-        if model.warning:
-            log.warning("%s (model %s %s)", model.warning, model.name, model.version)
+        self._engines = load_engines(settings)
+        for model in self._engines.identities:
+            if model.warning:
+                log.warning("%s (model %s %s)", model.warning, model.name, model.version)
 
     def run(self) -> None:
         """Until asked to stop: analyse, or wait for something to analyse."""
@@ -108,19 +124,24 @@ class Worker:
             self._superseded(job)
             return
         evidence = str((detail.series.completeness or {}).get("evidence", ""))
-        assessment = self._assess(instances)
+        assessment = replace(self._assess(instances), completeness=_incomplete(detail))
         if not assessment.eligible:  # since it was queued: damaged, or another policy
             self._record_failure(job, [r for r in assessment.reasons if r.verdict is Verdict.FAIL])
             return
         try:
             analysis = analyse_series(
-                self._engine,
+                self._engines,
                 assessment,
                 self._settings,
                 analysed_at=job.created_at.astimezone(),  # the same in every attempt: same bytes
                 input_digest=job.input_digest,
                 completeness=evidence,
+                predecessor=former_report(detail),
+                progress=self._stop_if_superseded,
             )
+        except _SupersededError:
+            self._superseded(job)
+            return
         except DataError as error:
             reason = Reason(error.rule, error.value, error.limit, Verdict.FAIL)
             self._record_failure(job, [reason])
@@ -132,7 +153,15 @@ class Worker:
             fault = Reason("fault", type(error).__name__, None, Verdict.FAIL)
             self._record_failure(job, [fault])
             return
-        self._record(job, analysis)
+        if isinstance(analysis, Refusal):
+            self._record_refusal(job, analysis.reasons)
+        else:
+            self._record(job, analysis)
+
+    def _stop_if_superseded(self, _stage: str, _done: int, _total: int) -> None:
+        """Called between the steps of an analysis: one that nobody awaits any more ends here."""
+        if self._unawaited.is_set():
+            raise _SupersededError
 
     def _assess(self, instances: tuple[StoredInstance, ...]) -> Assessment:
         paths = [self._instances.open_path(instance.path) for instance in instances]
@@ -142,19 +171,27 @@ class Worker:
         """Instances came after the decision: the series is assessed anew, this job is void."""
         log.info("series %s: changed since it was queued", job.series_instance_uid)
         with self._database.write() as session:
-            jobs.finish(session, job, datetime.now(UTC))
+            jobs.finish(session, job, datetime.now(UTC), jobs.SUPERSEDED)
+
+    def _record_refusal(self, job: Job, reasons: Sequence[Reason]) -> None:
+        failed = [reason.rule for reason in reasons if reason.verdict is Verdict.FAIL]
+        log.info("series %s: skipped: %s", job.series_instance_uid, ", ".join(failed))
+        told = [reason.as_json() for reason in reasons]
+        self._give_up(job, partial(series.record_refused, reasons=told))
 
     def _record_failure(self, job: Job, reasons: Sequence[Reason]) -> None:
-        told = "; ".join(map(str, reasons))
-        log.warning("series %s: failed, %s", job.series_instance_uid, told)
+        error = "; ".join(map(str, reasons))
+        log.warning("series %s: failed, %s", job.series_instance_uid, error)
+        told = [reason.as_json() for reason in reasons]
+        self._give_up(job, partial(series.record_failed, reasons=told, error=error))
+
+    def _give_up(self, job: Job, record: Callable[..., Superseded | None]) -> None:
+        """The series comes to no result; those of its study that gave way to it get their turn."""
+        now, uid = datetime.now(UTC), job.series_instance_uid
         with self._database.write() as session:
-            series.record_failed(
-                session,
-                job,
-                ended_at=datetime.now(UTC),
-                reasons=[reason.as_json() for reason in reasons],
-                error=told,
-            )
+            study.lock_study_of(session, uid)
+            if record(session, job, ended_at=now) is None:
+                study.reconsider(session, uid, STUDY_CHOICE, now)
 
     def _record(self, job: Job, analysis: Analysis) -> None:
         """Results durable as files first; then rows, deliveries and job in one transaction."""
@@ -165,6 +202,7 @@ class Worker:
                 job,
                 ended_at=datetime.now(UTC),
                 analysis=analysis.as_json(),
+                reasons=[reason.as_json() for reason in analysis.reasons],
                 results=records,
                 destinations=[destination.name for destination in self._settings.destinations],
             )
@@ -205,6 +243,7 @@ class Worker:
     def _held(self, job: Job) -> Iterator[None]:
         """Keep the lease of a job renewed while its work goes on."""
         ended = threading.Event()
+        self._unawaited.clear()
         keeper = threading.Thread(target=vital(self._keep), args=(job, ended), daemon=True)
         keeper.start()
         try:
@@ -216,6 +255,7 @@ class Worker:
     def _keep(self, job: Job, ended: threading.Event) -> None:
         deadline = time.monotonic() + self._settings.inference.deadline_seconds
         renew_at = time.monotonic() + self._lease.total_seconds() / 3
+        look_at = time.monotonic() + _AWAITED_SECONDS
         while not ended.wait(0.1):
             now = time.monotonic()
             if self._stop.is_set():
@@ -227,6 +267,18 @@ class Worker:
             if now > renew_at:
                 self._renew(job)
                 renew_at = now + self._lease.total_seconds() / 3
+            if now > look_at:
+                self._notice_late_instances(job)
+                look_at = now + _AWAITED_SECONDS
+
+    def _notice_late_instances(self, job: Job) -> None:
+        try:
+            with self._database.read() as session:
+                awaited = jobs.still_awaited(session, job)
+        except StorageError:
+            return  # looked at again soon; to go on is never wrong
+        if not awaited:
+            self._unawaited.set()
 
     def _renew(self, job: Job) -> None:
         try:
@@ -249,6 +301,15 @@ class Worker:
         except StorageError as error:
             log.warning("not handed back, the lease runs out by itself: %s", error)
         os._exit(0)
+
+
+def _incomplete(detail: SeriesDetail) -> tuple[Reason, ...]:
+    """That instances are known to be missing, as it was decided; no header tells it."""
+    return tuple(
+        Reason(each["rule"], each["value"], each["limit"], Verdict(each["verdict"]))
+        for each in detail.series.reasons
+        if each["rule"] == INCOMPLETE_RULE
+    )
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:

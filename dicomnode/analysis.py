@@ -1,122 +1,202 @@
 """One eligible series through the whole analysis: files in, findings and result objects out.
 
+Both methods see the same volume and the same lungs, where both are configured.
+
 Used by the worker and by `dicomnode process` alike: what is seen offline is what the node does.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
+from pydicom.dataset import Dataset
+
 from dicomnode.assess import Assessment
+from dicomnode.bundles import Engines
 from dicomnode.config import Settings
+from dicomnode.decisions.agreement import Agreement
+from dicomnode.decisions.geometry import SliceStack
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import DataError
-from dicomnode.headers import read_source
+from dicomnode.findings_json import model_json, probabilities, regions_json
+from dicomnode.headers import read_sources
+from dicomnode.pixel_rules import judge_pixels
+from dicomnode.result_settings import result_settings
 from dicomnode.results.build import (
     ResultContext,
     ResultObject,
-    ResultSettings,
-    SrClass,
     build_results,
 )
-from dicomnode.results.uids import derived_uid
-from dicomnode.version import MANUFACTURER, PRODUCT_NAME, VERSION
+from dicomnode.results.context import Predecessor
 from dicomnode.volume import load_volume
-from inference.engine import Engine
-from inference.errors import NetworkOutputError, NoLungsError
+from inference.errors import NetworkOutputError, NoLungsError, VolumeError
 from inference.findings import CovnetFindings
+from inference.region_findings import RegionFindings
+from inference.volume import CtVolume
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Findings and the objects made of them; `seconds` by stage.
+    """Findings and the objects made of them; `seconds` by stage, of location attention `regions.…`.
 
-    `repairs`: what of the source's header had to be mended, in sentences without values.
+    `regions` and `agreement`: None where the second method is not configured.
+
+    `reasons`: what the pixels added to the decision. `repairs`: what of the source's header had to
+    be mended, in sentences without values.
     """
 
     findings: CovnetFindings
+    regions: RegionFindings | None
+    agreement: Agreement | None
     objects: tuple[ResultObject, ...]
+    reasons: tuple[Reason, ...]
     repairs: tuple[str, ...]
     seconds: dict[str, float]
 
     def as_json(self) -> dict[str, Any]:
         """What the queue keeps of it."""
-        model = self.findings.model
         return {
             "probabilities": probabilities(self.findings),
-            "model": {
-                "name": model.name,
-                "version": model.version,
-                "weights_sha256": model.weights_sha256,
-                "training": model.training.value,
-                "warning": model.warning,
-            },
+            "model": model_json(self.findings.model),
+            "regions": regions_json(self.regions) if self.regions else None,
+            "agreement": self.agreement.sentence if self.agreement else None,
+            "relation": self.agreement.relation.value if self.agreement else None,
             "slices_analysed": len(self.findings.activations),
             "header_repairs": list(self.repairs),
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
         }
 
 
-def probabilities(findings: CovnetFindings) -> dict[str, float]:
-    """Class to probability, rounded to what can be told apart."""
-    return {
-        name: round(value, 6)
-        for name, value in zip(findings.class_names, findings.probabilities, strict=True)
-    }
+@dataclass(frozen=True)
+class Refusal:
+    """The pixels showed that the series is not for analysis; all `reasons`, passes too."""
+
+    reasons: tuple[Reason, ...]
 
 
 def analyse_series(
-    engine: Engine,
+    engines: Engines,
     assessment: Assessment,
     settings: Settings,
     *,
     analysed_at: datetime,
     input_digest: str,
     completeness: str,
+    predecessor: Predecessor | None = None,
     progress: Progress | None = None,
-) -> Analysis:
+) -> Analysis | Refusal:
     """Decode, analyse and build the result objects of one eligible series.
 
+    Refused when the pixels show no chest, or contrast that the headers did not tell of.
+
     Raises:
-        DataError: the pixels cannot be decoded or hold no lungs; names the rule and why.
+        DataError: the pixels cannot be decoded, or a network gives no numbers; names the rule and
+            why.
     """
     stack = assessment.eligibility.stack
     paths = [assessment.files[header.sop_instance_uid] for header in stack.headers]
     started = time.perf_counter()
     volume = load_volume(paths, stack, os.cpu_count() or 1)
     decoded = time.perf_counter()
-    try:
-        findings = engine.analyse(volume, progress)
-    except NoLungsError as error:
-        found, limit = f"{error.found:.0f} {error.unit}", f"at least {error.limit:.0f} {error.unit}"
-        raise DataError("lungs", f"{error.what}: {found}", limit) from error
-    except NetworkOutputError as error:
-        raise DataError("network_output", str(error)) from error
+    found = _find(engines, volume, stack, settings, progress)
+    if isinstance(found, Refusal):
+        return found
     analysed = time.perf_counter()
+    reasons = with_later(assessment.reasons, found.reasons)
     context = ResultContext(
-        sources=[read_source(path) for path in paths],
+        sources=_sources(assessment),
+        frame_numbers=[header.frame_number for header in stack.headers],
         volume=volume,
-        findings=findings,
+        findings=found.covnet,
         analysed_at=analysed_at,
         input_digest=input_digest,
         completeness=completeness,
         conditions=conditions(settings),
-        notes=notes(assessment.reasons),
+        notes=notes(reasons),
         settings=result_settings(settings),
+        predecessor=predecessor,
+        regions=found.regions,
     )
     objects = build_results(context)
     built = time.perf_counter()
-    seconds = {"decode": decoded - started, **findings.seconds, "results": built - analysed}
-    return Analysis(findings, objects, context.header.repairs, seconds)
+    return Analysis(
+        findings=found.covnet,
+        regions=found.regions,
+        agreement=context.agreement,
+        objects=objects,
+        reasons=found.reasons,
+        repairs=context.header.repairs,
+        seconds={"decode": decoded - started, **found.seconds, "results": built - analysed},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What both methods found in one volume; `reasons`: what its pixels say of the series."""
+
+    covnet: CovnetFindings
+    regions: RegionFindings | None
+    reasons: tuple[Reason, ...]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        if self.regions is None:
+            return self.covnet.seconds
+        named = {f"regions.{stage}": value for stage, value in self.regions.seconds.items()}
+        return self.covnet.seconds | named
+
+
+def _find(
+    engines: Engines,
+    volume: CtVolume,
+    stack: SliceStack,
+    settings: Settings,
+    progress: Progress | None,
+) -> _Found | Refusal:
+    """Both methods on the same volume and lungs, unless its pixels speak against it."""
+    covnet, by_regions = engines.covnet, engines.regions
+    try:
+        lungs = covnet.find_lungs(volume, progress)
+        seen = judge_pixels(volume, lungs.mask, stack, settings)
+        if any(reason.verdict is Verdict.FAIL for reason in seen):
+            return Refusal(seen)
+        findings = covnet.analyse(volume, progress, lungs)
+        regions = by_regions.analyse(volume, lungs.mask, progress) if by_regions else None
+    except NoLungsError as error:
+        return Refusal((_no_lungs(error),))
+    except NetworkOutputError as error:
+        raise DataError("network_output", str(error)) from error
+    except VolumeError as error:
+        raise DataError("volume", str(error)) from error
+    return _Found(findings, regions, seen)
+
+
+def _no_lungs(error: NoLungsError) -> Reason:
+    found, limit = f"{error.found:.0f} {error.unit}", f"at least {error.limit:.0f} {error.unit}"
+    return Reason("lungs", f"{error.what}: {found}", limit, Verdict.FAIL)
+
+
+def with_later(reasons: Sequence[Reason], later: Sequence[Reason]) -> tuple[Reason, ...]:
+    """All reasons; one that was judged again counts as it was judged last."""
+    again = {reason.rule for reason in later}
+    return (*(reason for reason in reasons if reason.rule not in again), *later)
+
+
+def _sources(assessment: Assessment) -> list[Dataset]:
+    """The header of each slice of the stack; a file with many of them is read once."""
+    read = cache(read_sources)
+    return [
+        read(assessment.files[header.sop_instance_uid])[(header.frame_number or 1) - 1]
+        for header in assessment.eligibility.stack.headers
+    ]
 
 
 def conditions(settings: Settings) -> str:
@@ -128,36 +208,3 @@ def conditions(settings: Settings) -> str:
 def notes(reasons: Sequence[Reason]) -> tuple[str, ...]:
     """The warnings of the decision, as sentences for the report."""
     return tuple(str(reason) for reason in reasons if reason.verdict is Verdict.WARNING)
-
-
-def result_settings(settings: Settings) -> ResultSettings:
-    """The part of the configuration that shows in results.
-
-    The device is this product at this AE title: its UID stays the same from result to result.
-    """
-    results, ae_title = settings.results, settings.node.ae_title
-    return ResultSettings(
-        manufacturer=MANUFACTURER,
-        product_name=PRODUCT_NAME,
-        software_version=VERSION,
-        device_serial_number=ae_title,
-        device_uid=derived_uid("device", PRODUCT_NAME, ae_title),
-        ae_title=ae_title,
-        configuration_digest=configuration_digest(settings),
-        institution_name=results.institution_name,
-        key_slices=results.key_slices,
-        sr_class=SrClass(results.sr_class),
-        sr_series_number=results.sr_series_number,
-        sc_series_number=results.sc_series_number,
-    )
-
-
-def configuration_digest(settings: Settings) -> str:
-    """SHA-256 of all that can change a result of the same input and model."""
-    covered = {
-        "version": VERSION,
-        "ae_title": settings.node.ae_title,
-        "eligibility": asdict(settings.eligibility),
-        "results": settings.results.model_dump(),
-    }
-    return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()

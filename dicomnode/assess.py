@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TypedDict
 
+from dicomnode.bundles import models_digest
 from dicomnode.config import Settings
-from dicomnode.decisions.completeness import Completeness, judge_completeness
+from dicomnode.decisions.arrival_evidence import HeaderEvidence, PacsCount, evidence_of_headers
+from dicomnode.decisions.completeness import (
+    Completeness,
+    incomplete_reason,
+    judge_completeness,
+    worth_asking,
+)
+from dicomnode.decisions.copies import possible_copies
 from dicomnode.decisions.eligibility import Eligibility, EligibilityPolicy, judge_eligibility
-from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.instance_header import InstanceHeader, SliceKey
 from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.study_choice import Choice
 from dicomnode.errors import DataError
-from dicomnode.headers import read_header_file
+from dicomnode.headers import read_headers_file
+from dicomnode.lifecycle import vital
+from dicomnode.pacs_counts import PacsCounts
+from dicomnode.pixel_frames import slice_digests
 from dicomnode.results.uids import instances_digest
-from inference.bundle import load_card
+from dicomnode.study import choose_in_study
 from storage import index, jobs, series
 from storage.database import Database
 from storage.errors import LeaseLostError, StorageError
@@ -31,14 +44,21 @@ from storage.records import (
     StoredInstance,
     Superseded,
 )
+from storage.study import series_of_study
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
-_LONGEST_WAIT = timedelta(seconds=1)
-"""An association that ends brings the next look forward; so no look is further away than this."""
+_ANSWER_SECONDS = 0.05
+_ANSWER_WAIT = timedelta(seconds=_ANSWER_SECONDS)
+_LONGEST_WAIT = (timedelta(seconds=1), timedelta(seconds=10))
+"""The next look is not further away: a tenth of the silence so far, within these bounds. An
+association that ends brings it forward."""
 
 _LEASE = timedelta(seconds=60)
+
+_STUDY_LOOK = timedelta(seconds=1)
+"""How often an eligible series looks for others of its study that still come."""
 
 
 class _Decision(TypedDict):
@@ -57,14 +77,17 @@ class Assessment:
     eligibility: Eligibility
     files: dict[str, Path]  # by SOP Instance UID
     unreadable: tuple[Reason, ...] = ()
+    headers: tuple[InstanceHeader, ...] = ()
+    completeness: tuple[Reason, ...] = ()  # that instances are known to be missing
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        return self.unreadable + self.eligibility.reasons
+        return self.completeness + self.unreadable + self.eligibility.reasons
 
     @property
     def eligible(self) -> bool:
-        return self.eligibility.eligible and not self.unreadable
+        complete = all(reason.verdict is not Verdict.FAIL for reason in self.completeness)
+        return self.eligibility.eligible and complete and not self.unreadable
 
 
 def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment:
@@ -74,7 +97,7 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
     unreadable: list[Reason] = []
     for file in files:
         try:
-            header = read_header_file(file)
+            found = read_headers_file(file)
         except DataError as error:
             told = f"{file.name}: {error.value}"
             unreadable.append(Reason(error.rule, told, error.limit, Verdict.FAIL))
@@ -83,14 +106,55 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
             told = f"{file.name}: {error.strerror}"
             unreadable.append(Reason("file", told, None, Verdict.FAIL))
             continue
-        headers.append(header)
-        by_uid[header.sop_instance_uid] = file
-    return Assessment(judge_eligibility(headers, policy), by_uid, tuple(unreadable))
+        headers += found
+        by_uid[found[0].sop_instance_uid] = file
+    headers = _with_digests_of_possible_copies(headers, by_uid)
+    eligibility = judge_eligibility(headers, policy)
+    return Assessment(eligibility, by_uid, tuple(unreadable), tuple(headers))
+
+
+def _with_digests_of_possible_copies(
+    headers: Sequence[InstanceHeader], files: Mapping[str, Path]
+) -> list[InstanceHeader]:
+    """Only slices that are alike in all else are compared by their pixels."""
+    suspects = possible_copies(headers)
+    digests: dict[SliceKey, str] = {}
+    for uid in sorted({uid for uid, _ in suspects}):
+        digests |= _digests(files[uid])
+    return [
+        replace(each, pixel_data_sha256=digests.get(each.slice_key, ""))
+        if each.slice_key in suspects
+        else each
+        for each in headers
+    ]
+
+
+def _digests(file: Path) -> dict[SliceKey, str]:
+    """None where the pixels cannot be read: a rule, or the decoding, says so."""
+    try:
+        return slice_digests(file)
+    except (DataError, OSError):
+        return {}
 
 
 def input_digest(instances: Sequence[StoredInstance]) -> str:
     """Names exactly what was decided upon: the instances and their content."""
     return instances_digest((each.sop_instance_uid, each.sha256) for each in instances)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the headers of a series said when so many instances had come."""
+
+    instances: tuple[StoredInstance, ...]
+    assessment: Assessment
+
+    @cached_property
+    def evidence(self) -> HeaderEvidence:
+        """A file that cannot be read explains a gap: its slice is here, though damaged."""
+        seen = self.assessment
+        found = evidence_of_headers(seen.headers, seen.eligibility.stack)
+        return replace(found, missing=None) if seen.unreadable else found
 
 
 class Assessor:
@@ -101,7 +165,11 @@ class Assessor:
         self._owner = owner
         self._database = Database.open(settings.database_url)
         self._files = InstanceFiles(settings.instances)
-        self._model_digest = load_card(settings.bundle_folder).digest
+        self._model_digest = models_digest(settings)
+        self._looks: dict[str, _Look] = {}
+        peer = settings.query.peer
+        ae_title = settings.node.ae_title
+        self._counts = None if peer is None else PacsCounts(settings.query, peer, ae_title)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: assess, or wait for something to assess."""
@@ -113,7 +181,17 @@ class Assessor:
                 log.warning("the lease ran out during an assessment; it is done again")
             except StorageError as error:
                 log.warning("assessing waits for the database: %s", error)
-            stop.wait(_LOOK_SECONDS)
+            stop.wait(_ANSWER_SECONDS if self._answer_pending else _LOOK_SECONDS)
+        self.close()
+
+    def close(self) -> None:
+        """Ask the PACS no more."""
+        if self._counts is not None:
+            self._counts.close()
+
+    @property
+    def _answer_pending(self) -> bool:
+        return self._counts is not None and self._counts.pending
 
     def assess_one(self, now: datetime) -> bool:
         """Take one job that is due. False when there is none."""
@@ -123,42 +201,95 @@ class Assessor:
             return False
         with self._database.read() as session:
             arrival = index.series_arrival(session, job.series_instance_uid)
-            instances = index.instances_of_series(session, job.series_instance_uid)
         if arrival is None:
             raise StorageError(f"job {job.job_id} is about a series without instances")
-        completeness = judge_completeness(arrival, self._settings.completeness, now)
-        if not completeness.complete:
-            self._look_again(job, completeness, now)
+        policy = self._settings.completeness
+        if now < (asking := worth_asking(arrival, policy)):
+            found = judge_completeness(arrival, policy, now)
+            self._look_again(job, replace(found, look_again_at=asking), arrival, now)
+            return True
+        look = self._look(arrival)
+        found = judge_completeness(arrival, policy, now, self._pacs_count(arrival), look.evidence)
+        if found.closed:
+            self._decide(job, look, found)
+            self._forget(job.series_instance_uid)
         else:
-            self._decide(job, arrival, instances, completeness)
+            self._look_again(job, found, arrival, now)
         return True
 
-    def _look_again(self, job: Job, completeness: Completeness, now: datetime) -> None:
-        due = min(completeness.look_again_at or now + _LONGEST_WAIT, now + _LONGEST_WAIT)
-        with self._database.write() as session:
-            jobs.put_back(session, job, due, count_attempt=False)
+    def _pacs_count(self, arrival: SeriesArrival) -> PacsCount | None:
+        if self._counts is None:
+            return None
+        study, uid = arrival.study_instance_uid, arrival.series_instance_uid
+        return self._counts.count(study, uid, arrival.instance_count)
 
-    def _decide(
-        self,
-        job: Job,
-        arrival: SeriesArrival,
-        instances: Sequence[StoredInstance],
-        completeness: Completeness,
-    ) -> None:
+    def _look(self, arrival: SeriesArrival) -> _Look:
+        """The headers of a series, read again only when more instances have come."""
+        uid = arrival.series_instance_uid
+        known = self._looks.get(uid)
+        if known is not None and len(known.instances) == arrival.instance_count:
+            return known
+        with self._database.read() as session:
+            instances = index.instances_of_series(session, uid)
         paths = [self._files.open_path(instance.path) for instance in instances]
-        assessment = assess_files(paths, self._settings.eligibility)
+        look = _Look(instances, assess_files(paths, self._settings.eligibility))
+        if not look.assessment.unreadable:
+            self._looks[uid] = look
+        return look
+
+    def _forget(self, series_instance_uid: str) -> None:
+        self._looks.pop(series_instance_uid, None)
+        if self._counts is not None:
+            self._counts.forget(series_instance_uid)
+
+    def _look_again(
+        self, job: Job, found: Completeness, arrival: SeriesArrival, now: datetime
+    ) -> None:
+        """What is known so far is noted for whoever wants to know what the series waits for."""
+        waited = (now - arrival.last_received_at) / 10
+        longest = _ANSWER_WAIT if self._answer_pending else sorted((*_LONGEST_WAIT, waited))[1]
+        due = min(found.look_again_at or now, now + longest)
+        noted = found.as_json() | {"instances": arrival.instance_count}
+        with self._database.write() as session:
+            series.note_waiting(session, job, due=due, now=now, completeness=noted)
+
+    def _decide(self, job: Job, look: _Look, completeness: Completeness) -> None:
+        reason = incomplete_reason(completeness, self._settings.completeness)
+        assessment = replace(look.assessment, completeness=() if reason is None else (reason,))
+        now, noted = datetime.now(UTC), completeness.as_json() | {"instances": len(look.instances)}
+        reasons = assessment.reasons
+        if assessment.eligible:
+            choice, quality = self._choose(look, now)
+            noted |= quality
+            if choice.look_again_at is not None:
+                self._wait_for_the_study(job, min(choice.look_again_at, now + _STUDY_LOOK), noted)
+                return
+            reasons += () if choice.reason is None else (choice.reason,)
         decision: _Decision = {
-            "decided_at": datetime.now(UTC),
-            "input_digest": input_digest(instances),
-            "completeness": completeness.as_json() | {"instances": arrival.instance_count},
-            "reasons": [reason.as_json() for reason in assessment.reasons],
+            "decided_at": now,
+            "input_digest": input_digest(look.instances),
+            "completeness": noted,
+            "reasons": [reason.as_json() for reason in reasons],
         }
-        if self._record(job, assessment.eligible, decision) is not None:
+        failed = [reason.rule for reason in reasons if reason.verdict is Verdict.FAIL]
+        if self._record(job, not failed, decision) is not None:
             log.info("series %s: instances came meanwhile", job.series_instance_uid)
             return
-        failed = [reason.rule for reason in assessment.reasons if reason.verdict is Verdict.FAIL]
-        told = "queued" if assessment.eligible else f"skipped: {', '.join(failed)}"
+        told = f"skipped: {', '.join(failed)}" if failed else "queued"
         log.info("series %s: %s", job.series_instance_uid, told)
+
+    def _choose(self, look: _Look, now: datetime) -> tuple[Choice, JsonObject]:
+        """Whether an eligible series is the one of its study to be analysed."""
+        one = look.instances[0]
+        with self._database.read() as session:
+            others = series_of_study(session, one.study_instance_uid, one.modality)
+        eligibility, policy = look.assessment.eligibility, self._settings.study
+        return choose_in_study(one.series_instance_uid, eligibility, others, policy, now)
+
+    def _wait_for_the_study(self, job: Job, due: datetime, noted: JsonObject) -> None:
+        now = datetime.now(UTC)
+        with self._database.write() as session:
+            series.note_waiting(session, job, due=due, now=now, completeness=noted)
 
     def _record(self, job: Job, eligible: bool, decision: _Decision) -> Superseded | None:
         with self._database.write() as session:
@@ -174,5 +305,9 @@ class Assessor:
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:
-    """Assess until `stop`."""
+    """Assess until `stop`, and write the notes on what was not analysed."""
+    if settings.results.note != "off":
+        from dicomnode import not_analysed  # Pillow and more, of no use without notes
+
+        threading.Thread(target=vital(not_analysed.run), args=(settings, stop), daemon=True).start()
     Assessor(settings, owner).run(stop)

@@ -14,21 +14,28 @@ from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 T = TypeVar("T")
 Interval = tuple[float, float]
 
 PLAUSIBLE: dict[str, Interval] = {
+    "AcquisitionNumber": (-(2**31), 2**31 - 1),  # IS, PS3.5 section 6.2
     "BitsAllocated": (1, 64),
     "BitsStored": (1, 64),
     "Columns": (1, 65535),
+    "FrameAcquisitionNumber": (0, 65535),
     "GantryDetectorTilt": (-90, 90),  # degrees
     "HighBit": (0, 63),
     "ImageOrientationPatient": (-1.01, 1.01),  # direction cosines, with room for rounding
     "ImagePositionPatient": (-10_000, 10_000),  # mm
+    "ImagesInAcquisition": (1, 100_000),
+    "InConcatenationTotalNumber": (1, 65535),
     "InstanceNumber": (-(2**31), 2**31 - 1),  # IS, PS3.5 section 6.2
+    "KVP": (1, 1000),  # kV
     "NumberOfFrames": (1, 65535),
+    "NumberOfSeriesRelatedInstances": (1, 100_000),
     "PixelPaddingRangeLimit": (-(2**31), 2**32),
     "PixelPaddingValue": (-(2**31), 2**32),
     "PixelRepresentation": (0, 1),
@@ -39,6 +46,12 @@ PLAUSIBLE: dict[str, Interval] = {
     "SamplesPerPixel": (1, 4),
     "SliceThickness": (0.01, 100),  # mm
 }
+
+_UNPARSABLE = (
+    *(AttributeError, EOFError, IndexError, KeyError, NotImplementedError, OSError),
+    *(OverflowError, RecursionError, TypeError, ValueError, struct.error),
+)
+"""What pydicom raises on the bytes of a broken sequence."""
 
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "US or SS": "H"}
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # DS and IS, PS3.5 section 6.2
@@ -99,6 +112,19 @@ class AttributeReader:
         """Whether a sequence has at least one item."""
         element = self._element(keyword)
         return element is not None and bool(element.value)
+
+    def items(self, keyword: str) -> list[Dataset]:
+        """The items of a sequence; [] when absent, and with a problem when it cannot be parsed."""
+        tag = BaseTag(cast(int, tag_for_keyword(keyword)))
+        if tag not in self._data_set:
+            return []
+        try:
+            value = self._data_set[tag].value
+        except _UNPARSABLE:
+            return self._problem(keyword, "cannot be read", [])
+        if value is None or isinstance(value, Sequence):
+            return list(value or [])
+        return self._problem(keyword, "is no sequence", [])
 
     def signed_or_unsigned(self, keyword: str, *, signed: bool) -> int | None:
         """A value of VR "US or SS", whose sign Pixel Representation decides (PS3.3 C.7.6.3)."""

@@ -1,18 +1,176 @@
-"""The configured model bundle, ready to be loaded by the workers."""
+"""The configured model bundles, checked, and the engines that the workers load them into."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
 from dicomnode.config import Settings
-from inference.bundle import Bundle, load_bundle
+from dicomnode.results.codes import has_code
+from inference.bundle import Bundle, load_bundle, load_card
+from inference.card import Card
+from inference.errors import BundleError
+from inference.findings import IntendedUse, ModelIdentity
+from inference.tasks import TASKS
 from inference.untrained import make_untrained_bundle
+
+if TYPE_CHECKING:
+    from inference.engine import Engine
+    from inference.location_attention import LocationAttention
+    from inference.region_engine import RegionEngine
+
+
+@dataclass(frozen=True, eq=False)
+class Engines:
+    """What a series is analysed with; `regions`: None where no bundle is configured for it."""
+
+    covnet: Engine
+    regions: RegionEngine | None = None
+
+    @property
+    def identities(self) -> tuple[ModelIdentity, ...]:
+        """The models, that of COVNet first."""
+        others = () if self.regions is None else (self.regions.identity,)
+        return (self.covnet.identity, *others)
 
 
 def prepare_bundle(settings: Settings) -> Bundle:
-    """Check the configured bundle; make the untrained one where none is named.
+    """Check the configured bundle of COVNet; make the untrained one where none is named.
 
     Raises:
         BundleError: the bundle is not whole, or its card does not fit its weights; says what.
     """
+    make_where_none_is_named(settings)
+    return load_for(settings.bundle_folder, "covnet")
+
+
+def make_where_none_is_named(settings: Settings) -> None:
+    """Make the untrained bundle of COVNet, unless the configuration names one."""
     if not settings.inference.bundle:
         make_untrained_bundle(settings.bundle_folder)
-    return load_bundle(settings.bundle_folder)
+
+
+def prepare_bundles(settings: Settings) -> Mapping[str, Bundle]:
+    """Check every configured bundle, by task; `covnet` is always among them.
+
+    Raises:
+        BundleError: as `prepare_bundle`, or a bundle is configured for a task it is not made for.
+    """
+    others = {task: load_for(path, task) for task, path in other_folders(settings).items()}
+    return {"covnet": prepare_bundle(settings)} | others
+
+
+def other_folders(settings: Settings) -> dict[str, Path]:
+    """Folders of the configured bundles for lungs and regions, by task."""
+    named = {
+        "lungs": settings.inference.lungs_bundle,
+        "regions": settings.inference.regions_bundle,
+    }
+    return {task: Path(folder) for task, folder in named.items() if folder}
+
+
+def models_digest(settings: Settings) -> str:
+    """SHA-256 of all models that a result depends on and the use declared for them; no torch.
+
+    Raises:
+        BundleError: a card cannot be read.
+    """
+    folders = {"covnet": settings.bundle_folder} | other_folders(settings)
+    parts = [f"{task} {load_card(folder).digest}" for task, folder in folders.items()]
+    text = "\n".join([*parts, settings.inference.intended_use_here])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_for(folder: Path, task: str) -> Bundle:
+    """The bundle in a folder, if it is for this task and reports can name its classes.
+
+    Raises BundleError otherwise.
+    """
+    bundle = load_bundle(folder)
+    if bundle.card.task != task:
+        problem = f"is for the task {bundle.card.task!r}, but configured for {task!r}"
+        raise BundleError(folder.name, (problem,))
+    if problems := class_problems(bundle.card):
+        raise BundleError(folder.name, problems)
+    return bundle
+
+
+def class_problems(card: Card) -> tuple[str, ...]:
+    """The classes of a card that no report could name; empty when there are none."""
+    reported = {"covnet": card.classes, "regions": card.classes[:-1]}.get(card.task, ())
+    unknown = [name for name in reported if not has_code(name)]
+    return tuple(f"class {name!r} has no code to report it by" for name in unknown)
+
+
+def load_engines(settings: Settings) -> Engines:
+    """The engines of all configured bundles, ready to analyse.
+
+    Raises:
+        BundleError, DeviceError: as `load_engine` and `load_region_engine`.
+    """
+    return Engines(load_engine(settings), load_region_engine(settings))
+
+
+def load_region_engine(settings: Settings) -> RegionEngine | None:
+    """The engine of location attention; None where no bundle is configured for it.
+
+    Raises:
+        BundleError: the bundle is not whole, or not for this task.
+        DeviceError: the configured device is not there.
+    """
+    folder = other_folders(settings).get("regions")
+    if folder is None:
+        return None
+    from inference.region_engine import RegionEngine
+    from inference.region_preprocess import RegionPreprocessing
+
+    bundle, inference = load_for(folder, "regions"), settings.inference
+    return RegionEngine.load(
+        _region_network(bundle),
+        bundle.card.identity_at(IntendedUse(inference.intended_use_here)),
+        bundle.card.classes,
+        cast("RegionPreprocessing", bundle.card.preprocessing),  # as the card's task has it
+        inference.device,
+        inference.threads or None,
+    )
+
+
+def _region_network(bundle: Bundle) -> LocationAttention:
+    """The network, as wide as its weights, which it takes over without a copy."""
+    import torch
+
+    with torch.device("meta"):
+        network = TASKS["regions"].build(len(bundle.card.classes), bundle.weights)
+    network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
+    return cast("LocationAttention", network)
+
+
+def load_engine(settings: Settings) -> Engine:
+    """The engine of COVNet and of the network for lungs, ready to analyse.
+
+    Raises:
+        BundleError: as `prepare_bundle`.
+        DeviceError: the configured device or engine is not there.
+    """
+    from inference.engine import Engine
+    from inference.lung_network import LungNetwork
+
+    inference = settings.inference
+    use_here = IntendedUse(inference.intended_use_here)
+    lungs_folder = other_folders(settings).get("lungs")
+    lungs = None
+    if lungs_folder is not None:
+        bundle = load_for(lungs_folder, "lungs")
+        lungs = LungNetwork.load(bundle, inference.device, use_here)
+    return Engine.load(
+        prepare_bundle(settings),
+        inference.device,
+        inference.threads or None,
+        backend=inference.engine,
+        cache=settings.compiled_models,
+        use_here=use_here,
+        lungs=lungs,
+    )

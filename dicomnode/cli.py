@@ -1,4 +1,4 @@
-"""The command line: `dicomnode demo | serve | process | queue`."""
+"""The command line: `dicomnode demo | serve | process | queue | results | model`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
-from dicomnode.config import Settings, kept_settings, load_settings
+from dicomnode.cli_common import ConfigOption, config_file, console, offline_settings
+from dicomnode.cli_model import model_app
+from dicomnode.cli_queue import queue_app
+from dicomnode.cli_results import results_app
+from dicomnode.config import kept_settings, load_settings
 from dicomnode.errors import ConfigurationError, NodeError
 from dicomnode.lifecycle import block_stop_signals, set_up_logging, stop_on_request
 from dicomnode.version import VERSION
 from inference.errors import InferenceError
-from storage.database import Database
 from storage.errors import StorageError
-from storage.records import SeriesState
-
-CONFIG_VARIABLE = "DICOMNODE_CONFIG"
-CONFIG_PLACES = (Path("dicomnode.toml"), Path("/etc/dicomnode/dicomnode.toml"))
 
 app = typer.Typer(
     help="A chest-CT AI node: CT series in by C-STORE, Structured Reports and heatmaps back.",
@@ -30,21 +29,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-queue_app = typer.Typer(help="What is where, and why.", no_args_is_help=True)
 app.add_typer(queue_app, name="queue")
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        help=f"Configuration file. Otherwise ${CONFIG_VARIABLE}, ./dicomnode.toml, "
-        "/etc/dicomnode/dicomnode.toml.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
-UidArgument = Annotated[
-    str, typer.Argument(help="A Series or Study Instance UID, a unique ending, or an accession no.")
-]
+app.add_typer(results_app, name="results")
+app.add_typer(model_app, name="model")
 
 
 def main() -> None:
@@ -62,18 +49,6 @@ def _end(text: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def _config_file(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    variable = os.environ.get(CONFIG_VARIABLE)
-    places = [Path(variable)] if variable else list(CONFIG_PLACES)
-    for place in places:
-        if place.is_file():
-            return place
-    looked = ", ".join(map(str, places))
-    raise ConfigurationError(f"no configuration file: give --config FILE (looked at {looked})")
-
-
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -86,7 +61,7 @@ def serve(config: ConfigOption = None) -> None:
     block_stop_signals()
     set_up_logging("node")
     stop = stop_on_request()
-    settings = load_settings(_config_file(config))
+    settings = load_settings(config_file(config))
     from dicomnode.supervise import (
         Supervisor,
         check_bundle,
@@ -104,13 +79,15 @@ def serve(config: ConfigOption = None) -> None:
 
 @app.command("check-bundle", hidden=True)
 def check_bundle_command(settings: Annotated[Path, typer.Option("--settings")]) -> None:
-    """Check the configured model bundle; make the untrained one where none is named."""
-    from dicomnode.bundles import prepare_bundle
+    """Check the configured model bundles; make the untrained one where none is named."""
+    from dicomnode.bundles import prepare_bundles
 
-    card = prepare_bundle(kept_settings(settings)).card
+    bundles = prepare_bundles(kept_settings(settings))
     set_up_logging("node")
     log = logging.getLogger(__name__)
-    log.info("model %s %s, weights %s", card.name, card.version, card.weights_sha256[:12])
+    for task, bundle in bundles.items():
+        card, weights = bundle.card, bundle.card.weights_sha256[:12]
+        log.info("%s: model %s %s, weights %s", task, card.name, card.version, weights)
 
 
 @app.command(hidden=True)
@@ -140,7 +117,7 @@ def process(
     from dicomnode.process_view import print_outcomes, reading_progress
 
     set_up_logging("process")
-    settings = _offline_settings(config)
+    settings = offline_settings(config)
     check_folders(folder, out)
     if json_file is not None:
         _check_file(json_file)
@@ -149,7 +126,7 @@ def process(
     if json_file is not None:
         answer = [outcome.as_json() for outcome in outcomes]
         json_file.write_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    print_outcomes(_console(), outcomes)
+    print_outcomes(console(), outcomes)
     raise SystemExit(0 if all(each.state in EXPLAINED for each in outcomes) else 1)
 
 
@@ -160,19 +137,6 @@ def _check_file(path: Path) -> None:
         path.touch()
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
-
-
-def _offline_settings(config: Path | None) -> Settings:
-    """As configured; without any configuration the defaults, and models in the user's cache."""
-    try:
-        return load_settings(_config_file(config))
-    except ConfigurationError:
-        if config is not None or os.environ.get(CONFIG_VARIABLE):
-            raise
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dicomnode"
-        defaults = Settings()
-        node = defaults.node.model_copy(update={"data_directory": cache})
-        return defaults.model_copy(update={"node": node})
 
 
 @app.command()
@@ -192,80 +156,4 @@ def demo(
     from dicomnode.demo import run_demo
 
     set_up_logging("demo")
-    raise SystemExit(run_demo(out, data, pacs, _console()))
-
-
-@queue_app.command("list")
-def queue_list(
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    state: Annotated[
-        list[SeriesState] | None, typer.Option("--state", help="Only series in this state.")
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many series.")] = 100,
-) -> None:
-    """All series, newest first."""
-    from dicomnode import queue_view
-
-    rows = queue_view.list_rows(_database(config), state, limit)
-    if as_json:
-        _print_json(rows)
-    else:
-        queue_view.print_list(_console(), rows)
-
-
-@queue_app.command("show")
-def queue_show(uid: UidArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """One series with its jobs, results and deliveries."""
-    from dicomnode import queue_view
-
-    details = queue_view.find(_database(config), uid)
-    if as_json:
-        _print_json(_one_or_list([queue_view.as_json(detail) for detail in details]))
-        return
-    for detail in details:
-        queue_view.print_show(_console(), detail)
-
-
-@queue_app.command("why")
-def queue_why(
-    uid: UidArgument,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    identity: Annotated[
-        bool, typer.Option("--identity", help="Show whose study it is: name, ID, date of birth.")
-    ] = False,
-) -> None:
-    """Why a series is where it is: evidence, every rule with value and limit, what is next."""
-    from dicomnode import queue_view, why_view
-
-    settings = load_settings(_config_file(config))
-    database = queue_view.open_existing(settings)
-    details = queue_view.find(database, uid)
-    found = [why_view.look_up(database, settings, detail, identity) for detail in details]
-    if as_json:
-        _print_json(_one_or_list([why_view.why_json(why) for why in found]))
-        return
-    for why in found:
-        why_view.print_why(_console(), why)
-
-
-def _console() -> Console:
-    """Standard output; written to a file or a pipe it is wide enough for the tables."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
-
-
-def _one_or_list(found: list[dict[str, Any]]) -> object:
-    """An object for one series; a list where an accession number names several."""
-    return found[0] if len(found) == 1 else found
-
-
-def _database(config: Path | None) -> Database:
-    from dicomnode.queue_view import open_existing
-
-    return open_existing(load_settings(_config_file(config)))
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    raise SystemExit(run_demo(out, data, pacs, console()))

@@ -13,11 +13,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dicomnode.decisions.admission import AdmissionPolicy
+from dicomnode.decisions.chest import ChestPolicy
 from dicomnode.decisions.completeness import CompletenessPolicy
 from dicomnode.decisions.disk import DiskPolicy
 from dicomnode.decisions.eligibility import EligibilityPolicy
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.decisions.retry import RetryPolicy
+from dicomnode.decisions.study_choice import StudyPolicy
 from dicomnode.errors import ConfigurationError
 from dicomnode.tls import DestinationTls, TlsPolicy
 
@@ -69,9 +71,16 @@ class ReceiveSettings(_Section):
         return tuple(port for port, wanted in served if wanted)
 
 
+_BUNDLES = ("bundle", "lungs_bundle", "regions_bundle")
+
+
 class InferenceSettings(_Section):
     bundle: str = ""  # empty: the untrained bundle, made in the data directory
+    lungs_bundle: str = ""  # empty: the classical method
+    regions_bundle: str = ""  # empty: no location attention
+    intended_use_here: Literal["none", "demonstration", "research", "clinical"] = "none"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    engine: Literal["auto", "openvino", "torch"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0  # 0: as torch decides
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     lease_seconds: Positive = 30.0
@@ -83,6 +92,11 @@ class ResultOptions(_Section):
     sr_class: Literal["comprehensive_3d", "comprehensive", "enhanced"] = "comprehensive_3d"
     sr_series_number: Annotated[int, Field(ge=1)] = 9001
     sc_series_number: Annotated[int, Field(ge=1)] = 9002
+    segmentation: Literal["binary", "labelmap", "off"] = "binary"
+    seg_series_number: Annotated[int, Field(ge=1)] = 9003
+    note: Literal["off", "study", "all"] = "off"
+    note_series_number: Annotated[int, Field(ge=1)] = 9004  # its page has the next one
+    rejection_series_number: Annotated[int, Field(ge=1)] = 9006
     institution_name: str = ""
 
 
@@ -92,6 +106,16 @@ class Destination(_Section):
     address: str
     port: Port
     tls: DestinationTls | None = None
+    rejection_notes: bool = False  # takes Key Object rejection notes (IHE RAD, IOCM)
+
+
+class QuerySettings(_Section):
+    """The PACS that is asked by C-FIND how many instances a series has; without peer, nobody is."""
+
+    peer: Destination | None = None
+    timeout_seconds: Positive = 5.0
+    every_seconds: Annotated[float, Field(ge=0.5)] = 3.0
+    most_matches: Annotated[int, Field(ge=1, le=100_000)] = 5000
 
 
 class DeliverySettings(_Section):
@@ -106,7 +130,10 @@ class Settings(_Section):
     node: NodeSettings = NodeSettings()
     receive: ReceiveSettings = ReceiveSettings()
     completeness: CompletenessPolicy = CompletenessPolicy()
+    query: QuerySettings = QuerySettings()
     eligibility: EligibilityPolicy = EligibilityPolicy()
+    chest: ChestPolicy = ChestPolicy()
+    study: StudyPolicy = StudyPolicy()
     inference: InferenceSettings = InferenceSettings()
     results: ResultOptions = ResultOptions()
     delivery: DeliverySettings = DeliverySettings()
@@ -137,15 +164,25 @@ class Settings(_Section):
         return self.node.data_directory / "results"
 
     @property
+    def models(self) -> Path:
+        """Folder of the model bundles that need no path of their own."""
+        return self.node.data_directory / "models"
+
+    @property
+    def compiled_models(self) -> Path:
+        """Folder of what the engine compiled for this machine; may be removed at any time."""
+        return self.node.data_directory / "compiled-models"
+
+    @property
     def bundle_folder(self) -> Path:
         """Folder of the model bundle that analyses."""
-        return Path(self.inference.bundle or self.node.data_directory / "models/covnet-untrained")
+        return Path(self.inference.bundle or self.models / "covnet-untrained")
 
 
 def load_settings(path: Path) -> Settings:
     """Read and check a configuration file.
 
-    A relative `data_directory` or `bundle` is taken from the folder of the file.
+    A relative `data_directory` or folder of a bundle is taken from the folder of the file.
 
     Raises:
         ConfigurationError: the file cannot be read, is no TOML, or a key is wrong; all are named.
@@ -171,14 +208,17 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     node = settings.node.model_copy(
         update={"data_directory": folder / settings.node.data_directory}
     )
-    bundle = settings.inference.bundle
+    bundles = settings.inference.model_dump(include=set(_BUNDLES))
     inference = settings.inference.model_copy(
-        update={"bundle": str(folder / bundle) if bundle else ""}
+        update={key: str(folder / bundle) if bundle else "" for key, bundle in bundles.items()}
     )
     receive = settings.receive.model_copy(update={"tls": settings.receive.tls.anchored(folder)})
-    destinations = tuple(
-        each.model_copy(update={"tls": each.tls and each.tls.anchored(folder)})
-        for each in settings.destinations
-    )
-    changed = {"node": node, "inference": inference, "receive": receive}
+    destinations = tuple(_peer_anchored(each, folder) for each in settings.destinations)
+    asked = settings.query.peer and _peer_anchored(settings.query.peer, folder)
+    query = settings.query.model_copy(update={"peer": asked})
+    changed = {"node": node, "inference": inference, "receive": receive, "query": query}
     return settings.model_copy(update=changed | {"destinations": destinations})
+
+
+def _peer_anchored(peer: Destination, folder: Path) -> Destination:
+    return peer.model_copy(update={"tls": peer.tls and peer.tls.anchored(folder)})

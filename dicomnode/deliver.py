@@ -15,7 +15,12 @@ from pathlib import Path
 
 import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    SegmentationStorage,
+)
 from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
@@ -25,6 +30,7 @@ from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerError
 from dicomnode.lifecycle import vital
 from dicomnode.network import SUCCESS, associated, c_store, requestor
+from dicomnode.results.uids import LabelMapSegmentationStorage
 from storage import outbox
 from storage.database import Database
 from storage.errors import LeaseLostError, StorageError, UnsafePathError
@@ -41,16 +47,27 @@ _BATCH = 64
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 """Proposed in a context each, so that it is known whether the peer takes either."""
 
+DEFLATED_CLASSES = frozenset({str(SegmentationStorage), str(LabelMapSegmentationStorage)})
+"""Their files are deflated: that is proposed too."""
+
 
 def proposed_contexts(sop_classes: Iterable[str]) -> list[PresentationContext]:
-    """Each SOP class in each uncompressed transfer syntax."""
+    """Each SOP class in each transfer syntax that it can be sent in."""
     return [
-        build_context(sop_class, syntax) for sop_class in sop_classes for syntax in UNCOMPRESSED
+        build_context(sop_class, syntax)
+        for sop_class in sop_classes
+        for syntax in (*_deflated(sop_class), *UNCOMPRESSED)
     ]
 
 
+def _deflated(sop_class: str) -> tuple[str, ...]:
+    return (DeflatedExplicitVRLittleEndian,) if sop_class in DEFLATED_CLASSES else ()
+
+
 def send_instance(association: Association, path: Path) -> None:
-    """Send one uncompressed Part 10 file, as its bytes are or in the other encoding accepted.
+    """Send one Part 10 file, as its bytes are or in another encoding accepted.
+
+    Deflated files are inflated for a peer that does not take them so; none is compressed else.
 
     Raises:
         PeerError: no context was accepted, the association broke, or the status is a failure.
@@ -62,11 +79,19 @@ def send_instance(association: Association, path: Path) -> None:
         if context.abstract_syntax == meta.MediaStorageSOPClassUID
     }
     as_it_is = meta.TransferSyntaxUID in accepted
-    status = c_store(association, path if as_it_is else pydicom.dcmread(path))
+    status = c_store(association, path if as_it_is else _inflated(path))
     if status & 0xF000 == 0xB000:  # PS3.4 table B.2-1: warnings; the instance is stored
         log.warning("%s stored with warning 0x%04X", meta.MediaStorageSOPInstanceUID, status)
     elif status != SUCCESS:
         raise PeerError(f"C-STORE answered 0x{status:04X}")
+
+
+def _inflated(path: Path) -> pydicom.FileDataset:
+    """The data set of an uncompressed or deflated file, to be encoded as the peer takes it."""
+    data_set = pydicom.dcmread(path)
+    if data_set.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
+        data_set.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return data_set
 
 
 class Deliverer:

@@ -34,11 +34,16 @@ def export_results(
 
 
 def _readable(result: ResultRecord, path: Path) -> Path | None:
-    """The SR as text, a picture as PNG; only the report and the montage are told."""
+    """The SR as text, a picture as PNG; only the report and the montage are told.
+
+    A segmentation is left as it is: it is a stack of masks, and means something on its CT alone.
+    """
     if result.kind == "sr":
         text = path.with_suffix(".txt")
         text.write_text(report_as_text(pydicom.dcmread(path)), encoding="utf-8")
         return text
+    if result.kind == "seg":
+        return None
     picture = path.with_suffix(".png")
     Image.fromarray(pydicom.dcmread(path).pixel_array).save(picture)
     return picture if result.kind == "montage" else None

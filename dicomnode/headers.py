@@ -12,6 +12,7 @@ import threading
 import warnings
 import zlib
 from dataclasses import replace
+from itertools import islice
 from os import SEEK_CUR, fstat
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,11 @@ from pydicom.uid import (
 from dicomnode.attributes import AttributeReader
 from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.errors import DataError
+from dicomnode.functional_groups import (
+    described_frames,
+    frame_data_sets,
+    is_multi_frame_ct,
+)
 
 PIXEL_DATA = 0x7FE00010
 _UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -124,6 +130,7 @@ class _PixelElement:
 def read_header(data_set: Dataset) -> InstanceHeader:
     """Header of a data set; never raises on bad values (see `InstanceHeader.problems`)."""
     read = AttributeReader(data_set)
+    frame_acquisition_number = read.integer("FrameAcquisitionNumber")
     return InstanceHeader(
         sop_instance_uid=read.uid("SOPInstanceUID"),
         sop_class_uid=read.uid("SOPClassUID"),
@@ -134,7 +141,7 @@ def read_header(data_set: Dataset) -> InstanceHeader:
         manufacturer=read.text("Manufacturer"),
         manufacturer_model_name=read.text("ManufacturerModelName"),
         convolution_kernel=read.text("ConvolutionKernel"),
-        image_type=read.texts("ImageType"),
+        image_type=read.texts("FrameType") or read.texts("ImageType"),
         instance_number=read.integer("InstanceNumber"),
         rows=read.integer("Rows"),
         columns=read.integer("Columns"),
@@ -149,14 +156,74 @@ def read_header(data_set: Dataset) -> InstanceHeader:
         rescale_intercept=read.number("RescaleIntercept"),
         rescale_type=read.text("RescaleType"),
         gantry_detector_tilt=read.number("GantryDetectorTilt"),
+        acquisition_time=_first_text(
+            read, "FrameAcquisitionDateTime", "AcquisitionDateTime", "AcquisitionTime"
+        ),
+        kvp=read.number("KVP"),
+        temporal_position=_first_text(read, "TemporalPositionIndex", "TemporalPositionIdentifier"),
+        cardiac_phase=read.text("NominalPercentageOfCardiacPhase"),
+        contrast_phase=read.text("ContrastBolusAgentPhase"),
+        stack_id=read.text("StackID"),
+        volume_technique=read.text("VolumeBasedCalculationTechnique"),
+        series_description=read.text("SeriesDescription"),
+        study_description=read.text("StudyDescription"),
+        protocol_name=read.text("ProtocolName"),
+        requested_procedure_description=read.text("RequestedProcedureDescription"),
+        performed_procedure_step_description=read.text("PerformedProcedureStepDescription"),
+        image_comments=read.text("ImageComments"),
         contrast_bolus_agent=read.text("ContrastBolusAgent"),
         contrast_bolus_route=read.text("ContrastBolusRoute"),
         contrast_bolus_volume=read.text("ContrastBolusVolume"),
         contrast_bolus_start_time=read.text("ContrastBolusStartTime"),
         contrast_flow_rate=read.text("ContrastFlowRate"),
         contrast_bolus_agent_sequence=read.has_items("ContrastBolusAgentSequence"),
+        acquisition_number=read.integer("AcquisitionNumber")
+        if frame_acquisition_number is None
+        else frame_acquisition_number,
+        number_of_series_related_instances=read.integer("NumberOfSeriesRelatedInstances"),
+        images_in_acquisition=read.integer("ImagesInAcquisition"),
+        concatenation_uid=read.uid("ConcatenationUID"),
+        in_concatenation_total_number=read.integer("InConcatenationTotalNumber"),
         has_pixel_data="PixelData" in data_set,
         problems=tuple(read.problems),
+    )
+
+
+def _first_text(read: AttributeReader, *keywords: str) -> str:
+    return next(filter(None, map(read.text, keywords)), "")
+
+
+def read_frame_headers(data_set: Dataset) -> tuple[InstanceHeader, ...]:
+    """One header for each slice that an instance holds: its frames, or the instance itself.
+
+    A multi-frame CT (PS3.3 A.38.1, A.70) has one for each frame that its functional groups
+    describe; with none, or when Number of Frames says otherwise, a problem tells. Never raises on
+    bad values.
+    """
+    whole = read_header(data_set)
+    if not is_multi_frame_ct(data_set):
+        return (whole,)
+    frames = list(islice(frame_data_sets(data_set), whole.number_of_frames))
+    described = described_frames(data_set)
+    problems: tuple[str, ...] = ()
+    if described != whole.number_of_frames:
+        told = f"{described} items for {whole.number_of_frames} frames"
+        problems = (f"PerFrameFunctionalGroupsSequence: {told}",)
+    if not frames:
+        return (replace(whole, problems=whole.problems + problems),)
+    return tuple(_frame_header(f, n, whole, problems) for n, f in enumerate(frames, start=1))
+
+
+def _frame_header(
+    frame: Dataset, number: int, whole: InstanceHeader, problems: tuple[str, ...]
+) -> InstanceHeader:
+    header = read_header(frame)
+    return replace(
+        header,
+        frame_number=number,
+        number_of_frames=whole.number_of_frames,
+        has_pixel_data=whole.has_pixel_data,
+        problems=header.problems + problems,
     )
 
 
@@ -170,16 +237,48 @@ def read_header_file(path: Path) -> InstanceHeader:
     with path.open("rb") as file, PYDICOM_QUIET:
         data_set, pixels = _read_before_pixels(file)
         header = read_header(data_set)
-        problem = None if _is_deflated(data_set) else _cut_short(file, pixels)
-    problems = header.problems if problem is None else (*header.problems, problem)
-    present = pixels.claimed_length > 0 and problem is None
-    return replace(header, has_pixel_data=present, problems=problems)
+        return _with_pixels((header,), *_look_at_pixels(file, data_set, pixels))[0]
+
+
+def read_headers_file(path: Path) -> tuple[InstanceHeader, ...]:
+    """Headers of all slices in a DICOM file, as `read_frame_headers` has them.
+
+    Says of the pixels what `read_header_file` says, and raises like it.
+    """
+    with path.open("rb") as file, PYDICOM_QUIET:
+        data_set, pixels = _read_before_pixels(file)
+        headers = read_frame_headers(data_set)
+        return _with_pixels(headers, *_look_at_pixels(file, data_set, pixels))
+
+
+def _look_at_pixels(
+    file: BinaryIO, data_set: Dataset, pixels: _PixelElement
+) -> tuple[bool, str | None]:
+    """Whether Pixel Data are there and whole, and what is wrong with them."""
+    problem = None if _is_deflated(data_set) else _cut_short(file, pixels)
+    return pixels.claimed_length > 0 and problem is None, problem
+
+
+def _with_pixels(
+    headers: tuple[InstanceHeader, ...], present: bool, problem: str | None
+) -> tuple[InstanceHeader, ...]:
+    more = () if problem is None else (problem,)
+    return tuple(
+        replace(each, has_pixel_data=present, problems=each.problems + more) for each in headers
+    )
 
 
 def read_source(path: Path) -> Dataset:
     """All attributes before the pixels, for building results; raises like `read_header_file`."""
     with path.open("rb") as file, PYDICOM_QUIET:
         return _read_before_pixels(file)[0]
+
+
+def read_sources(path: Path) -> list[Dataset]:
+    """As `read_source`, one for each slice that the file holds, in the order of the frames."""
+    with path.open("rb") as file, PYDICOM_QUIET:
+        data_set = _read_before_pixels(file)[0]
+        return list(frame_data_sets(data_set)) if is_multi_frame_ct(data_set) else [data_set]
 
 
 def read_with_pixels(path: Path) -> tuple[Dataset, bytes]:

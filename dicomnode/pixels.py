@@ -99,7 +99,7 @@ def read_layout(data_set: Dataset) -> PixelLayout:
     )
 
 
-def decode_hu(data_set: Dataset, pixel_data: bytes) -> NDArray[np.int16]:
+def decode_hu(data_set: Dataset, pixel_data: bytes | memoryview) -> NDArray[np.int16]:
     """Hounsfield units, int16 (rows, columns); padding and all below air is AIR_HU.
 
     `pixel_data` is the value of Pixel Data (7FE0,0010) as encoded in the file of `data_set`.
@@ -130,13 +130,13 @@ def _is_believed(padding: tuple[int, int], layout: PixelLayout) -> bool:
     return max(ends) < LOWEST_PADDING_TISSUE_HU or min(ends) > HIGHEST_TISSUE_HU
 
 
-def _stored_values(value: bytes, layout: PixelLayout) -> NDArray[np.int32]:
+def _stored_values(value: bytes | memoryview, layout: PixelLayout) -> NDArray[np.int32]:
     """Stored pixel values (rows, columns), the bits beside Bits Stored taken away."""
     if not value:
         raise DataError("pixel_data", "Pixel Data are absent or empty")
     syntax = UID(layout.transfer_syntax_uid)
     if syntax.is_transfer_syntax and syntax.is_encapsulated:
-        pixels = _decode(value, syntax, layout)
+        pixels = _decode(bytes(value), syntax, layout)
     else:
         pixels = _native(value, layout)
     if pixels.shape != (layout.rows, layout.columns):
@@ -144,7 +144,7 @@ def _stored_values(value: bytes, layout: PixelLayout) -> NDArray[np.int32]:
     return _only_stored_bits(pixels, layout)
 
 
-def _native(value: bytes, layout: PixelLayout) -> NDArray[Any]:
+def _native(value: bytes | memoryview, layout: PixelLayout) -> NDArray[Any]:
     """Uncompressed pixels (PS3.5 section 8.1 and A.1 to A.3, A.5)."""
     wanted = layout.native_bytes
     if len(value) not in {wanted, wanted + wanted % 2}:
@@ -160,7 +160,7 @@ def _native(value: bytes, layout: PixelLayout) -> NDArray[Any]:
 
 def _decode(value: bytes, syntax: UID, layout: PixelLayout) -> NDArray[Any]:
     """Compressed pixels (PS3.5 A.4), by pydicom's plug-ins."""
-    _check_fragments(value)
+    check_fragments(value)
     _check_end_of_image(value, syntax)
     options: dict[str, Any] = {
         "rows": layout.rows,
@@ -181,7 +181,7 @@ def _decode(value: bytes, syntax: UID, layout: PixelLayout) -> NDArray[Any]:
         raise DataError("pixel_data", f"{syntax.name}: {_first_cause(error)}") from error
 
 
-def _check_fragments(value: bytes) -> None:
+def check_fragments(value: bytes) -> None:
     """Items up to the Sequence Delimitation Item must be whole: some decoders fill in the rest."""
     place = 0
     while place + 8 <= len(value):

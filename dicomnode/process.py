@@ -13,18 +13,18 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from dicomnode.analysis import Analysis, analyse_series, probabilities
+from dicomnode.analysis import Analysis, Refusal, analyse_series, with_later
 from dicomnode.assess import assess_files
-from dicomnode.bundles import prepare_bundle
+from dicomnode.bundles import Engines, load_engines
 from dicomnode.config import Settings
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import ConfigurationError, DataError
+from dicomnode.findings_json import probabilities, regions_json
 from dicomnode.folder import files_by_series
 from dicomnode.headers import read_header_file
 from dicomnode.identity import data_set_sha256, identify_file
 from dicomnode.results.build import ResultObject, encode
 from dicomnode.results.uids import instances_digest
-from inference.engine import Engine
 from inference.errors import InferenceError
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,8 @@ class SeriesOutcome:
     reasons: tuple[Reason, ...] = ()
     probabilities: dict[str, float] | None = None
     warning: str | None = None
+    regions: dict[str, Any] | None = None
+    agreement: str | None = None
     objects: list[dict[str, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -57,13 +59,9 @@ class SeriesOutcome:
         }
         if self.probabilities is not None:
             answer |= {"probabilities": self.probabilities, "warning": self.warning}
+        if self.regions is not None:
+            answer |= {"regions": self.regions, "agreement": self.agreement}
         return answer
-
-
-def load_engine(settings: Settings) -> Engine:
-    """The engine of the configured bundle."""
-    inference = settings.inference
-    return Engine.load(prepare_bundle(settings), inference.device, inference.threads or None)
 
 
 def process_folder(
@@ -82,13 +80,13 @@ def process_folder(
     """
     check_folders(folder, out)
     by_series, left_out = files_by_series(folder)
-    engine = cache(lambda: load_engine(settings))  # seconds: only when a series is to be analysed
+    engines = cache(lambda: load_engines(settings))  # seconds: only when there is one to analyse
     outcomes: list[SeriesOutcome] = []
     for uid, files in by_series.items():
         told = None if progress is None else partial(progress, uid)
         outcome = SeriesOutcome(uid, "error")
         with _stopped_by(outcome):
-            _process_series(outcome, files, out / uid, settings, engine, told)
+            _process_series(outcome, files, out / uid, settings, engines, told)
         outcomes.append(outcome)
     if left_out:
         outcomes.append(SeriesOutcome(None, "unreadable", left_out))
@@ -150,7 +148,7 @@ def _process_series(
     files: list[Path],
     out: Path,
     settings: Settings,
-    engine: Callable[[], Engine],
+    engines: Callable[[], Engines],
     progress: Progress | None,
 ) -> None:
     started = time.perf_counter()
@@ -161,7 +159,7 @@ def _process_series(
         outcome.state = "skipped"
         return
     analysis = analyse_series(
-        engine(),
+        engines(),
         assessment,
         settings,
         analysed_at=datetime.now(UTC).astimezone(),
@@ -169,6 +167,11 @@ def _process_series(
         completeness=f"all {len(files)} files of the series in the folder",
         progress=progress,
     )
+    if isinstance(analysis, Refusal):
+        outcome.state = "skipped"
+        outcome.reasons = with_later(outcome.reasons, analysis.reasons)
+        return
+    outcome.reasons = with_later(outcome.reasons, analysis.reasons)
     _take_over(outcome, analysis, out)
 
 
@@ -183,6 +186,9 @@ def _take_over(outcome: SeriesOutcome, analysis: Analysis, folder: Path) -> None
     outcome.state = "analysed"
     outcome.probabilities = probabilities(analysis.findings)
     outcome.warning = analysis.findings.model.warning
+    if analysis.regions is not None and analysis.agreement is not None:
+        outcome.regions = regions_json(analysis.regions)
+        outcome.agreement = analysis.agreement.sentence
     outcome.seconds |= analysis.seconds | {"write": time.perf_counter() - started}
 
 

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.process import SeriesOutcome
+from dicomnode.regions_view import region_lines
 from dicomnode.tables import add_row, new_table, print_table
 
 
@@ -46,4 +47,5 @@ def _told(outcome: SeriesOutcome) -> str:
     if outcome.probabilities is None:
         return "\n".join(str(each) for each in outcome.reasons if each.verdict is Verdict.FAIL)
     lines = [f"{name}: {100 * value:.1f} %" for name, value in outcome.probabilities.items()]
-    return "\n".join(([outcome.warning] if outcome.warning else []) + lines)
+    warning = [outcome.warning] if outcome.warning else []
+    return "\n".join(warning + lines + region_lines(outcome.regions, outcome.agreement))

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from dicomnode.config import Settings
 from dicomnode.errors import ConfigurationError, DataError
+from dicomnode.regions_view import region_lines
 from dicomnode.tables import add_row, new_table, print_table
 from storage import queue
 from storage.database import Database
@@ -180,6 +181,9 @@ def print_series(console: Console, record: SeriesRecord) -> None:
             say(console, f"         {warning}", style="bold red")
         for name, value in record.analysis["probabilities"].items():
             say(console, f"         {name}: {100 * value:.1f} %")
+        analysis = record.analysis
+        for line in region_lines(analysis.get("regions"), analysis.get("agreement")):
+            say(console, f"         {line}")
 
 
 def shown_time(moment: datetime | None) -> str:

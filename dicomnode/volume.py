@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.attributes import AttributeReader
 from dicomnode.decisions.geometry import SliceStack
+from dicomnode.decisions.instance_header import SliceKey
 from dicomnode.errors import DataError
-from dicomnode.headers import read_with_pixels
+from dicomnode.pixel_frames import EncodedSlice, read_slices
 from dicomnode.pixels import decode_hu
 from inference.volume import CtVolume
 
@@ -33,15 +33,18 @@ def load_volume(
     `sop_instance_uid` when two slices bear the same.
     """
     hu = np.empty(_shape(stack, max_voxels), np.int16)  # (slices, rows, columns)
-    index_of = {h.sop_instance_uid: index for index, h in enumerate(stack.headers)}
+    index_of = {header.slice_key: index for index, header in enumerate(stack.headers)}
     if len(index_of) < len(stack.headers):
         told = f"{len(stack.headers)} slices, but {len(index_of)} SOP Instance UIDs"
         raise DataError("sop_instance_uid", told, "another in every instance")
-    with ThreadPoolExecutor(workers, "decode") as pool:
-        found = set(pool.map(lambda path: _load_slice(path, index_of, hu), paths))
-    missing = [uid for uid, index in index_of.items() if index not in found]
+    files = dict.fromkeys(paths)  # one file holds many slices of a multi-frame instance
+    # two pools: a file that waits for its frames must not keep them from being decoded
+    with ThreadPoolExecutor(workers, "read") as readers, ThreadPoolExecutor(workers) as decoders:
+        loaded = readers.map(lambda path: _load_file(path, index_of, hu, decoders), files)
+        found = {index for indices in loaded for index in indices}
+    missing = [key for key, index in index_of.items() if index not in found]
     if missing:
-        raise DataError("instance_missing", f"no file for {missing[0]} ({len(missing)} in all)")
+        raise DataError("instance_missing", f"no file for {missing[0][0]} ({len(missing)} in all)")
     return CtVolume(hu, np.array(stack.affine, np.float64))
 
 
@@ -60,18 +63,27 @@ def _shape(stack: SliceStack, max_voxels: int) -> tuple[int, int, int]:
     return shape
 
 
-def _load_slice(path: Path, index_of: dict[str, int], hu: NDArray[np.int16]) -> int | None:
-    """Decodes one file into its place in `hu`; None when it is not of the stack."""
-    data_set, value = read_with_pixels(path)
-    uid = AttributeReader(data_set).uid("SOPInstanceUID")
-    index = index_of.get(uid)
-    if index is None:
-        return None
+def _load_file(
+    path: Path, index_of: dict[SliceKey, int], hu: NDArray[np.int16], decoders: Executor
+) -> list[int]:
+    """Decodes the slices of one file that are of the stack; their indices."""
+    slices = [each for each in read_slices(path) if each.key in index_of]
+    if len(slices) == 1:
+        return [_decode_into(hu, index_of, slices[0])]
+    return list(decoders.map(lambda each: _decode_into(hu, index_of, each), slices))
+
+
+def _decode_into(
+    hu: NDArray[np.int16], index_of: dict[SliceKey, int], encoded: EncodedSlice
+) -> int:
+    uid, frame = encoded.key
+    name = uid if frame is None else f"{uid} frame {frame}"
     try:
-        pixels = decode_hu(data_set, value)  # (rows, columns)
+        pixels = decode_hu(encoded.header, encoded.pixel_data)  # (rows, columns)
     except DataError as error:
-        raise DataError(error.rule, f"{uid}: {error.value}", error.limit) from error
+        raise DataError(error.rule, f"{name}: {error.value}", error.limit) from error
     if pixels.shape != hu.shape[1:]:
-        raise DataError("pixel_data", f"{uid}: {pixels.shape} pixels", f"{hu.shape[1:]}")
+        raise DataError("pixel_data", f"{name}: {pixels.shape} pixels", f"{hu.shape[1:]}")
+    index = index_of[encoded.key]
     hu[index] = pixels
     return index

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference.card import Card, read_card
+from inference.card import TASK, Card, read_card
 from inference.errors import BundleError
+from inference.tasks import TASKS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +40,7 @@ def load_bundle(folder: Path) -> Bundle:
         problem = f"{card.weights}: sha256 is {digest}, the card says {card.weights_sha256}"
         raise BundleError(folder.name, (problem,))
     weights = _parse(data, folder.name, card.weights)
-    if problems := weights_problems(weights, len(card.classes)):
+    if problems := weights_problems(weights, len(card.classes), card.task):
         raise BundleError(folder.name, problems)
     return Bundle(folder, card, weights)
 
@@ -66,14 +67,14 @@ def _parse(data: bytes, folder_name: str, name: str) -> dict[str, Tensor]:
         raise BundleError(folder_name, (f"{name} is not safetensors: {error}",)) from error
 
 
-def weights_problems(weights: Mapping[str, Tensor], classes: int) -> tuple[str, ...]:
-    """How the weights differ from a COVNet of so many classes; empty when they fit."""
+def weights_problems(
+    weights: Mapping[str, Tensor], classes: int, task: str = TASK
+) -> tuple[str, ...]:
+    """How the weights differ from the task's network of so many classes; empty when they fit."""
     import torch
 
-    from inference.covnet import Covnet
-
     with torch.device("meta"):
-        expected = Covnet(classes).state_dict()
+        expected = TASKS[task].build(classes, weights).state_dict()
     problems = [f"parameter {name} is missing" for name in expected if name not in weights]
     problems += [f"parameter {name} is unknown" for name in weights if name not in expected]
     for name in (name for name in expected if name in weights):

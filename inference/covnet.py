@@ -6,7 +6,7 @@ over the slices; a linear layer and softmax give a probability for each class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -58,9 +58,14 @@ def gather(network: Covnet, batches: Iterator[Tensor]) -> Evidence:
 
     Memory is that of one batch, for 30 slices and for 1000. Raises ValueError without a slice.
     """
+    return join(network.feature_maps(batch) for batch in batches)
+
+
+def join(maps: Iterable[Tensor]) -> Evidence:
+    """Join last feature maps (n, 2048, h, w) as they come. Raises ValueError without a slice."""
     best: Evidence | None = None
-    for batch in batches:
-        best = _join(best, network.feature_maps(batch))
+    for some in maps:
+        best = _join(best, some)
     if best is None:
         raise ValueError("no slices")
     return best

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
+from inference import openvino_backend
+from inference.backend import CovnetBackend
 from inference.bundle import Bundle
-from inference.covnet import Covnet, Evidence, gather
-from inference.errors import DeviceError, NetworkOutputError
-from inference.findings import CovnetFindings, SliceActivation
+from inference.components import Mask
+from inference.covnet import Covnet, Evidence
+from inference.device import Device, choose_device
+from inference.errors import BundleError, DeviceError, NetworkOutputError, NoLungsError
+from inference.findings import CovnetFindings, IntendedUse, LungCheck, SliceActivation
 from inference.gradcam import activation_maps, slice_shares
+from inference.lung_network import LungNetwork
 from inference.lungs import segment_lungs
-from inference.preprocess import NetworkInput, prepare
+from inference.openvino_backend import OpenvinoBackend
+from inference.preprocess import NetworkInput, Preprocessing, prepare
+from inference.stages import Progress, StageClock, tell_nobody
+from inference.torch_backend import BATCH, TorchBackend
 from inference.volume import CtVolume
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import nn
 
-Device = Literal["auto", "cpu", "cuda"]
-Progress = Callable[[str, int, int], None]
-"""Called with a stage, how much of it is done, and how much there is."""
+__all__ = ["BATCH", "Backend", "Device", "Engine", "Progress"]
 
-BATCH = {"cpu": 8, "cuda": 32}
-"""Slices at once: on a CPU more was not measurably faster, and takes about 15 MB each."""
+Backend = Literal["auto", "openvino", "torch"]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundLungs:
+    """`mask`: bool (slices, rows, columns); `check`: by which method, and if another agrees."""
+
+    mask: Mask
+    check: LungCheck
+    seconds: float
 
 
 class Engine:
@@ -36,76 +50,126 @@ class Engine:
     The same volume on the same machine, device and number of threads gives the same numbers.
     """
 
-    def __init__(self, network: Covnet, bundle: Bundle, device: torch.device) -> None:
-        self._network = network
-        self._device = device
+    def __init__(
+        self,
+        backend: CovnetBackend,
+        linear: nn.Linear,
+        bundle: Bundle,
+        use_here: IntendedUse = IntendedUse.NONE,
+        lungs: LungNetwork | None = None,
+    ) -> None:
+        self._backend = backend
+        self._linear = linear
+        self._lungs = lungs
+        self._settings = _settings(bundle)
         self.card = bundle.card
+        self.identity = bundle.card.identity_at(use_here)
 
     @classmethod
-    def load(cls, bundle: Bundle, device: Device = "auto", threads: int | None = None) -> Engine:
+    def load(
+        cls,
+        bundle: Bundle,
+        device: Device = "auto",
+        threads: int | None = None,
+        *,
+        backend: Backend = "auto",
+        cache: Path | None = None,
+        use_here: IntendedUse = IntendedUse.NONE,
+        lungs: LungNetwork | None = None,
+    ) -> Engine:
         """Put the bundle's network on the device; `auto` takes a GPU when there is one.
 
         `threads`: of this whole process, for torch on the CPU; None leaves them as they are.
-        Raises DeviceError when CUDA is asked for and absent.
+        `backend`: `auto` takes OpenVINO on a CPU where it is installed. `cache`: folder for what
+        OpenVINO compiles. `use_here`: what the site declares to use the bundle for. `lungs`: the
+        network that finds the lungs; None is the classical method.
+
+        Raises:
+            DeviceError: CUDA is asked for and absent, or OpenVINO is asked for and absent or on a
+                GPU.
+            BundleError: the bundle is for another task.
         """
+        settings = _settings(bundle)
         if threads is not None:
             torch.set_num_threads(threads)
-        chosen = _device(device)
-        with torch.device("meta"):
-            network = Covnet(len(bundle.card.classes))
-        network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
-        network.fold()
-        network.requires_grad_(False)
-        for parameter in network.parameters():  # channels_last: the quicker layout on a CPU
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        return cls(network.to(chosen), bundle, chosen)
+        chosen = choose_device(device)
+        network = _network(bundle)
+        linear = deepcopy(network.fc)  # stays in float32 on the CPU, wherever the network goes
+        made: CovnetBackend
+        if _takes_openvino(backend, chosen):
+            made = OpenvinoBackend(network, settings.size, threads, cache)
+        else:
+            made = TorchBackend(network, chosen, settings.size)
+        return cls(made, linear, bundle, use_here, lungs)
 
     @property
     def device(self) -> str:
         """`cpu` or `cuda`."""
-        return self._device.type
+        return self._backend.device
 
-    def analyse(self, volume: CtVolume, progress: Progress | None = None) -> CovnetFindings:
-        """Lungs, probabilities and heatmaps of one volume.
+    @property
+    def backend(self) -> str:
+        """`openvino` or `torch`."""
+        return self._backend.name
+
+    def find_lungs(self, volume: CtVolume, progress: Progress | None = None) -> FoundLungs:
+        """Both lungs of one volume. Raises NoLungsError when there is too little lung."""
+        tell = progress or tell_nobody
+        clock = StageClock()
+        tell("lungs", 0, 1)
+        with clock.stage("lungs"):
+            mask, check = self._find_lungs(volume, tell)
+        tell("lungs", 1, 1)
+        return FoundLungs(mask, check, clock.seconds["lungs"])
+
+    def analyse(
+        self,
+        volume: CtVolume,
+        progress: Progress | None = None,
+        found: FoundLungs | None = None,
+    ) -> CovnetFindings:
+        """Lungs (unless they are `found` already), probabilities and heatmaps of one volume.
 
         Raises NoLungsError when there is too little lung, NetworkOutputError when the network
         gives numbers that are no probabilities.
         """
-        tell = progress or _tell_nobody
-        clock = _Clock()
-        tell("lungs", 0, 1)
-        with clock.stage("lungs"):
-            lungs = segment_lungs(volume)
-        tell("lungs", 1, 1)
+        tell = progress or tell_nobody
+        found = found or self.find_lungs(volume, progress)
+        lungs, clock = found.mask, StageClock()
+        clock.seconds["lungs"] = found.seconds
         with clock.stage("preprocess"):
-            prepared = prepare(volume, lungs, self.card.preprocessing)
-        with clock.stage("network"), _deterministic(), torch.inference_mode():
-            evidence = gather(self._network, self._batches(prepared.images, tell))
+            prepared = prepare(volume, lungs, self._settings)
+        with clock.stage("network"), torch.inference_mode():
+            evidence = self._backend.evidence(prepared.images, tell)
             probabilities = self._probabilities(evidence)
         with clock.stage("heatmap"), torch.inference_mode():
             activations = self._activations(evidence, prepared, int(np.argmax(probabilities)))
         return CovnetFindings(
-            model=self.card.identity,
+            model=self.identity,
             class_names=self.card.classes,
             probabilities=probabilities,
             lungs=lungs,
             activations=activations,
             seconds=clock.seconds,
+            lung_check=found.check,
         )
 
-    def _batches(self, images: Tensor, tell: Progress) -> Iterator[Tensor]:
-        """Slices for the network, on its device; tells how many it has had."""
-        size = BATCH[self.device]
-        for start in range(0, len(images), size):
-            tell("network", start, len(images))
-            batch = images[start : start + size].to(self._device).expand(-1, 3, -1, -1)
-            yield batch.contiguous(memory_format=torch.channels_last)
-        tell("network", len(images), len(images))
+    def _find_lungs(self, volume: CtVolume, tell: Progress) -> tuple[Mask, LungCheck]:
+        """By the network where there is one, the classical method then being the cross-check."""
+        if self._lungs is None:
+            return segment_lungs(volume), LungCheck(None, None)
+        lungs = self._lungs.segment(volume, tell) > 0
+        try:
+            classical = segment_lungs(volume)
+        except NoLungsError:
+            return lungs, LungCheck(self._lungs.identity, None)
+        common = np.count_nonzero(lungs & classical)
+        dice = 2 * common / (np.count_nonzero(lungs) + np.count_nonzero(classical))
+        return lungs, LungCheck(self._lungs.identity, float(dice))
 
     def _probabilities(self, evidence: Evidence) -> tuple[float, ...]:
-        logits = self._network.logits(evidence.features).double()
-        probabilities = tuple(float(p) for p in torch.softmax(logits, dim=0).cpu())
+        logits = self._linear(evidence.features).double()
+        probabilities = tuple(float(p) for p in torch.softmax(logits, dim=0))
         if not np.isfinite(probabilities).all():
             raise NetworkOutputError(f"probabilities {probabilities} from logits {logits.tolist()}")
         return probabilities
@@ -114,44 +178,42 @@ class Engine:
         self, evidence: Evidence, prepared: NetworkInput, winner: int
     ) -> tuple[SliceActivation, ...]:
         """Grad-CAM for the winning class, 1.0 at the maximum over the slices."""
-        weights = self._network.fc.weight[winner]
+        weights = self._linear.weight[winner]
         maps = activation_maps(evidence, weights)
-        maps = (maps / maps.amax().clamp_min(torch.finfo(maps.dtype).tiny)).cpu()
+        maps = maps / maps.amax().clamp_min(torch.finfo(maps.dtype).tiny)
+        cams = prepared.as_stored(maps.numpy())
         shares = slice_shares(evidence, weights).tolist()
         return tuple(
-            SliceActivation(index, prepared.box, cam.numpy(), share)
-            for index, cam, share in zip(prepared.slice_indices, maps, shares, strict=True)
+            SliceActivation(index, prepared.box, cam, share, prepared.centre_offset)
+            for index, cam, share in zip(prepared.slice_indices, cams, shares, strict=True)
         )
 
 
-def _device(asked: Device) -> torch.device:
-    there = torch.cuda.is_available()
-    if asked == "cuda" and not there:
-        raise DeviceError("device cuda: this machine, or this build of torch, has no CUDA GPU")
-    return torch.device("cuda" if asked != "cpu" and there else "cpu")
+def _settings(bundle: Bundle) -> Preprocessing:
+    settings = bundle.card.preprocessing
+    if not isinstance(settings, Preprocessing):
+        problem = f"card.toml: task {bundle.card.task!r} is not 'covnet'"
+        raise BundleError(bundle.folder.name, (problem,))
+    return settings
 
 
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """On a GPU: no search for the quickest kernel, and all 24 bits of float32."""
-    with torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    ):
-        yield
+def _network(bundle: Bundle) -> Covnet:
+    """The bundle's network, folded, on the CPU, never to be trained."""
+    with torch.device("meta"):
+        network = Covnet(len(bundle.card.classes))
+    network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
+    network.fold()
+    network.requires_grad_(False)
+    return network
 
 
-def _tell_nobody(_stage: str, _done: int, _total: int) -> None:
-    return
-
-
-class _Clock:
-    """Seconds by stage, from a clock that nobody sets."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - begun
+def _takes_openvino(backend: Backend, device: torch.device) -> bool:
+    """Raises DeviceError when OpenVINO is asked for and cannot be."""
+    if backend == "torch" or (backend == "auto" and device.type != "cpu"):
+        return False
+    there = openvino_backend.available()
+    if backend == "openvino" and device.type != "cpu":
+        raise DeviceError('engine openvino: runs on the CPU; set device = "cpu"')
+    if backend == "openvino" and not there:
+        raise DeviceError("engine openvino: the package openvino is not installed")
+    return there

@@ -32,3 +32,7 @@ class NetworkOutputError(InferenceError):
 
 class DeviceError(InferenceError):
     """The device asked for is not there."""
+
+
+class VolumeError(InferenceError):
+    """The volume's geometry is none of a chest: the text says what is out of bounds."""

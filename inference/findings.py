@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -17,25 +17,51 @@ class Training(StrEnum):
     PATIENTS = "patients"
 
 
+class IntendedUse(StrEnum):
+    """What a bundle is meant for, the least first; below RESEARCH it is named in every result."""
+
+    NONE = "none"
+    DEMONSTRATION = "demonstration"
+    RESEARCH = "research"
+    CLINICAL = "clinical"
+
+    @property
+    def rank(self) -> int:
+        """0 for the least."""
+        return list(IntendedUse).index(self)
+
+
+_TRAINING_WARNINGS = {
+    Training.UNTRAINED: "UNTRAINED WEIGHTS – no clinical meaning",
+    Training.DEMONSTRATION: "DEMONSTRATION – trained on simulated lesions, no clinical meaning",
+}
+_USE_WARNINGS = {
+    IntendedUse.NONE: "NO INTENDED USE DECLARED – neither clinical nor research use",
+    IntendedUse.DEMONSTRATION: "DEMONSTRATION – neither clinical nor research use",
+}
+
+
 @dataclass(frozen=True)
 class ModelIdentity:
-    """The bundle that made the findings, as its card names it."""
+    """The bundle that made the findings, as its card names it.
+
+    `use`: what it is meant for here, the least of what its card and the site declare. Every
+    result says of itself that it is for research only: that needs no further warning.
+    """
 
     name: str
     version: str
     weights_sha256: str
     training: Training
+    use: IntendedUse = IntendedUse.RESEARCH
 
     @property
     def warning(self) -> str | None:
-        """The sentence that must stand wherever a person reads a result; None for PATIENTS."""
-        return {
-            Training.UNTRAINED: "UNTRAINED WEIGHTS – no clinical meaning",
-            Training.DEMONSTRATION: (
-                "DEMONSTRATION – trained on simulated lesions, no clinical meaning"
-            ),
-            Training.PATIENTS: None,
-        }[self.training]
+        """The sentence that must stand wherever a person reads a result.
+
+        None for weights trained on patients in clinical or research use.
+        """
+        return _TRAINING_WARNINGS.get(self.training) or _USE_WARNINGS.get(self.use)
 
 
 @dataclass(frozen=True)
@@ -54,12 +80,27 @@ class SliceActivation:
 
     `cam`: float32 (h, w) on the network's own grid over `box`, 1.0 = the maximum of the series.
     `share`: the slice's part in the positive evidence for the class; sums to 1 over the slices.
+    `offset`: how far, in cells of the grid, what a cell has seen lies before the cell's own middle
+    (rows, columns).
     """
 
     slice_index: int
     box: RowColumnBox
     cam: NDArray[np.float32]
     share: float
+    offset: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class LungCheck:
+    """`model`: the network that found the lungs, None for the classical method.
+
+    `classical_dice`: Dice of its mask and the classical one, from 0 to 1; None when there is only
+    one of them (the classical method finds no lungs, or is the one that was used).
+    """
+
+    model: ModelIdentity | None
+    classical_dice: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +109,8 @@ class CovnetFindings:
 
     `lungs`: bool (slices, rows, columns). `activations`: one for each analysed slice (slices
     with lung), in slice order. `seconds`: by stage (`lungs`, `preprocess`, `network`, `heatmap`).
+    `lung_check`: how the lungs were found and, when a network found them, how far the classical
+    method agrees.
     """
 
     model: ModelIdentity
@@ -76,6 +119,7 @@ class CovnetFindings:
     lungs: NDArray[np.bool_]
     activations: tuple[SliceActivation, ...]
     seconds: dict[str, float]
+    lung_check: LungCheck = field(default_factory=lambda: LungCheck(None, None))
 
     @property
     def winner(self) -> int:

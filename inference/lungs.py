@@ -8,6 +8,11 @@ as the chest wall is taken in only as far as the in-plane closing reaches.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +36,8 @@ from inference.components import (
 from inference.errors import NoLungsError
 from inference.volume import AIR_HU, CtVolume
 
+Box = tuple[slice, slice, slice]
+
 AIR_BELOW_HU = -350
 """A little above half-way from lung (-850) to soft tissue (40), for the sake of ground glass."""
 TISSUE_ABOVE_HU = -500
@@ -53,6 +60,14 @@ TOUCHING_MM = (1.5, 3.0, 6.0)
 """Erosions tried, in turn, to part lungs that touch before or behind the mediastinum."""
 WALL_MM = 2.0
 """Thickness of the wall of the trachea and the main bronchi."""
+ROOM = 2
+"""Coarse pixels left about the body: the edge of a mask is looked for one pixel outside it."""
+LOWEST_HU, HIGHEST_HU = (np.int16(limit) for limit in (-32768, 32767))
+"""No pixel is as low (`CtVolume` begins at AIR_HU), all are at most as high."""
+OUTSIDE_BELOW_HU = -950
+"""Less than this is air about the patient, or what scanners write beyond their field of view."""
+DARK_EDGE_MM = 30.0
+"""Lung as dark as air, at the edge of the field of view between tissue, may be so long."""
 MINIMUM_LUNGS_ML = 150.0
 """Less than half of a two-year-old's lungs; the sinuses and throat of a head hold under 100 ml."""
 
@@ -62,19 +77,77 @@ def segment_lungs(volume: CtVolume, minimum_ml: float = MINIMUM_LUNGS_ML) -> Mas
 
     Raises NoLungsError with the volume found and the limit when there is less than `minimum_ml`.
     """
-    factor = _coarse_factor(volume)
-    hu = _block_mean(volume.hu, factor)
-    grid = _grid(volume, factor)
-    voxel_ml = volume.voxel_ml * factor**2
-    body = fill_in_plane(_body(hu, grid))
-    airways = find_airways(hu, body, grid)
-    walled = dilate_in_plane(airways, grid.pixels(WALL_MM))
+    chest = _coarse_chest(volume)
+    hu, body, walled, grid = chest.hu, chest.body, chest.walled, chest.grid
     air = (hu < AIR_BELOW_HU) & body
-    lungs = _lung_air(hu, air & ~walled, grid, voxel_ml, minimum_ml)
+    lungs = _lung_air(hu, air & ~walled, grid, volume.voxel_ml * chest.factor**2, minimum_ml)
     closed = _close(lungs, grid) & body & ~walled
     inside = erode_in_plane(closed, 1) | (closed & ~lungs)
     edge = dilate_in_plane(closed, 1) & ~inside & ~walled & (closed | ~air)
-    return _full_edge(volume.hu, inside, edge, factor)
+    return _full_edge(volume.hu, inside, edge, chest.box, chest.factor)
+
+
+def main_airways(volume: CtVolume) -> Mask:
+    """Trachea and main bronchi with their walls: bool (slices, rows, columns) of `volume`."""
+    chest = _coarse_chest(volume)
+    nowhere = np.zeros_like(chest.walled)
+    return _full_edge(volume.hu, chest.walled, nowhere, chest.box, chest.factor)
+
+
+@dataclass(frozen=True, eq=False)
+class _CoarseChest:
+    """The box of the body on the coarse grid, `factor` pixels each way to one of it.
+
+    `hu`: means; `body`: filled in-plane; `walled`: the airways with their walls.
+    """
+
+    hu: NDArray[np.float32]
+    body: Mask
+    walled: Mask
+    grid: Grid
+    box: Box
+    factor: int
+
+
+def _coarse_chest(volume: CtVolume) -> _CoarseChest:
+    factor = _coarse_factor(volume)
+    hu = _block_mean(volume.hu, factor)
+    grid = _grid(volume, factor)
+    body = _body(hu, grid)
+    box = _with_room(bounding_box(body), hu.shape)
+    hu, body = hu[box], _filled(hu[box], body[box], grid)
+    walled = dilate_in_plane(find_airways(hu, body, grid), grid.pixels(WALL_MM))
+    return _CoarseChest(hu, body, walled, grid, box, factor)
+
+
+def _filled(hu: NDArray[np.float32], body: Mask, grid: Grid) -> Mask:
+    """Without holes in-plane; a lung that the field of view cuts off is one, the room about is not.
+
+    So the patient is taken to go on beyond the edge of the field of view where no air is there.
+    """
+    within = np.pad(hu > OUTSIDE_BELOW_HU, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    beyond = np.pad(body, ((0, 0), (1, 1), (1, 1)))
+    reach = grid.pixels(DARK_EDGE_MM / 2)
+    for row in (0, -1):
+        beyond[:, row] = _without_gaps(within[:, row], reach)
+    for column in (0, -1):
+        beyond[:, :, column] |= _without_gaps(within[:, :, column], reach)
+    return fill_in_plane(beyond)[:, 1:-1, 1:-1]
+
+
+def _without_gaps(lines: Mask, reach: int) -> Mask:
+    """Each line (of the last axis) with its gaps of up to twice `reach` closed."""
+    return close_in_plane(lines[:, None, :].repeat(2 * reach + 1, axis=1), reach)[:, reach]
+
+
+def _with_room(box: Box, shape: tuple[int, ...]) -> Box:
+    """In-plane one pixel more than an edge needs: beyond the body there is nothing to look at."""
+    _, rows, columns = box
+
+    def wide(side: slice, length: int) -> slice:
+        return slice(max(0, side.start - ROOM), min(length, side.stop + ROOM))
+
+    return slice(0, shape[0]), wide(rows, shape[1]), wide(columns, shape[2])
 
 
 def _coarse_factor(volume: CtVolume) -> int:
@@ -93,13 +166,38 @@ def _block_mean(hu: NDArray[np.int16], factor: int) -> NDArray[np.float32]:
     slices, rows, columns = hu.shape
     if factor == 1:
         return hu.astype(np.float32)
-    more = ((0, 0), (0, -rows % factor), (0, -columns % factor))
-    padded = np.pad(hu, more, constant_values=AIR_HU) if rows % factor or columns % factor else hu
-    total = np.zeros((slices, padded.shape[1] // factor, padded.shape[2] // factor), np.int32)
-    for row in range(factor):
-        for column in range(factor):
-            total += padded[:, row::factor, column::factor]
-    return total.astype(np.float32) / np.float32(factor**2)
+    means = np.empty((slices, -(-rows // factor), -(-columns // factor)), np.float32)
+
+    def fill(part: slice) -> None:
+        for index in range(part.start, part.stop):
+            means[index] = _block_sum(hu[index], factor) / np.float32(factor**2)
+
+    _each_slab(fill, slices)
+    return means
+
+
+def _block_sum(hu: NDArray[np.int16], factor: int) -> NDArray[np.int32]:
+    """Sums over blocks of one slice."""
+    rows, columns = hu.shape
+    if rows % factor or columns % factor:
+        more = ((0, -rows % factor), (0, -columns % factor))
+        hu = np.pad(hu, more, constant_values=AIR_HU)
+    by_row = hu[::factor].astype(np.int32)
+    for row in range(1, factor):
+        by_row += hu[row::factor]
+    total = by_row[:, ::factor].copy()
+    for column in range(1, factor):
+        total += by_row[:, column::factor]
+    return total
+
+
+def _each_slab(work: Callable[[slice], None], slices: int) -> None:
+    """Call `work` for slabs of slices on all cores: numpy lets go of the interpreter meanwhile."""
+    cores = os.cpu_count() or 1
+    step = max(1, -(-slices // (4 * cores)))
+    parts = [slice(start, min(start + step, slices)) for start in range(0, slices, step)]
+    with ThreadPoolExecutor(cores, "lungs") as pool:
+        list(pool.map(work, parts))
 
 
 def _body(hu: NDArray[np.float32], grid: Grid) -> Mask:
@@ -197,13 +295,22 @@ def _grown(cores: list[Mask], lungs: Mask, radius: int) -> list[Mask]:
     return [dilate_in_plane(own, radius) & lungs & (owned == own) for own in near]
 
 
-def _full_edge(hu: NDArray[np.int16], inside: Mask, edge: Mask, factor: int) -> Mask:
-    """From the coarse grid to the full one: inside as it is, at the edge by the threshold."""
-    shape = hu.shape
-    return _enlarge(inside, factor, shape) | (_enlarge(edge, factor, shape) & (hu < AIR_BELOW_HU))
+def _full_edge(hu: NDArray[np.int16], inside: Mask, edge: Mask, box: Box, factor: int) -> Mask:
+    """From the coarse grid to the full one: inside as it is, at the edge by the threshold.
 
+    `inside` and `edge` are of `box` of the coarse grid. Both become one HU limit for each pixel:
+    none inside, the threshold at the edge, below all HU elsewhere.
+    """
+    _, rows, columns = (slice(s.start * factor, s.stop * factor) for s in box)
+    lungs = np.zeros(hu.shape, np.bool_)
 
-def _enlarge(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:
-    if factor == 1:
-        return mask
-    return mask.repeat(factor, axis=1).repeat(factor, axis=2)[:, : shape[1], : shape[2]]
+    def draw(part: slice) -> None:
+        for index in range(part.start, part.stop):
+            limit = np.where(inside[index], HIGHEST_HU, LOWEST_HU)
+            limit[edge[index]] = AIR_BELOW_HU - 1
+            pixels = hu[index, rows, columns]
+            full = limit.repeat(factor, axis=1).repeat(factor, axis=0)
+            lungs[index, rows, columns] = pixels <= full[: pixels.shape[0], : pixels.shape[1]]
+
+    _each_slab(draw, len(hu))
+    return lungs

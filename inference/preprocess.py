@@ -6,6 +6,7 @@ window and the size are those of the authors' published code.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,11 +54,27 @@ class Preprocessing:
 @dataclass(frozen=True, eq=False)
 class NetworkInput:
     """`slice_indices`: of the volume, rising; `box`: one for all slices, in pixels of the volume;
-    `images`: float32 (analysed slices, 1, size, size) from 0 to 1, 0 outside the lungs."""
+    `images`: float32 (analysed slices, 1, size, size) from 0 to 1, 0 outside the lungs, rows to
+    the patient's back and columns to the left; `flipped`: which of (rows, columns) the volume
+    stores the other way round."""
 
     slice_indices: tuple[int, ...]
     box: RowColumnBox
     images: torch.Tensor
+    flipped: tuple[bool, bool] = (False, False)
+
+    @property
+    def centre_offset(self) -> tuple[float, float]:
+        """`SliceActivation.offset` of a ResNet's maps of these images, as stored."""
+        from inference.resnet import CENTRE_OFFSET
+
+        down, across = (-CENTRE_OFFSET if flip else CENTRE_OFFSET for flip in self.flipped)
+        return down, across
+
+    def as_stored(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Maps (slices, h, w) of the images, turned to the volume's rows and columns."""
+        turned = tuple(axis for axis, flip in zip((1, 2), self.flipped, strict=True) if flip)
+        return np.ascontiguousarray(np.flip(maps, turned))
 
 
 def prepare(volume: CtVolume, lungs: Mask, settings: Preprocessing) -> NetworkInput:
@@ -71,9 +88,16 @@ def prepare(volume: CtVolume, lungs: Mask, settings: Preprocessing) -> NetworkIn
     chosen = slices_with_lung(volume, lungs, settings.smallest_lung_mm2)
     box = lung_box(volume, lungs, settings.margin_mm)
     images = torch.empty((len(chosen), 1, settings.size, settings.size))
-    for position, index in enumerate(chosen):
-        images[position, 0] = _image(volume.hu[index], lungs[index], box, settings)
-    return NetworkInput(chosen, box, images)
+    flipped = bool(volume.affine[1, 1] < 0), bool(volume.affine[0, 2] < 0)
+
+    def draw(position: int) -> None:
+        index = chosen[position]
+        image = _image(volume.hu[index], lungs[index], box, settings)
+        images[position, 0] = image.flip([axis for axis in (0, 1) if flipped[axis]])
+
+    with ThreadPoolExecutor(torch.get_num_threads(), "prepare") as pool:
+        list(pool.map(draw, range(len(chosen))))
+    return NetworkInput(chosen, box, images, flipped)
 
 
 def slices_with_lung(volume: CtVolume, lungs: Mask, smallest_mm2: float) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
-"""ResNet-50 (He et al. 2015, "Deep Residual Learning for Image Recognition", table 1).
+"""ResNet-18 and ResNet-50 (He et al. 2015, "Deep Residual Learning", table 1).
 
-The stride of a stage is in the 3x3 convolution of its first block, as in the "v1.5" of most
-public weights, not in the 1x1 before it as in the paper. Parameters bear the names of
-torchvision's model, so that public ResNet-50 checkpoints load strictly.
+The stride of a stage is in the first 3x3 convolution of its first block, as in the "v1.5" of most
+public weights, not in the 1x1 before it as in the paper's ResNet-50. Parameters bear the names of
+torchvision's models, so that public checkpoints load strictly.
 """
 
 from __future__ import annotations
@@ -15,9 +15,40 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 EXPANSION = 4
 FEATURES = 2048
-"""Channels of the last feature maps."""
+"""Channels of the last feature maps of a ResNet-50."""
 STRIDE = 32
 """Pixels of the input for one of the last feature maps, in rows and in columns."""
+CENTRE_OFFSET = 0.5 - 0.5 / STRIDE
+"""How far, in cells, the middle of what a cell of the last maps sees lies before the cell's own
+middle: each stride of 2 is of an odd kernel padded alike on both sides, so cell i looks at pixel
+32 i, not at the middle of pixels 32 i to 32 i + 31."""
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3, added to the shortcut (He et al. 2015, figure 5, left)."""
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        self.bn1: nn.Module = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2: nn.Module = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(inputs, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += shortcut
+        return cast("Tensor", self.relu(out))
+
+    def fold(self) -> None:
+        """Put each BatchNorm into the convolution before it."""
+        self.conv1, self.bn1 = _folded(self.conv1, self.bn1)
+        self.conv2, self.bn2 = _folded(self.conv2, self.bn2)
+        if self.downsample is not None:
+            self.downsample = nn.Sequential(_folded(*self.downsample)[0])
 
 
 class Bottleneck(nn.Module):
@@ -33,10 +64,7 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
         self.bn3: nn.Module = nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample: nn.Sequential | None = None
-        if stride != 1 or inputs != outputs:
-            shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(outputs))
+        self.downsample = _shortcut(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
@@ -55,23 +83,32 @@ class Bottleneck(nn.Module):
             self.downsample = nn.Sequential(_folded(*self.downsample)[0])
 
 
-class ResNet50(nn.Module):
-    """Input float (n, 3, rows, columns), rows and columns multiples of 32; output (n, classes)."""
+class ResNet(nn.Module):
+    """What the two depths share: one kind of block, so many of them in each of four stages.
 
-    def __init__(self, classes: int = 1000) -> None:
+    Input float (n, 3, rows, columns), rows and columns multiples of 32; output (n, classes).
+    """
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        blocks: tuple[int, int, int, int],
+        classes: int,
+    ) -> None:
         super().__init__()
+        up = EXPANSION if block is Bottleneck else 1
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1: nn.Module = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = _stage(64, 64, blocks=3, stride=1)
-        self.layer2 = _stage(256, 128, blocks=4, stride=2)
-        self.layer3 = _stage(512, 256, blocks=6, stride=2)
-        self.layer4 = _stage(1024, 512, blocks=3, stride=2)
-        self.fc = nn.Linear(FEATURES, classes)
+        self.layer1 = _stage(block, (64, 64, 64 * up), blocks[0], stride=1)
+        self.layer2 = _stage(block, (64 * up, 128, 128 * up), blocks[1], stride=2)
+        self.layer3 = _stage(block, (128 * up, 256, 256 * up), blocks[2], stride=2)
+        self.layer4 = _stage(block, (256 * up, 512, 512 * up), blocks[3], stride=2)
+        self.fc = nn.Linear(512 * up, classes)
 
     def feature_maps(self, x: Tensor) -> Tensor:
-        """The last feature maps, after the ReLU: (n, 2048, rows / 32, columns / 32)."""
+        """The last maps, after the ReLU: (n, 512 or 2048, rows / 32, columns / 32)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return cast("Tensor", self.layer4(self.layer3(self.layer2(self.layer1(x)))))
 
@@ -84,15 +121,42 @@ class ResNet50(nn.Module):
         self.eval()
         self.conv1, self.bn1 = _folded(self.conv1, self.bn1)
         for block in self.modules():
-            if isinstance(block, Bottleneck):
+            if isinstance(block, BasicBlock | Bottleneck):
                 block.fold()
 
 
-def _stage(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
-    first = Bottleneck(inputs, width, stride)
-    return nn.Sequential(
-        first, *(Bottleneck(width * EXPANSION, width, 1) for _ in range(blocks - 1))
-    )
+class ResNet18(ResNet):
+    """Eight basic blocks; 512 feature maps."""
+
+    def __init__(self, classes: int = 1000) -> None:
+        super().__init__(BasicBlock, (2, 2, 2, 2), classes)
+
+
+class ResNet50(ResNet):
+    """Sixteen bottlenecks; 2048 feature maps."""
+
+    def __init__(self, classes: int = 1000) -> None:
+        super().__init__(Bottleneck, (3, 4, 6, 3), classes)
+
+
+def _stage(
+    block: type[BasicBlock] | type[Bottleneck],
+    channels: tuple[int, int, int],
+    blocks: int,
+    stride: int,
+) -> nn.Sequential:
+    """`channels`: in, within the blocks, out."""
+    inputs, width, outputs = channels
+    more = (block(outputs, width, 1) for _ in range(blocks - 1))
+    return nn.Sequential(block(inputs, width, stride), *more)
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
+    """A projection where the shape changes (He et al. 2015, equation 2, option B)."""
+    if stride == 1 and inputs == outputs:
+        return None
+    projection = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+    return nn.Sequential(projection, nn.BatchNorm2d(outputs))
 
 
 def _folded(conv: nn.Module, norm: nn.Module) -> tuple[nn.Conv2d, nn.Module]:

@@ -6,6 +6,8 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ import numpy as np
 from inference.bundle import CARD, load_bundle
 from inference.card import TASK, Card
 from inference.errors import BundleError
-from inference.findings import Training
+from inference.findings import IntendedUse, Training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,22 +36,50 @@ def make_untrained_bundle(folder: Path, seed: int = 0) -> Path:
     BundleError when the folder holds anything else.
     """
     if not (folder / CARD).exists():
-        _build(folder, seed)
+        from inference.covnet import CLASSES
+
+        card = untrained_card("COVNet untrained", TASK, CLASSES, seed)
+        put_bundle(folder, card, _draw(len(CLASSES), seed))
+    return checked(folder, seed)
+
+
+def checked(folder: Path, seed: int) -> Path:
+    """The folder, if it holds a whole untrained bundle of this seed. Raises BundleError."""
     card = load_bundle(folder).card
     if (card.training, card.version) != (Training.UNTRAINED, _version(seed)):
         raise BundleError(folder.name, (f"holds {card.name} {card.version}, not seed {seed}",))
     return folder
 
 
+def untrained_card(name: str, task: str, classes: tuple[str, ...], seed: int) -> Card:
+    """A card that says what such weights are; without digest, which `put_bundle` enters."""
+    return Card(
+        name=name,
+        version=_version(seed),
+        task=task,
+        classes=classes,
+        training=Training.UNTRAINED,
+        use=IntendedUse.DEMONSTRATION,
+        intended_use="Shows and tests the whole way of a series. No clinical meaning.",
+        licence="CC0-1.0",
+        weights=WEIGHTS,
+        weights_sha256="",
+    )
+
+
 def _version(seed: int) -> str:
     return f"0.{seed}"
 
 
-def _build(folder: Path, seed: int) -> None:
+def put_bundle(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
+    """Write card and weights beside the folder, then rename them into place.
+
+    Raises BundleError when the folder holds something, and no bundle.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _write(building, seed)
+        _write(building, card, weights)
         building.chmod(0o755)
         _put_in_place(building, folder)
     finally:
@@ -65,25 +95,13 @@ def _put_in_place(building: Path, folder: Path) -> None:
             raise BundleError(folder.name, (f"cannot be made: {error.strerror}",)) from error
 
 
-def _write(folder: Path, seed: int) -> None:
+def _write(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
     from safetensors.torch import save
 
-    from inference.covnet import CLASSES
-
-    data = save(_draw(len(CLASSES), seed))
-    card = Card(
-        name="COVNet untrained",
-        version=_version(seed),
-        task=TASK,
-        classes=CLASSES,
-        training=Training.UNTRAINED,
-        intended_use="Shows and tests the whole way of a series. No clinical meaning.",
-        licence="CC0-1.0",
-        weights=WEIGHTS,
-        weights_sha256=hashlib.sha256(data).hexdigest(),
-    )
+    data = save(dict(weights))
+    whole = replace(card, weights_sha256=hashlib.sha256(data).hexdigest())
     _write_durably(folder / WEIGHTS, data)
-    _write_durably(folder / CARD, card.as_toml().encode())
+    _write_durably(folder / CARD, whole.as_toml().encode())
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -15,8 +15,15 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.errors import LeaseLostError
-from storage.models import DeliveryRow, JobRow, SeriesRow
-from storage.records import DeliveryState, Job, JobKind, JobState, SeriesState
+from storage.models import DeliveryRow, JobRow, ResultRow, SeriesRow
+from storage.records import (
+    RETRACTION_KIND,
+    DeliveryState,
+    Job,
+    JobKind,
+    JobState,
+    SeriesState,
+)
 from storage.statements import lock_series, shared_fields
 
 WORKER_LOST = "worker_lost"
@@ -94,6 +101,12 @@ def awaits(series: SeriesRow, input_digest: str) -> bool:
     return series.state is SeriesState.QUEUED and series.input_digest == input_digest
 
 
+def still_awaited(session: Session, job: Job) -> bool:
+    """Whether an ANALYSE job is still of use: False once instances came after its decision."""
+    series = session.get(SeriesRow, job.series_instance_uid)
+    return series is not None and awaits(series, job.input_digest)
+
+
 def hand_back_owned(session: Session, owner_prefix: str, now: datetime) -> int:
     """Make what dead workers held claimable at once; returns how many jobs and deliveries.
 
@@ -112,10 +125,18 @@ def hand_back_owned(session: Session, owner_prefix: str, now: datetime) -> int:
 
 
 def withhold(session: Session, series_instance_uid: str) -> None:
-    """Give up what still waits of a series that was decided anew: it is about an older input."""
+    """Give up what still waits of a series that was decided anew: it is about an older input.
+
+    A retraction goes out all the same: what it withdraws has been sent.
+    """
+    retractions = select(ResultRow.sop_instance_uid).where(
+        ResultRow.series_instance_uid == series_instance_uid,
+        ResultRow.kind == RETRACTION_KIND,
+    )
     statement = update(DeliveryRow).where(
         DeliveryRow.series_instance_uid == series_instance_uid,
         DeliveryRow.state == DeliveryState.WAITING,
+        DeliveryRow.sop_instance_uid.not_in(retractions),
     )
     session.execute(statement.values(state=DeliveryState.FAILED, error=SUPERSEDED))
 

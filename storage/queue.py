@@ -141,7 +141,7 @@ def _results(session: Session, series_uid: str) -> tuple[ResultRecord, ...]:
         .where(ResultRow.series_instance_uid == series_uid)
         .order_by(ResultRow.created_at, ResultRow.ordinal)
     )
-    return tuple(_result(row) for row in session.scalars(statement))
+    return tuple(result_record(row) for row in session.scalars(statement))
 
 
 def _deliveries(session: Session, series_uid: str) -> tuple[DeliveryRecord, ...]:
@@ -152,7 +152,7 @@ def _deliveries(session: Session, series_uid: str) -> tuple[DeliveryRecord, ...]
         .order_by(DeliveryRow.created_at, ResultRow.ordinal, DeliveryRow.destination)
     )
     return tuple(
-        DeliveryRecord(**shared_fields(DeliveryRecord, delivery), result=_result(result))
+        DeliveryRecord(**shared_fields(DeliveryRecord, delivery), result=result_record(result))
         for delivery, result in session.execute(statement)
     )
 
@@ -167,5 +167,6 @@ def _conflicts(session: Session, series_uid: str) -> tuple[Conflict, ...]:
     return tuple(Conflict(**shared_fields(Conflict, row)) for row in session.scalars(statement))
 
 
-def _result(row: ResultRow) -> ResultRecord:
+def result_record(row: ResultRow) -> ResultRecord:
+    """A row as a record."""
     return ResultRecord(**shared_fields(ResultRecord, row))

@@ -12,6 +12,12 @@ from typing import Any
 
 JsonObject = dict[str, Any]
 
+NOTE_KIND = "note"
+"""`kind` of results that tell that a series was not analysed."""
+
+RETRACTION_KIND = "retraction"
+"""`kind` of results that withdraw others."""
+
 
 class AssociationEnd(StrEnum):
     """How an association ended (PS3.8 section 7); LOST when the receiver died under it."""
@@ -244,6 +250,31 @@ class EndedSeries:
     ended_at: datetime
     open_jobs: int  # queued or running
     open_deliveries: int  # waiting or sending
+
+
+@dataclass(frozen=True)
+class ResultSet:
+    """What one analysis of a CT series, or one note, left: results of one kind of origin.
+
+    `deliveries`: of these results. `superseded`: a later set of the series took their place.
+    `retracted_at`: since when they are withdrawn.
+    """
+
+    series: SeriesRecord
+    created_at: datetime
+    results: tuple[ResultRecord, ...]
+    deliveries: tuple[DeliveryRecord, ...]
+    superseded: bool = False
+    retracted_at: datetime | None = None
+
+    @property
+    def is_retraction(self) -> bool:
+        """Whether these are the words that withdraw another set."""
+        return all(each.kind == RETRACTION_KIND for each in self.results)
+
+    @property
+    def stands(self) -> bool:
+        return self.retracted_at is None and not self.superseded
 
 
 @dataclass(frozen=True)

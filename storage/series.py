@@ -89,6 +89,7 @@ def record_analysed(
     ended_at: datetime,
     analysis: JsonObject,
     results: Sequence[ResultRecord],
+    reasons: Sequence[JsonObject] = (),
     destinations: Sequence[str],
 ) -> Superseded | None:
     """The analysis is done: its results go into the outbox for every destination; ends its job.
@@ -102,15 +103,16 @@ def record_analysed(
     series.state = SeriesState.ANALYSED
     series.ended_at = ended_at
     series.analysis = analysis
+    series.reasons = _with_later(series.reasons, reasons)
     jobs.finish(session, job, ended_at)
     enter_results(session, results, destinations, series.priority, ended_at)
     return None
 
 
-def note_eligible(
+def note_waiting(
     session: Session, job: Job, *, due: datetime, now: datetime, completeness: JsonObject
 ) -> Superseded | None:
-    """The series is complete and eligible, but waits for others of its study: looked at again."""
+    """The series waits, for instances or for others of its study: looked at again when `due`."""
     series = _unchanged(session, job, now)
     if isinstance(series, Superseded):
         return series
@@ -131,7 +133,7 @@ def record_refused(
         return series
     series.state = SeriesState.SKIPPED
     series.ended_at = ended_at
-    series.reasons = [*series.reasons, *reasons]
+    series.reasons = _with_later(series.reasons, reasons)
     jobs.withhold(session, series.series_instance_uid)
     jobs.finish(session, job, ended_at)
     return None
@@ -149,10 +151,16 @@ def record_failed(
         return series
     series.state = SeriesState.FAILED
     series.ended_at = ended_at
-    series.reasons = [*series.reasons, *reasons]
+    series.reasons = _with_later(series.reasons, reasons)
     jobs.withhold(session, series.series_instance_uid)
     jobs.fail(session, job, ended_at, error)
     return None
+
+
+def _with_later(reasons: Sequence[JsonObject], later: Sequence[JsonObject]) -> list[JsonObject]:
+    """All reasons; a rule that was judged again counts as it was judged last."""
+    again = {reason["rule"] for reason in later}
+    return [*(reason for reason in reasons if reason["rule"] not in again), *later]
 
 
 def _unchanged(session: Session, job: Job, now: datetime) -> SeriesRow | Superseded:

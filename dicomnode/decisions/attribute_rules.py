@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dicomnode.decisions.candidate import Candidate, tally
-from dicomnode.decisions.contrast import Contrast, attribute_witness
+from dicomnode.decisions.image_kind import ImageKind, image_kind
+from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.version import MANUFACTURER
 
@@ -19,11 +20,25 @@ SOP_CLASS_NAMES = {
 }
 """SOP classes that call themselves CT (PS3.6 table A-1); others are told by their UID."""
 
-NOT_ACQUIRED = frozenset(
-    {"CPR", "MINIP", "MIP", "MPR", "PROJECTION IMAGE", "REFORMATTED", "VOLREN", "VOLUME", "VRT"}
+CT_IMAGE_CLASSES = frozenset(
+    {
+        CT_IMAGE_STORAGE,
+        "1.2.840.10008.5.1.4.1.1.2.1",
+        "1.2.840.10008.5.1.4.1.1.2.2",
+    }
 )
-"""Values of Image Type from the third on that tell a reformat, a projection or a rendering
-(PS3.3 C.8.16.1, and what scanners write)."""
+
+DECODABLE = frozenset(
+    {
+        *("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"),  # native, deflated
+        *("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5"),  # big endian, RLE
+        *(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70)),  # JPEG
+        *(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81)),  # JPEG-LS
+        *(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203)),  # JPEG 2000, HTJ2K
+    }
+)
+"""Transfer syntaxes (PS3.6 table A-1) that `dicomnode/pixels.py` has a decoder for; the retired
+processes of JPEG and video are not among them."""
 
 HOUNSFIELD = frozenset({"", "HU", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNDSFIELD UNIT"})
 """Rescale Type for Hounsfield units, absent among them (PS3.3 C.8.2.1); the last one as sent by
@@ -40,14 +55,24 @@ def modality(series: Candidate) -> Reason:
 
 
 def sop_class(series: Candidate) -> Reason:
+    """CT Image, or a multi-frame CT whose frames are read as slices (PS3.4 table B.5-1)."""
     found = tally(SOP_CLASS_NAMES.get(h.sop_class_uid, h.sop_class_uid) for h in series.slices)
-    wanted = SOP_CLASS_NAMES[CT_IMAGE_STORAGE]
-    return Reason("sop_class", found, wanted, passed_if(found == wanted))
+    wanted = "a CT image storage class"
+    of_ct = {h.sop_class_uid for h in series.slices} <= CT_IMAGE_CLASSES and bool(series.slices)
+    return Reason("sop_class", found, wanted, passed_if(of_ct))
 
 
-def single_frame(series: Candidate) -> Reason:
-    most = max((h.number_of_frames for h in series.slices), default=1)
-    return Reason("single_frame", most, 1, passed_if(most == 1))
+def frames(series: Candidate) -> Reason:
+    """Where an instance holds several frames, its functional groups must tell each (C.7.6.16)."""
+    undescribed = max(
+        (h.number_of_frames for h in series.slices if h.frame_number is None), default=1
+    )
+    if undescribed > 1:
+        found = f"{undescribed} in one instance, without functional groups"
+        return Reason("frames", found, "one slice each", Verdict.FAIL)
+    framed = {h.sop_instance_uid for h in series.slices if h.frame_number is not None}
+    found = f"slices of {len(framed)} multi-frame instances" if framed else "one in each instance"
+    return Reason("frames", found, "one slice each", Verdict.PASS)
 
 
 def localizer(series: Candidate) -> Reason:
@@ -62,31 +87,31 @@ def localizer(series: Candidate) -> Reason:
 
 def image_type(series: Candidate) -> Reason:
     """Image Type (PS3.3 C.7.6.1.1.2 and C.8.2.1.1.1): original or at least primary, and axial."""
-    verdict = _worst(_image_type_verdict(h.image_type) for h in series.slices)
+    verdict = _worst(map(_image_type_verdict, series.slices))
     found = tally("\\".join(h.image_type) for h in series.slices)
     return Reason("image_type", found, "ORIGINAL\\PRIMARY\\AXIAL", verdict)
 
 
-def contrast(series: Candidate) -> Reason:
-    witness = attribute_witness(series.slices)
-    if series.policy.allow_contrast:
-        return Reason("contrast", f"{witness.verdict}: {witness.evidence}", None, Verdict.PASS)
-    verdict = passed_if(witness.verdict is not Contrast.YES)
-    return Reason("contrast", f"{witness.verdict}: {witness.evidence}", "none given", verdict)
-
-
 def pixel_data(series: Candidate) -> Reason:
-    """Pixel Data there and whole, of one sample per pixel (PS3.3 C.8.2.1.1.2)."""
+    """Pixel Data there, whole, of one sample per pixel (PS3.3 C.8.2.1.1.2), with a decoder.
+
+    An unknown encoding is left to the decoding.
+    """
     total = len(series.slices)
     lacking = sum(1 for h in series.slices if not h.has_pixel_data)
     colour = sum(1 for h in series.slices if (h.samples_per_pixel or 1) != 1)
+    syntaxes = [h.transfer_syntax_uid for h in series.slices]
+    undecodable = [uid for uid in syntaxes if uid and uid not in DECODABLE]
     if lacking:
         found = f"absent or cut short in {lacking} of {total} instances"
     elif colour:
         found = f"several samples per pixel in {colour} of {total} instances"
+    elif undecodable:
+        found = f"no decoder for transfer syntax {tally(undecodable)}"
     else:
         found = f"in all {total} instances"
-    return Reason("pixel_data", found, "in every instance", passed_if(not lacking and not colour))
+    fits = not lacking and not colour and not undecodable
+    return Reason("pixel_data", found, "in every instance", passed_if(fits))
 
 
 def rescale(series: Candidate) -> Reason:
@@ -116,11 +141,13 @@ def header_problems(series: Candidate) -> Reason:
     return Reason("header_problems", "; ".join(several[:3]) + more, 0, Verdict.WARNING)
 
 
-def _image_type_verdict(values: tuple[str, ...]) -> Verdict:
-    upper = [value.upper() for value in values]
-    if "SECONDARY" in upper[1:2] or "LOCALIZER" in upper[2:] or NOT_ACQUIRED & set(upper[2:]):
+def _image_type_verdict(header: InstanceHeader) -> Verdict:
+    if image_kind(header) is not ImageKind.ACQUIRED:
         return Verdict.FAIL
-    as_wanted = upper[:3] == ["ORIGINAL", "PRIMARY", "AXIAL"]
+    upper = [value.upper() for value in header.image_type]
+    # a frame of a regularly sampled volume says VOLUME (PS3.3 C.8.16.1.3)
+    third = {"AXIAL"} if header.frame_number is None else {"AXIAL", "VOLUME"}
+    as_wanted = upper[:2] == ["ORIGINAL", "PRIMARY"] and bool(third & set(upper[2:3]))
     # DERIVED may mean lossy compression only; what is missing is left to the orientation
     return passed_if(as_wanted, Verdict.WARNING)
 

@@ -6,8 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dicomnode.decisions.geometry import SliceStack, sort_slices
+from dicomnode.decisions.contrast_decision import ContrastPolicy
+from dicomnode.decisions.copies import without_copies
+from dicomnode.decisions.geometry import SliceStack
+from dicomnode.decisions.image_kind import ImageKind, image_kind
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.stacks import stacks_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class EligibilityPolicy:
     max_axial_tilt_degrees: float = 10.0  # a patient lying askew, still axial
     max_gantry_tilt_degrees: float = 1.0  # positions and orientations are rounded; a tilt is more
     allow_contrast: bool = False
+    contrast_policy: ContrastPolicy = ContrastPolicy.ANY_SIGN
 
     def __post_init__(self) -> None:
         if min(self.max_slice_thickness_mm, self.slice_spacing_limit_mm) <= 0:
@@ -42,29 +47,52 @@ class EligibilityPolicy:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A stack of the series that is not looked at further: its name, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Candidate:
-    """A series before the decision. `stack` holds all instances but the localizers."""
+    """One stack of a series before the decision.
+
+    `headers`: of all slices of the series. `localizers`: those among them, never part of `stack`
+    unless there is nothing else. `left_out`: the other stacks, once one is chosen. `copies`: how
+    many slices were left out because another is the same.
+    """
 
     headers: tuple[InstanceHeader, ...]
     localizers: tuple[InstanceHeader, ...]
     stack: SliceStack
     policy: EligibilityPolicy
+    name: str = ""
+    left_out: tuple[LeftOut, ...] = ()
+    copies: int = 0
 
     @property
     def slices(self) -> tuple[InstanceHeader, ...]:
         return self.stack.headers
 
 
-def candidate(headers: Sequence[InstanceHeader], policy: EligibilityPolicy) -> Candidate:
-    """Parts localizers from the rest; when there is nothing else, they are the stack."""
-    localizers = tuple(h for h in headers if is_localizer(h))
-    others = tuple(h for h in headers if not is_localizer(h))
-    return Candidate(tuple(headers), localizers, sort_slices(others or headers), policy)
+def candidates(
+    headers: Sequence[InstanceHeader], policy: EligibilityPolicy
+) -> tuple[Candidate, ...]:
+    """One for each stack of the series; at least one, the same for any order of `headers`."""
+    kept = without_copies(headers)
+    localizers = tuple(h for h in kept if is_localizer(h))
+    others = tuple(h for h in kept if not is_localizer(h))
+    copies = len(headers) - len(kept)
+    return tuple(
+        Candidate(tuple(headers), localizers, part.stack, policy, part.name, copies=copies)
+        for part in stacks_of(others or kept)
+    )
 
 
 def is_localizer(header: InstanceHeader) -> bool:
     """Image Type value 3 is LOCALIZER (PS3.3 C.8.2.1.1.1); some scanners write it later."""
-    return "LOCALIZER" in (value.upper() for value in header.image_type[2:])
+    return image_kind(header) is ImageKind.LOCALIZER
 
 
 def tally(values: Iterable[str]) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from dicomnode.decisions import attribute_rules, stack_rules
-from dicomnode.decisions.candidate import Candidate, EligibilityPolicy, candidate
-from dicomnode.decisions.geometry import SliceStack
+from dicomnode.decisions import attribute_rules, contrast_rules, stack_rules
+from dicomnode.decisions.candidate import Candidate, EligibilityPolicy, LeftOut, candidates
+from dicomnode.decisions.geometry import SliceStack, number_key
 from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.study_choice import SeriesQuality
 
 __all__ = ["RULES", "Eligibility", "EligibilityPolicy", "judge_eligibility"]
 
@@ -19,9 +20,13 @@ RULES: tuple[Callable[[Candidate], Reason], ...] = (
     attribute_rules.sop_class,
     attribute_rules.own_result,
     attribute_rules.localizer,
+    stack_rules.stacks,
+    stack_rules.copies,
     attribute_rules.image_type,
-    attribute_rules.single_frame,
-    attribute_rules.contrast,
+    attribute_rules.frames,
+    contrast_rules.contrast_attributes,
+    contrast_rules.contrast_text,
+    contrast_rules.contrast,
     stack_rules.slice_thickness,
     stack_rules.slice_spacing,
     stack_rules.slice_count,
@@ -60,9 +65,43 @@ class Eligibility:
 def judge_eligibility(headers: Sequence[InstanceHeader], policy: EligibilityPolicy) -> Eligibility:
     """Decides on the headers of all instances of one series; the order of arrival does not matter.
 
-    Never raises for bad data: a value that is missing or unusable is a reason.
+    Each stack of the series is judged. The best of those that pass every rule is analysed, or, when
+    none passes, the one that most looks like a scan is told of; `SeriesQuality.order` says which is
+    best. Never raises for bad data: a value that is missing or unusable is a reason.
     """
-    series = candidate(headers, policy)
-    reasons = tuple(rule(series) for rule in RULES)
-    eligible = all(reason.verdict is not Verdict.FAIL for reason in reasons)
-    return Eligibility(eligible, reasons, series.stack)
+    ranked = sorted(map(_judge, candidates(headers, policy)), key=_preference)
+    best, others = ranked[0], ranked[1:]
+    if others:
+        left_out = tuple(LeftOut(each.series.name, _why_left_out(each)) for each in others)
+        best = _judge(replace(best.series, left_out=left_out))
+    return Eligibility(not best.failed, best.reasons, best.series.stack)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    series: Candidate
+    reasons: tuple[Reason, ...]
+
+    @property
+    def failed(self) -> list[str]:
+        return [reason.rule for reason in self.reasons if reason.verdict is Verdict.FAIL]
+
+
+def _judge(series: Candidate) -> _Judged:
+    return _Judged(series, tuple(rule(series) for rule in RULES))
+
+
+def _preference(judged: _Judged) -> tuple[Any, ...]:
+    """The best first. Of stacks that do not pass: slices rather than pictures, then the longest."""
+    headers = judged.series.slices
+    last = [number_key(header) for header in headers]
+    if not judged.failed:
+        return (0, SeriesQuality.of(judged.series.stack).order, last)
+    pictures = sum(rule in judged.failed for rule in ("sop_class", "image_type", "localizer"))
+    return (1, pictures, -len(headers), len(judged.failed), last)
+
+
+def _why_left_out(judged: _Judged) -> str:
+    if judged.failed:
+        return f"not fit ({', '.join(judged.failed)})"
+    return f"fit too, but not the best: {SeriesQuality.of(judged.series.stack)}"

@@ -45,7 +45,7 @@ class StackProblem(StrEnum):
     MATRIX_SIZE_MISSING = "Rows or Columns are missing"
     MIXED_MATRIX_SIZE = "slices of different matrix size"
     MIXED_FRAME_OF_REFERENCE = "slices of different frames of reference"
-    MULTI_FRAME = "instances of several frames"
+    MULTI_FRAME = "instances of several frames without functional groups"
     DUPLICATE_POSITION = "several slices at the same position"
     GAP = "slices missing between others"
 
@@ -96,7 +96,7 @@ class SliceStack:
 
 def sort_slices(headers: Iterable[InstanceHeader]) -> SliceStack:
     """The stack of `headers`, the same for any order of them."""
-    by_number = tuple(sorted(headers, key=_number_key))  # sorting by position keeps this order
+    by_number = tuple(sorted(headers, key=number_key))  # sorting by position keeps this order
     problems = _attribute_problems(by_number)
     normal = _normal(by_number)
     if normal is None or StackProblem.POSITION_MISSING in problems:
@@ -116,10 +116,10 @@ def sort_slices(headers: Iterable[InstanceHeader]) -> SliceStack:
     return _with_spacing_problems(stack)
 
 
-def _number_key(header: InstanceHeader) -> tuple[float, str, str]:
+def number_key(header: InstanceHeader) -> tuple[float, str, int, str]:
     """Instance Number; what follows only makes the order the same for any order of arrival."""
-    number = header.instance_number
-    return (math.inf if number is None else number, header.sop_instance_uid, repr(header))
+    number = math.inf if header.instance_number is None else header.instance_number
+    return (number, header.sop_instance_uid, header.frame_number or 0, repr(header))
 
 
 def _attribute_problems(headers: Sequence[InstanceHeader]) -> tuple[StackProblem, ...]:
@@ -139,9 +139,14 @@ def _attribute_problems(headers: Sequence[InstanceHeader]) -> tuple[StackProblem
         StackProblem.MATRIX_SIZE_MISSING: any(None in {h.rows, h.columns} for h in headers),
         StackProblem.MIXED_MATRIX_SIZE: len({(h.rows, h.columns) for h in headers}) > 1,
         StackProblem.MIXED_FRAME_OF_REFERENCE: len({h.frame_of_reference_uid for h in headers}) > 1,
-        StackProblem.MULTI_FRAME: any(h.number_of_frames > 1 for h in headers),
+        StackProblem.MULTI_FRAME: any(map(_undescribed, headers)),
     }
     return tuple(problem for problem, is_there in found.items() if is_there)
+
+
+def _undescribed(header: InstanceHeader) -> bool:
+    """Several frames, of which nothing tells where they lie."""
+    return header.number_of_frames > 1 and header.frame_number is None
 
 
 def _differ(values: Sequence[tuple[float, ...] | None], tolerance: float) -> bool:

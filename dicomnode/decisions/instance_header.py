@@ -1,4 +1,6 @@
-"""The attributes of one instance that decisions read, already of the right type or None.
+"""The attributes of one slice that decisions read, already of the right type or None.
+
+A slice is an instance, or a frame of a multi-frame one (PS3.3 C.7.6.16).
 
 Values that were present but unusable are named in `problems`; nothing here raises on bad data
 (`dicomnode/headers.py` reads it from a data set).
@@ -9,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 Vector = tuple[float, float, float]
+SliceKey = tuple[str, int | None]
+"""SOP Instance UID and frame number."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class InstanceHeader:
     rows: int | None = None
     columns: int | None = None
     number_of_frames: int = 1
+    frame_number: int | None = None  # from 1; None for an instance that is one slice by itself
     samples_per_pixel: int | None = None
     pixel_spacing: tuple[float, float] | None = None  # mm between rows, between columns
     slice_thickness: float | None = None  # mm
@@ -39,11 +44,35 @@ class InstanceHeader:
     rescale_intercept: float | None = None
     rescale_type: str = ""  # empty means HU in a CT Image (PS3.3 C.8.2.1)
     gantry_detector_tilt: float | None = None  # degrees
+    acquisition_number: int | None = None
+    acquisition_time: str = ""  # Acquisition DateTime where there is one
+    kvp: float | None = None  # kV
+    temporal_position: str = ""
+    cardiac_phase: str = ""  # Nominal Percentage of Cardiac Phase
+    contrast_phase: str = ""  # Contrast/Bolus Agent Phase
+    stack_id: str = ""
+    volume_technique: str = ""  # Volume Based Calculation Technique
+    series_description: str = ""
+    study_description: str = ""
+    protocol_name: str = ""
+    requested_procedure_description: str = ""
+    performed_procedure_step_description: str = ""
+    image_comments: str = ""
     contrast_bolus_agent: str = ""
     contrast_bolus_route: str = ""
     contrast_bolus_volume: str = ""
     contrast_bolus_start_time: str = ""
     contrast_flow_rate: str = ""
     contrast_bolus_agent_sequence: bool = False  # has at least one item
+    number_of_series_related_instances: int | None = None
+    images_in_acquisition: int | None = None
+    concatenation_uid: str = ""
+    in_concatenation_total_number: int | None = None
     has_pixel_data: bool = False
+    pixel_data_sha256: str = ""  # only of slices that may be copies of each other
     problems: tuple[str, ...] = ()
+
+    @property
+    def slice_key(self) -> SliceKey:
+        """What no other slice of a series bears: an instance may hold several slices."""
+        return self.sop_instance_uid, self.frame_number

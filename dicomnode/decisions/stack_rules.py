@@ -15,6 +15,29 @@ _UNPLACED = (
 )
 
 
+_STACKS_TOLD = 5
+
+
+def stacks(series: Candidate) -> Reason:
+    """One stack is analysed; what else the series holds is named."""
+    others = series.left_out
+    if not others:
+        return Reason("stacks", 1, 1, Verdict.PASS)
+    told = [f"{each.name}: {each.why}" for each in others[:_STACKS_TOLD]]
+    if len(others) > _STACKS_TOLD:
+        told.append(f"and {len(others) - _STACKS_TOLD} more")
+    found = f"{len(others) + 1}: {series.name} looked at; left out: {'; '.join(told)}"
+    return Reason("stacks", found, 1, Verdict.WARNING)
+
+
+def copies(series: Candidate) -> Reason:
+    """Slices with another UID, but the attributes and the pixels of one that is there."""
+    if series.copies == 0:
+        return Reason("copies", 0, 0, Verdict.PASS)
+    found = f"{series.copies} of {len(series.headers)} slices, left out"
+    return Reason("copies", found, 0, Verdict.WARNING)
+
+
 def slice_thickness(series: Candidate) -> Reason:
     """Slice Thickness (0018,0050); where it is missing the slice spacing decides alone."""
     limit = series.policy.max_slice_thickness_mm

@@ -7,6 +7,7 @@ by itself; here those that are eligible are put in order, the same for any order
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ from typing import Any, Literal, Self
 from dicomnode.decisions.geometry import SliceStack
 from dicomnode.decisions.reasons import Reason, Verdict
 
-SPACING_STEP_MM = 0.25
-"""Spacings within one step are equal; then the coverage decides."""
+STUDY_CHOICE = "study_choice"
+"""Rule of the reason."""
 
-COVERAGE_STEP_MM = 20.0
-"""Coverages within one step are equal; then the kernel decides."""
+COVERAGE_FACTOR = 1.5
+"""Coverages within such a factor are equal: then the spacing decides. A few fine slices through a
+nodule are no chest."""
+
+SPACING_STEP_MM = 0.25
+"""Spacings within one step are equal; then the kernel decides."""
 
 
 class KernelClass(IntEnum):
@@ -103,8 +108,8 @@ class SeriesQuality:
     def order(self) -> tuple[float, ...]:
         """The smallest is the best."""
         return (
+            -round(math.log(max(self.coverage_mm, 1.0), COVERAGE_FACTOR)),
             round(self.slice_spacing_mm / SPACING_STEP_MM),
-            -round(self.coverage_mm / COVERAGE_STEP_MM),
             kernel_class(self.kernel),
             -self.slice_count,
         )
@@ -184,7 +189,7 @@ def _key(series: StudySeries) -> tuple[tuple[float, ...], str]:
 
 def _left_for(best: StudySeries) -> Reason:
     found = f"a better series of the study was chosen: {best.series_instance_uid} ({best.quality})"
-    return Reason("study_choice", found, "the best series", Verdict.FAIL)
+    return Reason(STUDY_CHOICE, found, "the best series", Verdict.FAIL)
 
 
 def _told(own: StudySeries, others: Sequence[StudySeries], why: str) -> Reason | None:
@@ -197,4 +202,4 @@ def _told(own: StudySeries, others: Sequence[StudySeries], why: str) -> Reason |
     late = ", a lesser one was analysed before" if taken and why != "all are analysed" else ""
     verdict = Verdict.WARNING if late else Verdict.PASS
     found = f"{count} eligible series, {why}{late} ({own.quality})"
-    return Reason("study_choice", found, "the best series", verdict)
+    return Reason(STUDY_CHOICE, found, "the best series", verdict)

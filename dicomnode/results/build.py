@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from io import BytesIO
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
 from dicomnode.results.capture import secondary_captures
 from dicomnode.results.context import ResultContext, ResultObject, ResultSettings, SrClass
+from dicomnode.results.encoding import encode
 from dicomnode.results.report import structured_report
+from dicomnode.results.segmentation import lung_segmentation
 from inference.findings import (
     CovnetFindings,
     ModelIdentity,
@@ -34,23 +34,13 @@ __all__ = [
 
 
 def build_results(context: ResultContext) -> tuple[ResultObject, ...]:
-    """The report, then the montage, then the panels: a pure function of the context.
+    """The report, the montage, the panels, the segmentation: a pure function of the context.
 
     Raises:
         ConfigurationError: the model has a class that no code is known for.
         ValueError: the box of an activation lies outside its slice.
     """
-    return (structured_report(context), *secondary_captures(context))
-
-
-def encode(result: ResultObject) -> bytes:
-    """The whole Part 10 file (PS3.10 section 7), Explicit VR Little Endian.
-
-    The same object gives the same bytes in every process.
-    """
-    buffer = BytesIO()
-    pydicom.dcmwrite(buffer, result.data_set, enforce_file_format=True)
-    return buffer.getvalue()
+    return (structured_report(context), *secondary_captures(context), *lung_segmentation(context))
 
 
 def warm_up() -> None:

@@ -15,7 +15,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from dicomnode.results import codes
 from dicomnode.results.character_sets import raw_keyword
-from dicomnode.results.context import ResultContext, ResultObject
+from dicomnode.results.context import ResultContext, ResultObject, SourceSlice
 from dicomnode.results.heatmap import THRESHOLD, blend
 from dicomnode.results.modules import Place, complete, series_description
 from dicomnode.results.montage import TILES_ACROSS, Tile, draw_montage
@@ -98,8 +98,8 @@ def _panel(
     place = f"{where(context, key.slice_index)}, {percent(key.share)} of the evidence"
     caption = Caption(context.findings.model.warning, (place, probabilities(context)))
     pixels = draw_panel(picture, view_of(context.volume.affine), caption)
-    source_uid = context.slices[key.slice_index].sop_instance_uid
-    return _object(context, KEY_SLICE, pixels, rank + 1, source_uid, [key.slice_index])
+    source_name = context.slices[key.slice_index].name
+    return _object(context, KEY_SLICE, pixels, rank + 1, source_name, [key.slice_index])
 
 
 def _object(
@@ -107,14 +107,14 @@ def _object(
     kind: str,
     pixels: NDArray[np.uint8],
     number: int,
-    source_uid: str,
+    source_name: str,
     shown: Sequence[int],
 ) -> ResultObject:
-    """`source_uid`: of the one slice that the picture shows; empty for the montage."""
+    """`source_name`: of the one slice that the picture shows; empty for the montage."""
     sop_class = SecondaryCaptureImageStorage
     place = Place(
         sop_class_uid=sop_class,
-        sop_instance_uid=context.seed.uid(kind, sop_class, source_uid),
+        sop_instance_uid=context.seed.uid(kind, sop_class, source_name),
         series_instance_uid=context.seed.uid("sc series", sop_class),
         series_number=context.settings.sc_series_number,
         instance_number=number,
@@ -124,8 +124,8 @@ def _object(
     data_set = Dataset()
     _set_general(data_set, context)
     _set_derivation(data_set, context, shown)
-    _set_compression_history(data_set, context)
-    _set_pixels(data_set, pixels)
+    set_compression_history(data_set, context)
+    set_pixels(data_set, pixels)
     return ResultObject(kind, complete(data_set, place, context))
 
 
@@ -147,19 +147,26 @@ def _set_derivation(data_set: Dataset, context: ResultContext, shown: Sequence[i
         f"Grad-CAM above {THRESHOLD} in Jet over CT at lung window, {_model(context)}"
     )
     data_set.DerivationCodeSequence = [codes.code_item(codes.GRADIENT_CAM)]
-    data_set.SourceImageSequence = [_source_item(context, index) for index in shown]
+    shown_of: dict[str, list[SourceSlice]] = {}
+    for index in shown:
+        source = context.slices[index]
+        shown_of.setdefault(source.sop_instance_uid, []).append(source)
+    data_set.SourceImageSequence = [_source_item(slices) for slices in shown_of.values()]
 
 
-def _source_item(context: ResultContext, index: int) -> Dataset:
-    source = context.slices[index]
+def _source_item(slices: Sequence[SourceSlice]) -> Dataset:
+    """One instance, with the frames that are shown of it (PS3.3 table 10-3)."""
     item = Dataset()
-    item.ReferencedSOPClassUID = source.sop_class_uid
-    item.ReferencedSOPInstanceUID = source.sop_instance_uid
+    item.ReferencedSOPClassUID = slices[0].sop_class_uid
+    item.ReferencedSOPInstanceUID = slices[0].sop_instance_uid
+    frames = [each.frame_number for each in slices if each.frame_number is not None]
+    if frames:
+        item.ReferencedFrameNumber = frames
     item.PurposeOfReferenceCodeSequence = [codes.code_item(codes.SOURCE_FOR_PROCESSING)]
     return item
 
 
-def _set_compression_history(data_set: Dataset, context: ResultContext) -> None:
+def set_compression_history(data_set: Dataset, context: ResultContext) -> None:
     """Once lossy, always said to be lossy (PS3.3 section C.7.6.1.1.5)."""
     lossy = [s for s in context.sources if raw_keyword(s, "LossyImageCompression") == "01"]
     data_set.LossyImageCompression = "01" if lossy else "00"
@@ -179,7 +186,7 @@ def _is_ratio(text: str) -> bool:
     return digits.isascii() and digits.isdigit() and len(text.strip()) <= 16
 
 
-def _set_pixels(data_set: Dataset, pixels: NDArray[np.uint8]) -> None:
+def set_pixels(data_set: Dataset, pixels: NDArray[np.uint8]) -> None:
     """Image Pixel (PS3.3 section C.7.6.3): RGB, colour by pixel."""
     data_set.SamplesPerPixel = 3
     data_set.PhotometricInterpretation = "RGB"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
+from dicomnode.decisions.agreement import Relation
 from dicomnode.errors import ConfigurationError
 from inference.findings import Training
 
@@ -40,8 +41,29 @@ MILLIMETRE = Code("mm", "UCUM", "mm")
 PIXELS = Code("{pixels}", "UCUM", "Pixels")
 COSINE = Code("{-1:1}", "UCUM", "{-1:1}")
 
+MILLILITRE = Code("ml", "UCUM", "ml")
+SCORE = Code("{0:1}", "UCUM", "{0:1}")
+
 MOST_PROBABLE_CLASS = Code("CLASS", PRIVATE_SCHEME, "Most probable class")
 CLASSIFICATION = Code("CLASSIFICATION", PRIVATE_SCHEME, "AI classification of the lungs")
+CASE_BY_REGIONS = Code("CASE_BY_REGIONS", PRIVATE_SCHEME, "AI outcome of all candidate regions")
+CANDIDATE_REGION = Code("REGION", PRIVATE_SCHEME, "AI candidate region of infection")
+OUTCOME = Code("OUTCOME", PRIVATE_SCHEME, "Outcome by regions")
+AGREEMENT = Code("AGREEMENT", PRIVATE_SCHEME, "Agreement of the two methods")
+NO_INFECTION = Code("NO_INFECTION", PRIVATE_SCHEME, "No infection found")
+LESION_VOLUME = Code("LESION_ML", PRIVATE_SCHEME, "Lesion volume in the region")
+RELATIONS: Mapping[Relation, Code] = {
+    Relation.AGREE: Code("AGREE", PRIVATE_SCHEME, "The methods agree"),
+    Relation.AS_FAR_AS_KNOWN: Code(
+        "AGREE_IN_PART", PRIVATE_SCHEME, "The methods agree as far as their class sets go"
+    ),
+    Relation.DIFFER: Code("DIFFER", PRIVATE_SCHEME, "The methods differ"),
+    Relation.NOT_COMPARABLE: Code("NOT_COMPARABLE", PRIVATE_SCHEME, "Not comparable"),
+}
+CENTRE_LPS = tuple(
+    Code(f"CENTRE_{axis}", PRIVATE_SCHEME, f"Centre {axis.lower()}, towards {side} (LPS)")
+    for axis, side in (("X", "the left"), ("Y", "the back"), ("Z", "the head"))
+)
 
 SOURCE_FOR_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
 GRADIENT_CAM = Code("130403", "DCM", "Gradient-weighted class activation")
@@ -73,6 +95,11 @@ _CLASSES: Mapping[str, ClassCodes] = {
         Code("NON_PNEUMONIA", PRIVATE_SCHEME, "Non-pneumonia"),
         Code("P_NON_PNEUM", PRIVATE_SCHEME, "Probability of non-pneumonia"),
     ),
+    "influenza-a viral pneumonia": ClassCodes(
+        "influenza-A viral pneumonia",
+        Code("FLU_A_PNEUMONIA", PRIVATE_SCHEME, "Influenza-A viral pneumonia"),
+        Code("P_FLU_A", PRIVATE_SCHEME, "Probability of influenza-A viral pneumonia"),
+    ),
 }
 _PREFIXES = {Training.UNTRAINED: "UNTRAINED", Training.DEMONSTRATION: "DEMONSTRATION"}
 _SHORT_NAMES = {"covid19": "covid-19", "covid": "covid-19", "cap": "community-acquired pneumonia"}
@@ -84,12 +111,21 @@ def class_codes(class_name: str) -> ClassCodes:
     Raises:
         ConfigurationError: the model has a class that no code is known for.
     """
-    key = class_name.casefold().replace("_", "-").strip()
-    key = _SHORT_NAMES.get(key, key).replace("community acquired", "community-acquired")
+    key = _key(class_name)
     if key not in _CLASSES:
         known = ", ".join(sorted(_CLASSES))
         raise ConfigurationError(f"class “{class_name}” of the model has no code; known: {known}")
     return _CLASSES[key]
+
+
+def has_code(class_name: str) -> bool:
+    """Whether `class_codes` knows a class."""
+    return _key(class_name) in _CLASSES
+
+
+def _key(class_name: str) -> str:
+    key = class_name.casefold().replace("_", "-").strip()
+    return _SHORT_NAMES.get(key, key).replace("community acquired", "community-acquired")
 
 
 def probability_name(codes: ClassCodes, training: Training) -> Code:
@@ -97,13 +133,38 @@ def probability_name(codes: ClassCodes, training: Training) -> Code:
 
     Viewers show this name beside the number, over the CT, and nothing else of the report.
     """
+    return marked(codes.probability, training)
+
+
+def noisy_or_name(codes: ClassCodes, training: Training) -> Code:
+    """P of Xu et al. 2020, equation 1: no probability of a disease, and not called one."""
+    return _score_name("NOR", "Noisy-or score of", codes, training)
+
+
+def softmax_name(codes: ClassCodes, training: Training) -> Code:
+    """S of Xu et al. 2020, equation 2."""
+    return _score_name("SOFT", "Softmax score of", codes, training)
+
+
+def confidence_name(codes: ClassCodes, training: Training) -> Code:
+    """Of a region's vote (Xu et al. 2020, section 2.6.1)."""
+    return _score_name("CONF", "Region confidence,", codes, training)
+
+
+def _score_name(value: str, words: str, codes: ClassCodes, training: Training) -> Code:
+    of_class = codes.probability.value.removeprefix("P_")[:9]
+    return marked(Code(f"{value}_{of_class}", PRIVATE_SCHEME, f"{words} {codes.name}"), training)
+
+
+def marked(code: Code, training: Training) -> Code:
+    """The private code of what is measured, or another one that names such weights first."""
     prefix = _PREFIXES.get(training)
     if prefix is None:
-        return codes.probability
-    meaning = codes.probability.meaning
+        return code
+    meaning = code.meaning
     return Code(
-        f"{codes.probability.value}_{prefix[0]}",  # 16 characters at most (VR SH)
-        codes.probability.scheme_designator,
+        f"{code.value}_{prefix[0]}",  # 16 characters at most (VR SH)
+        code.scheme_designator,
         f"{prefix} {meaning[0].lower()}{meaning[1:]}",
     )
 

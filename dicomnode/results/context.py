@@ -11,10 +11,13 @@ from functools import cached_property
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage
 
+from dicomnode.decisions.agreement import Agreement, Answer, compare
 from dicomnode.results.character_sets import raw_keyword
+from dicomnode.results.codes import class_codes
 from dicomnode.results.patient import StudyHeader, normalised_header
 from dicomnode.results.uids import UidSeed, model_digest
-from inference.findings import CovnetFindings, SliceActivation
+from inference.findings import CovnetFindings, SliceActivation, Training
+from inference.region_findings import NO_INFECTION, RegionFindings
 from inference.volume import CtVolume
 
 
@@ -24,6 +27,14 @@ class SrClass(StrEnum):
     ENHANCED = "enhanced"
     COMPREHENSIVE = "comprehensive"
     COMPREHENSIVE_3D = "comprehensive_3d"
+
+
+class SegmentationKind(StrEnum):
+    """How masks are written; the label map is a SOP class that older archives refuse."""
+
+    BINARY = "binary"
+    LABELMAP = "labelmap"
+    OFF = "off"
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class ResultSettings:
     sr_class: SrClass = SrClass.COMPREHENSIVE_3D
     sr_series_number: int = 9001
     sc_series_number: int = 9002
+    segmentation: SegmentationKind = SegmentationKind.BINARY
+    seg_series_number: int = 9003
     revision: int = 0
 
 
@@ -53,6 +66,23 @@ class SourceSlice:
     sop_class_uid: str
     sop_instance_uid: str
     instance_number: int | None
+    frame_number: int | None = None  # from 1, of a multi-frame instance
+
+    @property
+    def name(self) -> str:
+        """What no other slice of the series is called."""
+        frame = "" if self.frame_number is None else f" frame {self.frame_number}"
+        return self.sop_instance_uid + frame
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """The report that this one takes the place of, because more of its series came."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +94,9 @@ class ResultContext:
     the zone of the source's Timezone Offset From UTC, else in its own.
     `input_digest`: names all that came for the series and its content, not the analysed slices
     alone: whatever may change a result of the same slices, even its wording, changes its UIDs.
+    `frame_numbers`: of each source, None where it is an instance by itself; () when all are.
     `completeness`, `conditions`, `notes`: sentences for the summary, without patient identity.
+    `regions`: of the second method, on the same volume; None where it is not configured.
 
     Raises:
         ValueError: sources, volume and findings do not belong together, or the time is naive.
@@ -79,11 +111,16 @@ class ResultContext:
     conditions: str
     settings: ResultSettings
     notes: Sequence[str] = field(default=())
+    predecessor: Predecessor | None = None
+    frame_numbers: Sequence[int | None] = field(default=())
+    regions: RegionFindings | None = None
 
     def __post_init__(self) -> None:
         slices = len(self.volume.hu)
         if len(self.sources) != slices:
             raise ValueError(f"{len(self.sources)} sources for {slices} slices")
+        if len(self.frame_numbers) not in {0, slices}:
+            raise ValueError(f"{len(self.frame_numbers)} frame numbers for {slices} slices")
         if self.findings.lungs.shape != self.volume.hu.shape:
             raise ValueError(f"lungs {self.findings.lungs.shape} for {self.volume.hu.shape}")
         if not self.findings.activations:
@@ -100,7 +137,9 @@ class ResultContext:
     @cached_property
     def slices(self) -> tuple[SourceSlice, ...]:
         """References to the sources, in the order of `volume.hu`."""
-        return tuple(_source_slice(i, source) for i, source in enumerate(self.sources))
+        frames = self.frame_numbers or [None] * len(self.sources)
+        pairs = zip(self.sources, frames, strict=True)
+        return tuple(_source_slice(i, source, frame) for i, (source, frame) in enumerate(pairs))
 
     @property
     def source_series_uid(self) -> str:
@@ -110,6 +149,31 @@ class ResultContext:
     def key_slices(self) -> tuple[SliceActivation, ...]:
         """The slices with the largest share in the decision, the largest first."""
         return self.findings.ranked[: self.settings.key_slices]
+
+    @property
+    def training(self) -> Training:
+        """What the least trained of the methods' weights were trained on."""
+        models = [self.findings.model, *([self.regions.model] if self.regions else [])]
+        return min((model.training for model in models), key=list(Training).index)
+
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """Whether both methods agree; None where there is one alone.
+
+        Raises:
+            ConfigurationError: a model has a class that no code is known for.
+        """
+        if self.regions is None:
+            return None
+        found, regions = self.findings, self.regions
+        names = tuple(class_codes(name).name for name in found.class_names)
+        infections = tuple(class_codes(name).name for name in regions.infection_names)
+        index = regions.verdict.class_index
+        outcome = NO_INFECTION if index is None else infections[index]
+        return compare(
+            Answer(names[found.winner], names, found.model.warning),
+            Answer(outcome, infections, regions.model.warning),
+        )
 
     @cached_property
     def seed(self) -> UidSeed:
@@ -127,7 +191,7 @@ class ResultContext:
 class ResultObject:
     """One object to store, with its file meta information.
 
-    `kind`: "sr", "montage" or "key_slice".
+    `kind`: "sr", "montage", "key_slice", "seg"; "note" and "retraction" (see there).
     """
 
     kind: str
@@ -142,11 +206,12 @@ class ResultObject:
         return UID(self.data_set.SOPClassUID)
 
 
-def _source_slice(index: int, source: Dataset) -> SourceSlice:
+def _source_slice(index: int, source: Dataset, frame_number: int | None) -> SourceSlice:
     number = raw_keyword(source, "InstanceNumber")
     return SourceSlice(
         index=index,
         sop_class_uid=raw_keyword(source, "SOPClassUID") or str(CTImageStorage),
         sop_instance_uid=raw_keyword(source, "SOPInstanceUID"),
         instance_number=int(number) if number.isascii() and number.isdigit() else None,
+        frame_number=frame_number,
     )

@@ -69,6 +69,7 @@ def _entry(context: ResultContext, index: int) -> sr.ImageContentItem:
         name=codes.SOURCE,
         referenced_sop_class_uid=source.sop_class_uid,
         referenced_sop_instance_uid=source.sop_instance_uid,
+        referenced_frame_numbers=source.frame_number,
         relationship_type=_CONTAINS,
     )
     position = context.volume.to_lps((index, 0, 0))

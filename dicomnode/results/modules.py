@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Protocol
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dicomnode.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.results.codes import ACQUISITION_EQUIPMENT, code_item
-from dicomnode.results.context import ResultContext
+from dicomnode.results.context import ResultContext, ResultSettings
+from dicomnode.results.patient import StudyHeader
 from inference.findings import Training
 
 _LO_LIMIT = 64  # characters, PS3.5 section 6.2
+
+
+class Origin(Protocol):
+    """Whose study an object is put into, when, and how this site's objects look.
+
+    `ResultContext` is one; notes and retractions, which have no findings, have a smaller one.
+    """
+
+    @property
+    def header(self) -> StudyHeader: ...
+    @property
+    def analysed_at(self) -> datetime: ...
+    @property
+    def settings(self) -> ResultSettings: ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,7 @@ class Place:
     series_description: str
 
 
-def complete(data_set: Dataset, place: Place, context: ResultContext) -> Dataset:
+def complete(data_set: Dataset, place: Place, context: Origin) -> Dataset:
     """Set the shared modules, in place of whatever stood there, and the file meta information."""
     context.header.write_into(data_set)
     _set_series(data_set, place)
@@ -42,18 +58,26 @@ def complete(data_set: Dataset, place: Place, context: ResultContext) -> Dataset
     return data_set
 
 
-def series_description(what: str, context: ResultContext) -> str:
-    """What it is and whose, and that it has no clinical meaning where it has none; 64 at most."""
+def series_description(what: str, context: ResultContext, training: Training | None = None) -> str:
+    """What it is and whose, and that it has no clinical meaning where it has none; 64 at most.
+
+    `training`: of what the object shows; None is that of the classification alone.
+    """
     model = context.findings.model
-    mark = {
-        Training.UNTRAINED: "UNTRAINED ",
-        Training.DEMONSTRATION: "DEMONSTRATION ",
-        Training.PATIENTS: "",
-    }[model.training]
+    mark = training_mark(training or model.training)
     return f"{mark}AI {what} ({model.name} {model.version}), research only"[:_LO_LIMIT].rstrip()
 
 
-def local_time(context: ResultContext) -> datetime:
+def training_mark(training: Training) -> str:
+    """What stands before a description of what such weights made."""
+    return {
+        Training.UNTRAINED: "UNTRAINED ",
+        Training.DEMONSTRATION: "DEMONSTRATION ",
+        Training.PATIENTS: "",
+    }[training]
+
+
+def local_time(context: Origin) -> datetime:
     """The time of analysis in the zone of the source, in which all of the object's times are.
 
     Timezone Offset From UTC holds for every DA and TM of the data set (PS3.3 Table C.12-1).
@@ -74,7 +98,7 @@ def _set_series(data_set: Dataset, place: Place) -> None:
     data_set.SeriesDescription = place.series_description
 
 
-def _set_times(data_set: Dataset, context: ResultContext) -> None:
+def _set_times(data_set: Dataset, context: Origin) -> None:
     """Every date and time is that of the analysis: the same input gives the same bytes."""
     moment = local_time(context)
     for name in ("InstanceCreation", "Series", "Content"):
@@ -82,7 +106,7 @@ def _set_times(data_set: Dataset, context: ResultContext) -> None:
         setattr(data_set, f"{name}Time", moment.strftime("%H%M%S"))
 
 
-def _set_equipment(data_set: Dataset, context: ResultContext) -> None:
+def _set_equipment(data_set: Dataset, context: Origin) -> None:
     """General Equipment (PS3.3 section C.7.5.1): this product; the scanner as a contributor."""
     settings = context.settings
     data_set.Manufacturer = settings.manufacturer

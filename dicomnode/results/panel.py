@@ -146,7 +146,9 @@ def font_of(size: int) -> ImageFont.FreeTypeFont:
     return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
 
 
+_PLAIN = str.maketrans({"–": "-", "−": "-", "—": "-", "“": '"', "”": '"', "…": "...", "×": "x"})
+
+
 def pixel_text(text: str) -> str:
     """Text in the glyphs that the font has: dashes become hyphens, other strangers “?”."""
-    plain = text.replace("–", "-").replace("−", "-").replace("—", "-")
-    return plain.encode("ascii", "replace").decode("ascii")
+    return text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")

@@ -2,11 +2,11 @@
 
 One measurement group holds all probabilities and has a region, the lungs on the slice with the
 largest share: viewers jump to that slice, and OHIF shows no report whose groups lack a region.
+Where the second method ran, its case and its regions are further groups.
 """
 
 from __future__ import annotations
 
-import numpy as np
 from highdicom import sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom.dataset import Dataset
@@ -19,11 +19,12 @@ from pydicom.uid import (
 )
 
 from dicomnode.results import codes
-from dicomnode.results.context import ResultContext, ResultObject, SrClass
+from dicomnode.results.context import Predecessor, ResultContext, ResultObject, SrClass
 from dicomnode.results.library import image_library
 from dicomnode.results.modules import Place, complete, series_description
+from dicomnode.results.region_groups import region_groups
+from dicomnode.results.sr_items import algorithm, lung_box
 from dicomnode.results.summary import summary
-from inference.findings import SliceActivation
 
 _CLASSES: dict[SrClass, tuple[type, UID]] = {
     SrClass.ENHANCED: (sr.EnhancedSR, EnhancedSRStorage),
@@ -47,7 +48,7 @@ def structured_report(context: ResultContext) -> ResultObject:
         series_number=context.settings.sr_series_number,
         instance_number=1,
         modality="SR",
-        series_description=series_description("chest CT report", context),
+        series_description=series_description("chest CT report", context, context.training),
     )
     document = sop_class(
         evidence=_evidence(context),
@@ -63,15 +64,29 @@ def structured_report(context: ResultContext) -> ResultObject:
     )
     data_set = Dataset()
     data_set.update(document)
+    if context.predecessor is not None:
+        data_set.PredecessorDocumentsSequence = [_reference(context.predecessor)]
     return ResultObject("sr", complete(data_set, place, context))
 
 
+def _reference(predecessor: Predecessor) -> Dataset:
+    """Hierarchical SOP Instance Reference (PS3.3 table C.17-3), for Predecessor Documents
+    Sequence (0040,A360) of PS3.3 C.17.2.
+    """
+    instance, series, study = Dataset(), Dataset(), Dataset()
+    instance.ReferencedSOPClassUID = predecessor.sop_class_uid
+    instance.ReferencedSOPInstanceUID = predecessor.sop_instance_uid
+    series.SeriesInstanceUID = predecessor.series_instance_uid
+    series.ReferencedSOPSequence = [instance]
+    study.StudyInstanceUID = predecessor.study_instance_uid
+    study.ReferencedSeriesSequence = [series]
+    return study
+
+
 def _evidence(context: ResultContext) -> list[Dataset]:
-    """All analysed slices, with only what highdicom reads; the identity is set afterwards."""
-    return [
-        _evidence_item(context, source.sop_class_uid, source.sop_instance_uid)
-        for source in context.slices
-    ]
+    """All analysed instances, with only what highdicom reads; the identity is set afterwards."""
+    instances = {source.sop_instance_uid: source.sop_class_uid for source in context.slices}
+    return [_evidence_item(context, sop_class, uid) for uid, sop_class in instances.items()]
 
 
 def _evidence_item(context: ResultContext, sop_class_uid: str, sop_instance_uid: str) -> Dataset:
@@ -92,7 +107,10 @@ def _content(context: ResultContext, document_uid: str) -> Dataset:
     root = sr.MeasurementReport(
         observation_context=_observation_context(context),
         procedure_reported=codes.PROCEDURE,
-        imaging_measurements=[_classification(context, document_uid)],
+        imaging_measurements=[
+            _classification(context, document_uid),
+            *region_groups(context, document_uid),
+        ],
         title=codes.REPORT_TITLE,
     )[0]
     *head, measurements = root.ContentSequence
@@ -120,15 +138,15 @@ def _classification(
     context: ResultContext, document_uid: str
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
     """TID 1410. Each probability has a name of its own: viewers show that and the number."""
-    findings = context.findings
+    findings, peak = context.findings, context.key_slices[0]
     names = [codes.class_codes(name) for name in findings.class_names]
     return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=context.seed.uid("tracking", document_uid), identifier="Lungs, AI classification"
         ),
-        referenced_region=_lung_box(context, context.key_slices[0]),
+        referenced_region=lung_box(context, peak.slice_index, peak.box),
         finding_type=codes.CLASSIFICATION,
-        algorithm_id=_algorithm(context),
+        algorithm_id=algorithm(findings.model),
         finding_sites=[sr.FindingSite(codes.LUNG, laterality=codes.BILATERAL)],
         measurements=[
             sr.Measurement(
@@ -141,40 +159,6 @@ def _classification(
         qualitative_evaluations=[
             sr.QualitativeEvaluation(codes.MOST_PROBABLE_CLASS, names[findings.winner].finding)
         ],
-    )
-
-
-def _algorithm(context: ResultContext) -> sr.AlgorithmIdentification:
-    """TID 4019."""
-    model = context.findings.model
-    training = f"training {model.training.value}"
-    return sr.AlgorithmIdentification(
-        name=model.name,
-        version=model.version,
-        parameters=[f"weights SHA-256 {model.weights_sha256}", training],
-        family=codes.ARTIFICIAL_INTELLIGENCE,
-    )
-
-
-def _lung_box(context: ResultContext, peak: SliceActivation) -> sr.ImageRegion:
-    """Box around the lungs of a slice as a closed POLYLINE in (column, row).
-
-    0\\0 is the outer corner of the first pixel (PS3.3 Table C.18.6-1), so that the box of
-    pixels [left, right) runs from left to right.
-    """
-    rows, columns = np.nonzero(context.findings.lungs[peak.slice_index])
-    box = peak.box
-    if rows.size:
-        top, bottom = int(rows.min()), int(rows.max()) + 1
-        left, right = int(columns.min()), int(columns.max()) + 1
-    else:
-        top, left, bottom, right = box.top, box.left, box.bottom, box.right
-    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-    source = context.slices[peak.slice_index]
-    return sr.ImageRegion(
-        graphic_type=sr.GraphicTypeValues.POLYLINE,
-        graphic_data=np.array(corners, dtype=np.float32),
-        source_image=sr.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid),
     )
 
 

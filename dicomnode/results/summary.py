@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dicomnode.results.codes import class_codes
 from dicomnode.results.context import ResultContext
+from dicomnode.results.region_text import region_answer, region_details, region_warning
 from dicomnode.results.view import view_of
 
 RESEARCH_ONLY = "Research only – not for primary diagnosis"
@@ -14,14 +15,16 @@ def summary(context: ResultContext) -> str:
     """The summary of the report, one thing a line, the answer first.
 
     A warning about the weights stands before the answer: no one shall read a number of an
-    untrained network without it.
+    untrained network without it. Where both methods ran, their answers stand side by side.
     """
     model = context.findings.model
     warning = [model.warning] if model.warning else []
     lines = [
         *warning,
+        *region_warning(context),
         f"Most probable: {winner(context)}",
         f"Probabilities: {probabilities(context)}",
+        *region_answer(context),
         f"{RESEARCH_ONLY}.",
         f"Largest share in the decision: {where(context, context.key_slices[0].slice_index)}.",
         f"Class set: {_class_set(context)}; nothing else was looked for.",
@@ -30,9 +33,18 @@ def summary(context: ResultContext) -> str:
         f" of {len(context.slices)} slices.",
         f"Completeness: {context.completeness}",
         f"Model: {model.name} {model.version}, weights {model.weights_sha256[:_DIGEST_SHOWN]}.",
+        *region_details(context),
+        *_replaced(context),
         *(f"Note: {note}" for note in context.notes),
     ]
     return "\n".join(lines)
+
+
+def _replaced(context: ResultContext) -> list[str]:
+    if context.predecessor is None:
+        return []
+    uid = context.predecessor.sop_instance_uid
+    return [f"Replaces an earlier report ({uid}): more instances of the series came after it."]
 
 
 def probabilities(context: ResultContext) -> str:
@@ -46,14 +58,16 @@ def percent(fraction: float) -> str:
 
 
 def where(context: ResultContext, index: int) -> str:
-    """A slice as a reader finds it: its place in the stack, its Instance Number, its position.
+    """A slice as a reader finds it: its place in the stack, its number, its position.
 
     The position is that of Image Position (Patient) along the stack, in LPS mm.
     """
     axis = view_of(context.volume.affine).normal_axis
     position = context.volume.to_lps((index, 0, 0))["xyz".index(axis)]
-    number = context.slices[index].instance_number
-    image = "" if number is None else f" (image {number})"
+    source = context.slices[index]
+    image = "" if source.instance_number is None else f" (image {source.instance_number})"
+    if source.frame_number is not None:
+        image = f" (frame {source.frame_number})"
     return f"CT slice {index + 1}/{len(context.slices)}{image}, {axis} {position:.1f} mm"
 
 

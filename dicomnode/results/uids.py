@@ -13,6 +13,11 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pydicom.uid import UID
+
+LabelMapSegmentationStorage = UID("1.2.840.10008.5.1.4.1.1.66.7")
+"""Not in pydicom's dictionary yet (Supplement 243)."""
+
 _NAMESPACE = uuid.UUID("6f0c2d0e-9a55-4b07-8f1e-3c1d5a7be241")
 """Never to be changed: every UID that this product has given hangs on it."""
 

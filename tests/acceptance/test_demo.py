@@ -43,7 +43,7 @@ def test_the_demo_shows_the_whole_way(tmp_path: Path) -> None:
 
 def check_what_it_left(out: Path) -> None:
     objects = sorted((out / "results").glob("*.dcm"))
-    assert len(objects) == 12
+    assert len(objects) == 13
     assert [error for file in objects for error in dciodvfy_errors(file)] == []
     received = {str(pydicom.dcmread(f).SOPInstanceUID) for f in (out / "pacs").glob("*.dcm")}
     assert received == {str(pydicom.dcmread(f).SOPInstanceUID) for f in objects}
@@ -78,7 +78,7 @@ def test_the_demo_with_a_real_pacs_over_what_an_earlier_demo_left(tmp_path: Path
         peer = orthanc.peer
         done = run_demo(tmp_path / "out", "--pacs", f"127.0.0.1:{peer.port}:{peer.ae_title}")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert len(orthanc.get("/instances")) == 12
+        assert len(orthanc.get("/instances")) == 13
     assert not leftover.exists()
 
 

@@ -41,7 +41,7 @@ key_slices = 3
 """
 
 SLICES = 14
-RESULTS = 1 + 1 + 3  # report, montage, key slices
+RESULTS = 1 + 1 + 3 + 1  # report, montage, key slices, segmentation
 STAGES = ("receiving", "waiting", "analysing", "delivering")
 ROLES = ("receiver", "assessor", "worker", "deliverer", "supervisor")
 
@@ -82,6 +82,7 @@ def test_a_killed_process_costs_nothing(
         reach(stage, node, pacs, uid)
         kill_and_restart(node, role)
         pacs.go_on.set()
+    wait_for(lambda: _count(node.detail(uid)) == SLICES, "every instance is in the index", 60)
     detail = node.wait_until_ended(uid)
     assert detail.series.state is SeriesState.ANALYSED
     assert detail.series.instance_count == SLICES
@@ -134,6 +135,10 @@ def reach(stage: str, node: Node, pacs: Pacs, uid: str) -> None:
         wait_for(lambda: _analysing(node.detail(uid)), "the series is being analysed")
     else:
         assert pacs.holding.wait(60), node.log
+
+
+def _count(detail: SeriesDetail | None) -> int:
+    return 0 if detail is None else detail.series.instance_count
 
 
 def _analysing(detail: SeriesDetail | None) -> bool:

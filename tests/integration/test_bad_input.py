@@ -166,7 +166,7 @@ def test_after_all_of_it_the_same_processes_serve_a_good_series(
     assert set(store_as_they_are(files, story.node).values()) == {0x0000}
     detail = story.node.wait_until_ended(series_uid(files))
     assert detail.series.state is SeriesState.ANALYSED
-    assert len(detail.results) == 1 + 1 + 2  # report, montage, key slices
+    assert len(detail.results) == 1 + 1 + 2 + 1  # report, montage, key slices, segmentation
     assert {each.sop_instance_uid for each in detail.results} <= set(story.pacs.by_uid())
     assert {role: story.node.pid(role) for role in ROLES} == story.pids
 

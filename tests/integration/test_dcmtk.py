@@ -22,7 +22,7 @@ from support.validators import dciodvfy_errors
 from support.wait import wait_for
 
 QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
-RESULTS = 4
+RESULTS = 5  # report, montage, two key slices, segmentation
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from support.phantom import write_series
 
 QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
 FAMILY_NAME, PATIENT_ID = "Quellwasserbach", "ZQX-471100"
-RESULTS = 1 + 1 + 2  # report, montage, key slices
+RESULTS = 1 + 1 + 2 + 1  # report, montage, key slices, segmentation
 
 ALONE = "1.2.826.0.1.3680043.10.77.1.424242"
 TWINS = ("1.2.826.0.1.3680043.10.77.2.1.999", "1.2.826.0.1.3680043.10.77.2.2.999")

@@ -21,6 +21,7 @@ from support.phantom import series_uid, write_series
 from support.tools import needed
 from support.wait import wait_for
 
+RESULTS = 1 + 1 + 2 + 1  # report, montage, key slices, segmentation
 QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
 
 
@@ -192,11 +193,11 @@ def test_a_dead_destination_holds_up_no_other_and_gets_its_own_later(
         try:
             node.start()
             node.send(files)
-            wait_for(lambda: len(alive.by_uid()) == 4, "the living destination has all", 60)
+            wait_for(lambda: len(alive.by_uid()) == RESULTS, "the living destination has all", 60)
             detail = node.detail(uid)
             assert detail is not None
             waiting = [each for each in detail.deliveries if each.destination == "dead"]
-            assert len(waiting) == 4
+            assert len(waiting) == RESULTS
             assert all(each.delivered_at is None for each in waiting)
             wait_for(lambda: _errors(node, uid), "the failure is told in the queue", 30)
             with running_pacs(port=dead.port) as revived:

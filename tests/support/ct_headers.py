@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from dicomnode.decisions.attribute_rules import CT_IMAGE_STORAGE
 from dicomnode.decisions.instance_header import InstanceHeader
-from dicomnode.headers import read_header
+from dicomnode.headers import read_frame_headers
 
 DATA = Path(__file__).parents[1] / "data"
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -53,7 +53,9 @@ def real_series(case: str) -> dict[str, list[InstanceHeader]]:
     described = json.loads((DATA / "headers" / f"{case}.json").read_text())
     return {
         series["name"]: [
-            read_header(Dataset.from_json(series["common"] | own)) for own in series["instances"]
+            header
+            for own in series["instances"]
+            for header in read_frame_headers(Dataset.from_json(series["common"] | own))
         ]
         for series in described["series"]
     }

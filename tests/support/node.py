@@ -22,6 +22,7 @@ from storage import queue
 from storage.database import Database
 from storage.models import AssociationRow
 from storage.records import SeriesDetail, SeriesState
+from support.phantom import LOW_CHEST
 from support.wait import wait_for
 
 ENDED = {SeriesState.ANALYSED, SeriesState.SKIPPED, SeriesState.FAILED}
@@ -52,6 +53,7 @@ class Node:
         self.port = port or free_port()
         lines = ['[node]\ndata_directory = "data"', f"[receive]\nport = {self.port}"]
         lines += ["[receive.admission]\nallow_any = true", toml]
+        lines += [] if "[chest]" in toml else [LOW_CHEST]
         lines += [_destination(peer) for peer in destinations]
         folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text("\n".join(lines) + "\n")

@@ -11,9 +11,16 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from dicomnode.decisions.chest import ChestPolicy
+
 ROWS = COLUMNS = 128
 PIXEL_MM = 2.8
 SPACING_MM = 2.5
+
+
+LOW_CHEST_POLICY = ChestPolicy(min_lung_height_mm=20.0, min_lung_ml=100.0)
+LOW_CHEST = "[chest]\nmin_lung_height_mm = 20.0\nmin_lung_ml = 100.0\n"
+"""For phantoms, which are a dozen slices high, so that analysing one takes a second."""
 
 
 def chest_slice(z_mm: float, seed: int) -> NDArray[np.int16]:

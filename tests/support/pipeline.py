@@ -20,6 +20,7 @@ from storage import queue
 from storage.database import Database
 from storage.instances import InstanceFiles
 from storage.records import SeriesDetail
+from support.phantom import LOW_CHEST_POLICY
 
 
 class Pipeline:
@@ -35,10 +36,13 @@ class Pipeline:
             node=NodeSettings(data_directory=folder),
             completeness=CompletenessPolicy(
                 quiet_seconds=0,
+                doubted_quiet_seconds=0,
+                incomplete_after_seconds=0,
                 aborted_quiet_seconds=0,
                 lost_quiet_seconds=0,
                 open_quiet_seconds=0,
             ),
+            chest=LOW_CHEST_POLICY,
             results=ResultOptions(key_slices=1),
             destinations=tuple(destinations),
         )

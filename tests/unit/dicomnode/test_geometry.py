@@ -92,6 +92,16 @@ def test_one_odd_slice_is_named(changes: dict[str, Any], problem: StackProblem) 
     assert problem in sort_slices(series).problems
 
 
+def test_described_frames_are_slices_in_the_order_of_their_positions() -> None:
+    frames = [
+        replace(h, sop_instance_uid="1.2", instance_number=1, number_of_frames=5, frame_number=n)
+        for n, h in enumerate(ct_series(5), start=1)
+    ]
+    stack = sort_slices(frames)
+    assert stack.problems == ()
+    assert [h.frame_number for h in stack.headers] == [5, 4, 3, 2, 1]
+
+
 def test_rounding_of_the_scanner_is_no_problem() -> None:
     series = ct_series(20)
     series[3] = replace(

@@ -245,3 +245,23 @@ def test_quiet_in_several_threads_gives_the_filters_back() -> None:
         warnings.warn("not shown while one is still inside", stacklevel=1)
     thread.join(10)
     assert list(warnings.filters) == before
+
+
+def test_counts_that_headers_announce() -> None:
+    built = Dataset()
+    built.SOPInstanceUID = "1.2.3"
+    built.NumberOfSeriesRelatedInstances = "64"
+    built.ImagesInAcquisition = 128
+    built.ConcatenationUID = "1.2.9"
+    built.InConcatenationTotalNumber = 3
+    header = read_header(built)
+    assert (header.number_of_series_related_instances, header.images_in_acquisition) == (64, 128)
+    assert (header.concatenation_uid, header.in_concatenation_total_number) == ("1.2.9", 3)
+    assert read_header(Dataset()).images_in_acquisition is None
+
+
+@pytest.mark.parametrize("value", [b"0 ", b"-5", b"1e9 ", b"many", b"5\\5 "])
+def test_a_count_that_is_none_is_a_problem(tmp_path: Path, value: bytes) -> None:
+    header = read_header_file(dicom_file(tmp_path, {"ImagesInAcquisition": value}))
+    assert header.images_in_acquisition is None
+    assert any(problem.startswith("ImagesInAcquisition") for problem in header.problems)

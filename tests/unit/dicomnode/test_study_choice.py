@@ -56,13 +56,13 @@ def test_kernels_of_the_vendors_are_known(kernel: str, found: KernelClass) -> No
 @pytest.mark.parametrize(
     ("better", "worse"),
     [
-        (replace(THIN, slice_spacing_mm=0.7), replace(THIN, coverage_mm=400.0)),  # spacing first
-        (replace(THIN, coverage_mm=360.0), replace(THIN, kernel="STANDARD", slice_count=900)),
+        (replace(THIN, slice_spacing_mm=3.0), replace(THIN, coverage_mm=40.0)),  # coverage first
+        (replace(THIN, slice_spacing_mm=0.7), replace(THIN, kernel="STANDARD", slice_count=900)),
         (replace(THIN, kernel="STANDARD"), replace(THIN, kernel="LUNG", coverage_mm=305.0)),
         (replace(THIN, slice_count=301), THIN),
     ],
 )
-def test_the_order_is_spacing_coverage_kernel_count(
+def test_the_order_is_coverage_spacing_kernel_count(
     better: SeriesQuality, worse: SeriesQuality
 ) -> None:
     assert better.order < worse.order

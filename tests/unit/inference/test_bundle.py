@@ -14,6 +14,7 @@ import torch
 from inference.bundle import CARD, Bundle, load_bundle, load_card, weights_problems
 from inference.errors import BundleError
 from inference.findings import Training
+from inference.preprocess import Preprocessing
 from inference.untrained import WEIGHTS, make_untrained_bundle
 
 
@@ -142,7 +143,7 @@ def test_the_digest_covers_what_changes_results_and_not_the_prose(bundle: Bundle
 
     own = bundle.card.digest
     assert load_card(bundle.folder).digest == own
-    wider = replace(bundle.card.preprocessing, hu_high=300.0)
+    wider = Preprocessing(hu_high=300.0)
     assert digest(intended_use="Another sentence.", licence="MIT") == own
     changed = [
         digest(preprocessing=wider),

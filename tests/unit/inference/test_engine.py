@@ -12,18 +12,19 @@ from inference.covnet import Covnet
 from inference.engine import Engine
 from inference.errors import DeviceError, NetworkOutputError, NoLungsError
 from inference.findings import CovnetFindings
-from inference.preprocess import prepare
+from inference.preprocess import Preprocessing, prepare
 from inference.untrained import make_untrained_bundle
 from inference.volume import CtVolume
 from support.chest_volume import chest
+
+SMALL = Preprocessing(size=96)
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The untrained weights, at a size that keeps the tests quick."""
     made = load_bundle(make_untrained_bundle(tmp_path_factory.mktemp("engine") / "bundle"))
-    small = replace(made.card.preprocessing, size=96)
-    return replace(made, card=replace(made.card, preprocessing=small))
+    return replace(made, card=replace(made.card, preprocessing=SMALL))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_equal_to_the_plain_network(
     """Folded, in batches and channels last, against the network as it is written."""
     network = Covnet().eval()
     network.load_state_dict(dict(bundle.weights))
-    images = prepare(volume, findings.lungs, bundle.card.preprocessing).images
+    images = prepare(volume, findings.lungs, SMALL).images
     with torch.no_grad():
         wanted = torch.softmax(network(images), dim=0)
     assert findings.probabilities == pytest.approx(wanted.tolist(), rel=1e-3)

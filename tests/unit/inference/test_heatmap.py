@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -46,3 +48,15 @@ def test_equal_to_torch_bilinear_without_aligned_corners() -> None:
 def test_a_box_that_is_not_within_the_slice_is_refused(box: RowColumnBox) -> None:
     with pytest.raises(ValueError, match="does not lie within a slice of 64 x 64"):
         activation_on_slice(_activation(np.ones((7, 7)), box), 64, 64)
+
+
+def test_an_offset_moves_the_heat_to_what_the_cell_has_seen() -> None:
+    cam = np.zeros((4, 4), np.float32)
+    cam[1, 2] = 1.0
+    here = SliceActivation(0, RowColumnBox(0, 0, 64, 64), cam, 1.0)
+    moved = replace(here, offset=(0.5, -0.5))
+    row, column = (float(np.mean(each)) for each in np.nonzero(activation_on_slice(here, 64, 64)))
+    to_row, to_column = (
+        float(np.mean(each)) for each in np.nonzero(activation_on_slice(moved, 64, 64))
+    )
+    assert (to_row - row, to_column - column) == (-8.0, 8.0)

@@ -103,6 +103,16 @@ def test_lungs_that_touch_do_not_take_in_the_mediastinum() -> None:
     assert (found & between).sum() < 0.01 * between.sum()
 
 
+@pytest.mark.parametrize("cut", [np.s_[:, :, 60:], np.s_[:, :, :180], np.s_[:, 60:, 50:190]])
+def test_lungs_that_the_field_of_view_cuts_off_are_found(cut: tuple[slice, ...]) -> None:
+    """It ends within a lung, so that nothing in the slices shuts that lung off from the room."""
+    drawn = chest()
+    hu = np.ascontiguousarray(drawn.hu[cut])
+    found = segment_lungs(CtVolume(hu, drawn.volume().affine))
+    assert drawn.lungs[cut][:, :, (0, -1)].any()
+    assert dice(found, drawn.lungs[cut]) > 0.97
+
+
 def test_one_lung_alone_is_found() -> None:
     drawn = chest()
     drawn.paint(drawn.lungs & (drawn.x > 0), TISSUE_HU)

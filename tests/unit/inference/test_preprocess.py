@@ -94,3 +94,17 @@ def test_the_defaults_are_usable() -> None:
 def test_unusable_values_are_named(changed: dict[str, float], named: str) -> None:
     (problem,) = replace(Preprocessing(), **changed).problems()  # type: ignore[arg-type]
     assert problem.startswith(named)
+
+
+def test_images_go_to_the_back_and_to_the_left_however_the_volume_is_stored() -> None:
+    hu = np.random.default_rng(0).integers(-1000, 200, (2, 40, 40)).astype(np.int16)
+    lungs = np.ones(hu.shape, np.bool_)
+    plain = CtVolume(hu, np.diag([5.0, 3.0, 3.0, 1.0])[[2, 1, 0, 3]])
+    turned = CtVolume(hu[:, ::-1, ::-1].copy(), plain.affine @ np.diag([1.0, -1.0, -1.0, 1.0]))
+    wanted, found = (prepare(each, lungs, SETTINGS) for each in (plain, turned))
+    assert np.allclose(found.images.numpy(), wanted.images.numpy(), atol=1e-6)
+    assert found.flipped == (True, True)
+    assert wanted.flipped == (False, False)
+    maps = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    assert found.as_stored(maps).tolist() == maps[:, ::-1, ::-1].tolist()
+    assert found.centre_offset == tuple(-each for each in wanted.centre_offset)

@@ -95,3 +95,25 @@ def test_folding_the_batchnorms_changes_nothing_and_happens_once() -> None:
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
     with pytest.raises(TypeError, match="folded already"):
         folded.fold()
+
+
+def test_the_output_is_that_of_monai_with_the_same_weights(network: ResNet50) -> None:
+    """An implementation by others; its first stride is 1 unless told, and its shortcuts "B"."""
+    monai = pytest.importorskip("monai.networks.nets.resnet", reason="MONAI is not installed")
+    theirs = monai.ResNet(
+        block="bottleneck",
+        layers=[3, 4, 6, 3],
+        block_inplanes=[64, 128, 256, 512],
+        spatial_dims=2,
+        n_input_channels=3,
+        num_classes=5,
+        conv1_t_size=7,
+        conv1_t_stride=2,
+        shortcut_type="B",
+        bias_downsample=False,
+    )
+    theirs = theirs.double().eval()
+    theirs.load_state_dict(network.state_dict(), strict=True)
+    x = torch.rand(2, 3, 96, 64, dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.allclose(theirs(x), network(x), rtol=1e-10)

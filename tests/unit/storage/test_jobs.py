@@ -16,7 +16,15 @@ from storage.database import Database
 from storage.enqueue import enqueue_analyse, ensure_assess
 from storage.errors import LeaseLostError
 from storage.index import record_instances
-from storage.jobs import claim, fail, finish, hand_back_owned, put_back, renew
+from storage.jobs import (
+    claim,
+    fail,
+    finish,
+    hand_back_owned,
+    put_back,
+    renew,
+    still_awaited,
+)
 from storage.outbox import claim_deliveries
 from storage.queue import running_jobs, series_detail
 from storage.records import Job, JobKind, JobState, SeriesDetail, SeriesState
@@ -250,6 +258,23 @@ def test_an_analysis_is_queued_once_and_begun_anew_when_it_had_ended(database: D
         enqueue_analyse(session, SERIES, **digests, priority=0, now=NOW)
     again = take(database, JobKind.ANALYSE)
     assert again == replace(job, priority=0, lease_token=again.lease_token)
+
+
+def test_an_analysis_is_awaited_until_instances_come_after_its_decision(
+    database: Database,
+) -> None:
+    receive(database)
+    queue(database)
+    job = take(database, JobKind.ANALYSE)
+    with database.read() as session:
+        assert still_awaited(session, job)
+    receive(database, instance(3))
+    with database.read() as session:
+        assert not still_awaited(session, job)
+    queue(database, digest="d2")
+    with database.read() as session:
+        assert not still_awaited(session, job)
+        assert still_awaited(session, replace(job, input_digest="d2"))
 
 
 def _drain(url: str, owner: str, taken: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from storage.database import Database
 from storage.queue import instances_by_association, series_detail
 from storage.records import JobKind, JobState, SeriesState
-from storage.series import note_eligible, record_queued, record_refused, record_skipped
+from storage.series import note_waiting, record_queued, record_refused, record_skipped
 from storage.study import lock_study_of, reconsider, series_of_study
 from support.storage_samples import NOW, PASSED, SERIES, STUDY, instance, receive, take
 
@@ -69,7 +69,7 @@ def test_what_is_noted_of_a_series_that_waits_is_there_for_the_others(database: 
     job = take(database, JobKind.ASSESS)
     later = NOW + timedelta(seconds=1)
     with database.write() as session:
-        note_eligible(session, job, due=later, now=NOW, completeness={"quality": 3})
+        note_waiting(session, job, due=later, now=NOW, completeness={"quality": 3})
     with database.read() as session:
         (record,) = series_of_study(session, STUDY, "CT")
         assert series_of_study(session, STUDY, "SR") == ()

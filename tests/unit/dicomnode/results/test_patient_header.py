@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -14,9 +15,13 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from dicomnode.results.build import build_results, encode
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.results.build import ResultContext, ResultObject, build_results, encode
+from dicomnode.results.note import SeriesNotAnalysed, note_objects
 from dicomnode.results.patient import StudyHeader, normalised_header
+from dicomnode.results.text_document import TextOrigin
 from support.result_samples import SLICES, STUDY_UID, context, dciodvfy, source
+from support.tools import needed
 
 TYPE_2 = (
     "PatientName",
@@ -101,8 +106,38 @@ def test_names_survive_in_the_bytes_of_a_result(
     raw = {"SpecificCharacterSet": characters, "PatientName": encoded}
     first = as_received(source(0), raw)
     whole = context(sources=[first, *(source(i) for i in range(1, SLICES))])
-    written = pydicom.dcmread(BytesIO(encode(build_results(whole)[0])))
-    assert str(written.PatientName) == name
+    for result in one_of_each_kind(whole):
+        written = pydicom.dcmread(BytesIO(encode(result)))
+        assert written.get_item("PatientName").value.rstrip(b" ") == name.encode()
+        assert written.SpecificCharacterSet == "ISO_IR 192"
+
+
+def test_dcmtk_reads_the_same_names(tmp_path: Path) -> None:
+    """Another toolkit's decoder, on every kind of object."""
+    for number, (characters, encoded, name) in enumerate(NAMES):
+        raw = {"SpecificCharacterSet": characters, "PatientName": encoded}
+        first = as_received(source(0), raw)
+        whole = context(sources=[first, *(source(i) for i in range(1, SLICES))])
+        for result in one_of_each_kind(whole):
+            file = tmp_path / f"{number}-{result.kind}.dcm"
+            file.write_bytes(encode(result))
+            assert f"[{name}]" in dcmdump(file, "PatientName")
+
+
+def dcmdump(file: Path, keyword: str) -> str:
+    command = [needed("dcmdump", "dcmtk"), "+P", keyword, str(file)]
+    return subprocess.run(command, capture_output=True, check=True).stdout.decode()
+
+
+def one_of_each_kind(whole: ResultContext) -> list[ResultObject]:
+    """Report, montage, key slice, segmentation, and the note of such a study."""
+    by_kind = {result.kind: result for result in build_results(whole)}
+    assert list(by_kind) == ["sr", "montage", "key_slice", "seg"]
+    origin = TextOrigin(whole.header, whole.analysed_at, whole.settings)
+    reason = Reason("slice_thickness", 5.0, "at most 3 mm", Verdict.FAIL)
+    series = SeriesNotAnalysed("1.2.3", "2", "", 12, False, "d", (reason,))
+    text, _page = note_objects(origin, [series], whole_study=True, series_number=9004)
+    return [*by_kind.values(), text]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +254,14 @@ DAMAGE: dict[str, Callable[[Dataset], Dataset]] = {
     "unknown set": _with(SpecificCharacterSet=b"KLINGON1"),
     "control characters": _with(PatientID=b"P\x1b\x07 ", StudyID=b"\x00\x00"),
     "instance number": _with(InstanceNumber=b"one "),
+    "empty": _with(**dict.fromkeys(TYPE_2, b"")),
+    "Japanese name": _with(SpecificCharacterSet=NAMES[6][0], PatientName=NAMES[6][1]),
+    "Korean name": _with(SpecificCharacterSet=NAMES[7][0], PatientName=NAMES[7][1]),
+    "Chinese name": _with(SpecificCharacterSet=NAMES[5][0], PatientName=NAMES[5][1]),
+    "Cyrillic name": _with(SpecificCharacterSet=NAMES[2][0], PatientName=NAMES[2][1]),
+    "Arabic name": _with(SpecificCharacterSet=NAMES[3][0], PatientName=NAMES[3][1]),
+    "name in no declared set": _with(SpecificCharacterSet=b"", PatientName=NAMES[1][1]),
+    "several names": _with(PatientName=b"Doe^Jane\\Roe^Ann"),
 }
 
 
@@ -227,10 +270,15 @@ def test_damaged_headers_give_valid_results(
     damage: Callable[[Dataset], Dataset], tmp_path: Path
 ) -> None:
     whole = context(sources=[damage(source(i)) for i in range(SLICES)])
-    report, montage, *_ = build_results(whole)
-    for result in (report, montage):
+    results = one_of_each_kind(whole)
+    assert {str(result.data_set.PatientName) for result in results} == {name_of(whole)}
+    for result in results:
         errors, _ = dciodvfy(result, tmp_path)
-        assert errors == []
+        assert errors == [], result.kind
+
+
+def name_of(whole: ResultContext) -> str:
+    return str(whole.header.identity.PatientName)
 
 
 @given(

@@ -1,0 +1,369 @@
+"""What descriptions say of contrast, language by language: data, no rules.
+
+Written in small letters; a blank stands for any number of blanks, hyphens, dots, underscores,
+colons and backslashes, also none ("non contrast" is NON-CONTRAST and noncontrast). The longest term
+at a place counts. A term of letters stands alone: "art" is not in "partial". How they are read:
+`dicomnode/decisions/contrast_text.py`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Meaning(StrEnum):
+    """What a term says of the series, or of the procedure, in whose description it stands."""
+
+    GIVEN = "given"
+    NOT_GIVEN = "not given"
+    BOTH = "with and without"  # the procedure has series of either kind
+    NOTHING = "nothing"  # hides a shorter term within it
+
+
+Terms = dict[Meaning, tuple[str, ...]]
+
+ANY_LANGUAGE: Terms = {
+    Meaning.GIVEN: ("c+", "+c", "iv+", "ce", "cect", "ce ct", "angio", "bolus", "iodine"),
+    Meaning.NOT_GIVEN: ("c-", "-c", "iv-", "nect", "ncct", "nc ct"),
+    Meaning.BOTH: ("c-/c+", "c-/+", "c+/c-", "c+/-", "c-c+", "c- c+", "+/-c", "+/- c", "c±", "±c"),
+    Meaning.NOTHING: ("c- spine", "c-spine", "-c spine", "-c-spine", "c-arm"),
+}
+
+_WITH = ("with", "w", "w/", "post", "after")
+_WITHOUT = ("without", "w/o", "wo", "w/out", "non", "no", "pre", "before")
+_ROUTES = ("", "iv ", "intravenous ")
+_MEDIA = ("con", "cont", "contr", "contrast", "dye")
+_ENTERAL = ("oral", "po", "rectal", "enteric")
+_LINKS = ("and", "&", "+", "or", "/", "")
+_PAIRS = tuple((a, b) for a in ("w", "w/", "with") for b in ("wo", "w/o", "without"))
+
+ENGLISH: Terms = {
+    Meaning.GIVEN: (
+        *(f"{word} {route}{medium}" for word in _WITH for route in _ROUTES for medium in _MEDIA),
+        *("contrast", "w/ c", "with iv", "w iv", "w/ iv", "post iv", "iv contrast"),
+        *("iv cont", "iv con", "post gad", "contrast given", "enhanced", "contrast enhanced"),
+        *("enhancement", "post injection", "after injection", "injection", "inj rate", "cta"),
+        *("ctpa", "ctpe", "ctv", "angiogram", "angiography", "ct angio", "pe", "pe protocol"),
+        *("pulmonary embolism", "pulmonary embolus", "pulmonary emboli", "pulm embolism"),
+        *("art", "arterial", "early arterial", "late arterial", "portal", "portal venous"),
+        *("portovenous", "pv", "pvp", "venous", "ven phase", "delayed", "delay", "delays"),
+        *("equilibrium phase", "nephrographic", "excretory", "urographic", "perfusion"),
+        *("iohexol", "iopamidol", "iodixanol", "iopromide", "omnipaque", "visipaque", "isovue"),
+        *("ultravist", "optiray", "tavi", "tavr", "test bolus", "bolus tracking", "smartprep"),
+    ),
+    Meaning.NOT_GIVEN: (
+        *(f"{word} {route}{medium}" for word in _WITHOUT for route in _ROUTES for medium in _MEDIA),
+        *("without", "w/o", "wo", "w/out", "w/o c", "wo c", "nc", "no iv", "non iv", "wo iv"),
+        *("w/o iv", "without iv", "pre injection", "no injection", "not injected", "unenhanced"),
+        *("un enhanced", "non enhanced", "not enhanced", "without enhancement", "contrast none"),
+        *("contrast no", "contrast not given", "plain", "virtual non contrast"),
+    ),
+    Meaning.BOTH: (
+        *(f"{a} {link} {b}" for a, b in _PAIRS for link in _LINKS),
+        *(f"{b} {link} {a}" for a, b in _PAIRS for link in _LINKS),
+        *(f"pre {link} post" for link in _LINKS),
+        *("triple phase", "multi phase", "multiphasic", "dual phase", "three phase", "3 phase"),
+        *("4 phase", "four phase", "triphasic", "biphasic", "contrast if needed"),
+        *("contrast as needed", "contrast prn", "+/- contrast", "+/- iv contrast"),
+    ),
+    Meaning.NOTHING: (
+        *(f"{word} {route} contrast" for word in ("", *_WITH, *_WITHOUT) for route in _ENTERAL),
+        *(f"{word} {route}" for word in ("", *_WITH, *_WITHOUT) for route in _ENTERAL),
+        *("high contrast", "low contrast", "contrast resolution"),
+        *("contrast allergy", "allergy to contrast", "edge enhanced", "edge enhancement"),
+        *("resolution enhanced", "enhanced resolution", "plain film", "plain radiograph"),
+        *("wo mip", "w/o mip", "without mip", "w/o mips", "wo mips", "wo recon", "w/o recon"),
+        *("wo 3d", "w/o 3d", "w/o motion", "without motion", "without sedation", "w/o sedation"),
+        *("without anesthesia", "without gating", "w/o gating", "without ecg", "w/o ecg"),
+        *("state of the art", "non ionic", "ionic"),
+    ),
+}
+
+GERMAN: Terms = {
+    Meaning.GIVEN: (
+        *("km", "mit km", "m km", "nach km", "iv km", "mit kontrast"),
+        *(
+            "mit kontrastmittel",
+            "kontrastmittel",
+            "kontrast",
+            "nach kontrast",
+            "nach kontrastmittel",
+        ),
+        *(
+            "arteriell",
+            "arterielle",
+            "art. phase",
+            "portalvenös",
+            "portalvenöse",
+            "venös",
+            "venöse",
+        ),
+        *("pvös", "spätphase", "lungenembolie", "lae", "angiographie", "ct angiographie"),
+    ),
+    Meaning.NOT_GIVEN: (
+        *(
+            "ohne km",
+            "o km",
+            "o. km",
+            "ohne kontrast",
+            "ohne kontrastmittel",
+            "ohne iv km",
+            "km nein",
+        ),
+        *(
+            "ohne i.v. km",
+            "kein km",
+            "keine km",
+            "ohne",
+            "nativ",
+            "native",
+            "nativ ct",
+            "nativphase",
+        ),
+        *("km-", "vor km", "kein kontrastmittel"),
+    ),
+    Meaning.BOTH: (
+        *("mit und ohne km", "mit/ohne km", "ohne und mit km", "ohne/mit km", "nativ und km"),
+        *("nativ + km", "nativ/km", "nativ+km", "mit und ohne kontrastmittel", "mit und ohne"),
+    ),
+    Meaning.NOTHING: (
+        *("oral km", "orales km", "km oral", "native lung", "native lungs", "native kidney"),
+        *("native valve", "native aorta", "native resolution"),
+    ),
+}
+
+FRENCH: Terms = {
+    Meaning.GIVEN: (
+        *("avec injection", "avec inj", "avec contraste", "avec produit de contraste", "avec pdc"),
+        *(
+            "injecté",
+            "injectée",
+            "injecte",
+            "apc",
+            "après injection",
+            "produit de contraste",
+            "pdc",
+        ),
+        *("contraste", "angioscanner", "angio scanner", "artériel", "artérielle", "portale"),
+        *("temps portal", "veineux", "veineuse", "tardif", "embolie pulmonaire"),
+    ),
+    Meaning.NOT_GIVEN: (
+        *("sans injection", "sans inj", "sans contraste", "sans produit de contraste", "sans pdc"),
+        *(
+            "sans iv",
+            "sans",
+            "non injecté",
+            "non injectée",
+            "non injecte",
+            "spc",
+            "avant injection",
+        ),
+        "s/ injection",
+    ),
+    Meaning.BOTH: (
+        *(
+            "sans et avec",
+            "avec et sans",
+            "sans puis avec",
+            "sans/avec",
+            "avec/sans",
+            "sans & avec",
+        ),
+        *("sans et avec injection", "avec et sans injection", "sans puis avec injection"),
+        *("sans et avec contraste", "avec ou sans", "avec ou sans injection", "+/- injection"),
+    ),
+    Meaning.NOTHING: ("contraste oral",),
+}
+
+SPANISH_PORTUGUESE: Terms = {
+    Meaning.GIVEN: (
+        *("con contraste", "con cte", "con civ", "con iv", "contrastado", "contrastada", "civ"),
+        *("con contraste iv", "c/ contraste", "c/contraste", "c/c", "com contraste", "com cte"),
+        *("com iv", "pos contraste", "post contraste", "pós contraste", "fase arterial"),
+        *("fase portal", "fase venosa", "venosa", "fase tardia", "tardía", "angiotac", "angio tac"),
+        *("angiotomografia", "angiotc", "angio tc", "tromboembolismo"),
+    ),
+    Meaning.NOT_GIVEN: (
+        *("sin contraste", "sin cte", "sin civ", "sin iv", "s/ contraste", "s/contraste"),
+        *("s/c", "sem contraste", "sem cte", "sem iv", "no contrastado", "no contrastada"),
+        *("sin contraste iv", "simple", "tac simple", "pre contraste", "pré contraste"),
+    ),
+    Meaning.BOTH: (
+        *("sin y con", "con y sin", "sin/con", "con/sin", "s/c y c/c", "sem e com", "com e sem"),
+        *(
+            "sin y con contraste",
+            "con y sin contraste",
+            "sem e com contraste",
+            "simple y contrastada",
+        ),
+        *("com e sem contraste", "con o sin contraste", "simple y contrastado", "s/c/c"),
+    ),
+    Meaning.NOTHING: (
+        "contraste oral",
+        "con contraste oral",
+        "sin contraste oral",
+        "sin hallazgos",
+    ),
+}
+
+ITALIAN: Terms = {
+    Meaning.GIVEN: (
+        *("con mdc", "mdc", "con m.d.c.", "con mezzo di contrasto", "con contrasto", "contrasto"),
+        *("cmdc", "c/mdc", "dopo mdc", "post mdc", "mezzo di contrasto", "arteriosa"),
+        *(
+            "fase arteriosa",
+            "fase venosa",
+            "fase portale",
+            "angio tc",
+            "angiotc",
+            "embolia polmonare",
+        ),
+    ),
+    Meaning.NOT_GIVEN: (
+        *("senza mdc", "senza m.d.c.", "senza mezzo di contrasto", "senza contrasto"),
+        *("smdc", "s/mdc", "no mdc", "basale", "diretta", "pre mdc"),
+    ),
+    Meaning.BOTH: (
+        *("senza e con", "con e senza", "senza e con mdc", "con e senza mdc", "senza/con mdc"),
+        *("senza e con contrasto", "con e senza contrasto"),
+    ),
+}
+
+NORTH_AND_EAST: Terms = {
+    Meaning.GIVEN: (
+        *("met contrast", "met iv contrast", "na contrast", "med kontrast", "med iv kontrast"),
+        *("z kontrastem", "po kontraście", "s kontrastem", "s kontrastní látkou", "po kontrastu"),
+        *("kontrastos", "kontrastowe", "kontrastlı", "kontrasztos", "varjoaine", "varjoaineella"),
+        *("с контрастом", "с контрастированием", "контраст", "контрастирование", "с контр"),
+        *("с в/в контрастированием", "с в/в контрастом", "артериальная", "артериальная фаза"),
+        *(
+            "венозная",
+            "венозная фаза",
+            "портальная",
+            "отсроченная",
+            "ангиография",
+            "кт ангиография",
+        ),
+        *("с болюсным контрастированием", "болюс", "με σκιαγραφικό", "σκιαγραφικό"),
+    ),
+    Meaning.NOT_GIVEN: (
+        *(
+            "zonder contrast",
+            "zonder iv contrast",
+            "zonder",
+            "blanco",
+            "utan kontrast",
+            "uten kontrast",
+        ),
+        *("uden kontrast", "utan iv kontrast", "uten iv kontrast", "nativt", "bez kontrastu"),
+        *(
+            "bez kontrastní látky",
+            "natywne",
+            "nativní",
+            "natív",
+            "kontrastsız",
+            "ilman varjoainetta",
+        ),
+        *("без контраста", "без контрастирования", "без контр", "без в/в контрастирования"),
+        *("без усиления", "нативное", "нативная", "нативная фаза", "нативно", "χωρίς σκιαγραφικό"),
+    ),
+    Meaning.BOTH: (
+        *("met en zonder contrast", "zonder en met contrast", "med och utan kontrast"),
+        *("utan och med kontrast", "med og uten kontrast", "uten og med kontrast"),
+        *("bez i z kontrastem", "z i bez kontrastu", "с и без контраста", "без и с контрастом"),
+        *("без и с контрастированием", "с и без контрастирования"),
+    ),
+}
+
+EAST_ASIAN: Terms = {
+    Meaning.GIVEN: (
+        *(
+            "增强",
+            "增強",
+            "増強",
+            "增强扫描",
+            "強化",
+            "强化",
+            "造影",
+            "造影後",
+            "造影后",
+            "注射",
+            "動脈相",
+            "動脈期",
+        ),
+        *(
+            "动脉期",
+            "门静脉期",
+            "門脈相",
+            "門静脈相",
+            "静脉期",
+            "静脈相",
+            "平衡相",
+            "平衡期",
+            "延迟期",
+        ),
+        *(
+            "延遲期",
+            "遅延相",
+            "後期相",
+            "早期相",
+            "血管成像",
+            "血管造影",
+            "肺栓塞",
+            "肺動脈血栓",
+            "+c",
+        ),
+        *("조영", "조영증강", "조영후", "조영 후", "동맥기", "문맥기", "정맥기", "지연기"),
+    ),
+    Meaning.NOT_GIVEN: (
+        *(
+            "平扫",
+            "平掃",
+            "普通扫描",
+            "単純",
+            "单纯",
+            "單純",
+            "非造影",
+            "造影なし",
+            "造影無し",
+            "造影無",
+        ),
+        *(
+            "造影剤なし",
+            "造影前",
+            "非增强",
+            "非增強",
+            "未增强",
+            "未增強",
+            "无增强",
+            "無增強",
+            "不增强",
+        ),
+        *("无造影", "無造影", "비조영", "조영전", "조영 전", "조영제 없이", "비증강"),
+    ),
+    Meaning.BOTH: (
+        *(
+            "平扫+增强",
+            "平扫增强",
+            "平扫加增强",
+            "平扫及增强",
+            "平扫 增强",
+            "平掃+增強",
+            "平扫/增强",
+        ),
+        *("単純+造影", "単純・造影", "単純造影", "単純→造影", "単純/造影", "造影前後", "조영전후"),
+    ),
+    Meaning.NOTHING: ("椎管造影", "关节造影", "関節造影", "経口造影", "口服造影"),
+}
+
+LANGUAGES: dict[str, Terms] = {
+    "any": ANY_LANGUAGE,
+    "English": ENGLISH,
+    "German": GERMAN,
+    "French": FRENCH,
+    "Spanish and Portuguese": SPANISH_PORTUGUESE,
+    "Italian": ITALIAN,
+    "other European": NORTH_AND_EAST,
+    "Chinese, Japanese, Korean": EAST_ASIAN,
+}
+"""A term may stand in several languages only with the same meaning."""

@@ -1,0 +1,220 @@
+"""Writes the notes on what was not analysed, by the policy of `[results] note`.
+
+It looks at the rows, not at the moment of the decision: a study is judged when none of its CT
+series is open any more and the longest wait for another one is over, and a node that was killed in
+between makes up for it. The same rows give the same objects, so that to look twice is harmless.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from pydicom.dataset import Dataset
+
+from dicomnode.attributes import AttributeReader
+from dicomnode.config import Settings
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.errors import DataError
+from dicomnode.headers import read_source
+from dicomnode.result_settings import result_settings
+from dicomnode.results.context import Predecessor, ResultObject
+from dicomnode.results.encoding import encode
+from dicomnode.results.note import SeriesNotAnalysed, note_objects
+from dicomnode.results.patient import normalised_header
+from dicomnode.results.text_document import TextOrigin, text_sop_class
+from storage import index, notes, study
+from storage.database import Database
+from storage.errors import StorageError
+from storage.instances import InstanceFiles
+from storage.records import NOTE_KIND, ResultRecord, SeriesRecord, SeriesState
+from storage.results import ResultFiles
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 2.0
+_LONGEST_AWAY = timedelta(days=1)
+"""A node that was away for longer is silent about what lies before: it would be news no more."""
+
+_OVERLAP = timedelta(minutes=10)
+"""Looked at again in each pass: a decision is committed some moments after its time."""
+
+_MODALITY = "CT"
+
+
+class NoteWriter:
+    """Puts the notes of one node into its outbox."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._instances = InstanceFiles(settings.instances)
+        self._results = ResultFiles(settings.result_files)
+        self._looked_until: datetime | None = None
+
+    def write_due(self, now: datetime) -> int:
+        """One pass; how many notes were entered. Raises StorageError, and OSError (a full disk)."""
+        policy = self._settings.results.note
+        if policy == "off":
+            return 0
+        whole_study = policy == "study"
+        wait = timedelta(seconds=self._settings.study.wait_seconds if whole_study else 0)
+        until = now - wait
+        after = (self._looked_until or until - _LONGEST_AWAY + _OVERLAP) - _OVERLAP
+        with self._database.read() as session:
+            ended = notes.ended_without_analysis(session, _MODALITY, after, until)
+        written = self._of_studies(ended, until) if whole_study else self._of_series(ended)
+        if whole_study:  # a note on one series stays true whatever becomes of the others
+            with self._database.write() as session:
+                notes.withhold_outdated(session)
+        self._looked_until = until
+        return written
+
+    def _of_studies(self, ended: Sequence[tuple[str, str]], until: datetime) -> int:
+        written = 0
+        for uid in dict.fromkeys(study_uid for study_uid, _ in ended):
+            with self._database.read() as session:
+                series = study.series_of_study(session, uid, _MODALITY)
+            if all(_came_to_nothing(each, until) for each in series):
+                written += self._write(series, whole_study=True)
+        return written
+
+    def _of_series(self, ended: Sequence[tuple[str, str]]) -> int:
+        written = 0
+        for study_uid, uid in ended:
+            with self._database.read() as session:
+                series = study.series_of_study(session, study_uid, _MODALITY)
+            own = [each for each in series if each.series_instance_uid == uid]
+            if own and own[0].state in notes.NOT_ANALYSED and not _is_own_result(own[0]):
+                written += self._write(own, whole_study=False)
+        return written
+
+    def _write(self, series: Sequence[SeriesRecord], *, whole_study: bool) -> bool:
+        """Build, store and enter one note, unless it is there already."""
+        last = max(series, key=lambda each: each.ended_at or each.last_received_at)
+        moment = last.ended_at or last.last_received_at
+        with self._database.read() as session:
+            former = notes.notes_of(session, [each.series_instance_uid for each in series])
+        if any(each.created_at >= moment for each in former):
+            return False
+        objects = self._objects(series, former, moment, whole_study=whole_study)
+        if not objects:
+            return False
+        records = [self._store(each, last, moment) for each in objects]
+        names = [destination.name for destination in self._settings.destinations]
+        now = datetime.now(UTC)
+        with self._database.write() as session:
+            entered = notes.enter_note(
+                session, series, records, names, now, whole_study=whole_study
+            )
+        if entered:
+            what = "study" if whole_study else "series"
+            log.info("series %s: a note that its %s was not analysed", _uid(last), what)
+        return entered
+
+    def _objects(
+        self,
+        series: Sequence[SeriesRecord],
+        former: Sequence[ResultRecord],
+        moment: datetime,
+        *,
+        whole_study: bool,
+    ) -> tuple[ResultObject, ...]:
+        """None when no header can be read: nobody could tell whose note it is."""
+        sources = {_uid(each): self._source(_uid(each)) for each in series}
+        readable = [source for source in sources.values() if source is not None]
+        if not readable:
+            log.warning("series %s: no note, for no header can be read", _uid(series[0]))
+            return ()
+        origin = TextOrigin(normalised_header(readable), moment, result_settings(self._settings))
+        return note_objects(
+            origin,
+            [_told(each, sources[_uid(each)]) for each in series],
+            whole_study=whole_study,
+            series_number=self._settings.results.note_series_number,
+            predecessor=_predecessor(former, origin.header.study_instance_uid),
+        )
+
+    def _source(self, series_instance_uid: str) -> Dataset | None:
+        """The header of the first instance of a series that can be read."""
+        with self._database.read() as session:
+            instances = index.instances_of_series(session, series_instance_uid)
+        for instance in instances:
+            try:
+                return read_source(self._instances.open_path(instance.path))
+            except (DataError, OSError):
+                continue
+        return None
+
+    def _store(self, result: ResultObject, series: SeriesRecord, moment: datetime) -> ResultRecord:
+        content = encode(result)
+        uid = str(result.sop_instance_uid)
+        return ResultRecord(
+            sop_instance_uid=uid,
+            sop_class_uid=str(result.sop_class_uid),
+            result_series_instance_uid=str(result.data_set.SeriesInstanceUID),
+            series_instance_uid=_uid(series),
+            kind=NOTE_KIND,
+            path=self._results.store(_uid(series), uid, content),
+            size_bytes=len(content),
+            created_at=moment,
+        )
+
+
+def _uid(series: SeriesRecord) -> str:
+    return series.series_instance_uid
+
+
+def _came_to_nothing(series: SeriesRecord, until: datetime) -> bool:
+    ended = series.ended_at is not None and series.ended_at <= until
+    return ended and series.state in notes.NOT_ANALYSED
+
+
+def _is_own_result(series: SeriesRecord) -> bool:
+    return any(
+        each["rule"] == "own_result" and each["verdict"] == "fail" for each in series.reasons
+    )
+
+
+def _told(series: SeriesRecord, source: Dataset | None) -> SeriesNotAnalysed:
+    read = AttributeReader(source or Dataset())
+    return SeriesNotAnalysed(
+        series_instance_uid=_uid(series),
+        number=read.text("SeriesNumber"),
+        description=read.text("SeriesDescription"),
+        instance_count=series.instance_count,
+        failed=series.state is SeriesState.FAILED,
+        input_digest=series.input_digest or "",
+        reasons=tuple(
+            Reason(each["rule"], each["value"], each["limit"], Verdict(each["verdict"]))
+            for each in series.reasons
+        ),
+    )
+
+
+def _predecessor(former: Sequence[ResultRecord], study_instance_uid: str) -> Predecessor | None:
+    """The text of the note before this one, when more of the study came."""
+    texts = [each for each in former if each.sop_class_uid == text_sop_class()]
+    if not texts:
+        return None
+    last = texts[-1]
+    return Predecessor(
+        study_instance_uid,
+        last.result_series_instance_uid,
+        last.sop_class_uid,
+        last.sop_instance_uid,
+    )
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Write notes until `stop`; a thread of the assessor's process."""
+    if settings.results.note == "off":
+        return
+    writer = NoteWriter(settings, Database.open(settings.database_url))
+    while not stop.wait(_LOOK_SECONDS):
+        try:
+            writer.write_due(datetime.now(UTC))
+        except (StorageError, OSError) as error:
+            log.warning("notes wait: %s", error)

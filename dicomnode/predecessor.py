@@ -1,0 +1,34 @@
+"""Which earlier report on a series the next one names as its predecessor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dicomnode.results.context import Predecessor
+from storage.records import DeliveryRecord, ResultRecord, SeriesDetail
+
+
+def former_report(detail: SeriesDetail) -> Predecessor | None:
+    """The newest report on the series that may be known outside; None when there is none.
+
+    A report that was withheld before anybody got it is not named: who looks it up would not find
+    it. Without any destination the reports are read where they are made, so all of them count.
+    """
+    reports = [each for each in detail.results if each.kind == "sr"]
+    known = [each for each in reports if _known_outside(each, detail.deliveries)]
+    if not known:
+        return None
+    newest = max(known, key=lambda each: each.created_at)
+    return Predecessor(
+        study_instance_uid=detail.series.study_instance_uid,
+        series_instance_uid=newest.result_series_instance_uid,
+        sop_class_uid=newest.sop_class_uid,
+        sop_instance_uid=newest.sop_instance_uid,
+    )
+
+
+def _known_outside(report: ResultRecord, deliveries: Sequence[DeliveryRecord]) -> bool:
+    """An attempt without an answer may have arrived all the same."""
+    uid = report.sop_instance_uid
+    own = [each for each in deliveries if each.result.sop_instance_uid == uid]
+    return not own or any(each.attempt > 0 for each in own)

@@ -1,0 +1,54 @@
+"""The part of the configuration that shows in results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from dicomnode.bundles import models_digest
+from dicomnode.config import Settings
+from dicomnode.results.context import ResultSettings, SegmentationKind, SrClass
+from dicomnode.results.uids import derived_uid
+from dicomnode.version import MANUFACTURER, PRODUCT_NAME, VERSION
+
+
+def result_settings(settings: Settings) -> ResultSettings:
+    """The part of the configuration that shows in results.
+
+    The device is this product at this AE title: its UID stays the same from result to result.
+    """
+    results, ae_title = settings.results, settings.node.ae_title
+    return ResultSettings(
+        manufacturer=MANUFACTURER,
+        product_name=PRODUCT_NAME,
+        software_version=VERSION,
+        device_serial_number=ae_title,
+        device_uid=derived_uid("device", PRODUCT_NAME, ae_title),
+        ae_title=ae_title,
+        configuration_digest=configuration_digest(settings),
+        institution_name=results.institution_name,
+        key_slices=results.key_slices,
+        sr_class=SrClass(results.sr_class),
+        sr_series_number=results.sr_series_number,
+        sc_series_number=results.sc_series_number,
+        segmentation=SegmentationKind(results.segmentation),
+        seg_series_number=results.seg_series_number,
+    )
+
+
+def configuration_digest(settings: Settings) -> str:
+    """SHA-256 of all that can change a result of the same input.
+
+    Raises:
+        BundleError: the card of a configured bundle cannot be read.
+    """
+    covered = {
+        "version": VERSION,
+        "ae_title": settings.node.ae_title,
+        "models": models_digest(settings),
+        "eligibility": asdict(settings.eligibility),
+        "chest": asdict(settings.chest),
+        "results": settings.results.model_dump(),
+    }
+    return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()

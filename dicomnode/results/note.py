@@ -1,0 +1,147 @@
+"""The note that a study, or one series of it, was not analysed, and why.
+
+Silence can be read as a negative finding. The note is there twice: as text (for viewers that show
+reports, and for programs) and as a page of pixels (for all others).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydicom.uid import UID, SecondaryCaptureImageStorage
+
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.results.context import Predecessor, ResultObject
+from dicomnode.results.modules import Place
+from dicomnode.results.page import text_page
+from dicomnode.results.summary import RESEARCH_ONLY
+from dicomnode.results.text_document import (
+    FAILED,
+    NOT_ATTEMPTED,
+    TextOrigin,
+    text_document,
+    text_sop_class,
+)
+from dicomnode.results.uids import derived_uid
+
+KIND = "note"
+_HEADLINE = "NOT ANALYSED BY AI"
+_NO_FINDING = "Nothing is known about findings: this is no negative result."
+_WORDS = {
+    "sop_class": "kind of object",
+    "own_result": "made by this product",
+    "localizer": "localizer (scout)",
+    "image_type": "Image Type",
+    "frames": "multi-frame",
+    "contrast": "contrast agent",
+    "contrast_attributes": "contrast agent named in the header",
+    "contrast_text": "contrast agent named in a description",
+    "slice_count": "number of slices",
+    "evenly_spaced": "even spacing of the slices",
+    "matrix_size": "rows and columns",
+    "rescale": "conversion to Hounsfield units",
+    "header_problems": "unusable values in the header",
+    "study_choice": "choice in the study",
+    "lungs": "lungs",
+    "worker_lost": "the analysis was ended several times",
+    "fault": "fault of the program",
+}
+"""Rules whose name does not say it; the others are read as they are written."""
+
+
+@dataclass(frozen=True)
+class SeriesNotAnalysed:
+    """One CT series. `failed`: it was eligible, but its analysis came to nothing.
+
+    `number` and `description` are those of its header, "" where it has none; `reasons`: of the
+    decision, the passed ones among them.
+    """
+
+    series_instance_uid: str
+    number: str
+    description: str
+    instance_count: int
+    failed: bool
+    input_digest: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def failures(self) -> tuple[Reason, ...]:
+        return tuple(each for each in self.reasons if each.verdict is Verdict.FAIL)
+
+
+def note_objects(
+    origin: TextOrigin,
+    series: Sequence[SeriesNotAnalysed],
+    *,
+    whole_study: bool,
+    series_number: int,
+    predecessor: Predecessor | None = None,
+) -> tuple[ResultObject, ...]:
+    """The text, then the page; the same input gives the same UIDs and bytes.
+
+    Raises:
+        ValueError: there is no series to tell of.
+    """
+    if not series:
+        raise ValueError("a note is about at least one series")
+    lines = note_lines(origin, series, whole_study)
+    outcomes = {FAILED if each.failed else NOT_ATTEMPTED for each in series}
+    text_place = _place(origin, series, text_sop_class(), series_number)
+    page_place = _place(origin, series, str(SecondaryCaptureImageStorage), series_number + 1)
+    in_order = sorted(outcomes, key=lambda code: code.value)
+    text = text_document(text_place, origin, lines, in_order, predecessor)
+    page = text_page(page_place, origin, _HEADLINE, lines)
+    return ResultObject(KIND, text), ResultObject(KIND, page)
+
+
+def note_lines(
+    origin: TextOrigin, series: Sequence[SeriesNotAnalysed], whole_study: bool
+) -> list[str]:
+    """The note in words, the answer first; the rules of each series with value and limit."""
+    settings = origin.settings
+    what = "No CT series of this study was analysed." if whole_study else "Series not analysed."
+    lines = [f"{what} {_NO_FINDING}", f"{RESEARCH_ONLY}."]
+    for each in series:
+        lines.append(_headline(each))
+        lines += [f"- {in_words(reason)}" for reason in each.failures]
+    moment = origin.analysed_at.strftime("%Y-%m-%d %H:%M UTC")
+    return [*lines, f"{settings.product_name} {settings.software_version}, decided {moment}."]
+
+
+def in_words(reason: Reason) -> str:
+    """A rule with what was found and what was asked for."""
+    name = _WORDS.get(reason.rule, reason.rule.replace("_", " "))
+    found = "nothing" if reason.value is None else str(reason.value)
+    limit = "" if reason.limit is None else f" (asked for: {reason.limit})"
+    return f"{name[0].upper()}{name[1:]}: {found}{limit}"
+
+
+def _headline(series: SeriesNotAnalysed) -> str:
+    number = f"Series {series.number}" if series.number else "Series without number"
+    described = f" “{series.description}”" if series.description else ""
+    outcome = "analysis failed" if series.failed else "skipped"
+    count = series.instance_count
+    return f"{number}{described}, {count} instance{'' if count == 1 else 's'}: {outcome}"
+
+
+def _place(
+    origin: TextOrigin, series: Sequence[SeriesNotAnalysed], sop_class: str, number: int
+) -> Place:
+    told = [
+        [each.series_instance_uid, each.input_digest, *map(str, each.reasons)] for each in series
+    ]
+    digest = hashlib.sha256(json.dumps(sorted(told)).encode()).hexdigest()
+    seed = (origin.header.study_instance_uid, digest, origin.settings.configuration_digest)
+    return Place(
+        sop_class_uid=UID(sop_class),
+        sop_instance_uid=derived_uid(KIND, *seed, sop_class),
+        series_instance_uid=derived_uid("note series", *seed, sop_class),
+        series_number=number,
+        instance_number=1,
+        modality="OT" if sop_class == SecondaryCaptureImageStorage else "SR",
+        series_description="Not analysed by AI, research only",
+    )

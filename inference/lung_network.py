@@ -1,0 +1,147 @@
+"""Lungs by a network of a bundle: a U-net slice by slice, then what a network does not know.
+
+Post-processing: pieces too small for a lobe go, holes shut on all sides are filled, the trachea
+and the main bronchi come out (found in the HU, as for the classical method), and right and left
+are told apart by the network's classes or, where it knows lung only, by place.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from inference.bundle import Bundle
+from inference.components import (
+    Mask,
+    dilate_in_plane,
+    erode_in_plane,
+    fill_volume,
+    label_volume,
+    select,
+    sizes,
+)
+from inference.device import Device, choose_device, deterministic
+from inference.errors import BundleError, NoLungsError
+from inference.findings import IntendedUse
+from inference.lung_input import LungInput
+from inference.lung_sides import Sides, lung_sides
+from inference.lungs import MINIMUM_LUNGS_ML, SMALLEST_PART, main_airways
+from inference.patient_axes import patient_view
+from inference.stages import Progress, tell_nobody
+from inference.unet import Unet
+from inference.volume import CtVolume
+
+Labels = NDArray[np.uint8]
+
+
+class LungNetwork:
+    """A bundle of the task `lungs` on a device."""
+
+    def __init__(
+        self, network: Unet, bundle: Bundle, device: torch.device, use_here: IntendedUse
+    ) -> None:
+        settings = bundle.card.preprocessing
+        if not isinstance(settings, LungInput):
+            problem = f"card.toml: task {bundle.card.task!r} is not 'lungs'"
+            raise BundleError(bundle.folder.name, (problem,))
+        self._settings = settings
+        self._network = network
+        self._device = device
+        self._knows_sides = len(bundle.card.classes) == 3
+        self.identity = bundle.card.identity_at(use_here)
+
+    @classmethod
+    def load(
+        cls,
+        bundle: Bundle,
+        device: Device = "auto",
+        use_here: IntendedUse = IntendedUse.NONE,
+    ) -> LungNetwork:
+        """Put the bundle's network on the device; as `Engine.load`.
+
+        Raises DeviceError when CUDA is asked for and absent, BundleError for another task.
+        """
+        with torch.device("meta"):
+            network = Unet(len(bundle.card.classes))
+        chosen = choose_device(device)
+        made = cls(network, bundle, chosen, use_here)
+        network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
+        network.fold()
+        network.requires_grad_(False)
+        network.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return made
+
+    def segment(
+        self,
+        volume: CtVolume,
+        progress: Progress | None = None,
+        minimum_ml: float = MINIMUM_LUNGS_ML,
+    ) -> Sides:
+        """Right and left lung: uint8 (slices, rows, columns) of `volume`, values of `Side` or 0.
+
+        Raises NoLungsError when there is less than `minimum_ml`.
+        """
+        fine, coarse = self._labels(volume, progress or tell_nobody)
+        lungs = _tidied(fine > 0, coarse > 0) & ~main_airways(volume)
+        found_ml = float(np.count_nonzero(lungs)) * volume.voxel_ml
+        if found_ml < minimum_ml:
+            raise NoLungsError("lung volume", found_ml, minimum_ml, "ml")
+        if not self._knows_sides:
+            return lung_sides(volume, lungs)
+        by_place = lung_sides(volume, lungs & (fine == 0))  # filled holes: no class of their own
+        return np.where(lungs & (fine > 0), fine, by_place)
+
+    def _labels(self, volume: CtVolume, tell: Progress) -> tuple[Labels, Labels]:
+        """Most probable class: of each voxel (stored axes), and of each pixel of the network.
+
+        The second is (slices, size, size) in stored axes too: both for slices as they are stored.
+        """
+        view = patient_view(volume, np.broadcast_to(np.False_, volume.hu.shape))
+        turn = tuple(slice(None, None, -1) if flip else slice(None) for flip in view.flipped)
+        size = self._settings.size
+        fine = np.empty(view.hu.shape, np.uint8)
+        coarse = np.empty((len(view.hu), size, size), np.uint8)
+        with deterministic(), torch.inference_mode():
+            for index, hu in enumerate(view.hu):
+                tell("lungs", index, len(view.hu))
+                logits = self._network(self._image(hu))
+                coarse[index] = logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
+                full = interpolate(logits, hu.shape, mode="bilinear", align_corners=False)
+                fine[index] = full[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
+        return _stored(fine, view.order, turn), _stored(coarse, view.order, turn)
+
+    def _image(self, hu: NDArray[np.int16]) -> torch.Tensor:
+        """One slice, (1, 1, size, size) from 0 to 1, on the device."""
+        low, high = self._settings.hu_low, self._settings.hu_high
+        values = torch.from_numpy(np.ascontiguousarray(hu)).to(self._device).float()
+        scaled = ((values - low) / (high - low)).clamp(0.0, 1.0)[None, None]
+        size = (self._settings.size, self._settings.size)
+        return interpolate(scaled, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def _stored(labels: Labels, order: tuple[int, int, int], turn: tuple[slice, ...]) -> Labels:
+    """From the patient's axes back to the stored ones."""
+    inverse = np.argsort(order)
+    return np.ascontiguousarray(labels[turn].transpose(inverse))
+
+
+def _tidied(fine: Mask, coarse: Mask) -> Mask:
+    """What of the fine mask belongs to large pieces of the coarse one, with its holes filled."""
+    labels = label_volume(coarse)
+    counts = sizes(labels)
+    kept = fill_volume(select(labels, counts >= max(1.0, counts.max() * SMALLEST_PART)))
+    near = _on(dilate_in_plane(kept, 1), fine.shape)
+    inside = _on(erode_in_plane(kept, 1), fine.shape)
+    return (fine & near) | inside
+
+
+def _on(coarse: Mask, shape: tuple[int, ...]) -> Mask:
+    """The nearest pixel of the coarse grid for each voxel of the fine one."""
+    along = [
+        np.arange(length) if length == cells else np.arange(length) * cells // length
+        for length, cells in zip(shape, coarse.shape, strict=True)
+    ]
+    full: Mask = coarse[np.ix_(*along)]
+    return full

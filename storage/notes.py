@@ -1,0 +1,121 @@
+"""Which CT series were not analysed and have not been told of yet.
+
+The rows tell it: a series that ended as skipped or failed, and no note since. So a node that dies
+between the decision and its note makes up for it when it is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from storage.jobs import SUPERSEDED
+from storage.models import DeliveryRow, ResultRow, SeriesRow
+from storage.outbox import enter_results
+from storage.queue import result_record
+from storage.records import NOTE_KIND, DeliveryState, ResultRecord, SeriesRecord, SeriesState
+from storage.study import lock_study_of, series_of_study
+
+NOT_ANALYSED = (SeriesState.SKIPPED, SeriesState.FAILED)
+
+
+def ended_without_analysis(
+    session: Session, modality: str, after: datetime, until: datetime
+) -> tuple[tuple[str, str], ...]:
+    """(study, series) UIDs of series skipped or failed after a time and until another, oldest
+    first; those whose files retention has removed are left out."""
+    statement = (
+        select(SeriesRow.study_instance_uid, SeriesRow.series_instance_uid)
+        .where(
+            SeriesRow.ended_at.is_not(None),
+            SeriesRow.removed_at.is_(None),
+            SeriesRow.ended_at > after,
+            SeriesRow.ended_at <= until,
+            SeriesRow.state.in_(NOT_ANALYSED),
+            SeriesRow.modality == modality,
+        )
+        .order_by(SeriesRow.ended_at, SeriesRow.series_instance_uid)
+    )
+    return tuple((study, series) for study, series in session.execute(statement))
+
+
+def notes_of(session: Session, series_instance_uids: Sequence[str]) -> tuple[ResultRecord, ...]:
+    """The notes that were entered for these series, oldest first."""
+    statement = (
+        select(ResultRow)
+        .where(ResultRow.kind == NOTE_KIND, ResultRow.series_instance_uid.in_(series_instance_uids))
+        .order_by(ResultRow.created_at, ResultRow.ordinal)
+    )
+    return tuple(result_record(row) for row in session.scalars(statement))
+
+
+def enter_note(
+    session: Session,
+    told: Sequence[SeriesRecord],
+    results: Sequence[ResultRecord],
+    destinations: Sequence[str],
+    now: datetime,
+    *,
+    whole_study: bool,
+) -> bool:
+    """Put a note into the outbox, if what it tells still holds; False when it does not.
+
+    `told`: the series as they were when the note was built; with `whole_study` they are all of
+    their study and modality. The note belongs to the series that `results` name.
+    """
+    first = told[0]
+    lock_study_of(session, first.series_instance_uid)
+    now_there = {
+        each.series_instance_uid: each
+        for each in series_of_study(session, first.study_instance_uid, first.modality)
+    }
+    if whole_study and len(now_there) != len(told):
+        return False
+    if any(now_there.get(each.series_instance_uid) != each for each in told):
+        return False
+    enter_results(session, results, destinations, first.priority, now)
+    return True
+
+
+def withhold_outdated(session: Session) -> int:
+    """Give up what waits of notes on studies of which a series is analysed after all; how many."""
+    noted, other = aliased(SeriesRow), aliased(SeriesRow)
+    analysed = (
+        select(other.series_instance_uid)
+        .where(
+            other.study_instance_uid == noted.study_instance_uid,
+            other.state == SeriesState.ANALYSED,
+            other.ended_at >= ResultRow.created_at,
+        )
+        .exists()
+    )
+    outdated = (
+        select(ResultRow.sop_instance_uid)
+        .join(noted, noted.series_instance_uid == ResultRow.series_instance_uid)
+        .where(ResultRow.kind == NOTE_KIND, analysed)
+    )
+    statement = (
+        update(DeliveryRow)
+        .where(_waiting(), DeliveryRow.sop_instance_uid.in_(outdated))
+        .values(state=DeliveryState.FAILED, error=SUPERSEDED)
+        .returning(DeliveryRow.delivery_id)
+    )
+    return len(session.scalars(statement).all()) if _any_waits(session) else 0
+
+
+def _waiting() -> ColumnElement[bool]:
+    return DeliveryRow.state == DeliveryState.WAITING
+
+
+def _any_waits(session: Session) -> bool:
+    """Most of the time nothing does, and the larger question need not be asked."""
+    waiting = (
+        select(func.count())
+        .select_from(DeliveryRow)
+        .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
+        .where(_waiting(), ResultRow.kind == NOTE_KIND)
+    )
+    return bool(session.scalar(waiting))

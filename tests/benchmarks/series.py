@@ -1,0 +1,50 @@
+"""A whole series of CT files of any size: the chest phantom, uncompressed, 1 mm apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+
+from support.chest_volume import DEPTH_MM, HEIGHT_MM, WIDTH_MM, chest
+
+_ROOT = "2.25.4711"
+
+
+def write_series(folder: Path, slices: int, edge: int) -> None:
+    """`slices` files of `edge` x `edge` pixels, with lungs in most of them; folder is made."""
+    folder.mkdir(parents=True)
+    pixel_mm = max(DEPTH_MM, WIDTH_MM) / edge
+    slice_mm = HEIGHT_MM / slices
+    drawn = chest((slice_mm, pixel_mm, pixel_mm))
+    missing = edge - drawn.hu.shape[1]
+    for index, hu in enumerate(drawn.hu):
+        square = np.pad(hu, ((0, max(0, missing)), (0, 0)), constant_values=-1000)
+        _write(folder / f"{index:04d}.dcm", square[:edge, :edge], index, slice_mm, pixel_mm)
+
+
+def _write(path: Path, hu: np.ndarray, index: int, slice_mm: float, pixel_mm: float) -> None:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = UID(f"{_ROOT}.3.{index + 1}")
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
+    data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+    data.StudyInstanceUID, data.SeriesInstanceUID = f"{_ROOT}.1", f"{_ROOT}.2"
+    data.FrameOfReferenceUID = f"{_ROOT}.4"
+    data.Modality, data.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
+    data.PatientID, data.PatientName, data.PatientBirthDate, data.PatientSex = "B", "B", "", ""
+    data.StudyDate, data.StudyTime, data.StudyID, data.AccessionNumber = "20260101", "1200", "", ""
+    data.BodyPartExamined, data.SeriesDescription = "CHEST", "Chest without contrast"
+    data.SeriesNumber, data.InstanceNumber = 1, index + 1
+    data.SliceThickness, data.PixelSpacing = f"{slice_mm:.6f}", [f"{pixel_mm:.6f}"] * 2
+    data.ImagePositionPatient = ["0", "0", f"{index * slice_mm:.6f}"]
+    data.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    data.Rows, data.Columns = hu.shape
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
+    data.RescaleSlope, data.RescaleIntercept, data.RescaleType = 1, 0, "HU"
+    data.PixelData = hu.astype("<i2").tobytes()
+    data.save_as(path, enforce_file_format=True)

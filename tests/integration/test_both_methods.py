@@ -1,0 +1,202 @@
+"""Both methods on one series: real command and real worker, weights without training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from rich.console import Console
+from typer.testing import CliRunner
+
+from dicomnode.bundles import load_region_engine, prepare_bundles
+from dicomnode.cli import app
+from dicomnode.config import InferenceSettings, load_settings
+from dicomnode.model_view import BundlePlace, look_at
+from dicomnode.queue_view import print_series
+from dicomnode.results.text import report_as_text
+from inference.bundle import CARD, load_card
+from inference.errors import BundleError
+from inference.findings import IntendedUse, Training
+from inference.region_preprocess import RegionPreprocessing
+from inference.region_untrained import make_untrained_region_bundle
+from storage.records import SeriesState
+from support.phantom import LOW_CHEST, series_uid, write_series
+from support.pipeline import Pipeline
+from support.validators import dciodvfy_errors
+
+UNTRAINED = "UNTRAINED WEIGHTS – no clinical meaning"
+SETTINGS = RegionPreprocessing(
+    patch_size=32, grid_pixel_mm=4.0, score_threshold=0.05, most_regions=6
+)
+"""A coarse grid and a threshold with which weights without training find something."""
+STAGES = {"regions.grid", "regions.regions", "regions.patches", "regions.classes"}
+
+
+@pytest.fixture(scope="module")
+def region_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "regions"
+    return make_untrained_region_bundle(folder, width=2, settings=SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def home(
+    tmp_path_factory: pytest.TempPathFactory, shared_models: Path, region_bundle: Path
+) -> Path:
+    """A folder with a configuration that names both bundles, and one series."""
+    folder = tmp_path_factory.mktemp("both")
+    (folder / "dicomnode.toml").write_text(
+        '[node]\ndata_directory = "data"\n'
+        f'[inference]\nbundle = "{shared_models}"\nregions_bundle = "{region_bundle}"\n'
+        f"[results]\nkey_slices = 1\n{LOW_CHEST}"
+    )
+    write_series(folder / "in")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def processed(home: Path) -> tuple[str, dict[str, Any]]:
+    """What `dicomnode process` prints, and the entry of the series."""
+    story = home / "story.json"
+    options = ("--json", story, "--config", home / "dicomnode.toml")
+    done = CliRunner().invoke(
+        app,
+        ["process", *map(str, (home / "in", "--out", home / "out")), *map(str, options)],
+        catch_exceptions=False,
+        env={"COLUMNS": "200"},
+    )
+    assert done.exit_code == 0, done.output
+    (entry,) = json.loads(story.read_text(encoding="utf-8"))
+    return done.output, entry
+
+
+@pytest.fixture(scope="module")
+def report(processed: tuple[str, dict[str, Any]]) -> Dataset:
+    (path,) = [o["path"] for o in processed[1]["objects"] if o["path"].endswith("sr.dcm")]
+    return pydicom.dcmread(path)
+
+
+def test_the_findings_of_both_are_told(processed: tuple[str, dict[str, Any]]) -> None:
+    entry = processed[1]
+    assert entry["state"] == "analysed"
+    assert sum(entry["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+    regions = entry["regions"]
+    assert regions["model"]["name"] == "Location attention untrained"
+    assert (entry["warning"], regions["model"]["warning"]) == (UNTRAINED, UNTRAINED)
+    assert 1 <= len(regions["candidates"]) <= SETTINGS.most_regions
+    assert set(entry["seconds"]) >= STAGES | {"network", "results"}
+
+
+def test_the_case_follows_from_its_regions(processed: tuple[str, dict[str, Any]]) -> None:
+    regions = processed[1]["regions"]
+    for infection, told in regions["noisy_or"].items():
+        missed = 1.0
+        for each in regions["candidates"]:
+            missed *= 1.0 - each["confidence"] * (each["class"] == infection)
+        assert told == pytest.approx(1.0 - missed, abs=1e-4)
+    best = max(regions["noisy_or"], key=regions["noisy_or"].__getitem__)
+    assert regions["outcome"] == (best if regions["noisy_or"][best] else "no infection found")
+
+
+def test_regions_lie_in_the_patient(processed: tuple[str, dict[str, Any]]) -> None:
+    """The phantom's body is 160 mm to either side, 115 mm to front and back, 30 mm high."""
+    for each in processed[1]["regions"]["candidates"]:
+        x, y, z = each["centre_lps_mm"]
+        assert abs(x) < 160
+        assert abs(y) < 115
+        assert -2 < z < 32
+        assert 0 <= each["lesion_ml"] <= each["box_ml"]
+
+
+def test_the_person_at_the_terminal_sees_both(processed: tuple[str, dict[str, Any]]) -> None:
+    output, entry = processed
+    rows = [line.split("│") for line in output.splitlines() if line.startswith("│")]
+    text = " ".join(row[3].strip() for row in rows)  # the third column, its lines unfolded
+    assert "by regions:" in text
+    assert "no probability of a disease" in text
+    assert entry["agreement"] in text
+    assert UNTRAINED in entry["agreement"]
+
+
+def test_the_report_holds_both_and_is_valid(
+    processed: tuple[str, dict[str, Any]], report: Dataset
+) -> None:
+    entry = processed[1]
+    text = report_as_text(report)
+    assert entry["agreement"] in text
+    assert f"Regions: {UNTRAINED}" in text
+    shown = [line for line in text.splitlines() if "Tracking Identifier = Region" in line]
+    assert len(shown) == entry["regions"]["infections"]
+    for each in entry["objects"]:
+        assert dciodvfy_errors(Path(each["path"])) == []
+
+
+def test_the_worker_does_the_same_and_the_queue_tells(
+    tmp_path: Path,
+    home: Path,
+    shared_models: Path,
+    region_bundle: Path,
+    processed: tuple[str, dict[str, Any]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pipeline = Pipeline(tmp_path / "node", shared_models)
+    pipeline.settings = pipeline.settings.model_copy(
+        update={"inference": InferenceSettings(regions_bundle=str(region_bundle))}
+    )
+    files = sorted((home / "in").iterdir())
+    pipeline.bring_to_results(files)
+    record = pipeline.detail(series_uid(files)).series
+    assert record.state is SeriesState.ANALYSED
+    analysis = record.analysis or {}
+    assert analysis["regions"] == processed[1]["regions"]
+    assert analysis["agreement"] == processed[1]["agreement"]
+    warned = [each.message for each in caplog.records if UNTRAINED in each.message]
+    assert ["Location" in each for each in warned] == [False, True]  # at the worker's start
+    assert analysis["relation"] in {"agree", "differ", "agree as far as their class sets go"}
+    console = Console(width=200, record=True, quiet=False)
+    with console.capture() as told:
+        print_series(console, record)
+    assert f"by regions: {analysis['regions']['outcome']}" in told.get()
+    assert analysis["agreement"] in told.get()
+
+
+def test_the_engine_is_as_the_card_and_the_site_have_it(home: Path, region_bundle: Path) -> None:
+    settings = load_settings(home / "dicomnode.toml")
+    engine = load_region_engine(settings)
+    assert engine is not None
+    assert engine.settings == SETTINGS
+    assert engine.identity.training is Training.UNTRAINED
+    assert engine.identity.use is IntendedUse.NONE  # the site declares none
+    assert sorted(prepare_bundles(settings)) == ["covnet", "regions"]
+
+
+def test_classes_that_no_report_can_name_are_refused_at_the_start(
+    home: Path, region_bundle: Path, tmp_path: Path
+) -> None:
+    card = load_card(region_bundle)
+    strange = replace(card, classes=("COVID-19", "plague", card.classes[-1]))
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    (folder / card.weights).symlink_to(region_bundle / card.weights)
+    (folder / CARD).write_text(strange.as_toml(), encoding="utf-8")
+    settings = load_settings(home / "dicomnode.toml")
+    problem = "class 'plague' has no code to report it by"
+    assert look_at(BundlePlace(folder), settings, weights=False).problems == (problem,)
+    wrong = settings.inference.model_copy(update={"regions_bundle": str(folder)})
+    with pytest.raises(BundleError, match=problem):
+        prepare_bundles(settings.model_copy(update={"inference": wrong}))
+
+
+def test_without_a_bundle_there_is_one_method_and_the_wrong_one_is_refused(
+    home: Path, shared_models: Path
+) -> None:
+    settings = load_settings(home / "dicomnode.toml")
+    alone = settings.model_copy(update={"inference": InferenceSettings()})
+    assert load_region_engine(alone) is None
+    wrong = InferenceSettings(regions_bundle=str(shared_models))
+    with pytest.raises(BundleError, match="is for the task 'covnet', but configured for 'regions'"):
+        load_region_engine(settings.model_copy(update={"inference": wrong}))

@@ -1,0 +1,191 @@
+"""`dicomnode results`: what was sent, sent again, withdrawn, by the real command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.uid import (
+    BasicTextSRStorage,
+    Comprehensive3DSRStorage,
+    KeyObjectSelectionDocumentStorage,
+)
+
+from dicomnode.config import Destination
+from storage.records import DeliveryState
+from support.pacs import Pacs, running_pacs
+from support.phantom import series_uid, write_series
+from support.pipeline import Pipeline
+from support.validators import dciodvfy_errors
+
+OBJECTS = 4  # report, montage, key slice, segmentation
+
+
+@dataclass
+class Site:
+    """A node's data directory with one analysed series, delivered to two PACS."""
+
+    node: Pipeline
+    config: Path
+    uid: str
+    rejecting: Pacs  # takes rejection notes
+    plain: Pacs
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "dicomnode",
+                "results",
+                *arguments,
+                "--config",
+                str(self.config),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr if status else done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json"))
+
+    def deliver(self) -> int:
+        return sum(self.node.deliver(each) for each in self.node.settings.destinations)
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> tuple[Path, str]:
+    """A data directory with results that wait to be sent to both PACS, made once and copied."""
+    folder = tmp_path_factory.mktemp("analysed")
+    places = [Destination(name=n, ae_title="X", address="", port=1) for n in ("rejecting", "plain")]
+    node = Pipeline(folder / "data", shared_models, places)
+    files = write_series(folder / "series")
+    node.bring_to_results(files)
+    node.database.close()
+    return folder / "data", series_uid(files)
+
+
+@pytest.fixture
+def unsent(tmp_path: Path, analysed: tuple[Path, str], shared_models: Path) -> Iterator[Site]:
+    template, uid = analysed
+    shutil.copytree(template, tmp_path / "data", symlinks=True)
+    with ExitStack() as stack:
+        rejecting, plain = (stack.enter_context(running_pacs()) for _ in range(2))
+        destinations = [
+            rejecting.destination.model_copy(update={"name": "rejecting", "rejection_notes": True}),
+            plain.destination.model_copy(update={"name": "plain"}),
+        ]
+        node = Pipeline(tmp_path / "data", shared_models, destinations)
+        stack.callback(node.database.close)
+        config = tmp_path / "dicomnode.toml"
+        config.write_text('[node]\ndata_directory = "data"\n' + "".join(map(toml, destinations)))
+        yield Site(node, config, uid, rejecting, plain)
+
+
+def toml(destination: Destination) -> str:
+    keys = destination.model_dump(mode="json", exclude_none=True)
+    lines = (f"{key} = {json.dumps(value)}" for key, value in keys.items())
+    return "\n".join(["[[destinations]]", *lines, ""])
+
+
+@pytest.fixture
+def site(unsent: Site) -> Site:
+    """All results are with both PACS."""
+    assert unsent.deliver() == 2 * OBJECTS
+    return unsent
+
+
+def test_list_and_show_tell_where_results_are(site: Site) -> None:
+    (listed,) = site.json("list")
+    assert (listed["series_instance_uid"], listed["state"]) == (site.uid, "standing")
+    assert len(listed["results"]) == OBJECTS
+    assert {each["state"] for each in listed["deliveries"]} == {"delivered"}
+    assert f"{2 * OBJECTS}/{2 * OBJECTS}" in site.run("list")
+    (shown,) = site.json("show", site.uid)
+    assert shown == listed
+    text = site.run("show", listed["results"][0]["sop_instance_uid"])
+    assert "state    standing" in text
+    assert text.count("rejecting") == OBJECTS
+    assert "none has the UID" in site.run("show", "9.9.9", status=2)
+
+
+def test_resend_sends_the_same_objects_again(site: Site) -> None:
+    before = site.plain.by_uid()
+    assert f"{2 * OBJECTS} deliveries" in site.run("resend", site.uid)
+    assert site.deliver() == 2 * OBJECTS
+    assert len(site.plain.received) == 2 * OBJECTS
+    assert site.plain.by_uid() == before
+
+
+def test_retract_rejects_where_that_is_taken_and_supersedes_elsewhere(site: Site) -> None:
+    withdrawn = set(site.plain.by_uid())
+    report = next(d for d in site.plain.received if d.SOPClassUID == Comprehensive3DSRStorage)
+    told = site.json("retract", site.uid)
+    assert (set(told["withdrawn"]), told["told"]) == (withdrawn, ["plain", "rejecting"])
+    assert site.deliver() == 2
+
+    note = site.rejecting.received[-1]
+    assert note.SOPClassUID == KeyObjectSelectionDocumentStorage
+    assert note.ConceptNameCodeSequence[0].CodeValue == "113037"
+    (study,) = note.CurrentRequestedProcedureEvidenceSequence
+    named = {
+        item.ReferencedSOPInstanceUID
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert named == withdrawn
+    assert note.PatientID == report.PatientID
+
+    instead = site.plain.received[-1]
+    assert instead.SOPClassUID == BasicTextSRStorage
+    assert instead.SeriesInstanceUID == report.SeriesInstanceUID
+    (predecessor,) = instead.PredecessorDocumentsSequence
+    (reference,) = predecessor.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert reference.ReferencedSOPInstanceUID == report.SOPInstanceUID
+    for path in site.node.settings.result_files.rglob("*.dcm"):
+        assert dciodvfy_errors(path) == []
+
+
+def test_retract_again_changes_nothing_and_nothing_is_sent_again(site: Site) -> None:
+    site.run("retract", site.uid)
+    assert site.deliver() == 2
+    again = site.json("retract", site.uid, "--reason", "worklist")
+    assert (again["already_withdrawn"], again["told"]) == (True, [])
+    assert site.deliver() == 0
+    assert "are withdrawn: not sent again" in site.run("resend", site.uid, status=2)
+    newest, first = site.json("list")
+    assert (newest["state"], first["state"]) == ("retraction", "withdrawn")
+    (entry,) = site.node.detail(site.uid).series.history
+    assert (entry["state"], entry["why"]) == ("retracted", "safety")
+
+
+def test_what_was_not_sent_yet_is_only_stopped(unsent: Site) -> None:
+    assert unsent.json("retract", unsent.uid)["told"] == []
+    assert unsent.deliver() == 0
+    states = {(e.state, e.error) for e in unsent.node.detail(unsent.uid).deliveries}
+    assert states == {(DeliveryState.FAILED, "retracted")}
+    command = [sys.executable, "-m", "dicomnode", "queue", "why", unsent.uid]
+    done = subprocess.run(
+        [*command, "--config", str(unsent.config)], capture_output=True, text=True, check=True
+    )
+    assert "before: retracted" in done.stdout
+
+
+def test_a_set_whose_files_are_gone_cannot_be_withdrawn(site: Site) -> None:
+    (report,) = [r for r in site.node.detail(site.uid).results if r.kind == "sr"]
+    (site.node.settings.result_files / report.path).unlink()
+    assert "its file cannot be read" in site.run("retract", site.uid, status=2)
+    assert site.json("list")[0]["state"] == "standing"

@@ -1,0 +1,37 @@
+"""Findings of location attention by hand, on the phantom of `result_samples`."""
+
+from __future__ import annotations
+
+from inference.findings import ModelIdentity, Training
+from inference.region_findings import CandidateRegion, PatchFinding, RegionFindings, VoxelBox
+from inference.region_votes import RegionVote, verdict
+from support.result_samples import volume
+
+COVID, FLU, NOTHING = 0, 1, 2
+CLASSES = ("COVID-19", "influenza-A viral pneumonia", "irrelevant to infection")
+MODEL = ModelIdentity("Location attention", "0.2.0", "cd" * 32, Training.UNTRAINED)
+BOX = VoxelBox(slices=(4, 7), rows=(12, 30), columns=(50, 66))
+
+
+def region(class_index: int, confidence: float, box: VoxelBox = BOX) -> CandidateRegion:
+    """A candidate whose three patches all say one class, its centre that of its box."""
+    sides = (box.slices, box.rows, box.columns)
+    slice_at, row, column = ((start + stop - 1) / 2 for start, stop in sides)
+    rest = (1.0 - confidence) / 2
+    shares = tuple(confidence if each == class_index else rest for each in range(len(CLASSES)))
+    patch = PatchFinding(box.slices[0] + 1, 0.05, shares)
+    return CandidateRegion(
+        box=box,
+        centre_lps_mm=volume().to_lps((slice_at, row, column)),
+        box_ml=1.215,
+        lesion_ml=0.8125,
+        score=0.75,
+        patches=(patch, patch, patch),
+        vote=RegionVote(class_index, confidence),
+    )
+
+
+def regions(*found: CandidateRegion, model: ModelIdentity = MODEL) -> RegionFindings:
+    """The findings of a case with these candidates."""
+    case = verdict([each.vote for each in found], len(CLASSES))
+    return RegionFindings(model, CLASSES, found, case, {"grid": 0.1, "regions": 0.2})

@@ -1,0 +1,160 @@
+"""The text witness of contrast, on descriptions as hospitals write them."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicomnode.decisions.contrast import Contrast
+from dicomnode.decisions.contrast_terms import LANGUAGES, Meaning
+from dicomnode.decisions.contrast_text import read_terms, text_witness
+from support.ct_headers import ct_header, ct_series, real_series
+
+GIVEN = """
+ART/CHEST/ABD/PEL W/C ST | CT CHEST PULMONARY ANGIO WITH IV CON | CT ABD AND PELVIS WITH IV CONT
+5.9 PE<200 LBS/ 90 KG 4 CC/SEC INJECTION RATE | CTA CHEST 1.25 | CTA1.25 | CTPA | CHEST PE
+CHEST W/CONTRAST 3D | CHEST WITH CONTRAST | CT CHEST W IV CONTRAST | post-contrast | POST CON 2.0
+ENHANCED CHEST | CECT THORAX | THORAX C+ | Chest+C 1.25 | Thorax +C | CE 1.5 | ＣＥ | ART 1.0
+VENOUS 3MM | PORTAL VENOUS | 2.0 PV | DELAYED 5MIN | 80 mL OMNIPAQUE 350 | BOLUS TRACKING
+NON-IONIC CONTRAST | Thorax mit KM | Thorax nach i.v. KM | Thorax KM 1.0 | Thorax venös
+TDM thoracique avec injection | Thorax INJECTÉ | TAP IV+ | Angioscanner thoracique | c/contraste
+TORAX CON CONTRASTE | TC tórax com contraste | torace con mdc | TC torace con m.d.c.
+thorax met contrast | thorax med kontrast | КТ ОГК с контрастом | Артериальная фаза
+胸部增强 | 胸部造影CT | 胸部 増強 | 動脈相 | 门静脉期 | 胸部+C | 흉부 조영증강
+"""
+
+NOT_GIVEN = """
+CT CHEST WO IV CONT | CT CHEST WITHOUT IV CONTRAST | 2 Chest C-/Thorax | Chest HCT 5mm  -C
+Non \\Contrast | Non\\Contrast\\Sagittal | 5.3 CHEST/ABD/PEL (NON CONTRAST) | NONCON CHEST
+CHEST W/O | 3.11 TRAUMA CHEST/ABD/PEL (NON CONTRAST) T-L SP PELVIS | 1A TRAUMA/PLAIN HEAD DM
+non_contrast | CT CHEST WO | CHEST W/O CONTRAST | WITHOUT INTRAVENOUS CONTRAST | UNENHANCED
+NON-ENHANCED | NECT thorax | NCCT | PRE CONTRAST | PRECONTRAST | NO IV CONTRAST
+non i.v. contrast | w/out dye
+WO IV CONTRAST W ORAL CONTRAST | Thorax nativ | Thorax ohne KM | Thorax o.KM | oKM 1.0 | KM-
+TDM sans injection | TDM thorax non injecté | TAP IV- | sans contraste | TAC TORAX SIN CONTRASTE
+Torax simple | s/contraste | tórax sem contraste | torace senza mdc | TC torace basale
+thorax zonder contrast | blanco thorax | thorax utan kontrast | KT bez kontrastu | kontrastsız
+КТ ОГК без контраста | КТ ОГК без контрастирования | нативная фаза
+胸部平扫 | 胸部単純 | 単純CT | 造影なし | 非造影 | 非增强 | 胸部造影前 | 비조영 흉부 | 조영 전
+"""
+
+BOTH = """
+5.13 TRIPLE PHASE C-A-P W & W/O... | CT CHEST W WO CONTRAST | w/o & w/ contrast | CHEST W/WO
+WITH AND WITHOUT IV CONTRAST | CT ABD TRIPLE PHASE W/ | PRE/POST CONTRAST | Chest C-/C+ | C+/-
+Thorax mit und ohne KM | sans puis avec injection | torax sin y con contraste | senza e con mdc
+КТ с и без контраста | 平扫+增强 | 単純+造影 | 単純、造影 | NATIV, ART, VENOUS | 造影前後
+"""
+
+SILENT = """
+NON IONIC | CHEST W | PARTIAL | ARTHRO | HEART | START | SMART | CHEST 1.25 MM | PET-CT SERIES
+T-L SPINE | C-SPINE | C- SPINE | CHEST/ABD/PEL | C-A-P | C+A+P | HELICAL CHEST | Routine  8.0.0
+PEDS CHEST | PELVIS | OPEN | Thorax^AThoraxRoutine (Adult) | Lung 1.0 Br59 Q3 | HRCT | LOW DOSE
+W ORAL CONTRAST | EDGE ENHANCEMENT | high contrast | PLAIN FILM | CT3CE9 | A1PE2 | wound | WORK
+angiomyolipoma | concert | scanner | CT CHEST WITHIN 24H | SUPREME | CHEST W/O MIPS
+"""
+
+
+def _texts(block: str) -> list[str]:
+    return [text.strip() for line in block.strip().splitlines() for text in line.split(" | ")]
+
+
+def _meanings(text: str) -> set[Meaning]:
+    return {meaning for _, meaning in read_terms(text)}
+
+
+@pytest.mark.parametrize(
+    ("block", "verdict"),
+    [(GIVEN, "yes"), (NOT_GIVEN, "no"), (BOTH, "unknown"), (SILENT, "unknown")],
+)
+def test_what_descriptions_say(block: str, verdict: str) -> None:
+    said = {text: text_witness([ct_header(series_description=text)]) for text in _texts(block)}
+    assert {text: found for text, found in said.items() if found.verdict != verdict} == {}
+    silent = {text for text, found in said.items() if found.evidence == "no description tells"}
+    assert silent == (set(said) if block is SILENT else set())
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC"])
+def test_accents_written_in_either_way_are_the_same(form: str) -> None:
+    texts = ["Thorax venös", "non injecté", "нативный скан, с контрастированием", "조영 전"]
+    for text in texts:
+        written = unicodedata.normalize(form, text)  # type: ignore[arg-type]
+        assert read_terms(written) == read_terms(text) != ()
+
+
+def test_no_term_means_two_things() -> None:
+    known: dict[str, Meaning] = {}
+    for language, terms in LANGUAGES.items():
+        for meaning, words in terms.items():
+            for word in words:
+                assert known.setdefault(word, meaning) is meaning, (language, word)
+                assert len(word.strip()) >= 2, (language, word)
+
+
+def test_every_term_is_found_where_it_stands_alone() -> None:
+    for terms in LANGUAGES.values():
+        for meaning, words in terms.items():
+            for word in words:
+                expected = set() if meaning is Meaning.NOTHING else {meaning}
+                assert _meanings(f"THORAX {word} 1.0") == expected, word
+
+
+def test_the_series_speaks_before_the_study() -> None:
+    header = ct_header(
+        series_description="Thorax nativ", study_description="CT chest with contrast"
+    )
+    witness = text_witness([header])
+    assert witness.verdict is Contrast.NO
+    assert witness.evidence == (
+        "Series Description says 'nativ', against Study Description says 'with contrast'"
+    )
+
+
+def test_a_study_of_both_kinds_says_nothing_of_a_series() -> None:
+    header = ct_header(series_description="1.0 LUNG", study_description="CT CHEST W WO CONTRAST")
+    witness = text_witness([header])
+    assert witness.verdict is Contrast.UNKNOWN
+    assert witness.evidence.endswith("series of either kind")
+    assert "Study Description" in witness.evidence
+
+
+def test_two_attributes_of_one_level_that_disagree() -> None:
+    header = ct_header(series_description="nativ", image_comments="mit KM")
+    assert text_witness([header]).verdict is Contrast.UNKNOWN
+
+
+def test_evidence_never_quotes_the_text() -> None:
+    written = "MUSTERMANN^ERIKA W/CONTRAST 19700101"
+    witness = text_witness(ct_series(3, image_comments=written, study_description=written))
+    assert witness.verdict is Contrast.YES
+    assert witness.evidence == "Image Comments says 'w/ contrast'"
+
+
+def test_descriptions_of_real_series() -> None:
+    """As `tests/data/headers` has them."""
+    said = {
+        case: text_witness(next(iter(real_series(case).values()))).verdict
+        for case in ("ge_5mm_arterial_contrast", "philips_5mm_noncontrast", "siemens_8mm")
+    }
+    assert said == {
+        "ge_5mm_arterial_contrast": Contrast.YES,
+        "philips_5mm_noncontrast": Contrast.NO,
+        "siemens_8mm": Contrast.UNKNOWN,
+    }
+
+
+def test_descriptions_of_single_slices_agree_with_how_they_were_taken() -> None:
+    given_on = {"A002304": {"19001231", "19010112"}, "A056642": {"19010107"}}
+    for name, headers in real_series("covid19_single_slices").items():
+        patient, _, number = name.split("/")
+        given = number.split("-")[0] in given_on.get(patient, set())
+        assert text_witness(headers).verdict is (Contrast.YES if given else Contrast.NO), name
+
+
+@given(st.text(max_size=60))
+def test_no_text_raises_and_upper_case_says_the_same(text: str) -> None:
+    latin = "".join(character for character in text if character.isascii())
+    assert read_terms(latin.upper()) == read_terms(latin.lower())
+    assert all(meaning is not Meaning.NOTHING for _, meaning in read_terms(text))
