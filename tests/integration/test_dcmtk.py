@@ -70,7 +70,7 @@ def test_the_whole_way_between_two_ends_of_dcmtk(tmp_path: Path, shared_models: 
     assert "UNTRAINED WEIGHTS" in shown
 
 
-@pytest.mark.parametrize("peer", ["pynetdicom", "storescp"])
+@pytest.mark.parametrize("peer", [pytest.param("pynetdicom", marks=pytest.mark.slow), "storescp"])
 def test_a_destination_that_takes_implicit_little_endian_only(
     tmp_path: Path, shared_models: Path, peer: str
 ) -> None:
