@@ -162,13 +162,17 @@ def test_pynetdicom_sends_and_echoes_in_one_association(acceptor: Acceptor, tmp_
     assert sorted(acceptor.events) == ["CONN_CLOSE", "ESTABLISHED", "RELEASED"]
 
 
-def test_dcmtk_sends_a_real_series(acceptor: Acceptor, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sender", [("storescu", "-xt"), ("dcmsend", "--decompress-never")])
+def test_dcmtk_sends_a_real_series(
+    acceptor: Acceptor, tmp_path: Path, sender: tuple[str, str]
+) -> None:
     """DCMTK writes a data set anew when it sends it; after `dcmconv` it changes nothing more."""
-    storescu, dcmconv = needed("storescu", "dcmtk"), needed("dcmconv", "dcmtk")
+    dcmconv = needed("dcmconv", "dcmtk")
     series = [tmp_path / file.name for file in PHILIPS[:12]]
     for file, converted in zip(PHILIPS, series, strict=False):
         subprocess.run([dcmconv, str(file), str(converted)], check=True, timeout=60)
-    command = [storescu, "-xt", "127.0.0.1", str(acceptor.port), *map(str, series)]
+    command = [needed(sender[0], "dcmtk"), sender[1], "127.0.0.1", str(acceptor.port)]
+    command += map(str, series)
     subprocess.run(command, check=True, env=os.environ | {"TCP_NODELAY": "1"}, timeout=60)
     assert sorted(acceptor.digests.values()) == sorted(map(digest_of, series))
     assert acceptor.fast == len(series)
