@@ -276,7 +276,8 @@ class WakefulDul(DULServiceProvider):
     def _nothing_more(self) -> None:
         """The connection has ended: whoever still waits for a request is told."""
         if not self._settled.is_set() and self.assoc.requestor.primitive is None:
-            self.to_user_queue.put(None)  # type: ignore[arg-type]
+            waiting: Any = self.to_user_queue
+            waiting.put(None)
         self._settled.set()
 
     def _process_recv_primitive(self) -> bool:
