@@ -249,9 +249,7 @@ class Assessor:
         waited = (now - arrival.last_received_at) / 10
         longest = _ANSWER_WAIT if self._answer_pending else sorted((*_LONGEST_WAIT, waited))[1]
         due = min(found.look_again_at or now, now + longest)
-        noted = found.as_json() | {"instances": arrival.instance_count}
-        with self._database.write() as session:
-            series.note_waiting(session, job, due=due, now=now, completeness=noted)
+        self._note_waiting(job, due, found.as_json() | {"instances": arrival.instance_count})
 
     def _decide(self, job: Job, look: _Look, completeness: Completeness) -> None:
         reason = incomplete_reason(completeness, self._settings.completeness)
@@ -262,7 +260,7 @@ class Assessor:
             choice, quality = self._choose(look, now)
             noted |= quality
             if choice.look_again_at is not None:
-                self._wait_for_the_study(job, min(choice.look_again_at, now + _STUDY_LOOK), noted)
+                self._note_waiting(job, min(choice.look_again_at, now + _STUDY_LOOK), noted)
                 return
             reasons += () if choice.reason is None else (choice.reason,)
         decision: _Decision = {
@@ -286,7 +284,7 @@ class Assessor:
         eligibility, policy = look.assessment.eligibility, self._settings.study
         return choose_in_study(one.series_instance_uid, eligibility, others, policy, now)
 
-    def _wait_for_the_study(self, job: Job, due: datetime, noted: JsonObject) -> None:
+    def _note_waiting(self, job: Job, due: datetime, noted: JsonObject) -> None:
         now = datetime.now(UTC)
         with self._database.write() as session:
             series.note_waiting(session, job, due=due, now=now, completeness=noted)

@@ -259,16 +259,19 @@ def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:
     return ae
 
 
-def waiting_room(settings: ReceiveSettings) -> WaitingRoom:
+def _served(settings: ReceiveSettings) -> int:
     """The limit of associations, shared out evenly among the receiver processes."""
-    served = -(-settings.maximum_associations // settings.processes)
-    return WaitingRoom(served, settings.waiting_associations, settings.waiting_seconds)
+    return -(-settings.maximum_associations // settings.processes)
+
+
+def waiting_room(settings: ReceiveSettings) -> WaitingRoom:
+    """For the associations of one receiver process."""
+    return WaitingRoom(_served(settings), settings.waiting_associations, settings.waiting_seconds)
 
 
 def most_threads(settings: ReceiveSettings) -> int:
     """Two for each association that is served or waits, and some for who says nothing."""
-    served = -(-settings.maximum_associations // settings.processes)
-    return 2 * (served + settings.waiting_associations) + _THREADS_OF_SILENT_PEERS
+    return 2 * (_served(settings) + settings.waiting_associations) + _THREADS_OF_SILENT_PEERS
 
 
 def listeners_of(settings: ReceiveSettings) -> list[socket.socket]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.components import Mask
-from inference.volume import CtVolume
+from inference.volume import CtVolume, spacing_of, voxel_ml_of
 
 Interval = tuple[int, int]
 Index = tuple[float, float, float]
@@ -38,13 +38,12 @@ class PatientView:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distance between neighbours along slices, rows and columns."""
-        norms = np.linalg.norm(self.affine[:3, :3], axis=0)
-        return float(norms[0]), float(norms[1]), float(norms[2])
+        return spacing_of(self.affine)
 
     @property
     def voxel_ml(self) -> float:
         """Volume of one voxel in millilitres."""
-        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+        return voxel_ml_of(self.affine)
 
     def to_lps(self, index: Index) -> tuple[float, float, float]:
         """Patient position (LPS mm) of a (slice, row, column) index of this view."""

@@ -11,6 +11,17 @@ AIR_HU = -1024
 """Value that padding and anything below air is set to (HU)."""
 
 
+def spacing_of(affine: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Distance between neighbours along slices, rows and columns, in mm."""
+    norms = np.linalg.norm(affine[:3, :3], axis=0)
+    return float(norms[0]), float(norms[1]), float(norms[2])
+
+
+def voxel_ml_of(affine: NDArray[np.float64]) -> float:
+    """Volume of one voxel in millilitres."""
+    return float(abs(np.linalg.det(affine[:3, :3]))) / 1000.0
+
+
 @dataclass(frozen=True, eq=False)
 class CtVolume:
     """HU array and affine, never one without the other.
@@ -36,13 +47,12 @@ class CtVolume:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distance between neighbours along slices, rows and columns, in mm."""
-        norms = np.linalg.norm(self.affine[:3, :3], axis=0)
-        return float(norms[0]), float(norms[1]), float(norms[2])
+        return spacing_of(self.affine)
 
     @property
     def voxel_ml(self) -> float:
         """Volume of one voxel in millilitres."""
-        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+        return voxel_ml_of(self.affine)
 
     def to_lps(self, index: tuple[float, float, float]) -> tuple[float, float, float]:
         """Patient position (LPS mm) of a (slice, row, column) index."""

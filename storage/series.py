@@ -131,10 +131,7 @@ def record_refused(
     series = _unchanged(session, job, ended_at)
     if isinstance(series, Superseded):
         return series
-    series.state = SeriesState.SKIPPED
-    series.ended_at = ended_at
-    series.reasons = _with_later(series.reasons, reasons)
-    jobs.withhold(session, series.series_instance_uid)
+    _end_without_result(session, series, SeriesState.SKIPPED, ended_at, reasons)
     jobs.finish(session, job, ended_at)
     return None
 
@@ -149,12 +146,22 @@ def record_failed(
     series = _unchanged(session, job, ended_at)
     if isinstance(series, Superseded):
         return series
-    series.state = SeriesState.FAILED
+    _end_without_result(session, series, SeriesState.FAILED, ended_at, reasons)
+    jobs.fail(session, job, ended_at, error)
+    return None
+
+
+def _end_without_result(
+    session: Session,
+    series: SeriesRow,
+    state: SeriesState,
+    ended_at: datetime,
+    reasons: Sequence[JsonObject],
+) -> None:
+    series.state = state
     series.ended_at = ended_at
     series.reasons = _with_later(series.reasons, reasons)
     jobs.withhold(session, series.series_instance_uid)
-    jobs.fail(session, job, ended_at, error)
-    return None
 
 
 def _with_later(reasons: Sequence[JsonObject], later: Sequence[JsonObject]) -> list[JsonObject]:

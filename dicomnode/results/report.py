@@ -19,12 +19,13 @@ from pydicom.uid import (
 )
 
 from dicomnode.results import codes
-from dicomnode.results.context import Predecessor, ResultContext, ResultObject, SrClass
+from dicomnode.results.context import ResultContext, ResultObject, SrClass
 from dicomnode.results.library import image_library
 from dicomnode.results.modules import Place, complete, series_description
 from dicomnode.results.region_groups import region_groups
 from dicomnode.results.sr_items import algorithm, lung_box
 from dicomnode.results.summary import summary
+from dicomnode.results.text_document import predecessor_item
 
 _CLASSES: dict[SrClass, tuple[type, UID]] = {
     SrClass.ENHANCED: (sr.EnhancedSR, EnhancedSRStorage),
@@ -65,22 +66,8 @@ def structured_report(context: ResultContext) -> ResultObject:
     data_set = Dataset()
     data_set.update(document)
     if context.predecessor is not None:
-        data_set.PredecessorDocumentsSequence = [_reference(context.predecessor)]
+        data_set.PredecessorDocumentsSequence = [predecessor_item(context.predecessor)]
     return ResultObject("sr", complete(data_set, place, context))
-
-
-def _reference(predecessor: Predecessor) -> Dataset:
-    """Hierarchical SOP Instance Reference (PS3.3 table C.17-3), for Predecessor Documents
-    Sequence (0040,A360) of PS3.3 C.17.2.
-    """
-    instance, series, study = Dataset(), Dataset(), Dataset()
-    instance.ReferencedSOPClassUID = predecessor.sop_class_uid
-    instance.ReferencedSOPInstanceUID = predecessor.sop_instance_uid
-    series.SeriesInstanceUID = predecessor.series_instance_uid
-    series.ReferencedSOPSequence = [instance]
-    study.StudyInstanceUID = predecessor.study_instance_uid
-    study.ReferencedSeriesSequence = [series]
-    return study
 
 
 def _evidence(context: ResultContext) -> list[Dataset]:
