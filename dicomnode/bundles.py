@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dicomnode.config import Settings
+from dicomnode.errors import ConfigurationError
 from dicomnode.results.codes import has_code
 from inference.bundle import Bundle, load_bundle, load_card
 from inference.card import Card
 from inference.errors import BundleError
-from inference.findings import IntendedUse, ModelIdentity
+from inference.findings import IntendedUse, ModelIdentity, Training
 from inference.tasks import TASKS
 from inference.untrained import make_untrained_bundle
 
@@ -61,6 +62,22 @@ def prepare_bundles(settings: Settings) -> Mapping[str, Bundle]:
     """
     others = {task: load_for(path, task) for task, path in other_folders(settings).items()}
     return {"covnet": prepare_bundle(settings)} | others
+
+
+def check_permitted(bundles: Mapping[str, Bundle], settings: Settings) -> None:
+    """That the site allows weights that were not trained on patients, where there are such.
+
+    Raises:
+        ConfigurationError: names each of them, and the key that would allow them.
+    """
+    cards = [bundle.card for bundle in bundles.values()]
+    meaningless = [card for card in cards if card.training is not Training.PATIENTS]
+    if meaningless and not settings.inference.allow_demonstration_model:
+        named = ", ".join(f"{c.name} {c.version} ({c.task}, {c.training})" for c in meaningless)
+        raise ConfigurationError(
+            f"{named}: not trained on patients' labels, so its results have no clinical meaning; "
+            "name bundles of your own in [inference], or set allow_demonstration_model = true there"
+        )
 
 
 def other_folders(settings: Settings) -> dict[str, Path]:

@@ -79,10 +79,12 @@ def serve(config: ConfigOption = None) -> None:
 
 @app.command("check-bundle", hidden=True)
 def check_bundle_command(settings: Annotated[Path, typer.Option("--settings")]) -> None:
-    """Check the configured model bundles; make the untrained one where none is named."""
-    from dicomnode.bundles import prepare_bundles
+    """Check the configured model bundles before they serve; make the untrained one if need be."""
+    from dicomnode.bundles import check_permitted, prepare_bundles
 
-    bundles = prepare_bundles(kept_settings(settings))
+    kept = kept_settings(settings)
+    bundles = prepare_bundles(kept)
+    check_permitted(bundles, kept)
     set_up_logging("node")
     log = logging.getLogger(__name__)
     for task, bundle in bundles.items():

@@ -79,6 +79,7 @@ class InferenceSettings(_Section):
     lungs_bundle: str = ""  # empty: the classical method
     regions_bundle: str = ""  # empty: no location attention
     intended_use_here: Literal["none", "demonstration", "research", "clinical"] = "none"
+    allow_demonstration_model: bool = False  # serve with weights not trained on patients' labels
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Literal["auto", "openvino", "torch"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0  # 0: as torch decides

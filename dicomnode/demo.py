@@ -58,6 +58,10 @@ quiet_seconds = 2.0
 # The demo's own policy: the shipped chest CT has slices of 5 mm. The default is 3.0.
 max_slice_thickness_mm = 5.0
 
+[inference]
+# The weights that come with the node have no clinical meaning; without this it does not serve.
+allow_demonstration_model = true
+
 [[destinations]]
 name = "pacs"
 ae_title = "{pacs.ae_title}"

@@ -25,6 +25,8 @@ from storage.records import SeriesDetail, SeriesState
 from support.phantom import LOW_CHEST
 from support.wait import wait_for
 
+PERMISSION = "allow_demonstration_model = true"
+"""In `[inference]`: without it no node serves with the untrained bundle."""
 ENDED = {SeriesState.ANALYSED, SeriesState.SKIPPED, SeriesState.FAILED}
 
 
@@ -52,8 +54,10 @@ class Node:
         self.config = folder / "dicomnode.toml"
         self.port = port or free_port()
         lines = ['[node]\ndata_directory = "data"', f"[receive]\nport = {self.port}"]
-        lines += ["[receive.admission]\nallow_any = true", toml]
+        lines += ["[receive.admission]\nallow_any = true"]
+        lines += [toml.replace("[inference]\n", f"[inference]\n{PERMISSION}\n")]
         lines += [] if "[chest]" in toml else [LOW_CHEST]
+        lines += [] if "[inference]" in toml else [f"[inference]\n{PERMISSION}"]
         lines += [_destination(peer) for peer in destinations]
         folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text("\n".join(lines) + "\n")
