@@ -62,9 +62,17 @@ def _parse(data: bytes, folder_name: str, name: str) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     try:
-        return load(data)
+        weights = load(data)
     except SafetensorError as error:
         raise BundleError(folder_name, (f"{name} is not safetensors: {error}",)) from error
+    return {key: _widened(value) for key, value in weights.items()}
+
+
+def _widened(weight: Tensor) -> Tensor:
+    """Weights may be kept in half precision; what computes with them starts from float32."""
+    import torch
+
+    return weight.float() if weight.dtype == torch.float16 else weight
 
 
 def weights_problems(

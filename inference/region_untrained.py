@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference.bundle import CARD
+from inference.bundle_writer import put_bundle
 from inference.region_preprocess import RegionPreprocessing
-from inference.untrained import checked, put_bundle, untrained_card
+from inference.untrained import checked, untrained_card
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from inference.bundle import CARD, Bundle, load_bundle, load_card, weights_problems
+from inference.bundle_writer import WEIGHTS, put_bundle
 from inference.errors import BundleError
 from inference.findings import Training
 from inference.preprocess import Preprocessing
-from inference.untrained import WEIGHTS, make_untrained_bundle
+from inference.untrained import make_untrained_bundle
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +154,17 @@ def test_the_digest_covers_what_changes_results_and_not_the_prose(bundle: Bundle
         digest(version="9"),
     ]
     assert len({own, *changed}) == 6
+
+
+def test_weights_in_half_precision_are_widened(bundle: Bundle, tmp_path: Path) -> None:
+    """As the demonstration bundles are kept: half the bytes, the same network."""
+    narrow = {name: w.half() if w.ndim > 1 else w for name, w in bundle.weights.items()}
+    put_bundle(tmp_path / "half", bundle.card, narrow)
+    again = load_bundle(tmp_path / "half")
+    assert all(again.weights[name].dtype == w.dtype for name, w in bundle.weights.items())
+    assert all(
+        torch.equal(again.weights[name], narrow[name].to(w.dtype))
+        for name, w in bundle.weights.items()
+    )
+    sizes = [(folder / WEIGHTS).stat().st_size for folder in (tmp_path / "half", bundle.folder)]
+    assert sizes[0] < 0.51 * sizes[1]

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from inference.bundle import load_bundle, weights_problems
+from inference.bundle_writer import WEIGHTS
 from inference.errors import BundleError
 from inference.findings import Training
 from inference.location_attention import CLASSES, LocationAttention
 from inference.region_preprocess import RegionPreprocessing
 from inference.region_untrained import draw_like, make_untrained_region_bundle
 from inference.tasks import TASKS, WIDEST
-from inference.untrained import WEIGHTS
 from inference.vnet import WIDTH
 from support.bundles import write_bundle
 

@@ -1,0 +1,61 @@
+"""Puts a bundle on disk: card and weights whole, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference.bundle import CARD
+from inference.card import Card
+from inference.errors import BundleError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = "weights.safetensors"
+
+
+def put_bundle(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
+    """Write card and weights beside the folder, then rename them into place.
+
+    Raises BundleError when the folder holds something, and no bundle.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write(building, card, weights)
+        building.chmod(0o755)
+        _put_in_place(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _put_in_place(building: Path, folder: Path) -> None:
+    """Rename; a folder that is there and not empty is either the other's bundle or no bundle."""
+    try:
+        building.rename(folder)
+    except OSError as error:
+        if not (folder / CARD).exists():
+            raise BundleError(folder.name, (f"cannot be made: {error.strerror}",)) from error
+
+
+def _write(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
+    from safetensors.torch import save
+
+    data = save(dict(weights))
+    whole = replace(card, weights_sha256=hashlib.sha256(data).hexdigest())
+    _write_durably(folder / WEIGHTS, data)
+    _write_durably(folder / CARD, whole.as_toml().encode())
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
