@@ -152,6 +152,7 @@ def load_region_engine(settings: Settings) -> RegionEngine | None:
         cast("RegionPreprocessing", bundle.card.preprocessing),  # as the card's task has it
         inference.device,
         inference.threads or None,
+        inference.engine,
     )
 
 

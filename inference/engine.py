@@ -5,23 +5,22 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from inference import openvino_backend
-from inference.backend import CovnetBackend
+from inference.backend import Backend, CovnetBackend
 from inference.bundle import Bundle
 from inference.components import Mask
 from inference.covnet import Covnet, Evidence
 from inference.device import Device, choose_device
-from inference.errors import BundleError, DeviceError, NetworkOutputError, NoLungsError
+from inference.errors import BundleError, NetworkOutputError, NoLungsError
 from inference.findings import CovnetFindings, IntendedUse, LungCheck, SliceActivation
 from inference.gradcam import activation_maps, slice_shares
 from inference.lung_network import LungNetwork
 from inference.lungs import segment_lungs
-from inference.openvino_backend import OpenvinoBackend
+from inference.openvino_backend import OpenvinoBackend, takes_openvino
 from inference.preprocess import NetworkInput, Preprocessing, prepare
 from inference.stages import Progress, StageClock, tell_nobody
 from inference.torch_backend import BATCH, TorchBackend
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["BATCH", "Backend", "Device", "Engine", "Progress"]
-
-Backend = Literal["auto", "openvino", "torch"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +93,7 @@ class Engine:
         network = _network(bundle)
         linear = deepcopy(network.fc)  # stays in float32 on the CPU, wherever the network goes
         made: CovnetBackend
-        if _takes_openvino(backend, chosen):
+        if takes_openvino(backend, chosen):
             made = OpenvinoBackend(network, settings.size, threads, cache)
         else:
             made = TorchBackend(network, chosen, settings.size)
@@ -205,15 +202,3 @@ def _network(bundle: Bundle) -> Covnet:
     network.fold()
     network.requires_grad_(False)
     return network
-
-
-def _takes_openvino(backend: Backend, device: torch.device) -> bool:
-    """Raises DeviceError when OpenVINO is asked for and cannot be."""
-    if backend == "torch" or (backend == "auto" and device.type != "cpu"):
-        return False
-    there = openvino_backend.available()
-    if backend == "openvino" and device.type != "cpu":
-        raise DeviceError('engine openvino: runs on the CPU; set device = "cpu"')
-    if backend == "openvino" and not there:
-        raise DeviceError("engine openvino: the package openvino is not installed")
-    return there

@@ -36,3 +36,20 @@ class DeviceError(InferenceError):
 
 class VolumeError(InferenceError):
     """The volume's geometry is none of a chest: the text says what is out of bounds."""
+
+
+class EvaluationError(InferenceError):
+    """What is to be evaluated cannot be; the text names every problem."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        told = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"evaluation: {len(problems)} problem(s)\n{told}")
+        self.problems = problems
+
+
+class LesionTruthError(InferenceError):
+    """What is known of a scan's lesions does not fit its label or the classes."""
+
+
+class TrainingDivergedError(InferenceError):
+    """A loss is no number any more: the learning rate is too high, or the data hold no numbers."""

@@ -16,8 +16,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from inference import resnet
 from inference.regions import ANCHOR_EDGES_MM
-from inference.resnet import ResNet18
 from inference.tasks import IRRELEVANT
 from inference.vnet import WIDTH, VNet
 
@@ -42,6 +42,18 @@ class Proposals(NamedTuple):
     offsets: Tensor
 
 
+class Context(NamedTuple):
+    """What the segmenter knows of n pieces of the grid before it looks at single voxels.
+
+    `half` and `quarter`: maps of `VNet.context`; `objectness`, `offsets`: as in `Proposals`.
+    """
+
+    half: Tensor
+    quarter: Tensor
+    objectness: Tensor
+    offsets: Tensor
+
+
 class Segmenter(nn.Module):
     """V-Net with a voxel head on the finest maps and a proposal head on the quarter-size maps."""
 
@@ -57,19 +69,37 @@ class Segmenter(nn.Module):
     def forward(self, x: Tensor) -> Proposals:
         """`x`: float (n, 1, slices, rows, columns), each a multiple of 16, from 0 to 1."""
         fine, quarter = self.vnet(x)
+        return Proposals(self._lesion(fine), *self._heads(quarter))
+
+    def context(self, x: Tensor) -> Context:
+        """Proposals without lesions: all of `forward` that they need."""
+        half, quarter = self.vnet.context(x)
+        return Context(half, quarter, *self._heads(quarter))
+
+    def lesion(self, x: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
+        """`Proposals.lesion` of a part of the grid, as `VNet.fine` takes it."""
+        return self._lesion(self.vnet.fine(x, half, quarter))
+
+    def _lesion(self, fine: Tensor) -> Tensor:
         background, lesion = self.voxel(fine).unbind(1)  # softmax of two is the sigmoid of these
+        return cast("Tensor", lesion - background)
+
+    def _heads(self, quarter: Tensor) -> tuple[Tensor, Tensor]:
+        """Objectness and offsets."""
         shared = torch.relu(self.shared(quarter))
-        offsets = self.offsets(shared).unflatten(1, (-1, 6))
-        return Proposals(lesion - background, self.objectness(shared), offsets)
+        return self.objectness(shared), self.offsets(shared).unflatten(1, (-1, 6))
 
 
 class Classifier(nn.Module):
-    """ResNet-18 and the distance to a class for each patch."""
+    """ResNet-18 and the distance to a class for each patch.
 
-    def __init__(self, classes: int = len(CLASSES)) -> None:
+    `width`: channels of the ResNet's first stage, 64 in He et al. 2015.
+    """
+
+    def __init__(self, classes: int = len(CLASSES), width: int = resnet.WIDTH) -> None:
         super().__init__()
         first, second = HEAD_FEATURES
-        self.resnet = ResNet18(PATCH_FEATURES)
+        self.resnet = resnet.ResNet18(PATCH_FEATURES, width)
         self.narrow = nn.Linear(PATCH_FEATURES, NARROW_FEATURES)
         self.fc1 = nn.Linear(NARROW_FEATURES + 1, first)
         self.fc2 = nn.Linear(first, second)
@@ -81,7 +111,10 @@ class Classifier(nn.Module):
         `patches`: float (n, 1 or 3, size, size) from 0 to 1, size a multiple of 32; `distances`:
         (n,), the relative distance-from-edge brought to the order of magnitude of 1.
         """
-        features = torch.relu(self.resnet(patches.expand(-1, 3, -1, -1)))
+        return self.head(torch.relu(self.resnet(patches.expand(-1, 3, -1, -1))), distances)
+
+    def head(self, features: Tensor, distances: Tensor) -> Tensor:
+        """Logits (n, classes) of the patches' features (n, 256) and distances (n,)."""
         narrow = torch.relu(self.narrow(features))
         joined = torch.cat((narrow, distances[:, None]), dim=1)  # (n, 17)
         hidden = torch.relu(self.fc2(torch.relu(self.fc1(joined))))
@@ -89,12 +122,20 @@ class Classifier(nn.Module):
 
 
 class LocationAttention(nn.Module):
-    """Both networks under one roof, so that one file of weights holds them."""
+    """Both networks under one roof, so that one file of weights holds them.
 
-    def __init__(self, classes: int = len(CLASSES), width: int = WIDTH) -> None:
+    `width`: of the V-Net; `patch_width`: of the ResNet-18.
+    """
+
+    def __init__(
+        self,
+        classes: int = len(CLASSES),
+        width: int = WIDTH,
+        patch_width: int = resnet.WIDTH,
+    ) -> None:
         super().__init__()
         self.segmenter = Segmenter(width)
-        self.classifier = Classifier(classes)
+        self.classifier = Classifier(classes, patch_width)
 
     def fold(self) -> None:
         """Evaluation mode, the classifier's BatchNorms put into its convolutions."""
@@ -102,6 +143,8 @@ class LocationAttention(nn.Module):
         self.classifier.resnet.fold()
 
 
-def location_attention_network(classes: int, width: int = WIDTH) -> LocationAttention:
+def location_attention_network(
+    classes: int, width: int = WIDTH, patch_width: int = resnet.WIDTH
+) -> LocationAttention:
     """The network whose parameters a bundle of the task `regions` holds."""
-    return LocationAttention(classes, width)
+    return LocationAttention(classes, width, patch_width)

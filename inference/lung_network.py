@@ -7,6 +7,8 @@ are told apart by the network's classes or, where it knows lung only, by place.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,9 +29,11 @@ from inference.errors import BundleError, NoLungsError
 from inference.findings import IntendedUse
 from inference.lung_input import LungInput
 from inference.lung_sides import Sides, lung_sides
+from inference.lung_slices import slice_image
 from inference.lungs import MINIMUM_LUNGS_ML, SMALLEST_PART, main_airways
 from inference.patient_axes import patient_view
 from inference.stages import Progress, tell_nobody
+from inference.tasks import TASKS
 from inference.unet import Unet
 from inference.volume import CtVolume
 
@@ -64,7 +68,7 @@ class LungNetwork:
         Raises DeviceError when CUDA is asked for and absent, BundleError for another task.
         """
         with torch.device("meta"):
-            network = Unet(len(bundle.card.classes))
+            network = cast("Unet", TASKS["lungs"].build(len(bundle.card.classes), bundle.weights))
         chosen = choose_device(device)
         made = cls(network, bundle, chosen, use_here)
         network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
@@ -106,19 +110,11 @@ class LungNetwork:
         with deterministic(), torch.inference_mode():
             for index, hu in enumerate(view.hu):
                 tell("lungs", index, len(view.hu))
-                logits = self._network(self._image(hu))
+                logits = self._network(slice_image(hu, self._settings, self._device))
                 coarse[index] = logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
                 full = interpolate(logits, hu.shape, mode="bilinear", align_corners=False)
                 fine[index] = full[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
         return _stored(fine, view.order, turn), _stored(coarse, view.order, turn)
-
-    def _image(self, hu: NDArray[np.int16]) -> torch.Tensor:
-        """One slice, (1, 1, size, size) from 0 to 1, on the device."""
-        low, high = self._settings.hu_low, self._settings.hu_high
-        values = torch.from_numpy(np.ascontiguousarray(hu)).to(self._device).float()
-        scaled = ((values - low) / (high - low)).clamp(0.0, 1.0)[None, None]
-        size = (self._settings.size, self._settings.size)
-        return interpolate(scaled, size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def _stored(labels: Labels, order: tuple[int, int, int], turn: tuple[slice, ...]) -> Labels:

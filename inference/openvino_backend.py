@@ -1,15 +1,12 @@
 """COVNet on OpenVINO: on a CPU twice as quick as PyTorch, from the same weights.
 
-The graph is built here operation by operation (the operations are defined in OpenVINO's opset 13),
-from the network whose BatchNorms are folded: no file is converted, nothing is traced. Slices are
-computed one by one, each on a thread of its own: measured, that is quicker than batches, since the
-maps of one slice stay in a core's cache. Float32 is asked for: by default OpenVINO takes bfloat16
-where the processor has it.
+Slices are computed one by one, each on a thread of its own: measured, that is quicker than
+batches, since the maps of one slice stay in a core's cache. Float32 is asked for: by default
+OpenVINO takes bfloat16 where the processor has it.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from inference.backend import Backend
 from inference.covnet import Covnet, Evidence, join
-from inference.resnet import Bottleneck
+from inference.errors import DeviceError
+from inference.openvino_graph import package, resnet_maps
 
 if TYPE_CHECKING:
     from inference.stages import Progress
@@ -35,10 +34,25 @@ Two slices that tie for the maximum of a channel within rounding may swap its pa
 def available() -> bool:
     """Whether OpenVINO is installed here."""
     try:
-        _openvino()
+        package()
     except ImportError:
         return False
     return True
+
+
+def takes_openvino(backend: Backend, device: torch.device) -> bool:
+    """Whether OpenVINO computes; `auto` takes it on a CPU where it is installed.
+
+    Raises DeviceError when it is asked for and cannot be.
+    """
+    if backend == "torch" or (backend == "auto" and device.type != "cpu"):
+        return False
+    there = available()
+    if backend == "openvino" and device.type != "cpu":
+        raise DeviceError('engine openvino: runs on the CPU; set device = "cpu"')
+    if backend == "openvino" and not there:
+        raise DeviceError("engine openvino: the package openvino is not installed")
+    return there
 
 
 class OpenvinoBackend:
@@ -65,7 +79,7 @@ class OpenvinoBackend:
         if cache is not None:
             wishes["CACHE_DIR"] = str(cache)
         model = _covnet_graph(network, size)
-        self._compiled = _openvino().Core().compile_model(model, "CPU", wishes)
+        self._compiled = package().Core().compile_model(model, "CPU", wishes)
 
     def evidence(self, images: Tensor, tell: Progress) -> Evidence:
         """Join the slices, float32 (slices, 1, size, size)."""
@@ -92,59 +106,14 @@ class OpenvinoBackend:
                 request.start_async({0: values[index : index + 1]}, share_inputs=True)
 
 
-def _openvino() -> Any:
-    """OpenVINO without its telemetry.
-
-    As it comes, importing it reports the import to its makers' analytics; without that package,
-    which only its converter needs, it works the same and reports nothing.
-    """
-    if "openvino" not in sys.modules:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
-
-
 def _covnet_graph(network: Covnet, size: int) -> Any:
-    """Last feature maps (1, 2048, h, w) of one slice (1, 1, size, size), as `Covnet` has them.
-
-    Three equal channels under the first convolution are one channel under the sum of its weights.
-    """
-    ops = _openvino().opset13
+    """Last feature maps (1, 2048, h, w) of one slice (1, 1, size, size), as `Covnet` has them."""
+    ops = package().opset13
     slices = ops.parameter([1, 1, size, size], np.float32, name="slices")
-    one_channel = network.conv1.weight.detach().sum(dim=1, keepdim=True)
-    x = ops.relu(_convolution(ops, slices, network.conv1, one_channel))
-    x = ops.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
-    for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
-        for block in stage:
-            x = _bottleneck(ops, x, block)
-    model = _openvino().Model([x], [slices], "covnet")
+    model = package().Model([resnet_maps(ops, slices, network)], [slices], "covnet")
     for number, node in enumerate(model.get_ordered_ops()):
         node.set_friendly_name(f"node{number}")  # as they come, names count up: no cache would hit
     return model
-
-
-def _bottleneck(ops: Any, x: Any, block: nn.Module) -> Any:
-    if not isinstance(block, Bottleneck):
-        raise TypeError(f"{type(block).__name__} is no Bottleneck")
-    shortcut = x if block.downsample is None else _convolution(ops, x, block.downsample[0])
-    out = ops.relu(_convolution(ops, x, block.conv1))
-    out = ops.relu(_convolution(ops, out, block.conv2))
-    return ops.relu(ops.add(_convolution(ops, out, block.conv3), shortcut))
-
-
-def _convolution(ops: Any, x: Any, layer: nn.Module, weight: Tensor | None = None) -> Any:
-    """A convolution with its bias; `weight` takes the place of the layer's own."""
-    if not isinstance(layer, nn.Conv2d) or layer.bias is None:
-        raise TypeError("the BatchNorms are not folded into the convolutions")
-    kernel = ops.constant(_values(layer.weight if weight is None else weight))
-    padding = list(layer.padding)
-    out = ops.convolution(x, kernel, list(layer.stride), padding, padding, list(layer.dilation))
-    return ops.add(out, ops.constant(_values(layer.bias)[None, :, None, None]))
-
-
-def _values(parameter: Tensor) -> Any:
-    return parameter.detach().float().contiguous().numpy()
 
 
 def matrix_product(edge: int, threads: int) -> float:
@@ -152,11 +121,11 @@ def matrix_product(edge: int, threads: int) -> float:
 
     The limit of this machine for OpenVINO: what no network here can be quicker than.
     """
-    ops = _openvino().opset13
+    ops = package().opset13
     left, right = (ops.parameter([edge, edge], np.float32) for _ in range(2))
-    model = _openvino().Model([ops.matmul(left, right, False, False)], [left, right], "product")
+    model = package().Model([ops.matmul(left, right, False, False)], [left, right], "product")
     wishes = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": threads}
-    compiled = _openvino().Core().compile_model(model, "CPU", wishes)
+    compiled = package().Core().compile_model(model, "CPU", wishes)
     values = np.random.default_rng(0).random((edge, edge), np.float32)
     requests = [compiled.create_infer_request() for _ in range(threads)]
     best = 0.0

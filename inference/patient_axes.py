@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from inference.components import Mask
 from inference.volume import CtVolume, spacing_of, voxel_ml_of
 
 Interval = tuple[int, int]
+Scalar = TypeVar("Scalar", bound=np.generic)
 Index = tuple[float, float, float]
 
 _LPS_OF_AXIS = (2, 1, 0)
@@ -44,6 +46,11 @@ class PatientView:
     def voxel_ml(self) -> float:
         """Volume of one voxel in millilitres."""
         return voxel_ml_of(self.affine)
+
+    def turned(self, stored: NDArray[Scalar]) -> NDArray[Scalar]:
+        """An array of the volume's stored axes, as a view in those of the patient."""
+        turn = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)
+        return stored.transpose(self.order)[turn]
 
     def to_lps(self, index: Index) -> tuple[float, float, float]:
         """Patient position (LPS mm) of a (slice, row, column) index of this view."""

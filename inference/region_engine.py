@@ -12,30 +12,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from inference.backend import Backend, RegionBackend
+from inference.candidate_regions import candidate_regions
 from inference.components import Mask
-from inference.device import Device, choose_device, deterministic
+from inference.device import Device, choose_device
 from inference.errors import NetworkOutputError
 from inference.findings import ModelIdentity
 from inference.location_attention import LocationAttention
-from inference.patches import Patch, ThreePatches, images_with_lung, patches
-from inference.patient_axes import PatientView, patient_view
-from inference.region_findings import CandidateRegion, PatchFinding, RegionFindings
-from inference.region_measures import (
-    box_ml,
-    boxes_in_view,
-    centre_lps_mm,
-    lesion_ml,
-    stored_voxels,
-)
+from inference.lung_sides import lung_sides
+from inference.openvino_backend import takes_openvino
+from inference.patches import ThreePatches, images_with_lung, patches
+from inference.patient_axes import patient_view
+from inference.region_findings import RegionFindings
+from inference.region_measures import boxes_in_view
+from inference.region_openvino import OpenvinoRegions
+from inference.region_pieces import with_lesions
 from inference.region_preprocess import RegionGrid, RegionPreprocessing, region_grid
-from inference.region_tiles import segment
-from inference.region_votes import PATCHES, verdict, vote
-from inference.regions import ProposalMaps, propose
+from inference.region_tiles import grid_context
+from inference.region_torch import TorchRegions
+from inference.region_votes import PATCHES, verdict
+from inference.regions import Candidates, ProposalMaps, propose
 from inference.stages import Progress, StageClock, tell_nobody
 from inference.volume import CtVolume
 
-BATCH = 32
-"""Patches at once."""
 Probabilities = NDArray[np.float64]
 
 
@@ -47,14 +46,12 @@ class RegionEngine:
 
     def __init__(
         self,
-        network: LocationAttention,
+        backend: RegionBackend,
         identity: ModelIdentity,
         classes: tuple[str, ...],
         settings: RegionPreprocessing,
-        device: torch.device,
     ) -> None:
-        self._network = network
-        self._device = device
+        self._backend = backend
         self.identity = identity
         self.classes = classes
         self.settings = settings
@@ -68,12 +65,14 @@ class RegionEngine:
         settings: RegionPreprocessing,
         device: Device = "auto",
         threads: int | None = None,
+        backend: Backend = "auto",
     ) -> RegionEngine:
         """Fold the network, which holds its weights already, and put it on the device.
 
         `classes`: the last one is "irrelevant to infection"; `threads`: of this whole process,
-        for torch on the CPU. Raises ValueError for settings or a number of classes that do not
-        fit, DeviceError when CUDA is asked for and absent.
+        for torch on the CPU; `backend`: as for `Engine.load`. Raises ValueError for settings or a
+        number of classes that do not fit, DeviceError when CUDA is asked for and absent, or
+        OpenVINO is asked for and absent or on a GPU.
         """
         problems = list(settings.problems())
         if len(classes) != (outputs := network.classifier.fc3.out_features):
@@ -85,15 +84,22 @@ class RegionEngine:
         chosen = choose_device(device)
         network.fold()
         network.requires_grad_(False)
-        for parameter in network.classifier.parameters():  # the quicker layout in two dimensions
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        return cls(network.to(chosen), identity, classes, settings, chosen)
+        made: RegionBackend
+        if takes_openvino(backend, chosen):
+            made = OpenvinoRegions(network, threads)
+        else:
+            made = TorchRegions(network, chosen, settings.patch_size)
+        return cls(made, identity, classes, settings)
 
     @property
     def device(self) -> str:
         """`cpu` or `cuda`."""
-        return self._device.type
+        return self._backend.device
+
+    @property
+    def backend(self) -> str:
+        """`openvino` or `torch`."""
+        return self._backend.name
 
     def analyse(
         self, volume: CtVolume, lungs: Mask, progress: Progress | None = None
@@ -109,71 +115,50 @@ class RegionEngine:
         with clock.stage("grid"):
             grid = region_grid(view, self.settings)
         with clock.stage("regions"):
-            maps = self._maps(grid, tell)
-            candidates = propose(maps, grid.lungs, self.settings)
+            maps, candidates = self._candidates(grid, tell)
         boxes = boxes_in_view(candidates.boxes, grid, view)
         with clock.stage("patches"):
             images = images_with_lung(view)
             cut = [patches(view, images, box, self.settings) for box in boxes]
         with clock.stage("classes"):
             probabilities = self._probabilities(cut, tell)
-        regions = tuple(
-            CandidateRegion(
-                box=stored_voxels(box, view),
-                centre_lps_mm=centre_lps_mm(box, view),
-                box_ml=box_ml(box, view),
-                lesion_ml=lesion_ml(in_grid, maps.lesion, grid, view),
-                score=float(score),
-                patches=_patch_findings(three, found, view),
-                vote=vote(found.tolist()),
+        with clock.stage("lesions"):
+            regions = candidate_regions(
+                boxes,
+                candidates.scores,
+                cut,
+                probabilities,
+                maps.lesion,
+                grid,
+                view,
+                lung_sides(volume, lungs),
             )
-            for box, in_grid, score, three, found in zip(
-                boxes, candidates.boxes, candidates.scores, cut, probabilities, strict=True
-            )
-        )
         case = verdict([region.vote for region in regions], len(self.classes))
         return RegionFindings(self.identity, self.classes, regions, case, clock.seconds)
 
-    def _maps(self, grid: RegionGrid, tell: Progress) -> ProposalMaps:
-        with deterministic(), torch.inference_mode():
-            return segment(
-                self._network.segmenter,
-                grid.values,
-                self._device,
-                lambda done, total: tell("regions", done, total),
-            )
+    def _candidates(self, grid: RegionGrid, tell: Progress) -> tuple[ProposalMaps, Candidates]:
+        """The candidates, and the maps with the lesions in them."""
+
+        def told(done: int, total: int) -> None:
+            tell("regions", done, total)
+
+        context = grid_context(self._backend, grid, self.settings.cell_mm, told)
+        self._backend.release()
+        candidates = propose(context.maps, grid.lungs, self.settings)
+        maps = with_lesions(self._backend, grid, context, candidates.boxes, told)
+        self._backend.release()
+        return maps, candidates
 
     def _probabilities(self, cut: Sequence[ThreePatches], tell: Progress) -> Probabilities:
         """Of the classes, for the three patches of each region: float64 (regions, 3, classes)."""
         flat = [patch for three in cut for patch in three]
-        found = np.empty((len(flat), len(self.classes)))
-        with deterministic(), torch.inference_mode():
-            for start in range(0, len(flat), BATCH):
-                tell("classes", start, len(flat))
-                found[start : start + BATCH] = self._of_batch(flat[start : start + BATCH])
-        tell("classes", len(flat), len(flat))
+        shape = len(cut), PATCHES, len(self.classes)
+        if not flat:
+            return np.empty(shape)
+        images = torch.from_numpy(np.stack([patch.values for patch in flat]))[:, None]
+        distances = torch.tensor([patch.relative_distance for patch in flat])
+        logits = self._backend.logits(images, distances * self.settings.distance_scale, tell)
+        found: Probabilities = torch.softmax(logits.double(), dim=1).numpy()
         if not np.isfinite(found).all():
             raise NetworkOutputError("the classifier's probabilities are not finite")
-        return found.reshape(len(cut), PATCHES, len(self.classes))
-
-    def _of_batch(self, batch: Sequence[Patch]) -> Probabilities:
-        values = torch.from_numpy(np.stack([patch.values for patch in batch]))[:, None]
-        distances = torch.tensor([patch.relative_distance for patch in batch])
-        scaled = (distances * self.settings.distance_scale).to(self._device)
-        logits = self._network.classifier(values.to(self._device), scaled).double()
-        probabilities: Probabilities = torch.softmax(logits, dim=1).cpu().numpy()
-        return probabilities
-
-
-def _patch_findings(
-    three: ThreePatches, found: Probabilities, view: PatientView
-) -> tuple[PatchFinding, PatchFinding, PatchFinding]:
-    centre, below, above = (
-        PatchFinding(
-            image_index=view.stored_slice(patch.image_index),
-            relative_distance=patch.relative_distance,
-            probabilities=tuple(probabilities),
-        )
-        for patch, probabilities in zip(three, found.tolist(), strict=True)
-    )
-    return centre, below, above
+        return found.reshape(shape)

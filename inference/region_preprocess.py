@@ -7,6 +7,7 @@ earlier study without such detail: window, spacing and margin are our own choice
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,20 +113,40 @@ def region_grid(view: PatientView, settings: RegionPreprocessing) -> RegionGrid:
         raise NoLungsError("lungs", 0.0, view.voxel_ml, "ml")
     box = bounding_box(view.lungs)
     cells, origin, step = _placed(view, box, settings)
+
+    def lungs(at: int) -> NDArray[np.float32]:
+        return view.lungs[at, box[1], box[2]].astype(np.float32)
+
+    def seen(at: int) -> NDArray[np.float32]:
+        return windowed(view.hu[at, box[1], box[2]], settings) * lungs(at)
+
+    values, share = (on_cells(each, box, cells, origin, step) for each in (seen, lungs))
+    return RegionGrid(values, share, origin, step)
+
+
+def on_cells(
+    section: Callable[[int], NDArray[np.float32]],
+    box: tuple[slice, slice, slice],
+    cells: tuple[int, ...],
+    origin: NDArray[np.float64],
+    step: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """What of a view lies within `box`, 0 elsewhere, as the cells of a grid.
+
+    `section`: gives float32 (rows, columns) of the box for a slice of the view; `origin`, `step`:
+    as in `RegionGrid`.
+    """
     first = origin - [part.start for part in box]  # of the cells, as an index within the box
     slices, rows, columns = (part.stop - part.start for part in box)
     along = triangular_weights(slices, cells[0], first[0], step[0])
     down = taps(rows, cells[1], first[1], step[1])
     across = taps(columns, cells[2], first[2], step[2])
-    values, share = np.zeros(cells, np.float32), np.zeros(cells, np.float32)
+    made = np.zeros(cells, np.float32)
     for at in range(slices):
         touched = np.flatnonzero(along[:, at])
-        lungs = view.lungs[box[0].start + at, box[1], box[2]].astype(np.float32)
-        seen = windowed(view.hu[box[0].start + at, box[1], box[2]], settings) * lungs
-        weights = along[touched, at, None, None]
-        values[touched] += weights * across.across(down.down(seen))
-        share[touched] += weights * across.across(down.down(lungs))
-    return RegionGrid(values, share, origin, step)
+        here = across.across(down.down(section(box[0].start + at)))
+        made[touched] += along[touched, at, None, None] * here
+    return made
 
 
 def _placed(

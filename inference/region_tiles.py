@@ -1,28 +1,54 @@
 """The segmenter over a grid of any size, in overlapping tiles, so that memory is that of a tile.
 
-A V-Net sees 551 cells (Milletari et al. 2016, table 1), more than any tile: near its border a tile
-is not what the whole grid would give. Each cell is therefore taken from the tile in which it lies
-furthest from a cut.
+A chest is one tile; what is larger (a finer grid, a small GPU) is several. A V-Net sees 551 cells
+(Milletari et al. 2016, table 1), more than a tile: near its border a tile is not what the whole
+grid would give. Each cell is therefore taken from the tile in which it lies furthest from a cut.
+
+Our own choice: an anchor that holds no lung proposes nothing, so that a tile without lung, nor any
+within reach, need not be computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise, product
+from math import prod
+from types import EllipsisType
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
+from inference.backend import RegionBackend
 from inference.errors import NetworkOutputError
-from inference.location_attention import Segmenter
-from inference.region_preprocess import MULTIPLE
-from inference.regions import ANCHOR_EDGES_MM, STRIDE, Maps, ProposalMaps
+from inference.location_attention import Context
+from inference.region_preprocess import MULTIPLE, RegionGrid
+from inference.regions import (
+    ANCHOR_EDGES_MM,
+    STRIDE,
+    Maps,
+    ProposalMaps,
+    clip,
+    decode,
+    lung_share,
+)
+from inference.torch_backend import with_less_room
+from inference.vnet import FINE_REACH
 
-LARGEST = (64, 160, 160)
-"""Cells of a tile: about the 128 x 128 x 64 of Milletari et al. 2016; at most 1 GiB of maps."""
+MOST_CELLS = 2**21
+"""Of a tile: 6 litres in cells of 3 x 2 x 2 mm is half of it; about 0.7 GiB of maps."""
+LEAST_EDGE = 32
+"""Cells along each axis of the smallest tile; less would be all overlap."""
 OVERLAP = 16
 """Cells that neighbouring tiles share at least."""
+NEVER = -100.0
+"""Log-odds of what was not computed, for it cannot be."""
+
+Tile = tuple["Span", ...]
+Part = tuple[EllipsisType | slice, ...]
+Told = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -33,6 +59,35 @@ class Span:
     stop: int
     keep_start: int
     keep_stop: int
+
+
+def whole(tile: Tile, cell: int = 1) -> Part:
+    """What is computed, in a map of the whole grid whose cells are `cell` of the grid's."""
+    return ..., *(slice(span.start // cell, span.stop // cell) for span in tile)
+
+
+def kept(tile: Tile, cell: int = 1) -> Part:
+    """The part kept, in the same map."""
+    return ..., *(slice(span.keep_start // cell, span.keep_stop // cell) for span in tile)
+
+
+def within(tile: Tile, cell: int = 1) -> Part:
+    """The part kept, in the map of the tile alone."""
+    both = ((span.keep_start - span.start, span.keep_stop - span.start) for span in tile)
+    return ..., *(slice(low // cell, high // cell) for low, high in both)
+
+
+@dataclass(frozen=True, eq=False)
+class GridContext:
+    """What the segmenter makes of a whole grid (d, h, w), all but the lesions.
+
+    `maps`: for `regions.propose`, its lesion NEVER anywhere; `half`: (1, 2 width, d / 2, …) and
+    `quarter`: (1, 8 width, d / 4, …), as `VNet.context` has them, on the backend's device.
+    """
+
+    maps: ProposalMaps
+    half: Tensor
+    quarter: Tensor
 
 
 def spans(cells: int, largest: int) -> tuple[Span, ...]:
@@ -49,66 +104,116 @@ def spans(cells: int, largest: int) -> tuple[Span, ...]:
     )
 
 
-def segment(
-    segmenter: Segmenter,
-    values: Maps,
-    device: torch.device,
-    tell: Callable[[int, int], None],
-    largest: tuple[int, int, int] = LARGEST,
-) -> ProposalMaps:
-    """Maps of a whole grid, from `values`, float32 (slices, rows, columns), 0 to 1.
+def tiling(shape: tuple[int, ...], most_cells: int = MOST_CELLS) -> tuple[Tile, ...]:
+    """The tiles that compute the fewest cells in all; of as many cells, the fewest tiles.
 
-    `tell` hears how many tiles are done and how many there are; `largest`: cells of a tile,
-    multiples of 16 above OVERLAP. Raises NetworkOutputError when
-    a map is not finite.
+    None has more than `most_cells`, or, where that is less, than LEAST_EDGE cells along each axis.
     """
-    slices, rows, columns = (length // STRIDE for length in values.shape)
-    anchors = len(ANCHOR_EDGES_MM)
-    maps = ProposalMaps(
-        np.empty(values.shape, np.float32),
-        np.empty((anchors, slices, rows, columns), np.float32),
-        np.empty((anchors, 6, slices, rows, columns), np.float32),
+    ways = product(*(_ways(cells) for cells in shape))
+    most = max(most_cells, LEAST_EDGE ** len(shape))
+    fitting = (way for way in ways if prod(_size(axis) for axis in way) <= most)
+    best = min(fitting, key=lambda way: (prod(map(_computed, way)), prod(map(len, way))))
+    return tuple(product(*best))
+
+
+def _ways(cells: int) -> set[tuple[Span, ...]]:
+    """All the ways to cut one axis."""
+    largest = range(LEAST_EDGE, max(cells, LEAST_EDGE) + 1, MULTIPLE)
+    return {spans(cells, each) for each in largest}
+
+
+def _size(axis: tuple[Span, ...]) -> int:
+    return axis[0].stop - axis[0].start
+
+
+def _computed(axis: tuple[Span, ...]) -> int:
+    return len(axis) * _size(axis)
+
+
+def grid_context(
+    backend: RegionBackend,
+    grid: RegionGrid,
+    cell_mm: tuple[float, float, float],
+    tell: Told,
+    most_cells: int = MOST_CELLS,
+) -> GridContext:
+    """Tile by tile, with tiles half as large each time the device has no room for one.
+
+    `tell` hears how many tiles are done and how many there are. Raises NetworkOutputError when a
+    map is not finite, torch.OutOfMemoryError when there is no room for the smallest tile.
+    """
+    near = anchors_with_lung(grid.lungs, cell_mm)
+
+    def run(most: int) -> GridContext:
+        return _in_tiles(backend, grid, cell_mm, tiling(grid.values.shape, most), tell)
+
+    found = with_less_room(run, most_cells, LEAST_EDGE**3)
+    found.maps.objectness[~near] = NEVER
+    return found
+
+
+def anchors_with_lung(lungs: Maps, cell_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Bool (anchors, d / 4, h / 4, w / 4) from the part of each cell (d, h, w) that is lung."""
+    shape = (len(ANCHOR_EDGES_MM), *(length // STRIDE for length in lungs.shape))
+    nowhere = np.broadcast_to(np.float32(0), (shape[0], 6, *shape[1:]))
+    anchors = decode(nowhere, np.arange(prod(shape)), cell_mm)
+    held = lung_share(clip(anchors, lungs.shape), (lungs > 0).astype(np.float32))
+    return (held > 0).reshape(shape)
+
+
+def _in_tiles(
+    backend: RegionBackend,
+    grid: RegionGrid,
+    cell_mm: tuple[float, float, float],
+    tiles: tuple[Tile, ...],
+    tell: Told,
+) -> GridContext:
+    used = [tile for tile in tiles if _lung_in_reach(tile, grid.lungs, cell_mm)]
+    made: GridContext | None = None
+    for done, tile in enumerate(used):
+        tell(done, len(used))
+        values = torch.from_numpy(grid.values[whole(tile)])
+        found = backend.context(values[None, None])
+        made = made or _empty(found, grid.values.shape)
+        _keep(found, tile, made)
+    tell(len(used), len(used))
+    if made is None:
+        raise ValueError("a grid without lung has nothing to compute")
+    return made
+
+
+def _lung_in_reach(tile: Tile, lungs: Maps, cell_mm: tuple[float, float, float]) -> bool:
+    """Whether what is kept of a tile can bear on a proposal, or on a lesion in the lung."""
+    parts = []
+    for span, mm in zip(tile, cell_mm, strict=True):
+        reach = max(FINE_REACH, int(max(ANCHOR_EDGES_MM) / 2 / mm) + 1)
+        parts.append(slice(max(span.keep_start - reach, 0), span.keep_stop + reach))
+    return bool(lungs[tuple(parts)].any())
+
+
+def _empty(like: Context, shape: tuple[int, ...]) -> GridContext:
+    """Room for the whole grid's maps, of the kind of a tile's."""
+    halves, quarters = ([length // cell for length in shape] for cell in (2, STRIDE))
+    anchors = like.objectness.shape[1]
+    return GridContext(
+        ProposalMaps(
+            np.broadcast_to(np.float32(NEVER), shape),
+            np.full((anchors, *quarters), NEVER, np.float32),
+            np.zeros((anchors, 6, *quarters), np.float32),
+        ),
+        like.half.new_zeros(1, like.half.shape[1], *halves),
+        like.quarter.new_zeros(1, like.quarter.shape[1], *quarters),
     )
-    tiles = list(_tiles(values.shape, largest))
-    for done, tile in enumerate(tiles):
-        tell(done, len(tiles))
-        _fill(maps, segmenter, values, tile, device)
-    tell(len(tiles), len(tiles))
-    return maps
 
 
-def _tiles(shape: tuple[int, ...], largest: tuple[int, int, int]) -> Iterator[tuple[Span, ...]]:
-    along = (spans(cells, most) for cells, most in zip(shape, largest, strict=True))
-    return product(*along)
-
-
-def _fill(
-    maps: ProposalMaps,
-    segmenter: Segmenter,
-    values: Maps,
-    tile: tuple[Span, ...],
-    device: torch.device,
-) -> None:
-    """Compute one tile, keep its part of each map."""
-    whole = tuple(slice(span.start, span.stop) for span in tile)
-    found = segmenter(torch.from_numpy(values[whole])[None, None].to(device))
-    for name, into, one, cell in (
-        ("lesion", maps.lesion, found.lesion, 1),
-        ("objectness", maps.objectness, found.objectness, STRIDE),
-        ("offsets", maps.offsets, found.offsets, STRIDE),
+def _keep(found: Context, tile: Tile, into: GridContext) -> None:
+    """Of each map the part that the tile is kept for."""
+    for name, one, all_of_it in (
+        ("objectness", found.objectness, into.maps.objectness),
+        ("offsets", found.offsets, into.maps.offsets),
     ):
         if not bool(torch.isfinite(one).all()):
             raise NetworkOutputError(f"the segmenter's {name} map is not finite")
-        slices, rows, columns = (_kept(span, cell) for span in tile)
-        kept = one[0][..., _within(tile[0], cell), _within(tile[1], cell), _within(tile[2], cell)]
-        into[..., slices, rows, columns] = kept.float().cpu().numpy()
-
-
-def _kept(span: Span, cell: int) -> slice:
-    """The part kept, in a map whose cells are `cell` of the grid's."""
-    return slice(span.keep_start // cell, span.keep_stop // cell)
-
-
-def _within(span: Span, cell: int) -> slice:
-    """The same in the map of the tile alone."""
-    return slice((span.keep_start - span.start) // cell, (span.keep_stop - span.start) // cell)
+        all_of_it[kept(tile, STRIDE)] = one[0][within(tile, STRIDE)].float().cpu().numpy()
+    into.quarter[kept(tile, STRIDE)] = found.quarter[within(tile, STRIDE)]
+    into.half[kept(tile, 2)] = found.half[within(tile, 2)]

@@ -18,6 +18,8 @@ FEATURES = 2048
 """Channels of the last feature maps of a ResNet-50."""
 STRIDE = 32
 """Pixels of the input for one of the last feature maps, in rows and in columns."""
+WIDTH = 64
+"""Channels of the first convolution and of the first stage in the paper."""
 CENTRE_OFFSET = 0.5 - 0.5 / STRIDE
 """How far, in cells, the middle of what a cell of the last maps sees lies before the cell's own
 middle: each stride of 2 is of an odd kernel padded alike on both sides, so cell i looks at pixel
@@ -87,6 +89,8 @@ class ResNet(nn.Module):
     """What the two depths share: one kind of block, so many of them in each of four stages.
 
     Input float (n, 3, rows, columns), rows and columns multiples of 32; output (n, classes).
+    `width`: channels of the first stage, doubled in each later one; less than the paper's 64 is
+    for small machines.
     """
 
     def __init__(
@@ -94,21 +98,26 @@ class ResNet(nn.Module):
         block: type[BasicBlock] | type[Bottleneck],
         blocks: tuple[int, int, int, int],
         classes: int,
+        width: int = WIDTH,
     ) -> None:
         super().__init__()
         up = EXPANSION if block is Bottleneck else 1
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1: nn.Module = nn.BatchNorm2d(64)
+        one, two, four, eight = (width * 2**stage for stage in range(4))
+        self.conv1 = nn.Conv2d(3, one, 7, stride=2, padding=3, bias=False)
+        self.bn1: nn.Module = nn.BatchNorm2d(one)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = _stage(block, (64, 64, 64 * up), blocks[0], stride=1)
-        self.layer2 = _stage(block, (64 * up, 128, 128 * up), blocks[1], stride=2)
-        self.layer3 = _stage(block, (128 * up, 256, 256 * up), blocks[2], stride=2)
-        self.layer4 = _stage(block, (256 * up, 512, 512 * up), blocks[3], stride=2)
-        self.fc = nn.Linear(512 * up, classes)
+        self.layer1 = _stage(block, (one, one, one * up), blocks[0], stride=1)
+        self.layer2 = _stage(block, (one * up, two, two * up), blocks[1], stride=2)
+        self.layer3 = _stage(block, (two * up, four, four * up), blocks[2], stride=2)
+        self.layer4 = _stage(block, (four * up, eight, eight * up), blocks[3], stride=2)
+        self.fc = nn.Linear(eight * up, classes)
 
     def feature_maps(self, x: Tensor) -> Tensor:
-        """The last maps, after the ReLU: (n, 512 or 2048, rows / 32, columns / 32)."""
+        """The last maps, after the ReLU: (n, 512 or 2048, rows / 32, columns / 32).
+
+        So many at the paper's width.
+        """
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return cast("Tensor", self.layer4(self.layer3(self.layer2(self.layer1(x)))))
 
@@ -126,10 +135,10 @@ class ResNet(nn.Module):
 
 
 class ResNet18(ResNet):
-    """Eight basic blocks; 512 feature maps."""
+    """Eight basic blocks; 8 `width` feature maps, 512 in the paper."""
 
-    def __init__(self, classes: int = 1000) -> None:
-        super().__init__(BasicBlock, (2, 2, 2, 2), classes)
+    def __init__(self, classes: int = 1000, width: int = WIDTH) -> None:
+        super().__init__(BasicBlock, (2, 2, 2, 2), classes, width)
 
 
 class ResNet50(ResNet):

@@ -6,7 +6,7 @@ Networks are named by their place and imported at need: to read a card takes no 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -27,7 +27,8 @@ LUNG_CLASSES = (("background", "lung"), ("background", "right lung", "left lung"
 IRRELEVANT = "irrelevant to infection"
 """The class of candidate regions that show no infection (Xu et al. 2020, section 2.5)."""
 WIDEST = 64
-"""Width of a network at most: four times that of Milletari et al. 2016."""
+"""Width of a network at most: that of Ronneberger et al. 2015 and of He et al. 2015, four times
+that of Milletari et al. 2016."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Task:
 
     Both as `module:name`. `class_names`: allowed lists of classes; empty when any two or more
     different names will do. `last_class`: the name that the last one must bear. `width_from`: the
-    parameter, one number for each channel, whose length is the network's width; "" where all
-    networks of the task are equally wide.
+    arguments of `network` that are widths, each with the parameter, one number for each channel,
+    whose length it is; empty where all networks of the task are equally wide.
     """
 
     name: str
@@ -45,18 +46,20 @@ class Task:
     settings: str
     class_names: tuple[tuple[str, ...], ...] = ()
     last_class: str | None = None
-    width_from: str = ""
+    width_from: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, classes: int, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
         """The network, its parameters as torch draws them; as wide as these `weights` are.
 
         Weights that tell no width get the network of the usual one, which they then do not fit.
         """
-        told = (weights or {}).get(self.width_from)
-        builder = _named(self.network)
-        if told is None or told.ndim != 1 or not 1 <= len(told) <= WIDEST:
-            return cast("nn.Module", builder(classes))
-        return cast("nn.Module", builder(classes, len(told)))
+        told = {name: (weights or {}).get(place) for name, place in self.width_from.items()}
+        widths = {
+            name: len(each)
+            for name, each in told.items()
+            if each is not None and each.ndim == 1 and 1 <= len(each) <= WIDEST
+        }
+        return cast("nn.Module", _named(self.network)(classes, **widths))
 
     def settings_type(self) -> type[InputSettings]:
         """The dataclass of the card's `[preprocessing]`."""
@@ -83,13 +86,22 @@ TASKS = {
     task.name: task
     for task in (
         Task("covnet", "inference.covnet:Covnet", "inference.preprocess:Preprocessing"),
-        Task("lungs", "inference.unet:Unet", "inference.lung_input:LungInput", LUNG_CLASSES),
+        Task(
+            "lungs",
+            "inference.unet:Unet",
+            "inference.lung_input:LungInput",
+            LUNG_CLASSES,
+            width_from={"width": "down.0.1.weight"},
+        ),
         Task(
             "regions",
             "inference.location_attention:location_attention_network",
             "inference.region_preprocess:RegionPreprocessing",
             last_class=IRRELEVANT,
-            width_from="segmenter.vnet.left1.activation.weight",
+            width_from={
+                "width": "segmenter.vnet.left1.activation.weight",
+                "patch_width": "classifier.resnet.bn1.weight",
+            },
         ),
     )
 }

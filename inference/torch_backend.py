@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -13,6 +13,9 @@ from inference.stages import Progress, tell_nobody
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Given = TypeVar("Given")
+Done = TypeVar("Done")
 
 BATCH = {"cpu": 8, "cuda": 64}
 """Slices at once: on a CPU more was not measurably faster, and takes about 15 MB each."""
@@ -63,16 +66,20 @@ class TorchBackend:
 
 
 def in_batches(
-    run: Callable[[Tensor], Tensor], images: Tensor, size: int, tell: Progress
+    run: Callable[[Tensor], Tensor],
+    images: Tensor,
+    size: int,
+    tell: Progress,
+    stage: str = "network",
 ) -> Iterator[Tensor]:
     """`run` on batches of `size` images, on half as many each time the device has no room.
 
-    Tells the stage `network` how many images it has had. Raises torch.OutOfMemoryError when there
+    Tells the stage how many images it has had. Raises torch.OutOfMemoryError when there
     is no room for one.
     """
     start = 0
     while start < len(images):
-        tell("network", start, len(images))
+        tell(stage, start, len(images))
         done = _run_or_none(run, images[start : start + size])
         if done is not None:
             yield done
@@ -83,12 +90,26 @@ def in_batches(
         else:
             yield run(images[start : start + 1])  # no smaller one: its error is the caller's
             start += 1
-    tell("network", len(images), len(images))
+    tell(stage, len(images), len(images))
 
 
-def _run_or_none(run: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor | None:
+def with_less_room(run: Callable[[int], Done], size: int, least: int) -> Done:
+    """`run(size)`, and with half of it each time the device has no room, down to `least`.
+
+    Raises torch.OutOfMemoryError when there is no room for `least`.
+    """
+    while size > least:
+        done = _run_or_none(run, size)
+        if done is not None:
+            return done
+        size = max(size // 2, least)
+        torch.cuda.empty_cache()
+    return run(least)
+
+
+def _run_or_none(run: Callable[[Given], Done], given: Given) -> Done | None:
     """None when the device has no room; only outside `except` is the failed try's memory free."""
     try:
-        return run(batch)
+        return run(given)
     except torch.OutOfMemoryError:
         return None

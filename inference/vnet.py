@@ -17,6 +17,9 @@ STRIDE = 16
 """The input's slices, rows and columns must be multiples of this: four halvings."""
 WIDTH = 16
 """Channels of the first stage in the paper."""
+FINE_REACH = 12
+"""Cells that `VNet.fine` sees beyond a cell, up to a multiple of 4: two of its last convolution,
+eight of the two before at half the size, and the grain of those sizes."""
 
 
 class VNetMaps(NamedTuple):
@@ -109,3 +112,19 @@ class VNet(nn.Module):
         quarter = self.right3(self.right4(x, four), three)
         del x, three, four
         return VNetMaps(self.right1(self.right2(quarter, two), one), quarter)
+
+    def context(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the way down and half the way up make: less than half of the work.
+
+        (n, 2 width, slices / 2, …), the second left stage, and (n, 8 width, slices / 4, …), as
+        `VNetMaps.quarter`.
+        """
+        _, half, three, four, x = self.left_maps(x)
+        return half, self.right3(self.right4(x, four), three)
+
+    def fine(self, x: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
+        """`VNetMaps.fine` of any part of the input, from the same part of what `context` made.
+
+        A part cut out of a larger one is right from FINE_REACH cells off its cuts.
+        """
+        return cast("Tensor", self.right1(self.right2(quarter, half), self.left1(x)))

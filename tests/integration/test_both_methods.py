@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
@@ -25,7 +26,7 @@ from inference.findings import IntendedUse, Training
 from inference.region_preprocess import RegionPreprocessing
 from inference.region_untrained import make_untrained_region_bundle
 from storage.records import SeriesState
-from support.phantom import LOW_CHEST, series_uid, write_series
+from support.phantom import LOW_CHEST, PIXEL_MM, SPACING_MM, series_uid, write_series
 from support.pipeline import Pipeline
 from support.validators import dciodvfy_errors
 
@@ -34,7 +35,13 @@ SETTINGS = RegionPreprocessing(
     patch_size=32, grid_pixel_mm=4.0, score_threshold=0.05, most_regions=6
 )
 """A coarse grid and a threshold with which weights without training find something."""
-STAGES = {"regions.grid", "regions.regions", "regions.patches", "regions.classes"}
+STAGES = {
+    "regions.grid",
+    "regions.regions",
+    "regions.patches",
+    "regions.classes",
+    "regions.lesions",
+}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +116,10 @@ def test_regions_lie_in_the_patient(processed: tuple[str, dict[str, Any]]) -> No
         assert abs(x) < 160
         assert abs(y) < 115
         assert -2 < z < 32
-        assert 0 <= each["lesion_ml"] <= each["box_ml"]
+        box = each["box"].values()
+        voxels = np.prod([stop - start for start, stop in box])
+        assert 0 <= each["lesion_ml"] <= voxels * PIXEL_MM**2 * SPACING_MM / 1000 + 1e-3
+        assert each["side"] in {("right" if x < 0 else "left"), None}
 
 
 def test_the_person_at_the_terminal_sees_both(processed: tuple[str, dict[str, Any]]) -> None:

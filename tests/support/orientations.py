@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.volume import CtVolume
+
+_WAYS = (False, True)
 
 
 class Stored(NamedTuple):
@@ -23,25 +26,22 @@ class Stored(NamedTuple):
         return " ".join(("-" if flip else "") + names[axis] for axis, flip in pairs)
 
 
-AXIAL = [
-    Stored((0, 1, 2), (a, b, c))
-    for a in (False, True)
-    for b in (False, True)
-    for c in (False, True)
-]
-"""The eight orientations of axial slices."""
+AXIAL = [Stored((0, 1, 2), (s, r, c)) for s, r, c in product(_WAYS, repeat=3)]
+"""Axial slices in both orders, rows and columns as they are or turned round: eight ways."""
 
 
-def stored(
-    volume: CtVolume, lungs: NDArray[np.bool_], how: Stored
-) -> tuple[CtVolume, NDArray[np.bool_]]:
-    """The same patient: arrays turned, and the affine with them."""
-    hu, mask, affine = volume.hu, lungs, volume.affine.copy()
-    hu, mask = hu.transpose(how.order), mask.transpose(how.order)
+def stored(volume: CtVolume, how: Stored) -> CtVolume:
+    """The volume stored otherwise, at the same place in the patient."""
+    affine = volume.affine.copy()
     affine[:, :3] = affine[:, list(how.order)]
     for axis, flip in enumerate(how.flipped):
         if flip:
-            affine[:3, 3] += affine[:3, axis] * (hu.shape[axis] - 1)
+            affine[:3, 3] += affine[:3, axis] * (volume.hu.shape[how.order[axis]] - 1)
             affine[:3, axis] *= -1
-            hu, mask = np.flip(hu, axis), np.flip(mask, axis)
-    return CtVolume(np.ascontiguousarray(hu), affine), np.ascontiguousarray(mask)
+    return CtVolume(turned(volume.hu, how), affine)
+
+
+def turned(array: NDArray[Any], how: Stored) -> NDArray[Any]:
+    """An array of the volume's shape, stored likewise."""
+    axes = tuple(axis for axis, flip in enumerate(how.flipped) if flip)
+    return np.ascontiguousarray(np.flip(array.transpose(how.order), axes))

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inference.findings import ModelIdentity, Training
-from inference.region_findings import CandidateRegion, PatchFinding, RegionFindings, VoxelBox
+from inference.lung_sides import Side
+from inference.region_findings import (
+    BoxMask,
+    CandidateRegion,
+    PatchFinding,
+    RegionFindings,
+    VoxelBox,
+)
 from inference.region_votes import RegionVote, verdict
 from support.result_samples import volume
 
@@ -13,8 +23,26 @@ MODEL = ModelIdentity("Location attention", "0.2.0", "cd" * 32, Training.UNTRAIN
 BOX = VoxelBox(slices=(4, 7), rows=(12, 30), columns=(50, 66))
 
 
-def region(class_index: int, confidence: float, box: VoxelBox = BOX) -> CandidateRegion:
-    """A candidate whose three patches all say one class, its centre that of its box."""
+def ellipsoid(box: VoxelBox) -> NDArray[np.bool_]:
+    """The largest one in a box: a lesion of no box's shape."""
+    axes = [(np.arange(n) - (n - 1) / 2) / (n / 2) for n in box.shape]
+    z, y, x = np.meshgrid(*axes, indexing="ij")
+    inside: NDArray[np.bool_] = z**2 + y**2 + x**2 < 1
+    return inside
+
+
+def region(
+    class_index: int,
+    confidence: float,
+    box: VoxelBox = BOX,
+    side: Side | None = Side.LEFT,
+    lesion: NDArray[np.bool_] | None = None,
+) -> CandidateRegion:
+    """A candidate whose three patches all say one class, its centre that of its box.
+
+    `lesion`: None for an ellipsoid that fills the box.
+    """
+    mask = ellipsoid(box) if lesion is None else lesion
     sides = (box.slices, box.rows, box.columns)
     slice_at, row, column = ((start + stop - 1) / 2 for start, stop in sides)
     rest = (1.0 - confidence) / 2
@@ -24,7 +52,9 @@ def region(class_index: int, confidence: float, box: VoxelBox = BOX) -> Candidat
         box=box,
         centre_lps_mm=volume().to_lps((slice_at, row, column)),
         box_ml=1.215,
-        lesion_ml=0.8125,
+        lesion=BoxMask.of(mask),
+        lesion_ml=int(mask.sum()) * volume().voxel_ml,
+        side=side,
         score=0.75,
         patches=(patch, patch, patch),
         vote=RegionVote(class_index, confidence),

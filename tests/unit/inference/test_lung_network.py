@@ -21,7 +21,7 @@ from inference.unet import Unet
 from inference.untrained import make_untrained_bundle
 from support.bundles import LUNG_CARD, write_bundle
 from support.chest_volume import TISSUE_HU, Chest, airways, chest, dice
-from support.flips import EIGHT, Flips, stored
+from support.orientations import AXIAL, Stored, stored, turned
 
 SIZE = 48
 STEPS, RATE = 60, 3e-3
@@ -77,11 +77,11 @@ def network(folder: Path) -> LungNetwork:
     return LungNetwork.load(load_bundle(folder), "cpu")
 
 
-@pytest.mark.parametrize("flips", EIGHT)
+@pytest.mark.parametrize("how", AXIAL, ids=str)
 def test_lungs_and_their_sides_however_it_is_stored(
-    network: LungNetwork, drawn: Chest, flips: Flips
+    network: LungNetwork, drawn: Chest, how: Stored
 ) -> None:
-    volume, truth = stored(drawn.volume(), _truth(drawn), flips=flips)
+    volume, truth = stored(drawn.volume(), how), turned(_truth(drawn), how)
     found = network.segment(volume)
     for side in Side:
         assert dice(found == side, truth == side) > 0.9

@@ -6,7 +6,7 @@ import pytest
 from inference.lung_sides import Side, lung_sides
 from inference.volume import CtVolume
 from support.chest_volume import LUNG_HU, TISSUE_HU, Chest, chest
-from support.flips import EIGHT, Flips, stored
+from support.orientations import AXIAL, Stored, stored, turned
 
 
 @pytest.fixture
@@ -14,11 +14,11 @@ def drawn() -> Chest:
     return chest((8.0, 3.0, 3.0))
 
 
-@pytest.mark.parametrize("flips", EIGHT)
-def test_right_is_the_patients_right_however_it_is_stored(drawn: Chest, flips: Flips) -> None:
+@pytest.mark.parametrize("how", AXIAL, ids=str)
+def test_right_is_the_patients_right_however_it_is_stored(drawn: Chest, how: Stored) -> None:
     truth = np.where(drawn.x < 0, Side.RIGHT, Side.LEFT) * drawn.lungs
-    volume, lungs, wanted = stored(drawn.volume(), drawn.lungs, truth, flips=flips)
-    assert (lung_sides(volume, lungs) == wanted).all()
+    sides = lung_sides(stored(drawn.volume(), how), turned(drawn.lungs, how))
+    assert (sides == turned(truth, how)).all()
 
 
 def test_lungs_that_touch_are_parted(drawn: Chest) -> None:

@@ -19,7 +19,7 @@ from inference.heatmap import activation_on_slice
 from inference.untrained import make_untrained_bundle
 from inference.volume import CtVolume
 from support.chest_volume import TISSUE_HU, chest
-from support.flips import EIGHT, Flips, flipped
+from support.orientations import AXIAL, Stored, stored
 
 LESION_LPS = (-80.0, 30.0, 20.0)
 """Of its middle, in mm: in the right lung, towards the back, above the middle."""
@@ -73,23 +73,23 @@ def _hottest(found: CovnetFindings, volume: CtVolume) -> tuple[float, float, flo
 
 
 @pytest.fixture(scope="module")
-def analysed(engine: Engine, volume: CtVolume) -> dict[Flips, tuple[CtVolume, CovnetFindings]]:
-    turned = {flips: flipped(volume, flips) for flips in EIGHT}
-    return {flips: (each, engine.analyse(each)) for flips, each in turned.items()}
+def analysed(engine: Engine, volume: CtVolume) -> dict[Stored, tuple[CtVolume, CovnetFindings]]:
+    turned = {how: stored(volume, how) for how in AXIAL}
+    return {how: (each, engine.analyse(each)) for how, each in turned.items()}
 
 
-@pytest.mark.parametrize("flips", EIGHT)
+@pytest.mark.parametrize("how", AXIAL, ids=str)
 def test_the_heatmap_is_where_the_lesion_is(
-    analysed: dict[Flips, tuple[CtVolume, CovnetFindings]], flips: Flips
+    analysed: dict[Stored, tuple[CtVolume, CovnetFindings]], how: Stored
 ) -> None:
-    turned, found = analysed[flips]
+    turned, found = analysed[how]
     assert np.linalg.norm(np.subtract(_hottest(found, turned), LESION_LPS)) < CELL_MM
 
 
 def test_the_way_it_is_stored_does_not_change_the_probabilities(
-    analysed: dict[Flips, tuple[CtVolume, CovnetFindings]],
+    analysed: dict[Stored, tuple[CtVolume, CovnetFindings]],
 ) -> None:
-    _, first = analysed[EIGHT[0]]
+    _, first = analysed[AXIAL[0]]
     assert max(first.probabilities) > 0.4  # it sees the lesion: without, all three are equal
     for _, found in analysed.values():
         assert found.probabilities == pytest.approx(first.probabilities, abs=1e-5)

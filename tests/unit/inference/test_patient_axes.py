@@ -7,7 +7,7 @@ import pytest
 
 from inference.patient_axes import patient_view
 from inference.volume import CtVolume
-from support.orientations import Stored, stored
+from support.orientations import Stored, stored, turned
 
 SHAPE = (3, 4, 5)
 
@@ -28,8 +28,8 @@ ALL = [
 @pytest.mark.parametrize("how", ALL, ids=str)
 def test_however_stored_the_view_is_the_patient(how: Stored) -> None:
     wanted = _patient()
-    volume, lungs = stored(wanted, wanted.hu > 30, how)
-    view = patient_view(volume, lungs)
+    volume = stored(wanted, how)
+    view = patient_view(volume, turned(wanted.hu > 30, how))
     assert np.array_equal(view.hu, wanted.hu)
     assert np.array_equal(view.lungs, wanted.hu > 30)
     assert view.affine == pytest.approx(wanted.affine)
@@ -40,8 +40,8 @@ def test_however_stored_the_view_is_the_patient(how: Stored) -> None:
 
 @pytest.mark.parametrize("how", ALL, ids=str)
 def test_a_box_of_the_view_holds_the_same_voxels_as_stored(how: Stored) -> None:
-    volume, lungs = stored(_patient(), np.zeros(SHAPE, np.bool_), how)
-    view = patient_view(volume, lungs)
+    volume = stored(_patient(), how)
+    view = patient_view(volume, np.zeros(volume.hu.shape, np.bool_))
     slices, rows, columns = view.stored_box(((0, 1), (1, 3), (2, 5)))
     of_stored = volume.hu[slice(*slices), slice(*rows), slice(*columns)]
     assert sorted(of_stored.ravel()) == sorted(view.hu[0:1, 1:3, 2:5].ravel())
@@ -57,10 +57,8 @@ def test_a_tilted_volume_keeps_its_tilt() -> None:
 
 
 def test_the_stored_slice_of_feet_first_slices() -> None:
-    volume, lungs = stored(
-        _patient(), np.zeros(SHAPE, np.bool_), Stored((0, 1, 2), (True, False, False))
-    )
-    view = patient_view(volume, lungs)
+    volume = stored(_patient(), Stored((0, 1, 2), (True, False, False)))
+    view = patient_view(volume, np.zeros(SHAPE, np.bool_))
     assert [view.stored_slice(index) for index in range(3)] == [2, 1, 0]
 
 

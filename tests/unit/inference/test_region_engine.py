@@ -9,15 +9,17 @@ import torch
 from inference.errors import DeviceError, NetworkOutputError, NoLungsError
 from inference.findings import ModelIdentity, Training
 from inference.location_attention import CLASSES, LocationAttention
+from inference.lung_sides import Side
 from inference.region_engine import RegionEngine
 from inference.region_findings import NO_INFECTION, CandidateRegion, RegionFindings
 from inference.region_preprocess import RegionPreprocessing
+from inference.region_torch import HALF_TOLERANCE
 from inference.region_untrained import draw_like
 from inference.region_votes import verdict, vote
 from inference.volume import CtVolume
 from support.blob_network import blob_network
-from support.chest_volume import LUNG_HU, TISSUE_HU, Chest, chest
-from support.orientations import AXIAL, Stored, stored
+from support.chest_volume import LUNG_HU, TISSUE_HU, Chest, chest, dice
+from support.orientations import AXIAL, Stored, stored, turned
 
 IDENTITY = ModelIdentity("test", "1", "0" * 64, Training.UNTRAINED)
 SETTINGS = RegionPreprocessing(patch_size=32, grid_pixel_mm=3.0)
@@ -82,6 +84,17 @@ def test_the_one_bright_ball_is_the_one_region(found: RegionFindings, patient: C
     assert region.score > 0.5
     assert region.box_ml == pytest.approx(48**3 / 1000, rel=0.01)
     assert region.lesion_ml == pytest.approx(BALL_ML, rel=0.1)
+    assert region.side is Side.LEFT
+
+
+def test_the_lesion_is_the_ball(found: RegionFindings, patient: Chest) -> None:
+    """Voxel by voxel, but for those that the grid's coarser cells blur."""
+    (region,) = found.regions
+    mask = np.zeros(patient.hu.shape, np.bool_)
+    mask[region.box.part] = region.lesion.array
+    assert dice(mask, patient.ball(*BALL_MM, RADIUS_MM) & patient.lungs) > 0.9
+    assert not (mask & ~patient.lungs).any()
+    assert region.lesion_ml == pytest.approx(mask.sum() * patient.volume().voxel_ml)
 
 
 def _index_of(volume: CtVolume, lps: tuple[float, float, float]) -> list[float]:
@@ -104,11 +117,16 @@ def _holds(region: CandidateRegion, index: list[float]) -> bool:
 def test_the_region_is_at_its_place_in_the_patient_however_stored(
     blob_engine: RegionEngine, found: RegionFindings, patient: Chest, how: Stored
 ) -> None:
-    volume, lungs = stored(patient.volume(), patient.lungs, how)
-    (region,) = blob_engine.analyse(volume, lungs).regions
+    volume = stored(patient.volume(), how)
+    (region,) = blob_engine.analyse(volume, turned(patient.lungs, how)).regions
     assert region.centre_lps_mm == pytest.approx(found.regions[0].centre_lps_mm, abs=1e-6)
     assert _holds(region, _index_of(volume, _ball_lps(patient.volume())))
     assert region.vote == found.regions[0].vote
+    assert region.side is Side.LEFT
+    assert region.lesion.voxels == found.regions[0].lesion.voxels
+    lesion = np.argwhere(region.lesion.array) + [part.start for part in region.box.part]
+    middle = volume.to_lps(tuple(lesion.mean(axis=0)))
+    assert middle == pytest.approx(_ball_lps(patient.volume()), abs=1.5)
     image = region.patches[0].image_index
     of_image = np.moveaxis(volume.hu, how.order.index(0), 0)[image]
     assert (of_image[of_image < TISSUE_HU - 100] < LUNG_HU + 200).any()
@@ -141,7 +159,7 @@ def test_the_findings_bear_model_classes_and_times(found: RegionFindings) -> Non
     assert found.model == IDENTITY
     assert found.class_names == CLASSES
     assert found.infection_names == CLASSES[:2]
-    assert list(found.seconds) == ["grid", "regions", "patches", "classes"]
+    assert list(found.seconds) == ["grid", "regions", "patches", "classes", "lesions"]
 
 
 def test_a_clean_chest_has_no_infection(blob_engine: RegionEngine) -> None:
@@ -267,7 +285,8 @@ def test_a_gpu_agrees_with_the_processor(untrained_engine: RegionEngine, patient
     wanted = untrained_engine.analyse(patient.volume(), patient.lungs)
     engine = RegionEngine.load(_untrained(0), IDENTITY, CLASSES, EASY, device="cuda")
     found = engine.analyse(patient.volume(), patient.lungs)
-    assert len(found.regions) == len(wanted.regions)
-    for one, other in zip(found.regions, wanted.regions, strict=True):
-        assert one.centre_lps_mm == pytest.approx(other.centre_lps_mm, abs=0.1)
-        assert one.vote.confidence == pytest.approx(other.vote.confidence, rel=1e-3)
+    assert (engine.device, engine.backend) == ("cuda", "torch")
+    one, other = found.regions[0], wanted.regions[0]  # those near a threshold may differ
+    assert one.score == pytest.approx(other.score, abs=HALF_TOLERANCE)
+    assert one.centre_lps_mm == pytest.approx(other.centre_lps_mm, abs=1.0)
+    assert one.vote.confidence == pytest.approx(other.vote.confidence, abs=HALF_TOLERANCE)

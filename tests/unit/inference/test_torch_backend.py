@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from inference.stages import tell_nobody
-from inference.torch_backend import in_batches
+from inference.torch_backend import in_batches, with_less_room
 
 
 class SmallDevice:
@@ -57,3 +57,18 @@ def test_progress_counts_what_was_done_not_what_was_tried() -> None:
     list(in_batches(SmallDevice(2).run, images, 4, lambda *step: told.append(step)))
     assert [done for _, done, _ in told] == [0, 0, 2, 4, 5]
     assert {total for _, _, total in told} == {5}
+
+
+@pytest.mark.parametrize(("room", "asked"), [(100, [70]), (40, [70, 35]), (9, [70, 35, 17, 9])])
+def test_a_size_without_room_is_halved_down_to_the_least(room: int, asked: list[int]) -> None:
+    device = SmallDevice(room)
+    found = with_less_room(lambda size: device.run(torch.zeros(size, 1)), 70, 9)
+    assert device.asked == asked
+    assert len(found) == asked[-1]
+
+
+def test_no_room_for_the_least_is_the_callers_error() -> None:
+    device = SmallDevice(8)
+    with pytest.raises(torch.OutOfMemoryError):
+        with_less_room(lambda size: device.run(torch.zeros(size, 1)), 70, 9)
+    assert device.asked == [70, 35, 17, 9]

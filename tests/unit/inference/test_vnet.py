@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference.vnet import VNet
+from inference.vnet import FINE_REACH, VNet
 
 TABLE_1 = (5, 22, 72, 172, 372)
 """Receptive fields of the left stages (Milletari et al. 2016, table 1), along one axis."""
@@ -76,3 +76,23 @@ def test_without_convolutions_a_stage_passes_its_input_on() -> None:
         fine = made(x).fine
     assert torch.equal(fine[0, 1], x[0, 0])
     assert not fine[0, 0].any()
+
+
+def test_the_last_maps_in_two_steps_are_those_in_one(positive: VNet) -> None:
+    x = torch.rand(1, 1, 16, 32, 48, dtype=torch.float64)
+    whole = positive(x)
+    half, quarter = positive.context(x)
+    assert torch.equal(quarter, whole.quarter)
+    assert torch.allclose(positive.fine(x, half, quarter), whole.fine, rtol=1e-12)
+
+
+@pytest.mark.parametrize("reach", [FINE_REACH, FINE_REACH - 4])
+def test_a_part_of_the_last_maps_is_right_from_the_reach_on(positive: VNet, reach: int) -> None:
+    """And no nearer to the cut: a reach of one step less is not enough."""
+    x = torch.rand(1, 1, 16, 16, 64, dtype=torch.float64)
+    half, quarter = positive.context(x)
+    start = 24
+    part = positive.fine(x[..., start:], half[..., start // 2 :], quarter[..., start // 4 :])
+    whole = positive.fine(x, half, quarter)
+    found = torch.isclose(part[..., reach:], whole[..., start + reach :], rtol=1e-12).all()
+    assert bool(found) == (reach == FINE_REACH)
