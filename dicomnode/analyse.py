@@ -217,7 +217,8 @@ class Worker:
             len(records),
             sum(analysis.seconds.values()),
         )
-
+        for failure in analysis.failures:
+            log.warning("series %s: %s", job.series_instance_uid, failure)
         if analysis.repairs:
             log.info(
                 "series %s: header mended for its results: %s",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
@@ -22,10 +22,12 @@ from dicomnode.bundles import Engines
 from dicomnode.config import Settings
 from dicomnode.decisions.agreement import Agreement
 from dicomnode.decisions.geometry import SliceStack
+from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import DataError
 from dicomnode.findings_json import model_json, probabilities, regions_json
 from dicomnode.headers import read_sources
+from dicomnode.methods import MethodFindings, no_lungs, rule_of, run_methods
 from dicomnode.pixel_rules import judge_pixels
 from dicomnode.result_settings import result_settings
 from dicomnode.results.build import (
@@ -36,9 +38,12 @@ from dicomnode.results.build import (
 from dicomnode.results.context import Predecessor
 from dicomnode.volume import load_volume
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
-from inference.findings import CovnetFindings
+from inference.findings import CovnetFindings, ModelIdentity
 from inference.region_findings import RegionFindings
 from inference.volume import CtVolume
+
+if TYPE_CHECKING:
+    from inference.engine import FoundLungs
 
 Progress = Callable[[str, int, int], None]
 
@@ -47,14 +52,18 @@ Progress = Callable[[str, int, int], None]
 class Analysis:
     """Findings and the objects made of them; `seconds` by stage, of location attention `regions.…`.
 
-    `regions` and `agreement`: None where the second method is not configured.
+    `findings`: None where the classification failed; `regions`: None where location attention is
+    not configured or failed; never both. `failures`: of either, with why; `agreement`: None
+    without two answers. `covnet`: the model of the classification, whether it failed or not.
 
-    `reasons`: what the pixels added to the decision. `repairs`: what of the source's header had to
-    be mended, in sentences without values.
+    `reasons`: what the pixels and the failures added to the decision. `repairs`: what of the
+    source's header had to be mended, in sentences without values.
     """
 
-    findings: CovnetFindings
+    covnet: ModelIdentity
+    findings: CovnetFindings | None
     regions: RegionFindings | None
+    failures: tuple[MethodFailure, ...]
     agreement: Agreement | None
     objects: tuple[ResultObject, ...]
     reasons: tuple[Reason, ...]
@@ -64,12 +73,13 @@ class Analysis:
     def as_json(self) -> dict[str, Any]:
         """What the queue keeps of it."""
         return {
-            "probabilities": probabilities(self.findings),
-            "model": model_json(self.findings.model),
+            "probabilities": probabilities(self.findings) if self.findings else {},
+            "model": model_json(self.covnet),
+            "failures": [failure.as_json() for failure in self.failures],
             "regions": regions_json(self.regions) if self.regions else None,
             "agreement": self.agreement.sentence if self.agreement else None,
             "relation": self.agreement.relation.value if self.agreement else None,
-            "slices_analysed": len(self.findings.activations),
+            "slices_analysed": len(self.findings.activations) if self.findings else 0,
             "header_repairs": list(self.repairs),
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
         }
@@ -98,8 +108,8 @@ def analyse_series(
     Refused when the pixels show no chest, or contrast that the headers did not tell of.
 
     Raises:
-        DataError: the pixels cannot be decoded, or a network gives no numbers; names the rule and
-            why.
+        DataError: the pixels cannot be decoded, or no method comes to an answer; names the rule
+            and why.
     """
     stack = assessment.eligibility.stack
     paths = [assessment.files[header.sop_instance_uid] for header in stack.headers]
@@ -110,12 +120,13 @@ def analyse_series(
     if isinstance(found, Refusal):
         return found
     analysed = time.perf_counter()
-    reasons = with_later(assessment.reasons, found.reasons)
+    reasons = with_later(assessment.reasons, found.seen)
+    methods = found.methods
     context = ResultContext(
         sources=_sources(assessment),
         frame_numbers=[header.frame_number for header in stack.headers],
         volume=volume,
-        findings=found.covnet,
+        findings=methods.covnet,
         analysed_at=analysed_at,
         input_digest=input_digest,
         completeness=completeness,
@@ -123,16 +134,21 @@ def analyse_series(
         notes=notes(reasons),
         settings=result_settings(settings),
         predecessor=predecessor,
-        regions=found.regions,
+        regions=methods.regions,
+        lungs=found.lungs.mask,
+        lung_check=found.lungs.check,
+        failures=methods.failures,
     )
     objects = build_results(context)
     built = time.perf_counter()
     return Analysis(
-        findings=found.covnet,
-        regions=found.regions,
+        covnet=engines.covnet.identity,
+        findings=methods.covnet,
+        regions=methods.regions,
+        failures=methods.failures,
         agreement=context.agreement,
         objects=objects,
-        reasons=found.reasons,
+        reasons=(*found.seen, *(each.as_reason() for each in methods.failures)),
         repairs=context.header.repairs,
         seconds={"decode": decoded - started, **found.seconds, "results": built - analysed},
     )
@@ -140,18 +156,18 @@ def analyse_series(
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What both methods found in one volume; `reasons`: what its pixels say of the series."""
+    """What the methods found in one volume; `seen`: what its pixels say of the series."""
 
-    covnet: CovnetFindings
-    regions: RegionFindings | None
-    reasons: tuple[Reason, ...]
+    lungs: FoundLungs
+    methods: MethodFindings
+    seen: tuple[Reason, ...]
 
     @property
     def seconds(self) -> dict[str, float]:
-        if self.regions is None:
-            return self.covnet.seconds
-        named = {f"regions.{stage}": value for stage, value in self.regions.seconds.items()}
-        return self.covnet.seconds | named
+        covnet, regions = self.methods.covnet, self.methods.regions
+        told = covnet.seconds if covnet else {"lungs": self.lungs.seconds}
+        by_regions = regions.seconds if regions else {}
+        return told | {f"regions.{stage}": value for stage, value in by_regions.items()}
 
 
 def _find(
@@ -162,26 +178,17 @@ def _find(
     progress: Progress | None,
 ) -> _Found | Refusal:
     """Both methods on the same volume and lungs, unless its pixels speak against it."""
-    covnet, by_regions = engines.covnet, engines.regions
     try:
-        lungs = covnet.find_lungs(volume, progress)
-        seen = judge_pixels(volume, lungs.mask, stack, settings)
-        if any(reason.verdict is Verdict.FAIL for reason in seen):
-            return Refusal(seen)
-        findings = covnet.analyse(volume, progress, lungs)
-        regions = by_regions.analyse(volume, lungs.mask, progress) if by_regions else None
+        lungs = engines.covnet.find_lungs(volume, progress)
     except NoLungsError as error:
-        return Refusal((_no_lungs(error),))
-    except NetworkOutputError as error:
-        raise DataError("network_output", str(error)) from error
-    except VolumeError as error:
-        raise DataError("volume", str(error)) from error
-    return _Found(findings, regions, seen)
-
-
-def _no_lungs(error: NoLungsError) -> Reason:
-    found, limit = f"{error.found:.0f} {error.unit}", f"at least {error.limit:.0f} {error.unit}"
-    return Reason("lungs", f"{error.what}: {found}", limit, Verdict.FAIL)
+        return Refusal((no_lungs(error),))
+    except (NetworkOutputError, VolumeError) as error:
+        raise DataError(rule_of(error), str(error)) from error
+    seen = judge_pixels(volume, lungs.mask, stack, settings)
+    if any(reason.verdict is Verdict.FAIL for reason in seen):
+        return Refusal(seen)
+    found = run_methods(engines, volume, lungs, progress)
+    return Refusal((found,)) if isinstance(found, Reason) else _Found(lungs, found, seen)
 
 
 def with_later(reasons: Sequence[Reason], later: Sequence[Reason]) -> tuple[Reason, ...]:

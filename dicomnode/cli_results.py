@@ -1,4 +1,4 @@
-"""`dicomnode results`: what became of them; sending again and withdrawing."""
+"""`dicomnode results`: what became of them; sending again, renewing and withdrawing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from dicomnode.cli_common import (
 from dicomnode.config import load_settings
 from dicomnode.decisions.rejection import RejectionReason
 
-results_app = typer.Typer(help="Results: sent where, send again, withdraw.", no_args_is_help=True)
+results_app = typer.Typer(
+    help="Results: sent where, send again, renew, withdraw.", no_args_is_help=True
+)
 
 ResultArgument = Annotated[
     str,
@@ -70,13 +72,26 @@ def results_resend(uid: ResultArgument, config: ConfigOption = None) -> None:
     typer.echo(f"series {series}: {count} deliveries wait to be sent again")
 
 
+@results_app.command("renew")
+def results_renew(uid: ResultArgument, config: ConfigOption = None) -> None:
+    """Analyse their series again, with the model and settings of the running node."""
+    from dicomnode import queue_view, results_view
+    from dicomnode.renew import renew
+
+    settings = load_settings(config_file(config))
+    database = queue_view.open_existing(settings)
+    series = renew(database, settings, results_view.one_set(database, uid), datetime.now(UTC))
+    typer.echo(f"series {series}: is decided on and analysed again")
+
+
 @results_app.command("retract")
 def results_retract(
     uid: ResultArgument,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     reason: Annotated[
-        RejectionReason, typer.Option("--reason", help="Misleading, or of the wrong patient.")
+        RejectionReason,
+        typer.Option("--reason", help="Misleading, of the wrong patient, or no longer so."),
     ] = RejectionReason.SAFETY,
 ) -> None:
     """Withdraw one set of results: a rejection note, or a report in its place, says so."""

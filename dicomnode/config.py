@@ -95,10 +95,20 @@ class ResultOptions(_Section):
     sc_series_number: Annotated[int, Field(ge=1)] = 9002
     segmentation: Literal["binary", "labelmap", "off"] = "binary"
     seg_series_number: Annotated[int, Field(ge=1)] = 9003
+    region_seg_series_number: Annotated[int, Field(ge=1)] = 9007
     note: Literal["off", "study", "all"] = "off"
     note_series_number: Annotated[int, Field(ge=1)] = 9004  # its page has the next one
     rejection_series_number: Annotated[int, Field(ge=1)] = 9006
+    all_slices: Literal["off", "jpeg", "uncompressed"] = "off"
+    multi_frame: bool = False
+    all_slices_series_number: Annotated[int, Field(ge=1)] = 9008
     institution_name: str = ""
+
+    @model_validator(mode="after")
+    def _frames_are_of_something(self) -> Self:
+        if self.multi_frame and self.all_slices == "off":
+            raise ValueError("multi_frame is of all slices: set all_slices too")
+        return self
 
 
 class Destination(_Section):

@@ -19,6 +19,9 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
 from pynetdicom import build_context
@@ -47,8 +50,13 @@ _BATCH = 64
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 """Proposed in a context each, so that it is known whether the peer takes either."""
 
-DEFLATED_CLASSES = frozenset({str(SegmentationStorage), str(LabelMapSegmentationStorage)})
-"""Their files are deflated: that is proposed too."""
+COMPRESSED = {
+    str(SegmentationStorage): DeflatedExplicitVRLittleEndian,
+    str(LabelMapSegmentationStorage): DeflatedExplicitVRLittleEndian,
+    str(SecondaryCaptureImageStorage): JPEGBaseline8Bit,
+    str(MultiFrameTrueColorSecondaryCaptureImageStorage): JPEGBaseline8Bit,
+}
+"""In which transfer syntax else files of these classes may be: that is proposed too."""
 
 
 def proposed_contexts(sop_classes: Iterable[str]) -> list[PresentationContext]:
@@ -56,18 +64,19 @@ def proposed_contexts(sop_classes: Iterable[str]) -> list[PresentationContext]:
     return [
         build_context(sop_class, syntax)
         for sop_class in sop_classes
-        for syntax in (*_deflated(sop_class), *UNCOMPRESSED)
+        for syntax in (*_compressed(sop_class), *UNCOMPRESSED)
     ]
 
 
-def _deflated(sop_class: str) -> tuple[str, ...]:
-    return (DeflatedExplicitVRLittleEndian,) if sop_class in DEFLATED_CLASSES else ()
+def _compressed(sop_class: str) -> tuple[str, ...]:
+    return (COMPRESSED[sop_class],) if sop_class in COMPRESSED else ()
 
 
 def send_instance(association: Association, path: Path) -> None:
     """Send one Part 10 file, as its bytes are or in another encoding accepted.
 
-    Deflated files are inflated for a peer that does not take them so; none is compressed else.
+    Deflated files are inflated and JPEG is decoded for a peer that does not take them so; none is
+    compressed here. Decoded pixels keep their UID: they are what any viewer would see of it.
 
     Raises:
         PeerError: no context was accepted, the association broke, or the status is a failure.
@@ -79,18 +88,20 @@ def send_instance(association: Association, path: Path) -> None:
         if context.abstract_syntax == meta.MediaStorageSOPClassUID
     }
     as_it_is = meta.TransferSyntaxUID in accepted
-    status = c_store(association, path if as_it_is else _inflated(path))
+    status = c_store(association, path if as_it_is else _uncompressed(path))
     if status & 0xF000 == 0xB000:  # PS3.4 table B.2-1: warnings; the instance is stored
         log.warning("%s stored with warning 0x%04X", meta.MediaStorageSOPInstanceUID, status)
     elif status != SUCCESS:
         raise PeerError(f"C-STORE answered 0x{status:04X}")
 
 
-def _inflated(path: Path) -> pydicom.FileDataset:
-    """The data set of an uncompressed or deflated file, to be encoded as the peer takes it."""
+def _uncompressed(path: Path) -> pydicom.FileDataset:
+    """The data set of any of our files, to be encoded as the peer takes it."""
     data_set = pydicom.dcmread(path)
     if data_set.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
         data_set.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    elif data_set.file_meta.TransferSyntaxUID == JPEGBaseline8Bit:
+        data_set.decompress(generate_instance_uid=False)
     return data_set
 
 

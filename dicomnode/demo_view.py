@@ -42,7 +42,7 @@ def _readable(result: ResultRecord, path: Path) -> Path | None:
         text = path.with_suffix(".txt")
         text.write_text(report_as_text(pydicom.dcmread(path)), encoding="utf-8")
         return text
-    if result.kind == "seg":
+    if result.kind in {"seg", "region_seg"}:
         return None
     picture = path.with_suffix(".png")
     Image.fromarray(pydicom.dcmread(path).pixel_array).save(picture)

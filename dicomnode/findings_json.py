@@ -33,7 +33,8 @@ def model_json(model: ModelIdentity) -> dict[str, Any]:
 def regions_json(findings: RegionFindings) -> dict[str, Any]:
     """The case (noisy-or, and what the output rules make of it) and every candidate.
 
-    Lengths in mm, LPS; volumes in ml; boxes half-open, in voxels of the volume as it was stored.
+    Lengths in mm, LPS; volumes in ml; `side`: "right", "left" or null; boxes half-open, in voxels
+    of the volume as it was stored.
     """
     verdict, names = findings.verdict, findings.infection_names
     return {
@@ -51,6 +52,7 @@ def _candidate(findings: RegionFindings, region: CandidateRegion) -> dict[str, A
         "class": findings.class_names[region.vote.class_index],
         "confidence": round(region.vote.confidence, 6),
         "score": round(region.score, 6),
+        "side": region.side.name.lower() if region.side else None,
         "centre_lps_mm": [round(value, 2) for value in region.centre_lps_mm],
         "box": {
             "slices": list(region.box.slices),

@@ -14,22 +14,22 @@ from datetime import UTC, datetime, timedelta
 
 from pydicom.dataset import Dataset
 
-from dicomnode.attributes import AttributeReader
 from dicomnode.config import Settings
-from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.errors import DataError
-from dicomnode.headers import read_source
 from dicomnode.result_settings import result_settings
 from dicomnode.results.context import Predecessor, ResultObject
 from dicomnode.results.encoding import encode
 from dicomnode.results.note import SeriesNotAnalysed, note_objects
 from dicomnode.results.patient import normalised_header
 from dicomnode.results.text_document import TextOrigin, text_sop_class
-from storage import index, notes, study
+from dicomnode.retract import retract
+from dicomnode.told import MODALITY, first_source, is_own_result, told
+from storage import index, notes, result_life, study
 from storage.database import Database
 from storage.errors import StorageError
 from storage.instances import InstanceFiles
-from storage.records import NOTE_KIND, ResultRecord, SeriesRecord, SeriesState
+from storage.records import NOTE_KIND, ResultRecord, ResultSet, SeriesRecord, SeriesState
 from storage.results import ResultFiles
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,6 @@ _LONGEST_AWAY = timedelta(days=1)
 
 _OVERLAP = timedelta(minutes=10)
 """Looked at again in each pass: a decision is committed some moments after its time."""
-
-_MODALITY = "CT"
 
 
 class NoteWriter:
@@ -64,19 +62,44 @@ class NoteWriter:
         until = now - wait
         after = (self._looked_until or until - _LONGEST_AWAY + _OVERLAP) - _OVERLAP
         with self._database.read() as session:
-            ended = notes.ended_without_analysis(session, _MODALITY, after, until)
+            ended = notes.ended_without_analysis(session, MODALITY, after, until)
         written = self._of_studies(ended, until) if whole_study else self._of_series(ended)
         if whole_study:  # a note on one series stays true whatever becomes of the others
             with self._database.write() as session:
                 notes.withhold_outdated(session)
+        self._withdraw_outdated(whole_study=whole_study)
         self._looked_until = until
         return written
+
+    def _withdraw_outdated(self, *, whole_study: bool) -> None:
+        """What a PACS has and what no longer holds is withdrawn there, as a result would be.
+
+        It would stand beside the report and say that there is none.
+        """
+        since = self._looked_until and self._looked_until - _OVERLAP
+        with self._database.read() as session:
+            found = notes.sent_and_outdated(session, since, whole_study=whole_study)
+            sets = [each for uid in found for each in result_life.sets_of_series(session, uid)]
+        for each in sets:
+            is_note = all(result.kind == NOTE_KIND for result in each.results)
+            if is_note and each.retracted_at is None:
+                self._withdraw(each)
+
+    def _withdraw(self, note: ResultSet) -> None:
+        uid, now = _uid(note.series), datetime.now(UTC)
+        try:
+            done = retract(self._database, self._settings, note, RejectionReason.OUTDATED, now)
+        except DataError as error:
+            log.warning("series %s: its note is outdated and stays: %s", uid, error)
+            return
+        if not done.already:
+            log.info("series %s: its note no longer holds: withdrawn", uid)
 
     def _of_studies(self, ended: Sequence[tuple[str, str]], until: datetime) -> int:
         written = 0
         for uid in dict.fromkeys(study_uid for study_uid, _ in ended):
             with self._database.read() as session:
-                series = study.series_of_study(session, uid, _MODALITY)
+                series = study.series_of_study(session, uid, MODALITY)
             if all(_came_to_nothing(each, until) for each in series):
                 written += self._write(series, whole_study=True)
         return written
@@ -85,9 +108,9 @@ class NoteWriter:
         written = 0
         for study_uid, uid in ended:
             with self._database.read() as session:
-                series = study.series_of_study(session, study_uid, _MODALITY)
+                series = study.series_of_study(session, study_uid, MODALITY)
             own = [each for each in series if each.series_instance_uid == uid]
-            if own and own[0].state in notes.NOT_ANALYSED and not _is_own_result(own[0]):
+            if own and own[0].state in notes.NOT_ANALYSED and not is_own_result(own[0].reasons):
                 written += self._write(own, whole_study=False)
         return written
 
@@ -141,12 +164,7 @@ class NoteWriter:
         """The header of the first instance of a series that can be read."""
         with self._database.read() as session:
             instances = index.instances_of_series(session, series_instance_uid)
-        for instance in instances:
-            try:
-                return read_source(self._instances.open_path(instance.path))
-            except (DataError, OSError):
-                continue
-        return None
+        return first_source(self._instances.open_path(each.path) for each in instances)
 
     def _store(self, result: ResultObject, series: SeriesRecord, moment: datetime) -> ResultRecord:
         content = encode(result)
@@ -172,25 +190,14 @@ def _came_to_nothing(series: SeriesRecord, until: datetime) -> bool:
     return ended and series.state in notes.NOT_ANALYSED
 
 
-def _is_own_result(series: SeriesRecord) -> bool:
-    return any(
-        each["rule"] == "own_result" and each["verdict"] == "fail" for each in series.reasons
-    )
-
-
 def _told(series: SeriesRecord, source: Dataset | None) -> SeriesNotAnalysed:
-    read = AttributeReader(source or Dataset())
-    return SeriesNotAnalysed(
-        series_instance_uid=_uid(series),
-        number=read.text("SeriesNumber"),
-        description=read.text("SeriesDescription"),
+    return told(
+        _uid(series),
+        source,
+        series.reasons,
         instance_count=series.instance_count,
         failed=series.state is SeriesState.FAILED,
         input_digest=series.input_digest or "",
-        reasons=tuple(
-            Reason(each["rule"], each["value"], each["limit"], Verdict(each["verdict"]))
-            for each in series.reasons
-        ),
     )
 
 

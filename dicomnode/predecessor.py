@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dicomnode.results.context import Predecessor
 from storage.records import DeliveryRecord, ResultRecord, SeriesDetail
 
+_MORE_CAME = "more instances of the series came after it"
+_OTHER_MODEL = "it was made by another model or other settings"
+
 
 def former_report(detail: SeriesDetail) -> Predecessor | None:
     """The newest report on the series that may be known outside; None when there is none.
@@ -24,7 +27,14 @@ def former_report(detail: SeriesDetail) -> Predecessor | None:
         series_instance_uid=newest.result_series_instance_uid,
         sop_class_uid=newest.sop_class_uid,
         sop_instance_uid=newest.sop_instance_uid,
+        why=_MORE_CAME if _more_came(detail) else _OTHER_MODEL,
     )
+
+
+def _more_came(detail: SeriesDetail) -> bool:
+    """Whether the input is another than at the decision before this one."""
+    former = [each["input_digest"] for each in detail.series.history if each.get("input_digest")]
+    return not former or former[-1] != detail.series.input_digest
 
 
 def _known_outside(report: ResultRecord, deliveries: Sequence[DeliveryRecord]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from dicomnode.findings_json import probabilities, regions_json
 from dicomnode.folder import files_by_series
 from dicomnode.headers import read_header_file
 from dicomnode.identity import data_set_sha256, identify_file
+from dicomnode.offline_notes import EndedSeries, notes_of_folder
 from dicomnode.results.build import ResultObject, encode
 from dicomnode.results.uids import instances_digest
 from inference.errors import InferenceError
@@ -46,6 +47,7 @@ class SeriesOutcome:
     warning: str | None = None
     regions: dict[str, Any] | None = None
     agreement: str | None = None
+    failures: list[dict[str, Any]] = field(default_factory=list)
     objects: list[dict[str, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -59,6 +61,7 @@ class SeriesOutcome:
         }
         if self.probabilities is not None:
             answer |= {"probabilities": self.probabilities, "warning": self.warning}
+            answer |= {"failures": self.failures}
         if self.regions is not None:
             answer |= {"regions": self.regions, "agreement": self.agreement}
         return answer
@@ -88,9 +91,33 @@ def process_folder(
         with _stopped_by(outcome):
             _process_series(outcome, files, out / uid, settings, engines, told)
         outcomes.append(outcome)
+    _write_notes(outcomes, by_series, out, settings)
     if left_out:
         outcomes.append(SeriesOutcome(None, "unreadable", left_out))
     return outcomes
+
+
+def _write_notes(
+    outcomes: Sequence[SeriesOutcome],
+    by_series: Mapping[str, Sequence[Path]],
+    out: Path,
+    settings: Settings,
+) -> None:
+    """By `[results] note`, each beside where the results of its series would be."""
+    by_uid = {each.series_instance_uid: each for each in outcomes}
+    ended = [
+        EndedSeries(
+            files=files,
+            analysed=by_uid[uid].state == "analysed",
+            failed=by_uid[uid].state != "skipped",
+            reasons=[reason.as_json() for reason in by_uid[uid].reasons],
+        )
+        for uid, files in by_series.items()
+    ]
+    now = datetime.now(UTC)
+    for uid, objects in notes_of_folder(ended, settings, now, _input_digest):
+        with _stopped_by(by_uid[uid]):
+            _write_objects(by_uid[uid], objects, out / uid)
 
 
 def check_folders(folder: Path, out: Path) -> None:
@@ -177,19 +204,23 @@ def _process_series(
 
 def _take_over(outcome: SeriesOutcome, analysis: Analysis, folder: Path) -> None:
     started = time.perf_counter()
+    _write_objects(outcome, analysis.objects, folder)
+    outcome.state = "analysed"
+    outcome.probabilities = probabilities(analysis.findings) if analysis.findings else {}
+    outcome.warning = analysis.covnet.warning
+    outcome.failures = [failure.as_json() for failure in analysis.failures]
+    outcome.regions = regions_json(analysis.regions) if analysis.regions else None
+    outcome.agreement = analysis.agreement.sentence if analysis.agreement else None
+    outcome.seconds |= analysis.seconds | {"write": time.perf_counter() - started}
+
+
+def _write_objects(outcome: SeriesOutcome, objects: Sequence[ResultObject], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    for number, result in enumerate(analysis.objects, start=1):
+    for number, result in enumerate(objects, start=1):
         path = folder / f"{number:02d}-{result.kind}.dcm"
         _write_once(path, result)
         sop_class = str(result.data_set.SOPClassUID)
         outcome.objects.append({"path": str(path), "sop_class_uid": sop_class})
-    outcome.state = "analysed"
-    outcome.probabilities = probabilities(analysis.findings)
-    outcome.warning = analysis.findings.model.warning
-    if analysis.regions is not None and analysis.agreement is not None:
-        outcome.regions = regions_json(analysis.regions)
-        outcome.agreement = analysis.agreement.sentence
-    outcome.seconds |= analysis.seconds | {"write": time.perf_counter() - started}
 
 
 def _write_once(path: Path, result: ResultObject) -> None:

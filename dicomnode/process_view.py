@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.process import SeriesOutcome
-from dicomnode.regions_view import region_lines
+from dicomnode.regions_view import failure_lines, region_lines
 from dicomnode.tables import add_row, new_table, print_table
 
 
@@ -48,4 +48,5 @@ def _told(outcome: SeriesOutcome) -> str:
         return "\n".join(str(each) for each in outcome.reasons if each.verdict is Verdict.FAIL)
     lines = [f"{name}: {100 * value:.1f} %" for name, value in outcome.probabilities.items()]
     warning = [outcome.warning] if outcome.warning else []
-    return "\n".join(warning + lines + region_lines(outcome.regions, outcome.agreement))
+    failed = failure_lines(outcome.failures)
+    return "\n".join(warning + lines + failed + region_lines(outcome.regions, outcome.agreement))

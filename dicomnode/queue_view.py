@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from dicomnode.config import Settings
 from dicomnode.errors import ConfigurationError, DataError
-from dicomnode.regions_view import region_lines
+from dicomnode.regions_view import failure_lines, region_lines
 from dicomnode.tables import add_row, new_table, print_table
 from storage import queue
 from storage.database import Database
@@ -182,7 +182,8 @@ def print_series(console: Console, record: SeriesRecord) -> None:
         for name, value in record.analysis["probabilities"].items():
             say(console, f"         {name}: {100 * value:.1f} %")
         analysis = record.analysis
-        for line in region_lines(analysis.get("regions"), analysis.get("agreement")):
+        by_regions = region_lines(analysis.get("regions"), analysis.get("agreement"))
+        for line in [*failure_lines(analysis.get("failures", ())), *by_regions]:
             say(console, f"         {line}")
 
 

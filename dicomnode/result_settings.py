@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from dicomnode.bundles import models_digest
 from dicomnode.config import Settings
-from dicomnode.results.context import ResultSettings, SegmentationKind, SrClass
+from dicomnode.results.context import AllSlices, ResultSettings, SegmentationKind, SrClass
 from dicomnode.results.uids import derived_uid
 from dicomnode.version import MANUFACTURER, PRODUCT_NAME, VERSION
 
@@ -34,6 +34,10 @@ def result_settings(settings: Settings) -> ResultSettings:
         sc_series_number=results.sc_series_number,
         segmentation=SegmentationKind(results.segmentation),
         seg_series_number=results.seg_series_number,
+        all_slices=AllSlices(results.all_slices),
+        multi_frame=results.multi_frame,
+        all_slices_series_number=results.all_slices_series_number,
+        region_seg_series_number=results.region_seg_series_number,
     )
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Install the Debian packages that the tests use as peers and validators, where this user may.
 set -euo pipefail
-packages=(dcmtk dicom3tools openssl orthanc orthanc-dicomweb postgresql)
+packages=(dcmtk default-jre-headless dicom3tools libpixelmed-java openssl orthanc orthanc-dicomweb
+    postgresql)
 missing=()
 for package in "${packages[@]}"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

@@ -7,5 +7,6 @@ ruff format --check .
 ruff check .
 mypy
 # Two at once, as the cores of a small machine; a file stays on one worker and shares its nodes.
-# The tests marked slow (200 kills, 50,000 instances, the benchmark) are left out: -m slow runs them.
-exec pytest -m "not slow" --numprocesses "${PYTEST_WORKERS:-2}" --dist loadfile "$@"
+# The tests marked slow (200 kills, 50,000 instances, the benchmark) are left out: -m slow runs them;
+# so are those marked long, which .ci/run runs after these.
+exec pytest -m "not slow and not long" --numprocesses "${PYTEST_WORKERS:-2}" --dist loadfile "$@"

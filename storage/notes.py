@@ -80,6 +80,40 @@ def enter_note(
     return True
 
 
+def sent_and_outdated(
+    session: Session, since: datetime | None, *, whole_study: bool
+) -> tuple[str, ...]:
+    """Series with a note that a destination has, or may have, and that no longer holds.
+
+    A note on a whole study ends to hold when any series of it is analysed, one on a series when
+    that very series is. `since`: only where that happened after it. A note that was withdrawn is
+    among them still.
+    """
+    noted, other = aliased(SeriesRow), aliased(SeriesRow)
+    told_of = (
+        other.study_instance_uid == noted.study_instance_uid
+        if whole_study
+        else other.series_instance_uid == noted.series_instance_uid
+    )
+    statement = (
+        select(noted.series_instance_uid)
+        .distinct()
+        .join(ResultRow, ResultRow.series_instance_uid == noted.series_instance_uid)
+        .join(DeliveryRow, DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid)
+        .join(other, told_of)
+        .where(
+            ResultRow.kind == NOTE_KIND,
+            DeliveryRow.attempt > 0,
+            other.state == SeriesState.ANALYSED,
+            other.ended_at >= ResultRow.created_at,
+        )
+        .order_by(noted.series_instance_uid)
+    )
+    if since is not None:
+        statement = statement.where(other.ended_at > since)
+    return tuple(session.scalars(statement))
+
+
 def withhold_outdated(session: Session) -> int:
     """Give up what waits of notes on studies of which a series is analysed after all; how many."""
     noted, other = aliased(SeriesRow), aliased(SeriesRow)

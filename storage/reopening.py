@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from storage.enqueue import supersede_analyses
+from storage.enqueue import ensure_assess, supersede_analyses
 from storage.models import SeriesRow
 from storage.records import JsonObject, SeriesState
+from storage.statements import lock_series
 
 
 def reopen(session: Session, series: SeriesRow, now: datetime) -> None:
@@ -19,6 +20,17 @@ def reopen(session: Session, series: SeriesRow, now: datetime) -> None:
     series.input_digest = series.completeness = series.analysis = None
     series.reasons = []
     supersede_analyses(session, series.series_instance_uid, now)
+
+
+def reopen_ended(session: Session, series_instance_uid: str, now: datetime) -> bool:
+    """Have a series that has ended decided on anew; False when it is open or has no files."""
+    series = lock_series(session, series_instance_uid)
+    if series.ended_at is None or series.removed_at is not None:
+        return False
+    reopen(session, series, now)
+    session.flush()
+    ensure_assess(session, series_instance_uid, series.priority, now)
+    return True
 
 
 def _decision(series: SeriesRow) -> JsonObject:

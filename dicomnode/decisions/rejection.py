@@ -6,11 +6,12 @@ from enum import StrEnum
 
 
 class RejectionReason(StrEnum):
-    """The two reasons of CID 7010 for which a machine's results are withdrawn.
+    """What is wrong with the results.
 
     SAFETY: they may mislead, nobody shall see them. WORKLIST: the study bears the wrong patient
-    or order.
+    or order. OUTDATED: what they say held when they were made, and no longer does.
     """
 
     SAFETY = "safety"
     WORKLIST = "worklist"
+    OUTDATED = "outdated"

@@ -8,11 +8,12 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
+from dicomnode.results.all_slices import all_slices
 from dicomnode.results.capture import secondary_captures
 from dicomnode.results.context import ResultContext, ResultObject, ResultSettings, SrClass
 from dicomnode.results.encoding import encode
 from dicomnode.results.report import structured_report
-from dicomnode.results.segmentation import lung_segmentation
+from dicomnode.results.segmentation import segmentations
 from inference.findings import (
     CovnetFindings,
     ModelIdentity,
@@ -34,13 +35,18 @@ __all__ = [
 
 
 def build_results(context: ResultContext) -> tuple[ResultObject, ...]:
-    """The report, the montage, the panels, the segmentation: a pure function of the context.
+    """The report, the montage, the panels, the segmentations: a pure function of the context.
 
     Raises:
         ConfigurationError: the model has a class that no code is known for.
         ValueError: the box of an activation lies outside its slice.
     """
-    return (structured_report(context), *secondary_captures(context), *lung_segmentation(context))
+    return (
+        structured_report(context),
+        *secondary_captures(context),
+        *segmentations(context),
+        *all_slices(context),
+    )
 
 
 def warm_up() -> None:

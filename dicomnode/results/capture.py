@@ -6,7 +6,7 @@ geometry, for the banner shifts the origin; each refers to its source images ins
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +14,23 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from dicomnode.results import codes
+from dicomnode.results.capture_text import derivation, montage_lines, outlines_on, panel_lines
 from dicomnode.results.character_sets import raw_keyword
 from dicomnode.results.context import ResultContext, ResultObject, SourceSlice
-from dicomnode.results.heatmap import THRESHOLD, blend
+from dicomnode.results.heatmap import blend
+from dicomnode.results.key_slices import KeySlice
 from dicomnode.results.modules import Place, complete, series_description
 from dicomnode.results.montage import TILES_ACROSS, Tile, draw_montage
 from dicomnode.results.panel import Caption, draw_panel
-from dicomnode.results.summary import RESEARCH_ONLY, percent, probabilities, where, winner
+from dicomnode.results.pixels import set_encoded, uncompressed
+from dicomnode.results.summary import RESEARCH_ONLY, percent
 from dicomnode.results.values import code_string
 from dicomnode.results.view import view_of
-from inference.findings import SliceActivation
 from inference.heatmap import activation_on_slice
 
 MONTAGE = "montage"
 KEY_SLICE = "key_slice"
+_ST_LIMIT = 1024  # characters, PS3.5 section 6.2
 _TILE_MARGIN = 0.1  # of the extent of the lungs: ribs and skin stay in view
 
 
@@ -38,37 +41,42 @@ def secondary_captures(context: ResultContext) -> tuple[ResultObject, ...]:
         ConfigurationError: the model has a class that no code is known for.
         ValueError: the box of an activation lies outside its slice.
     """
-    pictures = [_picture(context, key) for key in context.key_slices]
+    pictures = {key.slice_index: _picture(context, key) for key in context.key_slices}
     panels = [
-        _panel(context, rank, key, picture)
-        for rank, (key, picture) in enumerate(zip(context.key_slices, pictures, strict=True), 1)
+        _panel(context, rank, key, pictures[key.slice_index])
+        for rank, key in enumerate(context.key_slices, 1)
     ]
     return (_montage(context, pictures), *panels)
 
 
-def _picture(context: ResultContext, key: SliceActivation) -> NDArray[np.uint8]:
+def _picture(context: ResultContext, key: KeySlice) -> NDArray[np.uint8]:
     hu = context.volume.hu[key.slice_index]
-    return blend(hu, activation_on_slice(key, *hu.shape))
+    if key.activation is None:
+        return blend(hu, np.zeros(hu.shape, np.float32))
+    return blend(hu, activation_on_slice(key.activation, *hu.shape))
 
 
-def _montage(context: ResultContext, pictures: Sequence[NDArray[np.uint8]]) -> ResultObject:
-    keys = context.key_slices[: TILES_ACROSS**2]
-    slices = len(context.slices)
+def _montage(context: ResultContext, pictures: Mapping[int, NDArray[np.uint8]]) -> ResultObject:
+    """The slices for which it has room, all of which have a panel too."""
+    keys = context.slices_shown(min(TILES_ACROSS**2, context.settings.key_slices))
     rows, columns = _around_lungs(context)
     tiles = [
         Tile(
-            picture[rows, columns],
-            f"{rank}: slice {key.slice_index + 1}/{slices}, share {percent(key.share)}",
+            pictures[key.slice_index][rows, columns],
+            f"{rank}: slice {key.slice_index + 1}/{len(context.slices)}, {_shown_for(key)}",
+            tuple(each.within(rows, columns) for each in outlines_on(context, key.slice_index)),
         )
-        for rank, (key, picture) in enumerate(zip(keys, pictures, strict=False), 1)
+        for rank, key in enumerate(keys, 1)
     ]
-    legend = (
-        f"Largest share in the evidence for {winner(context)} first. Colour: relative activation,"
-        f" blue low, red high, none below {THRESHOLD}. {_model(context)}"
-    )
-    caption = Caption(context.findings.model.warning, (probabilities(context), legend))
+    caption = Caption(context.warning, montage_lines(context))
     pixels = draw_montage(tiles, view_of(context.volume.affine), caption)
     return _object(context, MONTAGE, pixels, 1, "", [key.slice_index for key in keys])
+
+
+def _shown_for(key: KeySlice) -> str:
+    if key.region is not None:
+        return f"region {key.region}"
+    return f"share {percent(key.activation.share)}" if key.activation else "most lung"
 
 
 def _around_lungs(context: ResultContext) -> tuple[slice, slice]:
@@ -76,10 +84,10 @@ def _around_lungs(context: ResultContext) -> tuple[slice, slice]:
 
     Without it a third of each small tile would show air and table.
     """
-    lungs = context.findings.lungs.any(axis=0)
+    lungs = context.lung_mask.any(axis=0)
     rows, columns = np.nonzero(lungs)
     if not rows.size:
-        return slice(None), slice(None)
+        return slice(0, lungs.shape[0]), slice(0, lungs.shape[1])
     extent = max(int(np.ptp(rows)), int(np.ptp(columns))) + 1
     side = round((1.0 + 2.0 * _TILE_MARGIN) * extent)
     return _centred(rows, side, lungs.shape[0]), _centred(columns, side, lungs.shape[1])
@@ -93,13 +101,32 @@ def _centred(indices: NDArray[np.intp], side: int, size: int) -> slice:
 
 
 def _panel(
-    context: ResultContext, rank: int, key: SliceActivation, picture: NDArray[np.uint8]
+    context: ResultContext, rank: int, key: KeySlice, picture: NDArray[np.uint8]
 ) -> ResultObject:
-    place = f"{where(context, key.slice_index)}, {percent(key.share)} of the evidence"
-    caption = Caption(context.findings.model.warning, (place, probabilities(context)))
-    pixels = draw_panel(picture, view_of(context.volume.affine), caption)
+    pixels = _drawn(context, key, picture)
     source_name = context.slices[key.slice_index].name
     return _object(context, KEY_SLICE, pixels, rank + 1, source_name, [key.slice_index])
+
+
+def slice_panel(context: ResultContext, index: int) -> NDArray[np.uint8]:
+    """The picture of any slice: RGB (PANEL_HEIGHT, PANEL_WIDTH, 3).
+
+    A slice without lung was not classified and is shown without colour.
+
+    Raises:
+        ValueError: the box of its activation lies outside it.
+    """
+    activations = context.findings.activations if context.findings else ()
+    of_it = [each for each in activations if each.slice_index == index]
+    key = KeySlice(index, of_it[0] if of_it else None)
+    return _drawn(context, key, _picture(context, key))
+
+
+def _drawn(context: ResultContext, key: KeySlice, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    caption = Caption(context.warning, panel_lines(context, key))
+    outlines = outlines_on(context, key.slice_index)
+    heat = key.activation is not None
+    return draw_panel(picture, view_of(context.volume.affine), caption, outlines, bar=heat)
 
 
 def _object(
@@ -122,11 +149,16 @@ def _object(
         series_description=series_description("heatmaps", context),
     )
     data_set = Dataset()
+    set_image(data_set, context, shown)
+    set_pixels(data_set, pixels)
+    return ResultObject(kind, complete(data_set, place, context))
+
+
+def set_image(data_set: Dataset, context: ResultContext, shown: Sequence[int]) -> None:
+    """All but the pixels, of a picture of the slices with these indices."""
     _set_general(data_set, context)
     _set_derivation(data_set, context, shown)
     set_compression_history(data_set, context)
-    set_pixels(data_set, pixels)
-    return ResultObject(kind, complete(data_set, place, context))
 
 
 def _set_general(data_set: Dataset, context: ResultContext) -> None:
@@ -137,24 +169,22 @@ def _set_general(data_set: Dataset, context: ResultContext) -> None:
     data_set.RecognizableVisualFeatures = "NO"
     data_set.BodyPartExamined = "CHEST"
     data_set.PatientOrientation = view_of(context.volume.affine).patient_orientation
-    warning = context.findings.model.warning
-    data_set.ImageComments = ". ".join(filter(None, (warning, RESEARCH_ONLY)))
+    data_set.ImageComments = ". ".join(filter(None, (context.warning, RESEARCH_ONLY)))
 
 
 def _set_derivation(data_set: Dataset, context: ResultContext, shown: Sequence[int]) -> None:
     """What was done to which images (PS3.3 section C.7.6.1.1.3, C.12.4)."""
-    data_set.DerivationDescription = (
-        f"Grad-CAM above {THRESHOLD} in Jet over CT at lung window, {_model(context)}"
-    )
-    data_set.DerivationCodeSequence = [codes.code_item(codes.GRADIENT_CAM)]
+    data_set.DerivationDescription = derivation(context)[:_ST_LIMIT]
+    if context.findings is not None:
+        data_set.DerivationCodeSequence = [codes.code_item(codes.GRADIENT_CAM)]
     shown_of: dict[str, list[SourceSlice]] = {}
     for index in shown:
         source = context.slices[index]
         shown_of.setdefault(source.sop_instance_uid, []).append(source)
-    data_set.SourceImageSequence = [_source_item(slices) for slices in shown_of.values()]
+    data_set.SourceImageSequence = [source_item(slices) for slices in shown_of.values()]
 
 
-def _source_item(slices: Sequence[SourceSlice]) -> Dataset:
+def source_item(slices: Sequence[SourceSlice]) -> Dataset:
     """One instance, with the frames that are shown of it (PS3.3 table 10-3)."""
     item = Dataset()
     item.ReferencedSOPClassUID = slices[0].sop_class_uid
@@ -187,20 +217,5 @@ def _is_ratio(text: str) -> bool:
 
 
 def set_pixels(data_set: Dataset, pixels: NDArray[np.uint8]) -> None:
-    """Image Pixel (PS3.3 section C.7.6.3): RGB, colour by pixel."""
-    data_set.SamplesPerPixel = 3
-    data_set.PhotometricInterpretation = "RGB"
-    data_set.PlanarConfiguration = 0
-    data_set.Rows, data_set.Columns = pixels.shape[:2]
-    data_set.BitsAllocated = 8
-    data_set.BitsStored = 8
-    data_set.HighBit = 7
-    data_set.PixelRepresentation = 0
-    encoded = np.ascontiguousarray(pixels).tobytes()
-    data_set.PixelData = encoded + b"\0" * (len(encoded) % 2)
-    data_set["PixelData"].VR = "OB"
-
-
-def _model(context: ResultContext) -> str:
-    model = context.findings.model
-    return f"{model.name} {model.version}"
+    """One uncompressed picture: RGB (rows, columns, 3)."""
+    set_encoded(data_set, uncompressed([pixels]))

@@ -14,8 +14,10 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from dicomnode.decisions.agreement import Relation
+from dicomnode.decisions.method_failure import Method
 from dicomnode.errors import ConfigurationError
 from inference.findings import Training
+from inference.lung_sides import Side
 
 PRIVATE_SCHEME = "99COVNET"
 PRIVATE_SCHEME_NAME = "Chest CT classification, private codes of this product"
@@ -35,7 +37,13 @@ BILATERAL = Code("51440002", "SCT", "Bilateral")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 SUMMARY_OF_ANALYSES = Code("111065", "DCM", "Summary of Analyses")
-SUCCEEDED = Code("111222", "DCM", "Succeeded")
+SUCCEEDED = Code("111222", "DCM", "Succeeded")  # CID 6042
+PARTIALLY_SUCCEEDED = Code("111223", "DCM", "Partially Succeeded")
+FAILED = Code("111224", "DCM", "Failed")
+SOURCE_OF_MEASUREMENT = Code("121112", "DCM", "Source of Measurement")
+RIGHT = Code("24028007", "SCT", "Right")  # CID 244
+LEFT = Code("7771000", "SCT", "Left")
+SIDES: Mapping[Side, Code] = {Side.RIGHT: RIGHT, Side.LEFT: LEFT}
 PERCENT = Code("%", "UCUM", "Percent")
 MILLIMETRE = Code("mm", "UCUM", "mm")
 PIXELS = Code("{pixels}", "UCUM", "Pixels")
@@ -60,6 +68,11 @@ RELATIONS: Mapping[Relation, Code] = {
     Relation.DIFFER: Code("DIFFER", PRIVATE_SCHEME, "The methods differ"),
     Relation.NOT_COMPARABLE: Code("NOT_COMPARABLE", PRIVATE_SCHEME, "Not comparable"),
 }
+METHODS: Mapping[Method, Code] = {
+    Method.LUNGS: Code("ANALYSIS_LUNGS", PRIVATE_SCHEME, "AI classification of the whole lungs"),
+    Method.REGIONS: Code("ANALYSIS_REGIONS", PRIVATE_SCHEME, "AI search for candidate regions"),
+}
+WHY_FAILED = Code("WHY_FAILED", PRIVATE_SCHEME, "Why an analysis failed")
 CENTRE_LPS = tuple(
     Code(f"CENTRE_{axis}", PRIVATE_SCHEME, f"Centre {axis.lower()}, towards {side} (LPS)")
     for axis, side in (("X", "the left"), ("Y", "the back"), ("Z", "the head"))

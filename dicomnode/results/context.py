@@ -8,15 +8,19 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage
 
 from dicomnode.decisions.agreement import Agreement, Answer, compare
+from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.results.character_sets import raw_keyword
 from dicomnode.results.codes import class_codes
+from dicomnode.results.key_slices import KeySlice, key_slices
 from dicomnode.results.patient import StudyHeader, normalised_header
 from dicomnode.results.uids import UidSeed, model_digest
-from inference.findings import CovnetFindings, SliceActivation, Training
+from inference.findings import CovnetFindings, LungCheck, ModelIdentity, Training
 from inference.region_findings import NO_INFECTION, RegionFindings
 from inference.volume import CtVolume
 
@@ -37,6 +41,14 @@ class SegmentationKind(StrEnum):
     OFF = "off"
 
 
+class AllSlices(StrEnum):
+    """Whether, and how, every slice of the stack is shown as a Secondary Capture too."""
+
+    OFF = "off"
+    JPEG = "jpeg"
+    UNCOMPRESSED = "uncompressed"
+
+
 @dataclass(frozen=True)
 class ResultSettings:
     """How this site's result objects look, and which device says that it made them."""
@@ -55,6 +67,10 @@ class ResultSettings:
     sc_series_number: int = 9002
     segmentation: SegmentationKind = SegmentationKind.BINARY
     seg_series_number: int = 9003
+    region_seg_series_number: int = 9007
+    all_slices: AllSlices = AllSlices.OFF
+    multi_frame: bool = False  # all slices in one object
+    all_slices_series_number: int = 9008
     revision: int = 0
 
 
@@ -77,12 +93,13 @@ class SourceSlice:
 
 @dataclass(frozen=True)
 class Predecessor:
-    """The report that this one takes the place of, because more of its series came."""
+    """The report that this one takes the place of; `why`: words for its summary."""
 
     study_instance_uid: str
     series_instance_uid: str
     sop_class_uid: str
     sop_instance_uid: str
+    why: str = "more instances of the series came after it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +113,19 @@ class ResultContext:
     alone: whatever may change a result of the same slices, even its wording, changes its UIDs.
     `frame_numbers`: of each source, None where it is an instance by itself; () when all are.
     `completeness`, `conditions`, `notes`: sentences for the summary, without patient identity.
-    `regions`: of the second method, on the same volume; None where it is not configured.
+    `findings`: None where the classification failed; `regions`: of the second method, on the same
+    volume; None where it is not configured or failed; never both. `failures`: of either.
+    `lungs`, `lung_check`: what both methods looked at and how it was found; None for those of
+    `findings`.
 
     Raises:
-        ValueError: sources, volume and findings do not belong together, or the time is naive.
+        ValueError: sources, volume and findings do not belong together, there are none, or the
+            time is naive.
     """
 
     sources: Sequence[Dataset]
     volume: CtVolume
-    findings: CovnetFindings
+    findings: CovnetFindings | None
     analysed_at: datetime
     input_digest: str
     completeness: str
@@ -114,6 +135,9 @@ class ResultContext:
     predecessor: Predecessor | None = None
     frame_numbers: Sequence[int | None] = field(default=())
     regions: RegionFindings | None = None
+    lungs: NDArray[np.bool_] | None = None
+    lung_check: LungCheck | None = None
+    failures: Sequence[MethodFailure] = field(default=())
 
     def __post_init__(self) -> None:
         slices = len(self.volume.hu)
@@ -121,14 +145,40 @@ class ResultContext:
             raise ValueError(f"{len(self.sources)} sources for {slices} slices")
         if len(self.frame_numbers) not in {0, slices}:
             raise ValueError(f"{len(self.frame_numbers)} frame numbers for {slices} slices")
-        if self.findings.lungs.shape != self.volume.hu.shape:
-            raise ValueError(f"lungs {self.findings.lungs.shape} for {self.volume.hu.shape}")
-        if not self.findings.activations:
-            raise ValueError("findings without a slice: such a series is not analysed, but skipped")
-        if any(not 0 <= a.slice_index < slices for a in self.findings.activations):
-            raise ValueError("an activation lies outside the volume")
+        if self.lung_mask.shape != self.volume.hu.shape:
+            raise ValueError(f"lungs {self.lung_mask.shape} for {self.volume.hu.shape}")
+        self._check_activations()
         if self.analysed_at.tzinfo is None:
             raise ValueError("analysed_at must be aware")
+
+    def _check_activations(self) -> None:
+        if self.findings is None:
+            if self.regions is None:
+                raise ValueError("no findings at all: such a series is not analysed, but failed")
+            return
+        if not self.findings.activations:
+            raise ValueError("findings without a slice: such a series is not analysed, but skipped")
+        if any(not 0 <= a.slice_index < len(self.sources) for a in self.findings.activations):
+            raise ValueError("an activation lies outside the volume")
+
+    @property
+    def lung_mask(self) -> NDArray[np.bool_]:
+        """Both lungs: bool (slices, rows, columns).
+
+        Raises:
+            ValueError: there are neither lungs nor findings of the classification.
+        """
+        if self.lungs is not None:
+            return self.lungs
+        if self.findings is None:
+            raise ValueError("without findings of the classification the lungs must be given")
+        return self.findings.lungs
+
+    @property
+    def how_lungs(self) -> LungCheck:
+        """By which method the lungs were found."""
+        known = self.findings.lung_check if self.findings else LungCheck(None, None)
+        return self.lung_check or known
 
     @cached_property
     def header(self) -> StudyHeader:
@@ -146,26 +196,49 @@ class ResultContext:
         return raw_keyword(self.sources[0], "SeriesInstanceUID")
 
     @cached_property
-    def key_slices(self) -> tuple[SliceActivation, ...]:
-        """The slices with the largest share in the decision, the largest first."""
-        return self.findings.ranked[: self.settings.key_slices]
+    def key_slices(self) -> tuple[KeySlice, ...]:
+        """The slices shown, the largest share in the decision first, then those of regions."""
+        return self.slices_shown(self.settings.key_slices)
+
+    def slices_shown(self, most: int) -> tuple[KeySlice, ...]:
+        """The same for a picture that has room for `most`."""
+        return key_slices(self.findings, self.regions, most, self.widest_slice)
+
+    @cached_property
+    def widest_slice(self) -> int:
+        """Index of the slice with most lung."""
+        return int(np.count_nonzero(self.lung_mask, axis=(1, 2)).argmax())
+
+    @cached_property
+    def models(self) -> tuple[ModelIdentity, ...]:
+        """Whose findings these are: at least one, that of the classification first."""
+        both = (self.findings, self.regions)
+        return tuple(found.model for found in both if found is not None)
 
     @property
     def training(self) -> Training:
         """What the least trained of the methods' weights were trained on."""
-        models = [self.findings.model, *([self.regions.model] if self.regions else [])]
-        return min((model.training for model in models), key=list(Training).index)
+        return min((model.training for model in self.models), key=list(Training).index)
+
+    @property
+    def warning(self) -> str | None:
+        """The sentences about the weights, for a place that shows what both methods found."""
+        of_lungs = self.findings.model.warning if self.findings else None
+        by_regions = self.regions.model.warning if self.regions else None
+        if by_regions is None or by_regions == of_lungs:
+            return of_lungs
+        return "; ".join(filter(None, (of_lungs, f"Regions: {by_regions}")))
 
     @cached_property
     def agreement(self) -> Agreement | None:
-        """Whether both methods agree; None where there is one alone.
+        """Whether both methods agree; None where there is one answer alone.
 
         Raises:
             ConfigurationError: a model has a class that no code is known for.
         """
-        if self.regions is None:
-            return None
         found, regions = self.findings, self.regions
+        if found is None or regions is None:
+            return None
         names = tuple(class_codes(name).name for name in found.class_names)
         infections = tuple(class_codes(name).name for name in regions.infection_names)
         index = regions.verdict.class_index
@@ -177,13 +250,14 @@ class ResultContext:
 
     @cached_property
     def seed(self) -> UidSeed:
-        model = self.findings.model
+        model = self.models[0]
         return UidSeed(
             source_series_uid=self.source_series_uid,
             source_digest=self.input_digest,
             model_digest=model_digest(model.name, model.version, model.weights_sha256),
             configuration_digest=self.settings.configuration_digest,
             revision=self.settings.revision,
+            failed=" ".join(sorted(f"{each.method} {each.rule}" for each in self.failures)),
         )
 
 
@@ -191,7 +265,7 @@ class ResultContext:
 class ResultObject:
     """One object to store, with its file meta information.
 
-    `kind`: "sr", "montage", "key_slice", "seg"; "note" and "retraction" (see there).
+    `kind`: "sr", "montage", "key_slice", "seg", "region_seg"; "note" and "retraction" (see there).
     """
 
     kind: str

@@ -29,7 +29,7 @@ _POSITION = tuple(
 def image_library(context: ResultContext) -> sr.ContainerContentItem:
     """Container of one group with the key slices, in the order of the stack."""
     group = _container(codes.IMAGE_LIBRARY_GROUP, _shared(context))
-    for index in sorted(a.slice_index for a in context.key_slices):
+    for index in sorted(each.slice_index for each in context.key_slices):
         group.ContentSequence.append(_entry(context, index))
     return _container(codes.IMAGE_LIBRARY, [group])
 

@@ -61,10 +61,10 @@ def complete(data_set: Dataset, place: Place, context: Origin) -> Dataset:
 def series_description(what: str, context: ResultContext, training: Training | None = None) -> str:
     """What it is and whose, and that it has no clinical meaning where it has none; 64 at most.
 
-    `training`: of what the object shows; None is that of the classification alone.
+    `training`: of what the object shows; None is the least of what the methods' weights have.
     """
-    model = context.findings.model
-    mark = training_mark(training or model.training)
+    model = context.models[0]
+    mark = training_mark(training or context.training)
     return f"{mark}AI {what} ({model.name} {model.version}), research only"[:_LO_LIMIT].rstrip()
 
 

@@ -9,22 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from dicomnode.results.panel import (
-    Caption,
-    draw_banner,
-    draw_lines,
-    fitted,
-    font_for,
-    font_of,
-    pixel_text,
-)
+from dicomnode.results.lettering import font_for, font_of, pixel_text
+from dicomnode.results.outlines import Fit, Outline, draw_outlines
+from dicomnode.results.panel import Caption, draw_banner, draw_lines, fitted, footer_height
 from dicomnode.results.view import View
 
 TILES_ACROSS = 3
 TILE_SIZE = 256
 TILE_STRIP = 22  # under each tile: letters and place
 MONTAGE_BANNER = 62
-MONTAGE_FOOTER = 54
+MONTAGE_FOOTER = 54  # for two lines
+LINE_SIZES = (22, 17, 17)
 MONTAGE_WIDTH = TILES_ACROSS * TILE_SIZE
 MONTAGE_HEIGHT = MONTAGE_BANNER + TILES_ACROSS * (TILE_SIZE + TILE_STRIP) + MONTAGE_FOOTER
 _LETTER = (255, 220, 90)
@@ -33,32 +28,37 @@ _WHITE = (255, 255, 255)
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """One slice of the montage: RGB (rows, columns, 3) as stored, and what stands under it."""
+    """One slice of the montage: RGB (rows, columns, 3) as stored, what stands under it, and the
+    outlines on it."""
 
     picture: NDArray[np.uint8]
     label: str
+    outlines: tuple[Outline, ...] = ()
 
 
 def draw_montage(tiles: Sequence[Tile], view: View, caption: Caption) -> NDArray[np.uint8]:
-    """RGB (MONTAGE_HEIGHT, MONTAGE_WIDTH, 3) of at most nine tiles, row by row.
+    """RGB (MONTAGE_HEIGHT, MONTAGE_WIDTH, 3) of at most nine tiles, row by row; a line higher for
+    a third line of words.
 
     Raises:
         ValueError: there are more than nine tiles.
     """
     if len(tiles) > TILES_ACROSS**2:
         raise ValueError(f"{len(tiles)} tiles, but room for {TILES_ACROSS**2}")
-    canvas = Image.new("RGB", (MONTAGE_WIDTH, MONTAGE_HEIGHT))
+    footer = footer_height(MONTAGE_FOOTER, caption, LINE_SIZES)
+    canvas = Image.new("RGB", (MONTAGE_WIDTH, MONTAGE_HEIGHT - MONTAGE_FOOTER + footer))
     draw_banner(canvas, MONTAGE_BANNER, caption.warning)
     for index, tile in enumerate(tiles):
         row, column = divmod(index, TILES_ACROSS)
         corner = (column * TILE_SIZE, MONTAGE_BANNER + row * (TILE_SIZE + TILE_STRIP))
         _draw_tile(canvas, corner, tile, view)
-    draw_lines(canvas, MONTAGE_HEIGHT - MONTAGE_FOOTER + 2, caption.lines, (22, 17))
+    draw_lines(canvas, MONTAGE_HEIGHT - MONTAGE_FOOTER + 2, caption.lines, LINE_SIZES)
     return np.asarray(canvas)
 
 
 def _draw_tile(canvas: Image.Image, corner: tuple[int, int], tile: Tile, view: View) -> None:
     canvas.paste(fitted(tile.picture, view, TILE_SIZE), corner)
+    draw_outlines(canvas, corner, Fit(tile.picture.shape[:2], view, TILE_SIZE), tile.outlines)
     pen = ImageDraw.Draw(canvas)
     left, middle = corner[0], corner[1] + TILE_SIZE + TILE_STRIP / 2
     letters = font_of(16)

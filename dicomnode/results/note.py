@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
-from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.reasons import Reason, ReasonValue, Verdict
 from dicomnode.results.context import Predecessor, ResultObject
 from dicomnode.results.modules import Place
 from dicomnode.results.page import text_page
@@ -50,6 +50,15 @@ _WORDS = {
     "fault": "fault of the program",
 }
 """Rules whose name does not say it; the others are read as they are written."""
+
+
+_UNITS = {
+    "slice_thickness": "mm",
+    "slice_spacing": "mm",
+    "orientation": "degrees",
+    "gantry_tilt": "degrees",
+}
+"""Of rules whose value and upper limit are plain numbers."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +124,15 @@ def note_lines(
 def in_words(reason: Reason) -> str:
     """A rule with what was found and what was asked for."""
     name = _WORDS.get(reason.rule, reason.rule.replace("_", " "))
-    found = "nothing" if reason.value is None else str(reason.value)
-    limit = "" if reason.limit is None else f" (asked for: {reason.limit})"
-    return f"{name[0].upper()}{name[1:]}: {found}{limit}"
+    found = "nothing" if reason.value is None else _with_unit(reason.rule, reason.value)
+    limit = "" if reason.limit is None else _with_unit(reason.rule, reason.limit, "at most ")
+    asked = f" (asked for: {limit})" if limit else ""
+    return f"{name[0].upper()}{name[1:]}: {found}{asked}"
+
+
+def _with_unit(rule: str, value: ReasonValue, before: str = "") -> str:
+    plain_number = isinstance(value, int | float) and rule in _UNITS
+    return f"{before}{value:g} {_UNITS[rule]}" if plain_number else str(value)
 
 
 def _headline(series: SeriesNotAnalysed) -> str:

@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 
 from dicomnode.results.capture import set_pixels
+from dicomnode.results.lettering import font_of, pixel_text
 from dicomnode.results.modules import Place, complete
-from dicomnode.results.panel import draw_banner, font_of, pixel_text
+from dicomnode.results.panel import draw_banner
 from dicomnode.results.text_document import TextOrigin
 
 PAGE_SIZE = 640  # pixels of the square: 1.2 MB, and letters are legible in a quarter of a screen

@@ -1,27 +1,30 @@
 """The drawing of one key slice: what is burned into the pixels of a Secondary Capture.
 
-No letter lies on the slice: banner above, orientation letters in margins of their own, colour bar
-at the right, position and probabilities below.
+No letter lies on the slice but the numbers of regions beside their boxes: banner above,
+orientation letters in margins of their own, colour bar at the right, position and answers below.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, features
+from PIL import Image, ImageDraw
 
 from dicomnode.results.heatmap import jet
+from dicomnode.results.lettering import font_for, font_of, pixel_text
+from dicomnode.results.outlines import Fit, Outline, draw_outlines
 from dicomnode.results.view import View
 
 SLICE_SIZE = 512  # pixels of the square that a slice is fitted into
 MARGIN = 22  # for the letters at both sides
 BAR = 44  # for the colour bar and its numbers
 BANNER = 54
-FOOTER = 50
+LINE_SIZES = (20, 17, 17)  # of the letters below, as many lines as there are
+FOOTER = 50  # for two lines
+LINE_GAP = 5
 PANEL_WIDTH = MARGIN + SLICE_SIZE + MARGIN + BAR
 PANEL_HEIGHT = BANNER + SLICE_SIZE + FOOTER
 
@@ -42,32 +45,45 @@ class Caption:
     lines: tuple[str, ...]
 
 
-def draw_panel(picture: NDArray[np.uint8], view: View, caption: Caption) -> NDArray[np.uint8]:
-    """RGB (PANEL_HEIGHT, PANEL_WIDTH, 3) of one slice.
+def draw_panel(
+    picture: NDArray[np.uint8],
+    view: View,
+    caption: Caption,
+    outlines: Sequence[Outline] = (),
+    bar: bool = True,
+) -> NDArray[np.uint8]:
+    """RGB (PANEL_HEIGHT, PANEL_WIDTH, 3) of one slice, a line higher for a third line of words.
 
-    `picture`: RGB (rows, columns, 3) as stored; it is turned by `view` here.
+    `picture`: RGB (rows, columns, 3) as stored; it is turned by `view` here, and the outlines with
+    it. `bar`: whether the picture has activations in colour.
     """
-    canvas = Image.new("RGB", (PANEL_WIDTH, PANEL_HEIGHT), _BLACK)
+    height = BANNER + SLICE_SIZE + footer_height(FOOTER, caption, LINE_SIZES)
+    canvas = Image.new("RGB", (PANEL_WIDTH, height), _BLACK)
     draw_banner(canvas, BANNER, caption.warning)
-    canvas.paste(fitted(picture, view, SLICE_SIZE), (MARGIN, BANNER))
+    corner = (MARGIN, BANNER)
+    canvas.paste(fitted(picture, view, SLICE_SIZE), corner)
+    draw_outlines(canvas, corner, Fit(picture.shape[:2], view, SLICE_SIZE), outlines)
     _draw_letters(canvas, view)
-    _draw_bar(canvas)
-    draw_lines(canvas, BANNER + SLICE_SIZE + 2, caption.lines, (20, 17))
+    if bar:
+        _draw_bar(canvas)
+    draw_lines(canvas, BANNER + SLICE_SIZE + 2, caption.lines, LINE_SIZES)
     return np.asarray(canvas)
+
+
+def footer_height(of_two: int, caption: Caption, sizes: tuple[int, ...]) -> int:
+    """Room for the lines of words, where two lines need `of_two` pixels."""
+    return of_two + sum(size + LINE_GAP for size in sizes[2 : len(caption.lines)])
 
 
 def fitted(picture: NDArray[np.uint8], view: View, size: int) -> Image.Image:
     """The slice upright in a black square of `size` pixels, its true proportions kept."""
     shown = view.upright(picture) if picture.ndim == 2 else _upright_colour(picture, view)
-    height_mm = shown.shape[0] * view.down_mm
-    width_mm = shown.shape[1] * view.right_mm
-    scale = size / max(height_mm, width_mm)
-    target = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
+    fit = Fit(picture.shape[:2], view, size)
     image = Image.fromarray(np.ascontiguousarray(shown))
-    if image.size != target:
-        image = image.resize(target, Image.Resampling.BILINEAR)
+    if image.size != fit.target:
+        image = image.resize(fit.target, Image.Resampling.BILINEAR)
     square = Image.new("RGB", (size, size), _BLACK)
-    square.paste(image, ((size - target[0]) // 2, (size - target[1]) // 2))
+    square.paste(image, fit.corner)
     return square
 
 
@@ -96,11 +112,11 @@ def draw_lines(
 ) -> None:
     """Lines of text one below the other, each as large as its size and the width allow."""
     pen = ImageDraw.Draw(canvas)
-    for line, size in zip(lines, sizes, strict=True):
+    for line, size in zip(lines, sizes, strict=False):  # sizes for as many lines as there may be
         text = pixel_text(line)
         font = font_for(text, size, canvas.width - 12)
         pen.text((6, top + size / 2 + 2), text, _WHITE, font, anchor="lm")
-        top += size + 5
+        top += size + LINE_GAP
 
 
 def _draw_letters(canvas: Image.Image, view: View) -> None:
@@ -123,32 +139,3 @@ def _draw_bar(canvas: Image.Image) -> None:
         pen.text((left + 15, y), f"{value:.2f}"[:4], _GREY, font_of(11), anchor="lm")
     pen.text((PANEL_WIDTH - 2, top - 19), "relative", _GREY, font_of(11), anchor="rm")
     pen.text((PANEL_WIDTH - 2, bottom + 18), "activation", _GREY, font_of(10), anchor="rm")
-
-
-def font_for(text: str, largest: int, room: float) -> ImageFont.FreeTypeFont:
-    """The font in the largest size, at most `largest`, in which the text has room (pixels)."""
-    for size in range(largest, 8, -1):
-        font = font_of(size)
-        if font.getlength(text) <= room:
-            return font
-    return font_of(8)
-
-
-@cache
-def font_of(size: int) -> ImageFont.FreeTypeFont:
-    """The font that Pillow brings along: the same pixels on every machine.
-
-    Raises:
-        ImportError: this Pillow was built without FreeType.
-    """
-    if not features.check("freetype2"):
-        raise ImportError("Pillow was built without FreeType: no text can be drawn")
-    return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
-
-
-_PLAIN = str.maketrans({"–": "-", "−": "-", "—": "-", "“": '"', "”": '"', "…": "...", "×": "x"})
-
-
-def pixel_text(text: str) -> str:
-    """Text in the glyphs that the font has: dashes become hyphens, other strangers “?”."""
-    return text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")

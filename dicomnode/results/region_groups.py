@@ -1,20 +1,24 @@
 """The second method in the report: a measurement group for the case, one for each infection.
 
-TID 1410, each with a box on a slice. The findings hold boxes, no outlines: there is no
-segmentation of regions, for a box of voxels would look like a drawn lesion.
+TID 1410, each with a box on a slice, and not with the segment of the segmentation of regions: of
+the two a group can have one, and OHIF shows no report in which a group lacks coordinates. The
+volume of the lesion names that segment as what it was measured from (TID 320), and both bear the
+same tracking unique identifier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 from highdicom import sr
 
 from dicomnode.results import codes
 from dicomnode.results.context import ResultContext
-from dicomnode.results.region_text import middle_slice
+from dicomnode.results.region_segments import region_tracking
+from dicomnode.results.segmentation import SegmentReference, segment_references
 from dicomnode.results.sr_items import algorithm, lung_box, rectangle
-from inference.findings import RowColumnBox
+from inference.findings import RowColumnBox, Training
 from inference.region_findings import CandidateRegion, RegionFindings
 
 Group = sr.PlanarROIMeasurementsAndQualitativeEvaluations
@@ -32,21 +36,21 @@ def region_groups(context: ResultContext, document_uid: str) -> Iterator[Group]:
     if regions is None:
         return
     yield _case(context, regions, document_uid)
+    segments = segment_references(context)
     for number, region in enumerate(regions.infections, start=1):
-        yield _region(context, regions, region, number, document_uid)
+        yield _region(context, regions, region, number, segments.get(number))
 
 
 def _case(context: ResultContext, regions: RegionFindings, document_uid: str) -> Group:
     """Outcome and scores; its box are the lungs, where the surest infection is."""
-    infections, index = regions.infections, regions.verdict.class_index
-    widest = int(context.findings.lungs.sum(axis=(1, 2)).argmax())
+    index = regions.verdict.class_index
     found = None if index is None else codes.class_codes(regions.infection_names[index]).finding
     return Group(
         tracking_identifier=sr.TrackingIdentifier(
             uid=context.seed.uid("tracking case by regions", document_uid),
             identifier="Lungs, AI search for regions",
         ),
-        referenced_region=lung_box(context, middle_slice(infections[0]) if infections else widest),
+        referenced_region=lung_box(context, _slice_of_case(context, regions)),
         finding_type=codes.CASE_BY_REGIONS,
         algorithm_id=algorithm(regions.model),
         finding_sites=[sr.FindingSite(codes.LUNG, laterality=codes.BILATERAL)],
@@ -58,16 +62,40 @@ def _case(context: ResultContext, regions: RegionFindings, document_uid: str) ->
     )
 
 
+def _slice_of_case(context: ResultContext, regions: RegionFindings) -> int:
+    """That of the surest infection; without any, about where the lungs are widest.
+
+    Not the slice that the other method's group has: viewers would print one box over the other.
+    """
+    if regions.infections:
+        return regions.infections[0].middle_slice
+    taken = set() if context.findings is None else {context.findings.ranked[0].slice_index}
+    with_lung = np.flatnonzero(context.lung_mask.any(axis=(1, 2))).tolist()
+    free = [index for index in with_lung if index not in taken] or with_lung
+    return int(min(free, key=lambda index: abs(index - context.widest_slice)))
+
+
 def _case_scores(regions: RegionFindings) -> Iterator[sr.Measurement]:
-    """Noisy-or of each infection; the softmax too, where the paper's third output rule holds."""
+    """Noisy-or of each infection; the softmax too, where the paper's third output rule holds.
+
+    Infections without a region have none: OHIF prints the name of a 0 without the number.
+    """
     training, verdict = regions.model.training, regions.verdict
-    named = [codes.class_codes(name) for name in regions.infection_names]
-    for name, value in zip(named, verdict.noisy_or, strict=True):
+    for name, value in _above_zero(regions, verdict.noisy_or):
         yield sr.Measurement(codes.noisy_or_name(name, training), round(value, 4), codes.SCORE)
     if sum(value > 0 for value in verdict.noisy_or) < 2:
         return
-    for name, value in zip(named, verdict.confidences, strict=True):
+    for name, value in _above_zero(regions, verdict.confidences):
         yield sr.Measurement(codes.softmax_name(name, training), round(value, 4), codes.SCORE)
+
+
+def _above_zero(
+    regions: RegionFindings, values: Sequence[float]
+) -> Iterator[tuple[codes.ClassCodes, float]]:
+    """Infections with their value, those that have any."""
+    for name, value in zip(regions.infection_names, values, strict=True):
+        if value > 0:
+            yield codes.class_codes(name), value
 
 
 def _agreement(context: ResultContext) -> list[sr.QualitativeEvaluation]:
@@ -82,31 +110,47 @@ def _region(
     regions: RegionFindings,
     region: CandidateRegion,
     number: int,
-    document_uid: str,
+    segment: SegmentReference | None,
 ) -> Group:
     name = codes.class_codes(regions.class_names[region.vote.class_index])
     training = regions.model.training
     (top, bottom), (left, right) = region.box.rows, region.box.columns
     confidence = round(100.0 * region.vote.confidence, 2)
-    lesion = codes.marked(codes.LESION_VOLUME, training)
+    identifier, uid = region_tracking(context, number)
+    laterality = codes.SIDES[region.side] if region.side else None
     return Group(
-        tracking_identifier=sr.TrackingIdentifier(
-            uid=context.seed.uid(f"tracking region {number}", document_uid),
-            identifier=f"Region {number}",
-        ),
+        tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier=identifier),
         referenced_region=rectangle(
-            context, middle_slice(region), RowColumnBox(top, left, bottom, right)
+            context, region.middle_slice, RowColumnBox(top, left, bottom, right)
         ),
         finding_type=codes.CANDIDATE_REGION,
         algorithm_id=algorithm(regions.model),
-        finding_sites=[sr.FindingSite(codes.LUNG)],
+        finding_sites=[sr.FindingSite(codes.LUNG, laterality=laterality)],
         measurements=[
             sr.Measurement(codes.confidence_name(name, training), confidence, codes.PERCENT),
-            sr.Measurement(lesion, round(region.lesion_ml, 2), codes.MILLILITRE),
+            _lesion_volume(region, training, segment),
             *_centre(region),
         ],
         qualitative_evaluations=[sr.QualitativeEvaluation(codes.MOST_PROBABLE_CLASS, name.finding)],
     )
+
+
+def _lesion_volume(
+    region: CandidateRegion, training: Training, segment: SegmentReference | None
+) -> sr.Measurement:
+    """Inferred from the segment, where there is one (TID 1419, by TID 300 and TID 320)."""
+    name = codes.marked(codes.LESION_VOLUME, training)
+    volume = sr.Measurement(name, round(region.lesion_ml, 2), codes.MILLILITRE)
+    if segment is not None:
+        source = sr.ImageContentItem(
+            name=codes.SOURCE_OF_MEASUREMENT,
+            referenced_sop_class_uid=segment.sop_class_uid,
+            referenced_sop_instance_uid=segment.sop_instance_uid,
+            referenced_segment_numbers=segment.number,
+            relationship_type=sr.RelationshipTypeValues.INFERRED_FROM,
+        )
+        volume[0].ContentSequence = sr.ContentSequence([source])
+    return volume
 
 
 def _centre(region: CandidateRegion) -> Iterator[sr.Measurement]:

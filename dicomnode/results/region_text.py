@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from dicomnode.results.codes import class_codes
 from dicomnode.results.context import ResultContext
+from dicomnode.results.key_slices import TOP_REGIONS
+from dicomnode.score_text import score_text
 from inference.region_findings import NO_INFECTION, CandidateRegion, RegionFindings
 
 SCORE_MEANING = (
     "Noisy-or joins the confidences of the regions as if these were independent: "
     "it rises with their number and is no probability of a disease"
 )
-_SHOWN = 3
-"""Regions that the summary tells of; all are in the measurements."""
 _DIGEST_SHOWN = 16  # hexadecimal digits, as for the other model
 
 
@@ -30,7 +30,7 @@ def region_answer(context: ResultContext) -> list[str]:
         return []
     of = f"{len(regions.infections)} of {len(regions.regions)} candidate regions are infections"
     agreed = [context.agreement.sentence] if context.agreement else []
-    shown = enumerate(regions.infections[:_SHOWN], start=1)
+    shown = enumerate(regions.infections[:TOP_REGIONS], start=1)
     return [
         f"By regions: {outcome(regions)}; {of}.",
         *agreed,
@@ -61,10 +61,9 @@ def outcome(regions: RegionFindings) -> str:
     return NO_INFECTION if index is None else _names(regions)[index]
 
 
-def middle_slice(region: CandidateRegion) -> int:
-    """Index of the slice, along the volume, in the middle of a region's box."""
-    start, stop = region.box.slices
-    return (start + stop - 1) // 2
+def side_text(region: CandidateRegion) -> str:
+    """In which lung it lies."""
+    return f"{region.side.name.lower()} lung" if region.side else "no lung about it"
 
 
 def _names(regions: RegionFindings) -> list[str]:
@@ -73,14 +72,14 @@ def _names(regions: RegionFindings) -> list[str]:
 
 def _scores(regions: RegionFindings, values: Sequence[float]) -> str:
     pairs = zip(_names(regions), values, strict=True)
-    return ", ".join(f"{name} {value:.2f}" for name, value in pairs)
+    return ", ".join(f"{name} {score_text(value)}" for name, value in pairs)
 
 
 def _region(context: ResultContext, regions: RegionFindings, region: CandidateRegion) -> str:
     name = _names(regions)[region.vote.class_index]
     x, y, z = region.centre_lps_mm
     return (
-        f"{name}, confidence {100 * region.vote.confidence:.1f} %, "
-        f"CT slice {middle_slice(region) + 1}/{len(context.slices)}, "
+        f"{name}, confidence {score_text(region.vote.confidence)}, {side_text(region)}, "
+        f"CT slice {region.middle_slice + 1}/{len(context.slices)}, "
         f"centre {x:.0f}, {y:.0f}, {z:.0f} mm (LPS)"
     )

@@ -2,15 +2,17 @@
 
 One measurement group holds all probabilities and has a region, the lungs on the slice with the
 largest share: viewers jump to that slice, and OHIF shows no report whose groups lack a region.
-Where the second method ran, its case and its regions are further groups.
+Where the second method ran, its case and its regions are further groups; of a method that failed
+there is none, and the last container says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from highdicom import sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom.dataset import Dataset
-from pydicom.sr.coding import Code
 from pydicom.uid import (
     UID,
     Comprehensive3DSRStorage,
@@ -23,6 +25,7 @@ from dicomnode.results.context import ResultContext, ResultObject, SrClass
 from dicomnode.results.library import image_library
 from dicomnode.results.modules import Place, complete, series_description
 from dicomnode.results.region_groups import region_groups
+from dicomnode.results.segmentation import segment_references
 from dicomnode.results.sr_items import algorithm, lung_box
 from dicomnode.results.summary import summary
 from dicomnode.results.text_document import predecessor_item
@@ -71,17 +74,28 @@ def structured_report(context: ResultContext) -> ResultObject:
 
 
 def _evidence(context: ResultContext) -> list[Dataset]:
-    """All analysed instances, with only what highdicom reads; the identity is set afterwards."""
-    instances = {source.sop_instance_uid: source.sop_class_uid for source in context.slices}
-    return [_evidence_item(context, sop_class, uid) for uid, sop_class in instances.items()]
+    """All analysed instances, and the segmentation that the regions refer to.
+
+    With only what highdicom reads; the identity is set afterwards.
+    """
+    series = context.source_series_uid
+    instances = {
+        source.sop_instance_uid: (source.sop_class_uid, series) for source in context.slices
+    }
+    for reference in segment_references(context).values():
+        of_regions = reference.sop_class_uid, reference.series_instance_uid
+        instances[reference.sop_instance_uid] = of_regions
+    return [_evidence_item(context, uid, *of) for uid, of in instances.items()]
 
 
-def _evidence_item(context: ResultContext, sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+def _evidence_item(
+    context: ResultContext, sop_instance_uid: str, sop_class_uid: str, series_instance_uid: str
+) -> Dataset:
     item = Dataset()
     item.SOPClassUID = sop_class_uid
     item.SOPInstanceUID = sop_instance_uid
     item.StudyInstanceUID = context.header.study_instance_uid
-    item.SeriesInstanceUID = context.source_series_uid
+    item.SeriesInstanceUID = series_instance_uid
     for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"):
         setattr(item, keyword, "")
     for keyword in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
@@ -90,19 +104,19 @@ def _evidence_item(context: ResultContext, sop_class_uid: str, sop_instance_uid:
 
 
 def _content(context: ResultContext, document_uid: str) -> Dataset:
-    """The tree: context, summary, images, measurements, and last that the analysis succeeded."""
+    """The tree: context, summary, images, measurements, and last what became of the analysis."""
     root = sr.MeasurementReport(
         observation_context=_observation_context(context),
         procedure_reported=codes.PROCEDURE,
         imaging_measurements=[
-            _classification(context, document_uid),
+            *_classification(context, document_uid),
             *region_groups(context, document_uid),
         ],
         title=codes.REPORT_TITLE,
     )[0]
     *head, measurements = root.ContentSequence
     answer = sr.TextContentItem(codes.SUMMARY, summary(context), _CONTAINS)
-    body = [answer, image_library(context), measurements, _evaluations()]
+    body = [answer, image_library(context), measurements, _evaluations(context)]
     root.ContentSequence = sr.ContentSequence([*head, *body])
     return root
 
@@ -123,11 +137,14 @@ def _observation_context(context: ResultContext) -> sr.ObservationContext:
 
 def _classification(
     context: ResultContext, document_uid: str
-) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+) -> Iterator[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
     """TID 1410. Each probability has a name of its own: viewers show that and the number."""
-    findings, peak = context.findings, context.key_slices[0]
+    findings = context.findings
+    if findings is None:
+        return
+    peak = findings.ranked[0]
     names = [codes.class_codes(name) for name in findings.class_names]
-    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+    yield sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=context.seed.uid("tracking", document_uid), identifier="Lungs, AI classification"
         ),
@@ -149,11 +166,24 @@ def _classification(
     )
 
 
-def _evaluations() -> sr.ContainerContentItem:
-    """TID 1500, row 12: what became of the analysis."""
+def _evaluations(context: ResultContext) -> sr.ContainerContentItem:
+    """TID 1500, row 12: what became of the analysis; where one method failed, of each and why."""
+    outcome = codes.PARTIALLY_SUCCEEDED if context.failures else codes.SUCCEEDED
+    items: list[sr.ContentItem] = [
+        sr.CodeContentItem(codes.SUMMARY_OF_ANALYSES, outcome, _CONTAINS)
+    ]
+    if context.failures:
+        failed = {failure.method for failure in context.failures}
+        items += [
+            sr.CodeContentItem(
+                name, codes.FAILED if method in failed else codes.SUCCEEDED, _CONTAINS
+            )
+            for method, name in codes.METHODS.items()
+        ]
+        items += [
+            sr.TextContentItem(codes.WHY_FAILED, failure.sentence, _CONTAINS)
+            for failure in context.failures
+        ]
     container = sr.ContainerContentItem(codes.QUALITATIVE_EVALUATIONS, relationship_type=_CONTAINS)
-    outcome: Code = codes.SUCCEEDED
-    container.ContentSequence = sr.ContentSequence(
-        [sr.CodeContentItem(codes.SUMMARY_OF_ANALYSES, outcome, _CONTAINS)]
-    )
+    container.ContentSequence = sr.ContentSequence(items)
     return container

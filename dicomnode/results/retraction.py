@@ -33,12 +33,27 @@ _STRUCTURED_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 TITLES = {
     RejectionReason.SAFETY: Code("113037", "DCM", "Rejected for Patient Safety Reasons"),
     RejectionReason.WORKLIST: Code("113038", "DCM", "Incorrect Modality Worklist Entry"),
+    RejectionReason.OUTDATED: Code("113037", "DCM", "Rejected for Patient Safety Reasons"),
 }
-"""Title of the rejection note (CID 7010)."""
+"""Title of the rejection note (CID 7010).
+
+None of them says that something is outdated: of the four, 113037 hides the objects without a claim
+about the patient (113038) or the archive's own rules (113039).
+"""
 
 _SENTENCES = {
-    RejectionReason.SAFETY: "They may mislead and must not be used.",
-    RejectionReason.WORKLIST: "The study bears the wrong patient or order.",
+    RejectionReason.SAFETY: (
+        "The AI results of this study named below are withdrawn."
+        " They may mislead and must not be used."
+    ),
+    RejectionReason.WORKLIST: (
+        "The AI results of this study named below are withdrawn."
+        " The study bears the wrong patient or order."
+    ),
+    RejectionReason.OUTDATED: (
+        "What the AI node said of this study in the objects named below no longer holds."
+        " A CT series was analysed since: see the newer AI report."
+    ),
 }
 
 
@@ -97,7 +112,7 @@ def superseding_report(
         series_description=str(report.SeriesDescription),
     )
     lines = [
-        f"WITHDRAWN: the AI results of this study named below are withdrawn. {_SENTENCES[reason]}",
+        f"WITHDRAWN. {_SENTENCES[reason]}",
         f"{RESEARCH_ONLY}.",
         f"Takes the place of report {uid}.",
         *(f"Withdrawn: {each.sop_instance_uid}" for each in rejected),
@@ -139,7 +154,7 @@ def _description(reason: RejectionReason) -> Dataset:
     item.RelationshipType = "CONTAINS"
     item.ValueType = "TEXT"
     item.ConceptNameCodeSequence = [codes.code_item(_DESCRIPTION)]
-    item.TextValue = f"AI results withdrawn by the node that made them. {_SENTENCES[reason]}"
+    item.TextValue = f"Withdrawn by the node that made them. {_SENTENCES[reason]}"
     return item
 
 

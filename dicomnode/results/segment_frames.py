@@ -35,16 +35,18 @@ class Frame:
 
 def frames_of(segments: Sequence[Segment], label_map: bool) -> tuple[Frame, ...]:
     """The frames that are not empty: segment by segment, each in the order of the stack."""
-    occupied = [np.flatnonzero(segment.mask.any(axis=(1, 2))) for segment in segments]
+    occupied = [segment.occupied for segment in segments]
     if label_map:
         return tuple(Frame(int(i), None) for i in np.unique(np.concatenate(occupied)))
     return tuple(Frame(int(i), n) for n, found in enumerate(occupied) for i in found)
 
 
-def packed_bits(segments: Sequence[Segment], frames: Sequence[Frame]) -> bytes:
+def packed_bits(
+    segments: Sequence[Segment], frames: Sequence[Frame], shape: tuple[int, int]
+) -> bytes:
     """Pixels of one bit each, the first in the lowest bit, no gap between frames (PS3.5 8.1.1)."""
-    masks = [segments[f.segment or 0].mask[f.slice_index] for f in frames]
-    if masks and masks[0].size % 8 == 0:
+    masks = (segments[f.segment or 0].on_slice(f.slice_index, shape) for f in frames)
+    if shape[0] * shape[1] % 8 == 0:
         bits = b"".join(np.packbits(mask, bitorder="little").tobytes() for mask in masks)
     else:
         whole = np.concatenate([mask.ravel() for mask in masks])
@@ -52,16 +54,18 @@ def packed_bits(segments: Sequence[Segment], frames: Sequence[Frame]) -> bytes:
     return bits + b"\0" * (len(bits) % 2)
 
 
-def label_bytes(segments: Sequence[Segment], frames: Sequence[Frame]) -> bytes:
+def label_bytes(
+    segments: Sequence[Segment], frames: Sequence[Frame], shape: tuple[int, int]
+) -> bytes:
     """Pixels of one byte each: 0, or the number of the segment."""
-    pixels = b"".join(_labels(segments, frame.slice_index).tobytes() for frame in frames)
+    pixels = b"".join(_labels(segments, frame.slice_index, shape).tobytes() for frame in frames)
     return pixels + b"\0" * (len(pixels) % 2)
 
 
-def _labels(segments: Sequence[Segment], index: int) -> NDArray[np.uint8]:
-    labels = np.zeros(segments[0].mask.shape[1:], np.uint8)
+def _labels(segments: Sequence[Segment], index: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    labels = np.zeros(shape, np.uint8)
     for number, segment in enumerate(segments, 1):
-        labels[segment.mask[index]] = number
+        labels[segment.on_slice(index, shape)] = number
     return labels
 
 

@@ -8,6 +8,7 @@ A.5), 70 times smaller, and is sent inflated to a peer that does not take that.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
@@ -17,6 +18,7 @@ from dicomnode.results import codes
 from dicomnode.results.capture import set_compression_history
 from dicomnode.results.context import ResultContext, ResultObject, SegmentationKind
 from dicomnode.results.modules import Place, complete, training_mark
+from dicomnode.results.region_segments import drawn_infections, region_segments
 from dicomnode.results.segment_frames import (
     Frame,
     frames_of,
@@ -28,29 +30,92 @@ from dicomnode.results.segment_frames import (
 from dicomnode.results.segments import Segment, lung_segments
 from dicomnode.results.summary import RESEARCH_ONLY
 from dicomnode.results.uids import LabelMapSegmentationStorage
+from inference.findings import Training
 
-KIND = "seg"
 _BACKGROUND = Code("125040", "DCM", "Background")
 _LO_LIMIT = 64  # characters, PS3.5 section 6.2
 
 
-def lung_segmentation(context: ResultContext) -> tuple[ResultObject, ...]:
-    """The lungs, right and left, as the settings ask for; none when they ask for none.
+@dataclass(frozen=True)
+class Content:
+    """What an object is about. `kind`: of the `ResultObject`, and in its UIDs; `label`: Content
+    Label (0070,0080); `training`: of the weights that drew it."""
+
+    kind: str
+    label: str
+    description: str
+    series_number: int
+    training: Training
+
+
+def lungs_content(context: ResultContext) -> Content:
+    """The lungs, which are marked as what was made of them is."""
+    number, training = context.settings.seg_series_number, context.models[0].training
+    return Content("seg", "SEGMENTATION", "AI segmentation, research only", number, training)
+
+
+def regions_content(context: ResultContext) -> Content:
+    """The regions voted an infection."""
+    number, training = context.settings.region_seg_series_number, context.training
+    if context.regions is not None:
+        training = context.regions.model.training
+    description = "AI segmentation of regions, research only"
+    return Content("region_seg", "REGIONS", description, number, training)
+
+
+@dataclass(frozen=True)
+class SegmentReference:
+    """One segment of one object; `number` counts from 1."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    number: int
+
+
+def segmentations(context: ResultContext) -> tuple[ResultObject, ...]:
+    """The lungs, right and left, and the infections found, as the settings ask for.
+
+    Two objects, each in a series of its own: regions lie in the lungs, and many viewers, OHIF
+    among them, show no segments that overlap, and one object of a series. So a reader can also
+    look at the regions without the colour of the lungs over them.
 
     Raises:
+        ConfigurationError: the model has an infection that no code is known for.
         ValueError: see `segmentation`.
     """
     kind = context.settings.segmentation
     if kind is SegmentationKind.OFF:
         return ()
-    segments = lung_segments(context)
-    return (segmentation(context, segments, kind),) if segments else ()
+    lungs, regions = lung_segments(context), region_segments(context)
+    made = [segmentation(context, lungs, kind)] if lungs else []
+    if regions:
+        made.append(segmentation(context, regions, kind, regions_content(context)))
+    return tuple(made)
+
+
+def segment_references(context: ResultContext) -> dict[int, SegmentReference]:
+    """The segment of each infection that has one, by its number; none where no masks are made."""
+    kind = context.settings.segmentation
+    numbers = [number for number, _ in drawn_infections(context)]
+    if kind is SegmentationKind.OFF or not numbers:
+        return {}
+    place = _place(context, region_segments(context), kind, regions_content(context))
+    return {
+        number: SegmentReference(
+            str(place.sop_class_uid), place.sop_instance_uid, place.series_instance_uid, at
+        )
+        for at, number in enumerate(numbers, start=1)
+    }
 
 
 def segmentation(
-    context: ResultContext, segments: Sequence[Segment], kind: SegmentationKind
+    context: ResultContext,
+    segments: Sequence[Segment],
+    kind: SegmentationKind,
+    content: Content | None = None,
 ) -> ResultObject:
-    """One Segmentation (PS3.3 section A.51) in a series of its own.
+    """One Segmentation (PS3.3 section A.51) in a series of its own; `content`: None for the lungs.
 
     Frames without a voxel are left out. Each frame names the source frame it lies on.
 
@@ -59,7 +124,7 @@ def segmentation(
             segmentation is asked for.
     """
     shape = context.volume.hu.shape
-    if any(segment.mask.shape != shape for segment in segments):
+    if not all(segment.lies_within(shape) for segment in segments):
         raise ValueError(f"a mask has not the shape of the volume, {shape}")
     if kind is SegmentationKind.OFF:
         raise ValueError("a segmentation is binary or a label map")
@@ -67,37 +132,38 @@ def segmentation(
     frames = frames_of(segments, label_map) if segments else ()
     if not frames:
         raise ValueError("a segmentation has at least one voxel")
-    place = _place(context, segments, label_map)
+    of = content or lungs_content(context)
+    place = _place(context, segments, kind, of)
     data_set = Dataset()
     _set_image(data_set, context, segments, label_map)
-    set_dimensions(data_set, context.seed.uid("seg dimensions", place.sop_class_uid), not label_map)
+    data_set.ContentLabel = of.label
+    dimensions = context.seed.uid(f"{of.kind} dimensions", place.sop_class_uid)
+    set_dimensions(data_set, dimensions, not label_map)
     set_functional_groups(data_set, context, frames)
     _set_references(data_set, context, frames)
-    encoded = label_bytes(segments, frames) if label_map else packed_bits(segments, frames)
-    data_set.PixelData = encoded
+    pixels = label_bytes if label_map else packed_bits
+    data_set.PixelData = pixels(segments, frames, (shape[1], shape[2]))
     data_set["PixelData"].VR = "OB"
     complete(data_set, place, context)
     data_set.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    return ResultObject(KIND, data_set)
+    return ResultObject(of.kind, data_set)
 
 
-def _place(context: ResultContext, segments: Sequence[Segment], label_map: bool) -> Place:
+def _place(
+    context: ResultContext, segments: Sequence[Segment], kind: SegmentationKind, of: Content
+) -> Place:
+    label_map = kind is SegmentationKind.LABELMAP
     sop_class = LabelMapSegmentationStorage if label_map else SegmentationStorage
     names = ", ".join(segment.label for segment in segments)
     return Place(
         sop_class_uid=sop_class,
-        sop_instance_uid=context.seed.uid(KIND, sop_class, names),
-        series_instance_uid=context.seed.uid("seg series", sop_class),
-        series_number=context.settings.seg_series_number,
+        sop_instance_uid=context.seed.uid(of.kind, sop_class, names),
+        series_instance_uid=context.seed.uid(f"{of.kind} series", sop_class),
+        series_number=of.series_number,
         instance_number=1,
         modality="SEG",
-        series_description=_description(context),
+        series_description=f"{training_mark(of.training)}{of.description}"[:_LO_LIMIT],
     )
-
-
-def _description(context: ResultContext) -> str:
-    mark = training_mark(context.findings.model.training)
-    return f"{mark}AI segmentation, research only"[:_LO_LIMIT]
 
 
 def _set_image(
@@ -116,7 +182,6 @@ def _set_image(
     data_set.BodyPartExamined = "CHEST"
     data_set.SegmentationType = "LABELMAP" if label_map else "BINARY"
     data_set.SegmentsOverlap = "NO"
-    data_set.ContentLabel = "SEGMENTATION"
     data_set.ContentDescription = RESEARCH_ONLY.replace("–", "-")
     data_set.ContentCreatorName = None
     items = [segment.as_item(number) for number, segment in enumerate(segments, 1)]

@@ -27,7 +27,7 @@ def lung_box(
     context: ResultContext, slice_index: int, otherwise: RowColumnBox | None = None
 ) -> sr.ImageRegion:
     """Box around the lungs of a slice; `otherwise` (or the whole image) where it shows none."""
-    rows, columns = np.nonzero(context.findings.lungs[slice_index])
+    rows, columns = np.nonzero(context.lung_mask[slice_index])
     if not rows.size:
         _, height, width = context.volume.hu.shape
         return rectangle(context, slice_index, otherwise or RowColumnBox(0, 0, height, width))

@@ -6,6 +6,7 @@ from dicomnode.results.codes import class_codes
 from dicomnode.results.context import ResultContext
 from dicomnode.results.region_text import region_answer, region_details, region_warning
 from dicomnode.results.view import view_of
+from inference.findings import CovnetFindings
 
 RESEARCH_ONLY = "Research only – not for primary diagnosis"
 _DIGEST_SHOWN = 16  # hexadecimal digits: enough to tell bundles apart by eye
@@ -15,24 +16,22 @@ def summary(context: ResultContext) -> str:
     """The summary of the report, one thing a line, the answer first.
 
     A warning about the weights stands before the answer: no one shall read a number of an
-    untrained network without it. Where both methods ran, their answers stand side by side.
+    untrained network without it. Where both methods ran, their answers stand side by side; of one
+    that failed it is said in their place.
     """
-    model = context.findings.model
-    warning = [model.warning] if model.warning else []
+    findings = context.findings
     lines = [
-        *warning,
+        *([findings.model.warning] if findings and findings.model.warning else []),
         *region_warning(context),
-        f"Most probable: {winner(context)}",
-        f"Probabilities: {probabilities(context)}",
+        *_answer(context),
         *region_answer(context),
+        *(failure.sentence for failure in context.failures),
         f"{RESEARCH_ONLY}.",
-        f"Largest share in the decision: {where(context, context.key_slices[0].slice_index)}.",
-        f"Class set: {_class_set(context)}; nothing else was looked for.",
+        *_basis(context),
         f"Valid for {context.conditions}.",
-        f"Analysed: {len(context.findings.activations)} slices with lung"
-        f" of {len(context.slices)} slices.",
+        *_extent(context),
         f"Completeness: {context.completeness}",
-        f"Model: {model.name} {model.version}, weights {model.weights_sha256[:_DIGEST_SHOWN]}.",
+        *_model(context),
         *region_details(context),
         *_replaced(context),
         *(f"Note: {note}" for note in context.notes),
@@ -40,16 +39,50 @@ def summary(context: ResultContext) -> str:
     return "\n".join(lines)
 
 
+def _answer(context: ResultContext) -> list[str]:
+    if context.findings is None:
+        return []
+    return [
+        f"Most probable: {winner(context.findings)}",
+        f"Probabilities: {probabilities(context.findings)}",
+    ]
+
+
+def _basis(context: ResultContext) -> list[str]:
+    findings = context.findings
+    if findings is None:
+        return []
+    names = ", ".join(class_codes(name).name for name in findings.class_names)
+    return [
+        f"Largest share in the decision: {where(context, findings.ranked[0].slice_index)}.",
+        f"Class set: {names}; nothing else was looked for.",
+    ]
+
+
+def _extent(context: ResultContext) -> list[str]:
+    with_lung = int(context.lung_mask.any(axis=(1, 2)).sum())
+    if context.findings is not None:
+        with_lung = len(context.findings.activations)
+    return [f"Analysed: {with_lung} slices with lung of {len(context.slices)} slices."]
+
+
+def _model(context: ResultContext) -> list[str]:
+    if context.findings is None:
+        return []
+    model = context.findings.model
+    return [f"Model: {model.name} {model.version}, weights {model.weights_sha256[:_DIGEST_SHOWN]}."]
+
+
 def _replaced(context: ResultContext) -> list[str]:
     if context.predecessor is None:
         return []
-    uid = context.predecessor.sop_instance_uid
-    return [f"Replaces an earlier report ({uid}): more instances of the series came after it."]
+    former = context.predecessor
+    return [f"Replaces an earlier report ({former.sop_instance_uid}): {former.why}."]
 
 
-def probabilities(context: ResultContext) -> str:
+def probabilities(findings: CovnetFindings) -> str:
     """Each class with its probability, in the order of the model."""
-    pairs = zip(context.findings.class_names, context.findings.probabilities, strict=True)
+    pairs = zip(findings.class_names, findings.probabilities, strict=True)
     return ", ".join(f"{class_codes(name).name} {percent(p)}" for name, p in pairs)
 
 
@@ -71,10 +104,6 @@ def where(context: ResultContext, index: int) -> str:
     return f"CT slice {index + 1}/{len(context.slices)}{image}, {axis} {position:.1f} mm"
 
 
-def winner(context: ResultContext) -> str:
+def winner(findings: CovnetFindings) -> str:
     """Name of the class with the highest probability."""
-    return class_codes(context.findings.class_names[context.findings.winner]).name
-
-
-def _class_set(context: ResultContext) -> str:
-    return ", ".join(class_codes(name).name for name in context.findings.class_names)
+    return class_codes(findings.class_names[findings.winner]).name

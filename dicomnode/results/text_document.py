@@ -22,7 +22,7 @@ from dicomnode.results.patient import StudyHeader
 
 NOTE_TITLE = Code("AI_NOTE", codes.PRIVATE_SCHEME, "AI processing note")
 NOT_ATTEMPTED = Code("111225", "DCM", "Not Attempted")  # CID 6042
-FAILED = Code("111224", "DCM", "Failed")
+FAILED = codes.FAILED
 
 _OBSERVER_TYPE = Code("121005", "DCM", "Observer Type")
 _OBSERVER_UID = Code("121012", "DCM", "Device Observer UID")
@@ -57,9 +57,9 @@ def text_document(
     data_set.ContinuityOfContent = "SEPARATE"
     data_set.ConceptNameCodeSequence = [codes.code_item(NOTE_TITLE)]
     data_set.ContentSequence = [
+        _text(codes.SUMMARY, "\r\n".join(lines), _CONTAINS),  # viewers keep the order
         _code(_LANGUAGE, _ENGLISH, "HAS CONCEPT MOD"),
         *_observer(origin.settings),
-        _text(codes.SUMMARY, "\r\n".join(lines), _CONTAINS),
         *(_code(codes.SUMMARY_OF_ANALYSES, each, _CONTAINS) for each in outcomes),
     ]
     if predecessor is not None:

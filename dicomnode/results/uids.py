@@ -31,6 +31,7 @@ class UidSeed:
     model_digest: str  # `model_digest` of network, version and weights
     configuration_digest: str
     revision: int = 0  # raised when the same input must be reported anew
+    failed: str = ""  # what failed of the analysis: a later one, whole, has other UIDs
 
     def uid(self, kind: str, sop_class_uid: str, source_sop_uid: str = "") -> str:
         """UID of one object or series.
@@ -47,6 +48,7 @@ class UidSeed:
             sop_class_uid,
             source_sop_uid,
             str(self.revision),
+            *([self.failed] if self.failed else []),
         )
 
 

@@ -68,6 +68,7 @@ def check_the_queue_can_be_asked_afterwards(out: Path) -> None:
     assert states == ["analysed", "skipped", "skipped"]
 
 
+@pytest.mark.long
 def test_the_demo_with_a_real_pacs_over_what_an_earlier_demo_left(tmp_path: Path) -> None:
     leftover = tmp_path / "out" / "results" / "99-old.dcm"
     leftover.parent.mkdir(parents=True)

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage
 
 from dicomnode.config import Destination
+from dicomnode.decisions.study_choice import StudyPolicy
 from dicomnode.not_analysed import NoteWriter
 from dicomnode.results.text import report_as_text
 from storage.records import DeliveryState, SeriesState
@@ -181,6 +182,93 @@ def test_a_note_waits_while_its_destination_is_down(
     assert write_notes(node) == 1
     assert node.deliver(nowhere) == 2
     assert {d.state for d in node.detail(uid).deliveries} == {DeliveryState.WAITING}
+
+
+def analysed(node: Pipeline, folder: Path, number: int) -> str:
+    files = write_series(folder / str(number), seed=number, change=in_study(number, thickness=2.5))
+    node.bring_to_results(files)
+    assert node.detail(series_uid(files)).series.state is SeriesState.ANALYSED
+    return series_uid(files)
+
+
+def test_a_note_that_was_sent_is_withdrawn_when_a_series_is_analysed_after_all(
+    pipeline: Callable[..., Pipeline], tmp_path: Path
+) -> None:
+    """It would stand beside the report and say that there is none."""
+    with running_pacs() as rejecting, running_pacs() as plain:
+        takes = {"name": "rejecting", "rejection_notes": True}
+        places = [rejecting.destination.model_copy(update=takes), plain.destination]
+        node = pipeline("study", *places)
+        noted = skipped(node, tmp_path, 2)
+        assert write_notes(node) == 1
+        assert [node.deliver(each) for each in places] == [2, 2]
+        text, page = plain.received
+        analysed(node, tmp_path, 3)
+        assert write_notes(node) == 0
+        assert write_notes(node) == 0  # once only
+        for place in places:
+            assert node.deliver(place) + node.deliver(place) == 1 + 4
+        rejections = [each for each in rejecting.received if each.Modality == "KO"]
+        (instead,) = [each for each in plain.received[2:] if each.SOPClassUID == BasicTextSRStorage]
+    (rejection,) = rejections
+    assert set(rejected_by(rejection)) == {text.SOPInstanceUID, page.SOPInstanceUID}
+    assert rejection.ConceptNameCodeSequence[0].CodeValue == "113037"
+    assert instead.SeriesInstanceUID == text.SeriesInstanceUID
+    assert predecessor_of(instead) == text.SOPInstanceUID
+    assert "A CT series was analysed since" in report_as_text(instead)
+    (withdrawn,) = node.detail(noted).series.history
+    assert (withdrawn["state"], withdrawn["why"]) == ("retracted", "outdated")
+    for path in node.settings.result_files.rglob("*.dcm"):
+        assert dciodvfy_errors(path) == []
+
+
+def rejected_by(note: Dataset) -> list[str]:
+    (study,) = note.CurrentRequestedProcedureEvidenceSequence
+    return [
+        item.ReferencedSOPInstanceUID
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    ]
+
+
+def predecessor_of(report: Dataset) -> str:
+    (study,) = report.PredecessorDocumentsSequence
+    (reference,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    return str(reference.ReferencedSOPInstanceUID)
+
+
+def test_a_note_that_nobody_got_is_not_withdrawn_but_not_sent(
+    pipeline: Callable[..., Pipeline], tmp_path: Path
+) -> None:
+    nowhere = Destination(name="x", ae_title="X", address="no-such-host.invalid", port=104)
+    node = pipeline("study", nowhere)
+    noted = skipped(node, tmp_path, 2)
+    assert write_notes(node) == 1
+    analysed(node, tmp_path, 3)
+    assert write_notes(node) == 0
+    assert {d.state for d in node.detail(noted).deliveries} == {DeliveryState.FAILED}
+    assert node.detail(noted).series.history == ()
+
+
+def test_a_note_on_one_series_holds_until_that_series_is_analysed(
+    pipeline: Callable[..., Pipeline], tmp_path: Path
+) -> None:
+    """Its first slices were too few; another series of the study changes nothing about it."""
+    files = write_series(tmp_path / "late", 12, change=in_study(2, thickness=2.5))
+    with running_pacs() as pacs:
+        node = pipeline("all", pacs.destination)
+        node.settings = node.settings.model_copy(update={"study": StudyPolicy(choose="all")})
+        node.receive(files[:5])
+        node.assess()
+        assert write_notes(node) == 1
+        assert node.deliver(pacs.destination) == 2
+        analysed(node, tmp_path, 3)
+        assert write_notes(node) == 0
+        assert node.detail(series_uid(files)).series.history == ()
+        node.bring_to_results(files[5:])
+        assert write_notes(node) == 0
+    states = [each["state"] for each in node.detail(series_uid(files)).series.history]
+    assert states == ["skipped", "retracted"]
 
 
 def test_a_running_node_sends_its_notes(tmp_path: Path, shared_models: Path) -> None:

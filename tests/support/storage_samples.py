@@ -69,7 +69,13 @@ def take(database: Database, kind: JobKind, now: datetime = NOW, owner: str = "n
     return job
 
 
-def queue(database: Database, digest: str = "d1", priority: int = 1, now: datetime = NOW) -> None:
+def queue(
+    database: Database,
+    digest: str = "d1",
+    priority: int = 1,
+    now: datetime = NOW,
+    model: str = "m1",
+) -> None:
     """Decide the series that waits to be assessed."""
     job = take(database, JobKind.ASSESS, now)
     with database.write() as session:
@@ -80,7 +86,7 @@ def queue(database: Database, digest: str = "d1", priority: int = 1, now: dateti
             input_digest=digest,
             completeness={"evidence": "release"},
             reasons=[PASSED],
-            model_digest="m1",
+            model_digest=model,
             priority=priority,
         )
     assert outcome is None

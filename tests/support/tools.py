@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -19,9 +20,12 @@ def needed(program: str, package: str) -> str:
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     elsewhere = [folder for folder in folders if Path(folder) != own]
     path = shutil.which(program, path=os.pathsep.join(elsewhere))
-    if path is None:
-        text = f"{program} is missing: apt-get install {package}"
-        if os.environ.get("CI"):
-            pytest.fail(text)
-        pytest.skip(text)
-    return path
+    return path or missing(program, package)
+
+
+def missing(what: str, package: str) -> NoReturn:
+    """Skip the test, or with CI set fail it, and say what to install."""
+    text = f"{what} is missing: apt-get install {package}"
+    if os.environ.get("CI"):
+        pytest.fail(text)
+    pytest.skip(text)

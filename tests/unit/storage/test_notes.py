@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from storage.database import Database
-from storage.notes import ended_without_analysis, enter_note, notes_of, withhold_outdated
+from storage.notes import (
+    ended_without_analysis,
+    enter_note,
+    notes_of,
+    sent_and_outdated,
+    withhold_outdated,
+)
+from storage.outbox import claim_deliveries
 from storage.queue import series_detail
 from storage.records import (
     NOTE_KIND,
@@ -19,6 +27,7 @@ from storage.records import (
 from storage.series import record_skipped
 from storage.study import series_of_study
 from support.storage_samples import (
+    LEASE,
     NOW,
     SERIES,
     STUDY,
@@ -118,6 +127,28 @@ def test_a_note_that_waits_is_given_up_when_another_series_is_analysed(
         assert withhold_outdated(session) == 0
     assert delivery_states(database) == {"note.dcm": DeliveryState.FAILED}
     assert delivery_states(database, OTHER) == {"sr.dcm": DeliveryState.WAITING}
+
+
+@pytest.mark.parametrize("whole_study", [True, False])
+def test_a_note_that_was_sent_is_outdated_once_what_it_tells_of_is_analysed(
+    database: Database, whole_study: bool
+) -> None:
+    def outdated(since: datetime | None = None) -> tuple[str, ...]:
+        with database.read() as session:
+            return sent_and_outdated(session, since, whole_study=whole_study)
+
+    receive(database)
+    skip(database)
+    assert enter(database, study(database))
+    receive(database, instance(1, OTHER, received_at=NOW + seconds(1)))
+    queue(database, now=NOW + seconds(1))
+    analyse(database, [result("sr", OTHER)], now=NOW + seconds(1))
+    assert outdated() == ()  # nobody has it
+    with database.write() as session:
+        assert claim_deliveries(session, "PACS", "o/", NOW + seconds(2), LEASE, limit=1)
+    assert outdated() == ((SERIES,) if whole_study else ())
+    assert outdated(NOW) == ((SERIES,) if whole_study else ())
+    assert outdated(NOW + seconds(1)) == ()
 
 
 def test_a_late_slice_of_the_series_itself_withholds_its_note(database: Database) -> None:

@@ -111,9 +111,9 @@ def test_what_does_not_belong_together_is_a_fault() -> None:
     with pytest.raises(ValueError, match="aware"):
         replace(whole, analysed_at=datetime(2026, 1, 1))  # noqa: DTZ001 - the fault
     with pytest.raises(ValueError, match="without a slice"):
-        replace(whole, findings=replace(whole.findings, activations=()))
+        replace(whole, findings=replace(findings(), activations=()))
     with pytest.raises(ValueError, match="lungs"):
-        replace(whole, findings=replace(whole.findings, lungs=whole.findings.lungs[1:]))
+        replace(whole, findings=replace(findings(), lungs=findings().lungs[1:]))
 
 
 def test_warm_up_needs_nothing() -> None:

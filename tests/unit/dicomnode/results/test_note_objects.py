@@ -61,10 +61,11 @@ def test_text_and_page_are_valid_and_in_the_study(tmp_path: Path) -> None:
 
 def test_the_first_line_says_it_and_each_rule_stands_with_value_and_limit() -> None:
     told = report_as_text(note()[0].data_set)
+    assert told.splitlines()[1].strip() == "Summary:"  # before who made it
     assert "No CT series of this study was analysed." in told
     assert "this is no negative result" in told
     assert "Series 3 “Thorax 5.0”, 60 instances: skipped" in told
-    assert "- Slice thickness: 5.0 (asked for: at most 3 mm)" in told
+    assert "- Slice thickness: 5 mm (asked for: at most 3 mm)" in told
     assert "Series without number, 1 instance: skipped" in told
     assert "- Number of slices: 1 (asked for: at least 10)" in told
     assert "Modality" not in told  # what was passed is no reason
@@ -77,7 +78,7 @@ def test_dcmtk_shows_it_as_a_page(tmp_path: Path) -> None:
         [needed("dsr2html", "dcmtk"), str(path)], capture_output=True, check=True
     ).stdout.decode()
     assert "AI processing note" in shown
-    assert "Slice thickness: 5.0 (asked for: at most 3 mm)" in shown
+    assert "Slice thickness: 5 mm (asked for: at most 3 mm)" in shown
 
 
 def test_a_failed_series_is_told_from_a_skipped_one() -> None:
@@ -131,6 +132,14 @@ def test_a_page_names_no_patient_and_holds_what_has_room() -> None:
         (
             Reason("pixel_spacing", None, "equal", Verdict.FAIL),
             "Pixel spacing: nothing (asked for: equal)",
+        ),
+        (
+            Reason("slice_spacing", 8.0, 2.5, Verdict.FAIL),
+            "Slice spacing: 8 mm (asked for: at most 2.5 mm)",
+        ),
+        (
+            Reason("gantry_tilt", 18.5, 1.0, Verdict.FAIL),
+            "Gantry tilt: 18.5 degrees (asked for: at most 1 degrees)",
         ),
     ],
 )

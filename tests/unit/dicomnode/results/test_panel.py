@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dicomnode.results.lettering import font_for, pixel_text
 from dicomnode.results.montage import MONTAGE_HEIGHT, MONTAGE_WIDTH, Tile, draw_montage
 from dicomnode.results.panel import (
     BANNER,
@@ -14,8 +15,6 @@ from dicomnode.results.panel import (
     Caption,
     draw_panel,
     fitted,
-    font_for,
-    pixel_text,
 )
 from dicomnode.results.view import view_of
 from support.result_samples import affine_of

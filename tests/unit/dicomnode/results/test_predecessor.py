@@ -73,6 +73,26 @@ def test_the_newest_report_is_named() -> None:
     assert found == Predecessor(STUDY_UID, "2.25.7.1", SR, "2.25.7")
 
 
+@pytest.mark.parametrize(
+    ("former_digest", "why"),
+    [
+        ("c", "more instances of the series came after it"),
+        ("d", "it was made by another model or other settings"),
+    ],
+)
+def test_why_it_is_replaced(former_digest: str, why: str) -> None:
+    """The sample's input has the digest d."""
+    found = detail([report("2.25.5")])
+    entries = ({"state": "analysed", "input_digest": former_digest}, {"state": "retracted"})
+    again = replace(found, series=replace(found.series, history=entries))
+    former = former_report(again)
+    assert former is not None
+    assert former.why == why
+    assert any(
+        line.endswith(f": {why}.") for line in summary(context(predecessor=former)).split("\n")
+    )
+
+
 def test_a_report_that_nobody_got_is_not_named() -> None:
     old, withheld = report("2.25.5"), report("2.25.6", 1)
     tried = [delivery(old, 2), delivery(withheld, 0)]

@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.errors import ConfigurationError
 from dicomnode.results.build import ResultObject, SrClass, build_results, encode
-from dicomnode.results.context import ResultContext
+from dicomnode.results.context import ResultContext, SegmentationKind
 from dicomnode.results.report import structured_report
 from dicomnode.results.text import report_as_text
 from inference.findings import Training
+from inference.lung_sides import Side
 from inference.region_findings import RegionFindings, VoxelBox
-from support.region_samples import COVID, FLU, MODEL, NOTHING, region, regions
+from support.region_samples import BOX, COVID, FLU, MODEL, NOTHING, region, regions
 from support.result_samples import MODEL as COVNET
 from support.result_samples import SERIES_UID, SETTINGS, context, dciodvfy, findings
 
@@ -97,9 +99,10 @@ def test_every_class_is_valid_with_both_methods(sr_class: SrClass, tmp_path: Pat
 def test_no_infection_is_valid_and_says_so(tmp_path: Path) -> None:
     result = structured_report(trained(regions(region(NOTHING, 0.9))))
     assert dciodvfy(result, tmp_path)[0] == []
-    _, case = groups(result)
+    classification, case = groups(result)
     assert coded(case, "Outcome by regions") == "No infection found"
-    assert set(numbers(case).values()) == {(0.0, "{0:1}")}
+    assert numbers(case) == {}  # a viewer prints the name of a 0 without the number
+    assert box_and_image(case)[1] != box_and_image(classification)[1]  # nor one on the other
     lines = summary_of(result)
     assert "By regions: no infection found; 0 of 1 candidate regions are infections." in lines
 
@@ -130,17 +133,14 @@ def test_scores_of_the_case_are_named_for_what_they_are(report: ResultObject) ->
 
 def test_one_infection_alone_has_no_softmax() -> None:
     case = groups(structured_report(trained(regions(region(FLU, 0.6)))))[1]
-    assert numbers(case) == {
-        "Noisy-or score of COVID-19": (0.0, "{0:1}"),
-        "Noisy-or score of influenza-A viral pneumonia": (0.6, "{0:1}"),
-    }
+    assert numbers(case) == {"Noisy-or score of influenza-A viral pneumonia": (0.6, "{0:1}")}
 
 
 def test_a_region_has_its_place_confidence_and_volume(report: ResultObject) -> None:
     surest = groups(report)[2]
     assert numbers(surest) == {
         "UNTRAINED region confidence, COVID-19": (75.0, "%"),
-        "UNTRAINED lesion volume in the region": (0.81, "ml"),
+        "UNTRAINED lesion volume in the region": (0.67, "ml"),
         "Centre x, towards the left (LPS)": (13.1, "mm"),
         "Centre y, towards the back (LPS)": (-4.6, "mm"),
         "Centre z, towards the head (LPS)": (-87.5, "mm"),
@@ -194,7 +194,8 @@ def test_the_summary_has_both_answers_and_whether_they_agree(report: ResultObjec
         "By regions: COVID-19; 3 of 4 candidate regions are infections.",
         "The two methods differ: community-acquired pneumonia by the whole lungs, COVID-19 by "
         f"regions ({UNTRAINED}).",
-        "Region 1: COVID-19, confidence 75.0 %, CT slice 6/12, centre 13, -5, -88 mm (LPS).",
+        "Region 1: COVID-19, confidence 0.75, left lung, CT slice 6/12, "
+        "centre 13, -5, -88 mm (LPS).",
     ]
     text = "\n".join(lines)
     for part in (
@@ -240,11 +241,75 @@ def test_without_the_second_method_nothing_of_it_is_said() -> None:
     assert "region" not in "\n".join(summary_of(result)).lower()
 
 
-def test_regions_are_not_drawn_as_a_segmentation() -> None:
-    """The findings hold boxes: a mask of a box would look like an outlined lesion."""
-    built = {each.kind: each.data_set for each in build_results(both(regions(*CASE)))}
-    labels = [item.SegmentLabel for item in built["seg"].SegmentSequence]
-    assert labels == ["Right lung", "Left lung"]
+def site(group: Dataset) -> list[str]:
+    """Code values of the finding site and of its laterality."""
+    (item,) = [item for item in group.ContentSequence if meaning(item) == "Finding Site"]
+    sides = [each.ConceptCodeSequence[0].CodeValue for each in item.get("ContentSequence") or ()]
+    return [item.ConceptCodeSequence[0].CodeValue, *sides]
+
+
+def test_a_region_lies_in_the_right_or_the_left_lung() -> None:
+    found = [region(COVID, 0.9, side=side) for side in (Side.RIGHT, Side.LEFT, None)]
+    result = structured_report(both(regions(*found)))
+    assert [site(group) for group in groups(result)[2:]] == [
+        ["39607008", "24028007"],
+        ["39607008", "7771000"],
+        ["39607008"],
+    ]
+    told = [line.split(", ")[2] for line in summary_of(result) if line.startswith("Region ")]
+    assert told == ["right lung", "left lung", "no lung about it"]
+
+
+def test_the_volume_of_a_lesion_names_the_segment_it_was_measured_from() -> None:
+    """Region 2 has no lesion: it has a box alone, and region 3 is the second segment."""
+    nothing = np.zeros(BOX.shape, np.bool_)
+    found = (region(COVID, 0.9), region(COVID, 0.8, lesion=nothing), region(FLU, 0.7, LOWER))
+    built = {each.kind: each for each in build_results(both(regions(*found)))}
+    drawn = built["region_seg"].data_set
+    named = []
+    for group in groups(built["sr"])[2:]:
+        (volume,) = [item for item in group.ContentSequence if "volume" in meaning(item)]
+        sources = volume.get("ContentSequence") or ()
+        assert all(item.RelationshipType == "INFERRED FROM" for item in sources)
+        named.append([item.ReferencedSOPSequence[0] for item in sources])
+    assert [[int(each.ReferencedSegmentNumber) for each in of] for of in named] == [[1], [], [2]]
+    for (reference,) in (named[0], named[2]):
+        assert reference.ReferencedSOPInstanceUID == drawn.SOPInstanceUID
+        assert reference.ReferencedSOPClassUID == drawn.SOPClassUID
+    (study,) = built["sr"].data_set.CurrentRequestedProcedureEvidenceSequence
+    assert drawn.SeriesInstanceUID in {s.SeriesInstanceUID for s in study.ReferencedSeriesSequence}
+
+
+def test_report_and_segment_track_a_region_by_the_same_uid(report: ResultObject) -> None:
+    built = {each.kind: each for each in build_results(both(regions(*CASE)))}
+    tracked = [(s.TrackingID, s.TrackingUID) for s in built["region_seg"].data_set.SegmentSequence]
+    in_report = []
+    for group in groups(report)[2:]:
+        (uid,) = [item.UID for item in group.ContentSequence if item.ValueType == "UIDREF"]
+        (name,) = [
+            i.TextValue for i in group.ContentSequence if meaning(i) == "Tracking Identifier"
+        ]
+        in_report.append((name, uid))
+    assert tracked == in_report
+
+
+def test_without_masks_nothing_refers_to_a_segment() -> None:
+    settings = replace(SETTINGS, segmentation=SegmentationKind.OFF)
+    result = structured_report(both(regions(*CASE), settings=settings))
+    volumes = [
+        item
+        for group in groups(result)
+        for item in group.ContentSequence
+        if "lesion volume" in meaning(item)
+    ]
+    assert len(volumes) == 3
+    assert not any("ContentSequence" in item for item in volumes)
+
+
+def test_noisy_or_near_one_is_not_called_certain() -> None:
+    many = [region(COVID, 0.9, LOWER) for _ in range(8)] + [region(FLU, 0.001)]
+    text = "\n".join(summary_of(structured_report(both(regions(*many)))))
+    assert "noisy-or COVID-19 > 0.99, influenza-A viral pneumonia < 0.01;" in text
 
 
 def test_the_same_findings_give_the_same_bytes(report: ResultObject) -> None:

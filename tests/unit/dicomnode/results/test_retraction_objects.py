@@ -83,7 +83,7 @@ def test_the_report_in_its_place_is_valid_says_so_first_and_names_it(tmp_path: P
     (reference,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
     assert reference.ReferencedSOPInstanceUID == report.SOPInstanceUID
     (text,) = [i for i in instead.data_set.ContentSequence if i.RelationshipType == "CONTAINS"]
-    assert text.TextValue.startswith("WITHDRAWN: the AI results of this study")
+    assert text.TextValue.startswith("WITHDRAWN. The AI results of this study")
     assert str(report.SOPInstanceUID) in report_as_text(instead.data_set)
 
 

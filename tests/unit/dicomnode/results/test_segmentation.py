@@ -14,10 +14,11 @@ from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, Segmenta
 
 from dicomnode.results.build import ResultContext, ResultObject, build_results, encode
 from dicomnode.results.context import SegmentationKind
-from dicomnode.results.segmentation import lung_segmentation, segmentation
-from dicomnode.results.segments import SegmentAlgorithm, lung_segments
+from dicomnode.results.segmentation import segmentation, segmentations
+from dicomnode.results.segments import lung_segments
 from dicomnode.results.uids import LabelMapSegmentationStorage
 from inference.findings import LungCheck, Training
+from inference.region_findings import VoxelBox
 from inference.volume import CtVolume
 from support.result_samples import (
     COLUMNS,
@@ -38,7 +39,7 @@ TILTED = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)  # sagittal
 
 
 def made(whole: ResultContext) -> ResultObject:
-    (found,) = lung_segmentation(whole)
+    (found,) = segmentations(whole)
     return found
 
 
@@ -72,7 +73,7 @@ def test_highdicom_reads_the_same_masks(kind: SegmentationKind, columns: int) ->
     whole = replace(wide_context(columns), settings=with_settings(segmentation=kind).settings)
     read = read_back(made(whole))
     masks = read.get_volume(combine_segments=False).array.astype(bool)
-    lungs = whole.findings.lungs[1:]  # the first slice holds none and is left out
+    lungs = whole.lung_mask[1:]  # the first slice holds none and is left out
     assert (masks.any(axis=-1) == lungs).all()
     assert not (masks[..., 0] & masks[..., 1]).any()
     assert [read.get_segment_description(n).segment_label for n in (1, 2)] == [
@@ -180,19 +181,18 @@ def test_the_file_is_deflated_and_the_same_each_time() -> None:
     assert meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
 
 
-def test_a_region_is_a_segment_like_any_other(tmp_path: Path) -> None:
-    """The builder takes any segments: those of candidate regions, once they are drawn."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_segment_may_be_given_by_its_box(kind: SegmentationKind) -> None:
     whole = context()
     right, left = lung_segments(whole)
-    algorithm = SegmentAlgorithm.of_model(replace(MODEL, name="Regions"))
-    mask = np.zeros_like(right.mask)
-    mask[4, 20:30, 20:30] = True
-    parts = (replace(right, label="Region 1", algorithm=algorithm, mask=mask), left)
-    result = segmentation(whole, parts, SegmentationKind.BINARY)
+    box = VoxelBox((4, 6), (20, 30), (20, 30))
+    boxed = replace(right, label="Box", mask=np.ones(box.shape, np.bool_), box=box)
+    assert list(boxed.occupied) == [4, 5]
+    assert not boxed.on_slice(3, (ROWS, COLUMNS)).any()
+    result = segmentation(whole, (boxed, left), kind)
     found = read_back(result).get_volume(combine_segments=False).array
-    assert found[..., 0].sum() == 100
+    assert found[..., 0].sum() == 200
     assert result.sop_instance_uid != made(whole).sop_instance_uid
-    assert dciodvfy(result, tmp_path)[0] == []
 
 
 def test_what_cannot_be_a_segmentation_is_a_fault() -> None:
@@ -201,6 +201,10 @@ def test_what_cannot_be_a_segmentation_is_a_fault() -> None:
     binary = SegmentationKind.BINARY
     with pytest.raises(ValueError, match="shape"):
         segmentation(whole, [replace(right, mask=right.mask[1:])], binary)
+    beyond = VoxelBox((SLICES - 1, SLICES + 1), (0, 2), (0, 2))
+    outside = replace(right, mask=np.ones(beyond.shape, np.bool_), box=beyond)
+    with pytest.raises(ValueError, match="shape"):
+        segmentation(whole, [outside], binary)
     with pytest.raises(ValueError, match="at least one voxel"):
         segmentation(whole, [replace(right, mask=np.zeros_like(right.mask))], binary)
     with pytest.raises(ValueError, match="binary or a label map"):
@@ -209,4 +213,4 @@ def test_what_cannot_be_a_segmentation_is_a_fault() -> None:
 
 def test_without_lungs_there_is_none() -> None:
     empty = replace(findings(), lungs=np.zeros_like(findings().lungs))
-    assert lung_segmentation(context(findings=empty)) == ()
+    assert segmentations(context(findings=empty)) == ()

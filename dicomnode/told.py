@@ -1,0 +1,60 @@
+"""What a note tells of a series: its reasons, and what its header calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from dicomnode.attributes import AttributeReader
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.errors import DataError
+from dicomnode.headers import read_source
+from dicomnode.results.note import SeriesNotAnalysed
+
+MODALITY = "CT"
+"""Of the series that notes tell of: nobody expects an answer on others."""
+
+_OWN_RESULT = "own_result"
+
+
+def first_source(paths: Iterable[Path]) -> Dataset | None:
+    """The header of the first file that can be read; None where none can."""
+    for path in paths:
+        try:
+            return read_source(path)
+        except (DataError, OSError):
+            continue
+    return None
+
+
+def told(
+    series_instance_uid: str,
+    source: Dataset | None,
+    reasons: Sequence[dict[str, Any]],
+    *,
+    instance_count: int,
+    failed: bool,
+    input_digest: str,
+) -> SeriesNotAnalysed:
+    """One series for a note. `reasons`: as JSON, in which form the node keeps them."""
+    read = AttributeReader(source or Dataset())
+    return SeriesNotAnalysed(
+        series_instance_uid=series_instance_uid,
+        number=read.text("SeriesNumber"),
+        description=read.text("SeriesDescription"),
+        instance_count=instance_count,
+        failed=failed,
+        input_digest=input_digest,
+        reasons=tuple(
+            Reason(each["rule"], each["value"], each["limit"], Verdict(each["verdict"]))
+            for each in reasons
+        ),
+    )
+
+
+def is_own_result(reasons: Sequence[dict[str, Any]]) -> bool:
+    """Whether a series was skipped since this product made it: no note is due for that."""
+    return any(each["rule"] == _OWN_RESULT and each["verdict"] == "fail" for each in reasons)

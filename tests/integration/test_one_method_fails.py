@@ -1,0 +1,163 @@
+"""A method whose network gives no numbers: the real worker, real files, and what is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+import torch
+from rich.console import Console
+
+from dicomnode.config import InferenceSettings
+from dicomnode.process import process_folder
+from dicomnode.process_view import print_outcomes
+from dicomnode.queue_view import print_series
+from dicomnode.results.text import report_as_text
+from inference.bundle import load_bundle
+from inference.region_preprocess import RegionPreprocessing
+from inference.region_untrained import make_untrained_region_bundle
+from storage.records import SeriesDetail, SeriesState
+from support.bundles import write_bundle
+from support.phantom import series_uid, write_series
+from support.pipeline import Pipeline
+from support.validators import dciodvfy_errors
+
+SETTINGS = RegionPreprocessing(
+    patch_size=32, grid_pixel_mm=4.0, score_threshold=0.05, most_regions=4
+)
+NEARLY_INFINITE = 3e38  # a number in a bundle that loads, and whose products are none
+REGIONS_FAILED = "The search for candidate regions (Location attention untrained 0.0) failed"
+LUNGS_FAILED = "The classification of the whole lungs (COVNet untrained 0.0) failed"
+
+
+def overflowing(bundle: Path, parameter: str, folder: Path) -> Path:
+    """The bundle with one parameter with which its network computes infinities."""
+    loaded = load_bundle(bundle)
+    weights = dict(loaded.weights)
+    weights[parameter] = torch.full_like(weights[parameter], NEARLY_INFINITE)
+    return write_bundle(folder, loaded.card, weights)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("models")
+    regions = make_untrained_region_bundle(folder / "regions", width=1, settings=SETTINGS)
+    made = {
+        "regions": regions,
+        "broken regions": overflowing(regions, "segmenter.shared.weight", folder / "a"),
+        "covnet": shared_models,
+        "broken covnet": overflowing(shared_models, "fc.weight", folder / "b"),
+    }
+    return {name: str(path) for name, path in made.items()}
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_series(tmp_path_factory.mktemp("series"))
+
+
+def pipeline_with(folder: Path, models: Path, **inference: Any) -> Pipeline:
+    pipeline = Pipeline(folder, models)
+    settings = InferenceSettings(allow_demonstration_model=True, **inference)
+    pipeline.settings = pipeline.settings.model_copy(update={"inference": settings})
+    return pipeline
+
+
+def analysed(pipeline: Pipeline, series: list[Path]) -> SeriesDetail:
+    pipeline.bring_to_results(series)
+    return pipeline.detail(series_uid(series))
+
+
+def told(detail: SeriesDetail) -> str:
+    console = Console(width=300)
+    with console.capture() as captured:
+        print_series(console, detail.series)
+    return captured.get()
+
+
+def report_of(pipeline: Pipeline) -> pydicom.Dataset:
+    """The report among the results; all of them are valid."""
+    data_sets = []
+    for path in pipeline.settings.result_files.rglob("*.dcm"):
+        assert dciodvfy_errors(path) == []
+        data_sets.append(pydicom.dcmread(path))
+    (report,) = [each for each in data_sets if each.Modality == "SR"]
+    return report
+
+
+def test_without_regions_the_classification_stands(
+    tmp_path: Path,
+    shared_models: Path,
+    bundles: dict[str, str],
+    series: list[Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pipeline = pipeline_with(tmp_path, shared_models, regions_bundle=bundles["broken regions"])
+    detail = analysed(pipeline, series)
+    assert detail.series.state is SeriesState.ANALYSED
+    analysis = detail.series.analysis or {}
+    assert sum(analysis["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert (analysis["regions"], analysis["agreement"]) == (None, None)
+    (failure,) = analysis["failures"]
+    assert (failure["method"], failure["rule"]) == ("regions", "network_output")
+    warned = [each for each in detail.series.reasons if each["rule"] == "regions_method"]
+    assert [each["verdict"] for each in warned] == ["warning"]
+    assert REGIONS_FAILED in told(detail)
+    assert any("search for candidate regions" in each.message for each in caplog.records)
+    text = report_as_text(report_of(pipeline))
+    assert REGIONS_FAILED in text
+    assert "Summary of Analyses = Partially Succeeded" in text
+
+
+def test_without_the_classification_the_regions_stand(
+    tmp_path: Path, shared_models: Path, bundles: dict[str, str], series: list[Path]
+) -> None:
+    pipeline = pipeline_with(
+        tmp_path,
+        shared_models,
+        bundle=bundles["broken covnet"],
+        regions_bundle=bundles["regions"],
+    )
+    detail = analysed(pipeline, series)
+    assert detail.series.state is SeriesState.ANALYSED
+    analysis = detail.series.analysis or {}
+    assert analysis["probabilities"] == {}
+    assert len(analysis["regions"]["candidates"]) >= 1
+    assert LUNGS_FAILED in told(detail)
+    assert f"by regions: {analysis['regions']['outcome']}" in told(detail)
+    assert LUNGS_FAILED in report_as_text(report_of(pipeline))
+
+
+def test_where_both_fail_the_series_fails(
+    tmp_path: Path, shared_models: Path, bundles: dict[str, str], series: list[Path]
+) -> None:
+    pipeline = pipeline_with(
+        tmp_path,
+        shared_models,
+        bundle=bundles["broken covnet"],
+        regions_bundle=bundles["broken regions"],
+    )
+    detail = analysed(pipeline, series)
+    assert detail.series.state is SeriesState.FAILED
+    (reason,) = [each for each in detail.series.reasons if each["verdict"] == "fail"]
+    assert reason["rule"] == "network_output"
+    assert "classification of the whole lungs: probabilities" in reason["value"]
+    assert "search for candidate regions: the segmenter's objectness map" in reason["value"]
+    assert detail.results == ()
+
+
+def test_process_tells_it_on_the_terminal_and_as_json(
+    tmp_path: Path,
+    shared_models: Path,
+    bundles: dict[str, str],
+    series: list[Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pipeline = pipeline_with(tmp_path, shared_models, regions_bundle=bundles["broken regions"])
+    (outcome,) = process_folder(series[0].parent, tmp_path / "out", pipeline.settings)
+    assert outcome.state == "analysed"
+    assert [each["method"] for each in outcome.as_json()["failures"]] == ["regions"]
+    print_outcomes(Console(width=1000), [outcome])  # no line is folded
+    assert REGIONS_FAILED in capsys.readouterr().out
