@@ -27,3 +27,12 @@ class ConfigurationError(NodeError):
 
 class AlreadyRunningError(NodeError):
     """Another node works on the same data directory."""
+
+
+class ManifestError(NodeError):
+    """A manifest, or the scans that it names, cannot be used; the text tells every problem."""
+
+    def __init__(self, name: str, problems: tuple[str, ...]) -> None:
+        told = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"manifest {name}: {len(problems)} problem(s)\n{told}")
+        self.problems = problems

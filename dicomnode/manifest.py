@@ -1,0 +1,272 @@
+"""A manifest: a CSV file that names labelled scans for training and evaluation.
+
+UTF-8, a header line, one scan a line; paths are relative to the manifest's folder. Columns:
+
+`scan` (unique, letters, digits, `_`, `-`, `.`), `patient`, `path` (the folder of one DICOM series,
+or a NIfTI file), `label` (a class; may be empty for the task `lungs`); and as far as known `split`
+(training, validation, test; empty: drawn by patient), `lungs` (NIfTI mask), `lesions` (NIfTI, each
+voxel the number of its lesion), `boxes` (CSV, see `read_boxes`), and strata for the evaluation:
+`scanner`, `thickness_mm`, `kernel`, `sex`, `age`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dicomnode.errors import ManifestError
+from inference.training.scan import LesionBox, Split
+
+STRATA = ("scanner", "thickness_mm", "kernel", "sex", "age")
+SIMULATION = "simulation.json"
+"""What the simulator leaves beside the manifests that it writes."""
+NO_INFECTION = "no infection found"
+"""Label of a scan for location attention whose lungs show no infection."""
+_REQUIRED = ("scan", "patient", "path")
+_MASKS = ("lungs", "lesions")
+_COLUMNS = (*_REQUIRED, "label", "split", *_MASKS, "boxes", *STRATA)
+_BOX_COLUMNS = (
+    *("number", "class", "kind", "low_x", "low_y", "low_z", "high_x", "high_y", "high_z"),
+)
+_NIFTI = (".nii", ".nii.gz")
+_LABELLED = ("covnet", "regions")
+"""Tasks that ask for a label of every scan."""
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One scan; paths are absolute. `split`: None where it is to be drawn."""
+
+    scan: str
+    patient: str
+    path: Path
+    label: str
+    split: Split | None = None
+    lungs: Path | None = None
+    lesions: Path | None = None
+    boxes: Path | None = None
+    strata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All rows, in the order of the file; `sha256`: of the file, hexadecimal."""
+
+    path: Path
+    task: str
+    rows: tuple[ManifestRow, ...]
+    sha256: str
+
+    @property
+    def simulated(self) -> bool:
+        """Whether `dicomnode model simulate` painted the lesions: its record lies beside."""
+        return (self.path.parent / SIMULATION).is_file()
+
+
+def read_manifest(path: Path, task: str, classes: Sequence[str] | None = None) -> Manifest:
+    """Read and check a manifest; the scans themselves are not yet read.
+
+    `classes`: the labels that may occur; None: those of the task's paper. Raises ManifestError
+    with every problem of every row.
+    """
+    text, digest = _text(path)
+    lines, problems = _table(text)
+    if problems:
+        raise ManifestError(path.name, tuple(problems))
+    labels = _labels(task, classes)
+    folder = path.parent.resolve()
+    for number, line in lines:
+        told = f"line {number}" + (f", scan {line['scan']}" if line["scan"] else "")
+        problems += [f"{told}: {each}" for each in _row_problems(line, folder, task, labels)]
+    problems += _problems_between([line for _, line in lines], folder)
+    if problems:
+        raise ManifestError(path.name, tuple(problems))
+    rows = tuple(_row(line, folder) for _, line in lines)
+    return Manifest(path.resolve(), task, rows, digest)
+
+
+def classes_of(task: str) -> tuple[str, ...]:
+    """The classes of the task's paper; none for `lungs`."""
+    if task == "covnet":
+        from inference.covnet import CLASSES
+
+        return CLASSES
+    if task == "regions":
+        from inference import location_attention
+
+        return location_attention.CLASSES
+    return ()
+
+
+def read_boxes(path: Path) -> tuple[LesionBox, ...]:
+    """The lesions of a scan: a CSV of number, class, kind and the corners low_x … high_z in LPS mm.
+
+    Raises ManifestError with every problem of every row.
+    """
+    text, _ = _text(path)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    if tuple(reader.fieldnames or ()) != _BOX_COLUMNS:
+        raise ManifestError(path.name, (f"the columns are not {','.join(_BOX_COLUMNS)}",))
+    boxes: list[LesionBox] = []
+    problems = []
+    for line in reader:
+        try:
+            boxes.append(_box(line))
+        except (TypeError, ValueError) as error:
+            problems.append(f"line {reader.line_num}: {error}")
+    numbers = [box.number for box in boxes]
+    problems += [f"lesion {n} comes twice" for n in sorted(set(numbers)) if numbers.count(n) > 1]
+    if problems:
+        raise ManifestError(path.name, tuple(problems))
+    return tuple(boxes)
+
+
+def _box(line: Row) -> LesionBox:
+    corner = {name: float(line[name]) for name in _BOX_COLUMNS[3:]}
+    low = corner["low_x"], corner["low_y"], corner["low_z"]
+    high = corner["high_x"], corner["high_y"], corner["high_z"]
+    if not all(a < b for a, b in zip(low, high, strict=True)):
+        raise ValueError(f"box from {low} to {high} is empty")
+    number = int(line["number"])
+    if not 1 <= number <= 65535:
+        raise ValueError(f"number {number} is not from 1 to 65535")
+    if not line["class"]:
+        raise ValueError("no class")
+    return LesionBox(number, line["class"], line["kind"], low, high)
+
+
+def _text(path: Path) -> tuple[str, str]:
+    """The file's text and digest. Raises ManifestError."""
+    try:
+        data = path.read_bytes()
+        return data.decode("utf-8-sig"), hashlib.sha256(data).hexdigest()
+    except OSError as error:
+        raise ManifestError(path.name, (error.strerror or "cannot be read",)) from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(path.name, (f"no UTF-8 text: {error.reason}",)) from error
+
+
+def _table(text: str) -> tuple[list[tuple[int, Row]], list[str]]:
+    """The rows with their line numbers, values stripped, every column there; and what is wrong."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header, *lines = [(reader.line_num, line) for line in reader if any(map(str.strip, line))]
+    except (csv.Error, ValueError) as error:
+        told = str(error) if isinstance(error, csv.Error) else "is empty"
+        return [], [f"line {reader.line_num}: {told}"]
+    columns = [name.strip() for name in header[1]]
+    problems = _column_problems(columns)
+    problems += [
+        f"line {number}: {len(line)} values for {len(columns)} columns"
+        for number, line in lines
+        if len(line) != len(columns)
+    ]
+    if not lines:
+        problems.append("no scan")
+    if problems:
+        return [], problems
+    empty = dict.fromkeys(_COLUMNS, "")
+    return [
+        (number, empty | dict(zip(columns, map(str.strip, line), strict=True)))
+        for number, line in lines
+    ], []
+
+
+def _column_problems(columns: Sequence[str]) -> list[str]:
+    found = [f"column {name!r} is missing" for name in _REQUIRED if name not in columns]
+    found += [f"column {name!r} is unknown" for name in columns if name not in _COLUMNS]
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    return found + [f"column {name!r} comes twice" for name in twice]
+
+
+def _labels(task: str, classes: Sequence[str] | None) -> tuple[str, ...]:
+    """What may stand in the column `label`; empty when anything may."""
+    known = tuple(classes) if classes is not None else classes_of(task)
+    return (*known, NO_INFECTION) if task == "regions" else known
+
+
+def _row_problems(line: Row, folder: Path, task: str, labels: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a row for itself."""
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", line["scan"]):
+        yield f"scan {line['scan']!r} is not made of letters, digits, '_', '-' and '.'"
+    if not line["patient"]:
+        yield "no patient"
+    if task in _LABELLED and line["label"] not in labels:
+        known = ", ".join(map(repr, labels))
+        yield (
+            f"label {line['label']!r} is unknown (known: {known})" if line["label"] else "no label"
+        )
+    if line["split"] and line["split"] not in set(Split):
+        yield f"split {line['split']!r} is none of {', '.join(Split)}"
+    yield from _path_problems(line, folder)
+    yield from _number_problems(line)
+
+
+def _path_problems(line: Row, folder: Path) -> Iterator[str]:
+    scan = folder / line["path"]
+    if not line["path"] or not scan.exists():
+        yield f"path {line['path']!r} is not there"
+    elif scan.is_file() and not scan.name.endswith(_NIFTI):
+        yield f"path {line['path']!r} is neither a folder nor a NIfTI file"
+    for column in _MASKS:
+        if line[column] and not (folder / line[column]).is_file():
+            yield f"{column} {line[column]!r} is not there"
+        elif line[column] and not line[column].endswith(_NIFTI):
+            yield f"{column} {line[column]!r} is no NIfTI file"
+    if line["boxes"]:
+        try:
+            read_boxes(folder / line["boxes"])
+        except ManifestError as error:
+            yield from (f"boxes {line['boxes']!r}: {problem}" for problem in error.problems)
+
+
+def _number_problems(line: Row) -> Iterator[str]:
+    for column, most in (("thickness_mm", 50.0), ("age", 130.0)):
+        try:
+            fits = not line[column] or 0 <= float(line[column]) <= most
+        except ValueError:
+            fits = False
+        if not fits:
+            yield f"{column} {line[column]!r} is no number from 0 to {most:g}"
+
+
+def _problems_between(lines: Sequence[Row], folder: Path) -> Iterator[str]:
+    """Scans and paths named twice, patients in two parts."""
+    scans: dict[str, int] = {}
+    at: dict[Path, str] = {}
+    splits: dict[str, set[str]] = {}
+    for line in lines:
+        scans[line["scan"]] = scans.get(line["scan"], 0) + 1
+        place = (folder / line["path"]).resolve()
+        if at.setdefault(place, line["scan"]) != line["scan"]:
+            yield f"scans {at[place]} and {line['scan']} have the same path"
+        splits.setdefault(line["patient"], set()).add(line["split"])
+    yield from (f"scan {scan} comes {times} times" for scan, times in scans.items() if times > 1)
+    for patient, parts in splits.items():
+        if patient and len(parts) > 1:
+            told = ", ".join(sorted(part or "(none)" for part in parts))
+            yield f"patient {patient} is in several splits: {told}"
+
+
+def _row(line: Row, folder: Path) -> ManifestRow:
+    def file(column: str) -> Path | None:
+        return folder / line[column] if line[column] else None
+
+    return ManifestRow(
+        scan=line["scan"],
+        patient=line["patient"],
+        path=folder / line["path"],
+        label=line["label"],
+        split=Split(line["split"]) if line["split"] else None,
+        lungs=file("lungs"),
+        lesions=file("lesions"),
+        boxes=file("boxes"),
+        strata={name: line[name] for name in STRATA if line[name]},
+    )
