@@ -1,0 +1,202 @@
+"""Each scan of an evaluation through the node's own engines.
+
+Lungs are found as the node is configured to find them. The rules of eligibility are not asked:
+what is to be evaluated is for the manifest to say.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from dicomnode.bundles import load_engine, load_for, load_region_engine, other_folders
+from dicomnode.config import Settings
+from dicomnode.errors import DataError, ManifestError
+from dicomnode.evaluation_gallery import Gallery
+from dicomnode.manifest import ManifestRow
+from dicomnode.results.heatmap import THRESHOLD
+from dicomnode.scans import load_scan
+from inference.components import Mask
+from inference.covnet import CLASSES
+from inference.engine import Engine
+from inference.errors import NetworkOutputError, NoLungsError, VolumeError
+from inference.evaluation.lesions import Match, found_lesions, lesion_classes, match_regions
+from inference.evaluation.localisation import HeatShares, heat_shares
+from inference.evaluation.overlap import MaskAgreement, agreement
+from inference.evaluation.truth import known_lesions, own_lesions
+from inference.findings import IntendedUse
+from inference.lung_network import LungNetwork
+from inference.lungs import segment_lungs
+from inference.region_engine import RegionEngine
+from inference.region_findings import RegionFindings
+from inference.training.scan import LoadedScan
+from inference.volume import CtVolume
+
+Found = TypeVar("Found")
+Found_co = TypeVar("Found_co", covariant=True)
+ScanFault = (DataError, ManifestError, NoLungsError, NetworkOutputError, VolumeError, OSError)
+"""What may be wrong with one scan, and ends nothing but its analysis."""
+LABELS_WITHOUT_HEAT = frozenset({CLASSES[-1]})
+"""The evidence for non-pneumonia is not to lie on any lesion."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt(Generic[Found_co]):
+    """`found`: None where the analysis failed; `failure` then says why."""
+
+    row: ManifestRow
+    found: Found_co | None
+    failure: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class CovnetScan:
+    """What is kept of the findings, without their masks and maps, and where the heat lies.
+
+    `shares`: None where the scan has no lesions of its own class.
+    """
+
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    winner: int
+    shares: HeatShares | None
+
+
+@dataclass(frozen=True, eq=False)
+class RegionScan:
+    """`matches`: of each region; `lesions`: class index of each lesion by number, and whether a
+    region lies on it. Both None where the lesions are not known."""
+
+    findings: RegionFindings
+    matches: tuple[Match, ...] | None
+    lesions: dict[int, tuple[int, bool]] | None
+
+
+@dataclass(frozen=True)
+class LungScan:
+    """`classical`: None where the classical method found no lungs."""
+
+    network: MaskAgreement
+    classical: MaskAgreement | None
+
+
+def attempt_all(
+    rows: Sequence[ManifestRow],
+    analyse: Callable[[ManifestRow], Found],
+    told: Callable[[str, int, int], None],
+) -> list[Attempt[Found]]:
+    """Every scan in turn; one that fails is kept with its reason. `told`: scan, done and total."""
+    attempts = []
+    for number, row in enumerate(rows):
+        told(row.scan, number, len(rows))
+        started = time.perf_counter()
+        found, failure = None, None
+        try:
+            found = analyse(row)
+        except ScanFault as error:
+            failure = _reason(error)
+        attempts.append(Attempt(row, found, failure, time.perf_counter() - started))
+    told("", len(rows), len(rows))
+    return attempts
+
+
+def _reason(error: Exception) -> str:
+    """In one line, without any path."""
+    if isinstance(error, OSError):
+        return f"file: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def with_bundle(settings: Settings, task: str, folder: Path) -> Settings:
+    """The node's settings with this bundle for its task."""
+    key = {"covnet": "bundle", "regions": "regions_bundle", "lungs": "lungs_bundle"}[task]
+    changed = settings.inference.model_copy(update={key: str(folder.resolve())})
+    return settings.model_copy(update={"inference": changed})
+
+
+def covnet_analyser(settings: Settings, gallery: Gallery) -> Callable[[ManifestRow], CovnetScan]:
+    """`gallery`: gets pictures of scans with lesions. Raises as `load_engine`."""
+    engine = load_engine(settings)
+    return lambda row: _covnet_scan(engine, row, gallery)
+
+
+def _covnet_scan(engine: Engine, row: ManifestRow, gallery: Gallery) -> CovnetScan:
+    scan = load_scan(row)
+    findings, volume = engine.analyse(scan.volume), scan.volume
+    lesions = None if row.label in LABELS_WITHOUT_HEAT else own_lesions(scan, row.label)
+    answer = CovnetScan(findings.class_names, findings.probabilities, findings.winner, None)
+    if lesions is None:
+        return answer
+    shares = heat_shares(volume, findings.activations, findings.lungs, lesions, THRESHOLD)
+    gallery.offer(row.scan, row.label, volume, findings, lesions)
+    return replace(answer, shares=shares)
+
+
+def region_analyser(settings: Settings) -> Callable[[ManifestRow], RegionScan]:
+    """Raises BundleError, DeviceError as `load_region_engine`."""
+    engine, network = load_region_engine(settings), lung_network(settings)
+    if engine is None:
+        raise ValueError("the settings name no bundle for regions")
+    return lambda row: _region_scan(engine, network, load_scan(row), row.label)
+
+
+def _region_scan(
+    engine: RegionEngine, network: LungNetwork | None, scan: LoadedScan, label: str
+) -> RegionScan:
+    findings = engine.analyse(scan.volume, _lungs(network, scan.volume))
+    lesions = known_lesions(scan, free=label not in engine.classes[:-1])
+    if lesions is None:
+        return RegionScan(findings, None, None)
+    matches = match_regions([region.box for region in findings.regions], lesions)
+    named = {box.number: box.class_name for box in scan.boxes}
+    hit = found_lesions(matches)
+    classes = lesion_classes(lesions, named, label)
+    truth = {n: (class_index(engine.classes, name), n in hit) for n, name in classes.items()}
+    return RegionScan(findings, matches, truth)
+
+
+def class_index(classes: Sequence[str], name: str) -> int:
+    """Of a lesion: an infection that the network does not know counts as the last class."""
+    return classes.index(name) if name in classes else len(classes) - 1
+
+
+def lung_analyser(settings: Settings) -> Callable[[ManifestRow], LungScan]:
+    """Raises BundleError, DeviceError as `LungNetwork.load`."""
+    network = lung_network(settings)
+    if network is None:
+        raise ValueError("the settings name no bundle for lungs")
+    return lambda row: _lung_scan(network, load_scan(row))
+
+
+def _lung_scan(network: LungNetwork, scan: LoadedScan) -> LungScan:
+    if scan.lungs is None:
+        raise DataError("lungs", "the manifest names no mask")
+    volume, truth = scan.volume, scan.lungs
+    found = agreement(network.segment(volume) > 0, truth, volume.voxel_ml)
+    try:
+        classical = agreement(segment_lungs(volume), truth, volume.voxel_ml)
+    except NoLungsError:
+        classical = None
+    return LungScan(found, classical)
+
+
+def lung_network(settings: Settings) -> LungNetwork | None:
+    """The configured network for lungs; None where the classical method is configured."""
+    folder = other_folders(settings).get("lungs")
+    if folder is None:
+        return None
+    inference = settings.inference
+    use_here = IntendedUse(inference.intended_use_here)
+    return LungNetwork.load(load_for(folder, "lungs"), inference.device, use_here)
+
+
+def _lungs(network: LungNetwork | None, volume: CtVolume) -> Mask:
+    if network is None:
+        return segment_lungs(volume)
+    return np.asarray(network.segment(volume) > 0)
