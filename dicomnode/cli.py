@@ -14,6 +14,10 @@ from rich.console import Console
 
 from dicomnode.cli_common import ConfigOption, config_file, console, offline_settings
 from dicomnode.cli_model import model_app
+from dicomnode.cli_model_evaluate import model_evaluate as _model_evaluate  # noqa: F401  (adds its command)
+from dicomnode.cli_model_package import model_package as _model_package  # noqa: F401  (adds its command)
+from dicomnode.cli_model_simulate import model_simulate as _model_simulate  # noqa: F401  (adds its command)
+from dicomnode.cli_model_train import model_train as _model_train  # noqa: F401  (adds its command)
 from dicomnode.cli_queue import queue_app
 from dicomnode.cli_results import results_app
 from dicomnode.config import kept_settings, load_settings

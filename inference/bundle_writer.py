@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 WEIGHTS = "weights.safetensors"
 
 
+def digest_of(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256, hexadecimal, of the file that these weights become."""
+    return hashlib.sha256(_serialised(weights)).hexdigest()
+
+
 def put_bundle(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
     """Write card and weights beside the folder, then rename them into place.
 
@@ -46,12 +51,17 @@ def _put_in_place(building: Path, folder: Path) -> None:
 
 
 def _write(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
-    from safetensors.torch import save
-
-    data = save(dict(weights))
+    data = _serialised(weights)
     whole = replace(card, weights_sha256=hashlib.sha256(data).hexdigest())
     _write_durably(folder / WEIGHTS, data)
     _write_durably(folder / CARD, whole.as_toml().encode())
+
+
+def _serialised(weights: Mapping[str, Tensor]) -> bytes:
+    from safetensors.torch import save
+
+    data: bytes = save({name: weights[name].contiguous() for name in sorted(weights)})
+    return data
 
 
 def _write_durably(path: Path, data: bytes) -> None:
