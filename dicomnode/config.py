@@ -96,7 +96,7 @@ class ResultOptions(_Section):
     segmentation: Literal["binary", "labelmap", "off"] = "binary"
     seg_series_number: Annotated[int, Field(ge=1)] = 9003
     region_seg_series_number: Annotated[int, Field(ge=1)] = 9007
-    note: Literal["off", "study", "all"] = "off"
+    note: Literal["off", "study", "all"] = "study"
     note_series_number: Annotated[int, Field(ge=1)] = 9004  # its page has the next one
     rejection_series_number: Annotated[int, Field(ge=1)] = 9006
     all_slices: Literal["off", "jpeg", "uncompressed"] = "off"

@@ -23,6 +23,8 @@ from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series
 from support.wait import wait_for
 
+pytestmark = pytest.mark.long
+
 POLICY = """
 [completeness]
 quiet_seconds = 1.5

@@ -48,6 +48,7 @@ def receivers(tmp_path: Path) -> Iterator[Receivers]:
         receivers.close()
 
 
+@pytest.mark.long
 def test_kills_lose_nothing_that_was_answered(
     receivers: Receivers, templates: list[Template]
 ) -> None:
