@@ -10,7 +10,6 @@ import typer
 
 from dicomnode.cli_common import console
 from dicomnode.cli_model import model_app
-from inference.findings import IntendedUse
 
 
 class Use(StrEnum):
@@ -42,6 +41,7 @@ def model_package(
     """
     from dicomnode import model_view
     from dicomnode.cli_common import offline_settings
+    from inference.findings import IntendedUse
     from inference.packaging import Label, package
 
     label = Label(name, version, licence, IntendedUse(use), intended_use, notes)
