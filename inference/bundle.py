@@ -65,10 +65,10 @@ def _parse(data: bytes, folder_name: str, name: str) -> dict[str, Tensor]:
         weights = load(data)
     except SafetensorError as error:
         raise BundleError(folder_name, (f"{name} is not safetensors: {error}",)) from error
-    return {key: _widened(value) for key, value in weights.items()}
+    return {key: widened(value) for key, value in weights.items()}
 
 
-def _widened(weight: Tensor) -> Tensor:
+def widened(weight: Tensor) -> Tensor:
     """Weights may be kept in half precision; what computes with them starts from float32."""
     import torch
 

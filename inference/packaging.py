@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inference.bundle import weights_problems
+from inference.bundle import weights_problems, widened
 from inference.bundle_writer import WEIGHTS, digest_of, put_bundle
 from inference.card import Card, Metric
 from inference.errors import InferenceError
@@ -90,7 +90,8 @@ def package(
     weights = final_weights(trained, half)
     judged = None if evaluation is None else _read_json(evaluation / EVALUATION)
     card = card_of(trained, label, () if judged is None else _figures(judged))
-    problems = list(weights_problems(_widened(weights), len(card.classes), card.task))
+    wide = {name: widened(weight) for name, weight in weights.items()}
+    problems = list(weights_problems(wide, len(card.classes), card.task))
     problems += [problem for figure in card.metrics for problem in figure.problems()]
     if out.exists():
         problems.append(f"{out} exists already")
@@ -194,12 +195,6 @@ def _evaluation_problems(
         told = f"evaluated were the weights {of[:12]}, these are {weights_sha256[:12]}"
         problems.append(f"{told} (packaged with or without half precision?)")
     return problems
-
-
-def _widened(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    import torch
-
-    return {n: w.float() if w.dtype == torch.float16 else w for n, w in weights.items()}
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
