@@ -14,7 +14,7 @@ from dicomnode.cli_model import model_app
 from dicomnode.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from dicomnode.evaluation_plan import EvaluationRequest
+    from dicomnode.weights.evaluation_plan import EvaluationRequest
 
 
 class SplitChoice(StrEnum):
@@ -77,7 +77,7 @@ def model_evaluate(
         return
     if bundle is None or manifest is None or out is None:
         raise ConfigurationError("give --bundle, --manifest and --out, or --confusion")
-    from dicomnode.evaluation_plan import EvaluationRequest
+    from dicomnode.weights.evaluation_plan import EvaluationRequest
     from inference.training.scan import Split
 
     chosen = None if split is SplitChoice.ALL else Split(split.value)
@@ -86,8 +86,8 @@ def model_evaluate(
 
 
 def _from_counts(path: Path, out: Path | None) -> None:
-    from dicomnode.evaluate import report_of_counts, write_report
-    from dicomnode.evaluation_view import print_document
+    from dicomnode.weights.evaluate import report_of_counts, write_report
+    from dicomnode.weights.evaluation_view import print_document
 
     document = report_of_counts(path)
     if out is not None:
@@ -101,10 +101,10 @@ def _from_counts(path: Path, out: Path | None) -> None:
 
 def _from_scans(request: EvaluationRequest, lungs: Path | None, config: Path | None) -> int:
     """Exit status."""
-    from dicomnode.evaluate import HTML, evaluate, write_outcome
-    from dicomnode.evaluation_plan import plan_evaluation
-    from dicomnode.evaluation_scans import with_bundle
-    from dicomnode.evaluation_view import print_document, scan_progress
+    from dicomnode.weights.evaluate import HTML, evaluate, write_outcome
+    from dicomnode.weights.evaluation_plan import plan_evaluation
+    from dicomnode.weights.evaluation_scans import with_bundle
+    from dicomnode.weights.evaluation_view import print_document, scan_progress
 
     settings = offline_settings(config)
     if lungs is not None:

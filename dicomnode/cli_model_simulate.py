@@ -29,13 +29,13 @@ def model_simulate(
 
     A tool for training and demonstration, no claim about disease.
     """
-    from dicomnode.simulate import simulate
+    from dicomnode.weights.simulate import simulate
 
     columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("scans", total=scans)
         simulate(hosts, out, scans, seed, workers, lambda done: progress.advance(bar, done))
     if pictures:
-        from dicomnode.simulate_pictures import write_pictures
+        from dicomnode.weights.simulate_pictures import write_pictures
 
         write_pictures(hosts, out / "pictures", seed)

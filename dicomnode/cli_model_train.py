@@ -42,7 +42,10 @@ def model_train(
     seed: Annotated[int, typer.Option(min=0, help="Of the split and of every chance.")] = 0,
     size: Annotated[int | None, typer.Option(help="Edge of the images in use, in pixels.")] = None,
     stages: Annotated[
-        str | None, typer.Option(help='Names and steps of the stages: "128:2000,224:1500".')
+        str | None,
+        typer.Option(
+            help="Stages and steps; covnet: 128x1:1200,224x24:500 (pixels x slices a scan)."
+        ),
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.0, help="Stop after so long; the command goes on.")
@@ -64,8 +67,8 @@ def model_train(
     block_stop_signals()
     set_up_logging("train")
     stop = stop_on_request()
-    from dicomnode.train import TrainRequest, train
-    from dicomnode.train_view import TrainView
+    from dicomnode.weights.train import TrainRequest, train
+    from dicomnode.weights.train_view import TrainView
     from inference.training.loop import End
 
     request = TrainRequest(

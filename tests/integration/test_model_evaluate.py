@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from dicomnode.cli import app
 from dicomnode.config import load_settings
 from dicomnode.errors import ConfigurationError
-from dicomnode.manifest import read_manifest
 from dicomnode.process import process_folder
-from dicomnode.scans import load_scan
+from dicomnode.weights.manifest import read_manifest
+from dicomnode.weights.scans import load_scan
 from inference.bundle import load_bundle
 from inference.card import Metric
 from inference.covnet import CLASSES

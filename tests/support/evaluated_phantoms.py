@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dicomnode.nifti import write_nifti
+from dicomnode.weights.nifti import write_nifti
 from inference.bundle import load_bundle
 from inference.covnet import CLASSES as COVNET_CLASSES
 from inference.findings import Training

@@ -20,6 +20,7 @@ from storage import queue
 from storage.database import Database
 from storage.instances import InstanceFiles
 from storage.records import SeriesDetail
+from support.node import share_compiled
 from support.phantom import LOW_CHEST_POLICY
 
 
@@ -32,6 +33,7 @@ class Pipeline:
         (folder / "models").mkdir(parents=True, exist_ok=True)
         if not (folder / "models" / "covnet-untrained").exists():
             (folder / "models" / "covnet-untrained").symlink_to(models)
+        share_compiled(models, folder)
         self.settings = Settings(
             node=NodeSettings(data_directory=folder),
             completeness=CompletenessPolicy(

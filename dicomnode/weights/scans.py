@@ -13,8 +13,8 @@ from dicomnode.assess import assess_files
 from dicomnode.decisions.eligibility import EligibilityPolicy
 from dicomnode.errors import DataError
 from dicomnode.folder import files_by_series
-from dicomnode.manifest import ManifestRow, read_boxes
 from dicomnode.volume import load_volume
+from dicomnode.weights.manifest import ManifestRow, read_boxes
 from inference.training.scan import LesionBox, LoadedScan
 from inference.volume import AIR_HU, CtVolume
 

@@ -12,8 +12,8 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from dicomnode.errors import DataError, ManifestError
-from dicomnode.manifest import ManifestRow
-from dicomnode.scans import load_scan, read_ct
+from dicomnode.weights.manifest import ManifestRow
+from dicomnode.weights.scans import load_scan, read_ct
 from inference.volume import AIR_HU, CtVolume
 from support.data import PHILIPS
 from support.phantom import write_series

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dicomnode.errors import DataError
-from dicomnode.nifti import write_nifti
-from dicomnode.scans import read_ct
+from dicomnode.weights.nifti import write_nifti
+from dicomnode.weights.scans import read_ct
 from inference.volume import AIR_HU
 from support.chest_volume import chest
 from support.orientations import AXIAL, Stored, stored

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.evaluation_against import PROBABILITIES, read_scores
+from dicomnode.weights.evaluation_against import PROBABILITIES, read_scores
 from inference.errors import EvaluationError
 
 

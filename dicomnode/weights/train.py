@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dicomnode.errors import ConfigurationError, DataError, ManifestError
-from dicomnode.manifest import Manifest, ManifestRow, read_manifest
-from dicomnode.scans import load_scan
-from dicomnode.train_view import TrainView
 from dicomnode.version import VERSION
+from dicomnode.weights.manifest import Manifest, ManifestRow, read_manifest
+from dicomnode.weights.scans import load_scan
+from dicomnode.weights.train_view import TrainView
 from inference.bundle import load_bundle
 from inference.device import Device, choose_device
 from inference.errors import InferenceError

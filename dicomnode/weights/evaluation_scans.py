@@ -17,10 +17,10 @@ import numpy as np
 from dicomnode.bundles import load_engine, load_for, load_region_engine, other_folders
 from dicomnode.config import Settings
 from dicomnode.errors import DataError, ManifestError
-from dicomnode.evaluation_gallery import Gallery
-from dicomnode.manifest import ManifestRow
 from dicomnode.results.heatmap import THRESHOLD
-from dicomnode.scans import load_scan
+from dicomnode.weights.evaluation_gallery import Gallery
+from dicomnode.weights.manifest import ManifestRow
+from dicomnode.weights.scans import load_scan
 from inference.components import Mask
 from inference.covnet import CLASSES
 from inference.engine import Engine

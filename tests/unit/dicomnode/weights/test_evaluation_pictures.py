@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from dicomnode.evaluation_gallery import LONGEST_SIDE, MOST_OF_A_LABEL, Gallery
-from dicomnode.evaluation_view import print_document, scan_progress
+from dicomnode.weights.evaluation_gallery import LONGEST_SIDE, MOST_OF_A_LABEL, Gallery
+from dicomnode.weights.evaluation_view import print_document, scan_progress
 from inference.evaluation.document import Document, Heading, Notice, Paragraph, Picture, Table
 from inference.findings import (
     CovnetFindings,

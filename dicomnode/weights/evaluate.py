@@ -12,8 +12,9 @@ import numpy as np
 
 from dicomnode.config import Settings
 from dicomnode.errors import ConfigurationError
-from dicomnode.evaluation_against import PROBABILITIES
-from dicomnode.evaluation_cases import (
+from dicomnode.version import VERSION
+from dicomnode.weights.evaluation_against import PROBABILITIES
+from dicomnode.weights.evaluation_cases import (
     as_csv,
     covnet_cases,
     covnet_line,
@@ -25,9 +26,9 @@ from dicomnode.evaluation_cases import (
     region_scan_cases,
     region_scan_line,
 )
-from dicomnode.evaluation_gallery import Gallery
-from dicomnode.evaluation_plan import EvaluationPlan
-from dicomnode.evaluation_scans import (
+from dicomnode.weights.evaluation_gallery import Gallery
+from dicomnode.weights.evaluation_plan import EvaluationPlan
+from dicomnode.weights.evaluation_scans import (
     Attempt,
     attempt_all,
     covnet_analyser,
@@ -35,8 +36,7 @@ from dicomnode.evaluation_scans import (
     region_analyser,
     with_bundle,
 )
-from dicomnode.manifest import STRATA
-from dicomnode.version import VERSION
+from dicomnode.weights.manifest import STRATA
 from inference.card import Metric
 from inference.errors import EvaluationError
 from inference.evaluation.classification import Cases, classify

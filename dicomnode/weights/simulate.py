@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from dicomnode.errors import ConfigurationError
-from dicomnode.manifest import NO_INFECTION, STRATA, ManifestRow, read_manifest
-from dicomnode.nifti import write_nifti
-from dicomnode.scans import load_scan
+from dicomnode.weights.manifest import NO_INFECTION, STRATA, ManifestRow, read_manifest
+from dicomnode.weights.nifti import write_nifti
+from dicomnode.weights.scans import load_scan
 from inference.lungs import segment_lungs
 from inference.simulation.paint import paint
 from inference.simulation.patterns import Painted, Pattern

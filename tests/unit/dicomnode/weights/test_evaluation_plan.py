@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.evaluation_plan import (
+from dicomnode.weights.evaluation_plan import (
     EvaluationRequest,
     case_classes,
     plan_evaluation,
 )
-from dicomnode.manifest import SIMULATION
+from dicomnode.weights.manifest import SIMULATION
 from inference.bundle import CARD
 from inference.card import Card
 from inference.covnet import CLASSES

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from dicomnode.bundles import class_problems
 from dicomnode.errors import ManifestError
-from dicomnode.evaluation_against import Scores, read_scores
-from dicomnode.manifest import Manifest, ManifestRow, read_manifest
+from dicomnode.weights.evaluation_against import Scores, read_scores
+from dicomnode.weights.manifest import Manifest, ManifestRow, read_manifest
 from inference.bundle import load_card
 from inference.card import Card
 from inference.errors import BundleError, EvaluationError

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from dicomnode.evaluation_plan import case_classes
-from dicomnode.evaluation_scans import Attempt, CovnetScan, LungScan, RegionScan
+from dicomnode.weights.evaluation_plan import case_classes
+from dicomnode.weights.evaluation_scans import Attempt, CovnetScan, LungScan, RegionScan
 from inference.evaluation.classification import Cases
 from inference.evaluation.localisation import HeatShares
 from inference.evaluation.report_heat import HeatCase

@@ -12,7 +12,7 @@ import pytest
 
 from dicomnode.config import Settings
 from dicomnode.errors import DataError
-from dicomnode.evaluation_cases import (
+from dicomnode.weights.evaluation_cases import (
     as_csv,
     covnet_cases,
     covnet_line,
@@ -24,7 +24,7 @@ from dicomnode.evaluation_cases import (
     region_scan_cases,
     region_scan_line,
 )
-from dicomnode.evaluation_scans import (
+from dicomnode.weights.evaluation_scans import (
     Attempt,
     CovnetScan,
     LungScan,
@@ -33,7 +33,7 @@ from dicomnode.evaluation_scans import (
     class_index,
     with_bundle,
 )
-from dicomnode.manifest import ManifestRow
+from dicomnode.weights.manifest import ManifestRow
 from inference.errors import NoLungsError
 from inference.evaluation.lesions import Match
 from inference.evaluation.localisation import HeatShares

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from dicomnode.cli import app
 from dicomnode.errors import ConfigurationError
-from dicomnode.manifest import NO_INFECTION, ManifestRow, read_boxes, read_manifest
-from dicomnode.nifti import write_nifti
-from dicomnode.scans import load_scan
-from dicomnode.simulate import NON_PNEUMONIA, plan, simulate
-from dicomnode.simulate_pictures import SIZE, write_pictures
+from dicomnode.weights.manifest import NO_INFECTION, ManifestRow, read_boxes, read_manifest
+from dicomnode.weights.nifti import write_nifti
+from dicomnode.weights.scans import load_scan
+from dicomnode.weights.simulate import NON_PNEUMONIA, plan, simulate
+from dicomnode.weights.simulate_pictures import SIZE, write_pictures
 from inference.simulation.patterns import Pattern
 from support.chest_volume import chest
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dicomnode.errors import ManifestError
-from dicomnode.manifest import Manifest, read_boxes, read_manifest
+from dicomnode.weights.manifest import Manifest, read_boxes, read_manifest
 from inference.training.scan import LesionBox, Split
 
 BOXES = "number,class,kind,low_x,low_y,low_z,high_x,high_y,high_z\n"

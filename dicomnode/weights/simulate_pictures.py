@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dicomnode.manifest import ManifestRow, read_manifest
-from dicomnode.scans import load_scan
+from dicomnode.weights.manifest import ManifestRow, read_manifest
+from dicomnode.weights.scans import load_scan
 from inference.components import Mask, bounding_box
 from inference.lungs import segment_lungs
 from inference.patient_axes import patient_view

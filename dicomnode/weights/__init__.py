@@ -1,0 +1,1 @@
+"""From labelled scans to a bundle: manifests, training, evaluation, simulation; no network."""
