@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RUN, BEST, BEST_CARD = "run.json", "best.safetensors", "best.json"
 EVALUATION = "evaluation.json"
 _LAST_LAYERS = {"covnet": "fc", "regions": "classifier.fc3"}
-"""The layer that gives the logits which a temperature calibrates, by task."""
+"""The layer that gives the logits which are calibrated, by task."""
 _LEARNING = ("training", "validation")
 _DEMONSTRATION = "Shows and tests the whole way of a series. No clinical meaning."
 
@@ -119,18 +119,22 @@ def read_run(folder: Path) -> Trained:
 
 
 def final_weights(trained: Trained, half: bool = False) -> dict[str, Tensor]:
-    """The best weights, calibrated: logits over the temperature that validation found.
+    """The best weights, calibrated: logits over the temperature, plus the biases, of validation.
 
     Guo et al. 2017 ("On Calibration of Modern Neural Networks", section 4.2): dividing the linear
-    layer by the temperature is dividing its logits, and Grad-CAM, which is relative, stays. With
+    layer by the temperature is dividing its logits; Grad-CAM, which is relative and knows no bias,
+    stays. With
     `half`, tensors of two or more dimensions are kept in float16; norms and biases, which are few,
     stay as they are.
     """
     weights = dict(trained.weights)
     temperature = float(trained.best.get("temperature", 1.0))
     layer = _LAST_LAYERS.get(trained.record["task"])
-    for name in (f"{layer}.weight", f"{layer}.bias") if layer is not None else ():
-        weights[name] = weights[name] / temperature
+    if layer is not None:
+        bias = weights[f"{layer}.bias"]
+        added = bias.new_tensor(trained.best.get("biases", [0.0] * len(bias)))
+        weights[f"{layer}.weight"] = weights[f"{layer}.weight"] / temperature
+        weights[f"{layer}.bias"] = bias / temperature + added
     return {name: w.half() if half and w.ndim > 1 else w for name, w in weights.items()}
 
 

@@ -14,18 +14,10 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 
-def draw_counts(
-    budget: int, fewest: int, most: int, random: np.random.Generator
-) -> tuple[int, ...]:
-    """Slices of each bag of a step: log-uniform from `fewest` to `most`, `budget` in all.
-
-    A last bag that would exceed the budget gets what is left, or is left out below `fewest`.
-    """
-    counts: list[int] = []
-    while budget - sum(counts) >= fewest:
-        drawn = np.exp(random.uniform(np.log(fewest), np.log(most + 1)))
-        counts.append(min(int(drawn), most, budget - sum(counts)))
-    return tuple(counts)
+def draw_count(fewest: int, most: int, random: np.random.Generator) -> int:
+    """Log-uniform from `fewest` to `most`."""
+    drawn = np.exp(random.uniform(np.log(fewest), np.log(most + 1)))
+    return min(int(drawn), most)
 
 
 def draw_slices(

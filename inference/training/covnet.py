@@ -62,7 +62,7 @@ class CovnetPlan:
         return {
             "task": self.name,
             "preprocessing": asdict(self.settings.preprocessing),
-            "sizes": [size for size, _ in self.settings.stages],
+            "sizes": sorted({stage.size for stage in self.settings.stages}),
             "lungs": self.settings.lungs,
             "given_lungs": self.settings.given_lungs,
         }
@@ -160,16 +160,16 @@ class CovnetTask:
             yield parameter, self.settings.head_rate if name in _HEAD else 1.0
 
     def begin_step(self, network: nn.Module, stage: Stage, step: int) -> None:
-        """BatchNorm follows the batches for a part of the stage, then keeps its statistics."""
-        last = round(self.settings.freeze_norms_after * stage.steps)
-        if step == last:
-            run = partial(self._through, network)
-            estimate(network, self._norm_batches(stage), run)
-        if step >= last:
-            freeze(network)
+        """BatchNorm follows the batches of the first stage; each later one keeps the statistics
+        that its first weights have over many batches, as a step there has few scans."""
+        if stage == self.stages[0]:
+            return
+        if step == 0:
+            estimate(network, self._norm_batches(stage), partial(self._through, network))
+        freeze(network)
 
     def batch(self, stage: Stage, random: np.random.Generator) -> Bags:
-        return draw_bags(self.by_class, int(stage.name), self.settings, random)
+        return draw_bags(self.by_class, self.settings.stage(stage.name), self.settings, random)
 
     def loss(self, network: nn.Module, batch: Bags, device: torch.device) -> Losses:
         covnet = _covnet(network)
@@ -184,7 +184,7 @@ class CovnetTask:
             "loss of scans": scan_loss(
                 covnet.logits(joined),
                 batch.labels.to(device),
-                settings.usual_bags,
+                batch.usual,
                 settings.label_smoothing,
             ),
             "loss of slices": slice_loss(covnet.logits(pooled), batch.slice_labels.to(device)),
@@ -195,7 +195,7 @@ class CovnetTask:
         return Losses(torch.as_tensor(total), parts)
 
     def validate(self, network: nn.Module, stage: Stage, device: torch.device) -> Validation:
-        size = int(stage.name)
+        size = self.settings.stage(stage.name).size
         result = validate(_covnet(network), self._validation, size, self.settings, device)
         preprocessing = replace(self.settings.preprocessing, size=size)
         extra = {"preprocessing": asdict(preprocessing), "classes": list(CLASSES)}

@@ -21,8 +21,8 @@ from inference.errors import LesionTruthError
 from inference.preprocess import NetworkInput, Preprocessing, prepare
 from inference.tasks import IRRELEVANT
 from inference.training.augment import draw_geometry, draw_intensity
-from inference.training.bags import Indices, draw_counts, draw_slices
-from inference.training.covnet_settings import CovnetSettings
+from inference.training.bags import Indices, draw_count, draw_slices
+from inference.training.covnet_settings import CovnetSettings, CovnetStage
 from inference.training.plan import PreparedScan
 from inference.training.scan import LoadedScan
 
@@ -31,6 +31,8 @@ NEGATIVE = len(CLASSES) - 1
 PRESENT, ABSENT = 0.002, 0.0001
 """A slice shows a class from this part of its image on, and none up to that. The lungs with their
 margin are about 600 cm2: a lesion of 1.2 cm2 counts, one of 6 mm2 does not; between is unsure."""
+FEWEST_UNKNOWN = 8
+"""Slices drawn at least of a scan whose lesions are not known: fewer might show none of them."""
 UNSURE = -100
 """Label that cross-entropy passes over."""
 
@@ -45,7 +47,7 @@ def prepare_scan(
     Raises NoLungsError, and LesionTruthError for a lesion of an unknown class.
     """
     tensors: dict[str, Tensor] = {}
-    sizes = {size for size, _ in settings.stages}
+    sizes = {stage.size for stage in settings.stages}
     for size in sorted(sizes):
         input_ = prepare(scan.volume, lungs, _sized(settings.preprocessing, size))
         tensors[f"images_{size}"] = input_.images.half()
@@ -99,7 +101,8 @@ class Bags:
 
     `images`: float16 (n, 1, size, size); `lesions`: uint8 (n, classes, h, w); `known`: bool (n,),
     whether the lesions are; `slice_labels`: int64 (n,), UNSURE where they are not; `bag`: int64
-    (n,), rising; `labels`: int64 (bags,); `geometry`: (bags, 2, 3); `intensity`: (bags, 4).
+    (n,), rising; `labels`: int64 (bags,); `usual`: bags of a step in the mean; `geometry`:
+    (bags, 2, 3); `intensity`: (bags, 4).
     """
 
     images: Tensor
@@ -108,6 +111,7 @@ class Bags:
     slice_labels: Tensor
     bag: Tensor
     labels: Tensor
+    usual: float
     geometry: Tensor
     intensity: Tensor
     noise_seed: int
@@ -155,24 +159,27 @@ class CovnetScan:
 
 def draw_bags(
     by_class: Mapping[int, Sequence[CovnetScan]],
-    size: int,
+    stage: CovnetStage,
     settings: CovnetSettings,
     random: np.random.Generator,
 ) -> Bags:
     """Each bag's class is drawn with equal chances, then one of its scans, then some slices."""
     present = sorted(by_class)
-    counts = draw_counts(
-        settings.slices_per_step, settings.fewest_slices, settings.most_slices, random
-    )
-    scans, slices = [], []
-    for count in counts:
+    scans: list[CovnetScan] = []
+    slices: list[Indices] = []
+    left = settings.slices_per_step
+    while not scans or left >= stage.fewest:
         of_class = by_class[present[int(random.integers(len(present)))]]
         scan = of_class[int(random.integers(len(of_class)))]
+        drawn = draw_count(stage.fewest, stage.slices, random)
+        count = min(left, drawn if scan.known else max(drawn, FEWEST_UNKNOWN))
         scans.append(scan)
         slices.append(draw_slices(scan.slices, count, random, scan.telling))
+        left -= count
     return Bags(
-        **_read(scans, slices, size, settings.cells),
+        **_read(scans, slices, stage.size, settings.cells),
         labels=torch.tensor([scan.label for scan in scans]),
+        usual=settings.usual_bags(stage),
         geometry=draw_geometry(settings.augmentation, len(scans), random),
         intensity=draw_intensity(settings.augmentation, len(scans), random),
         noise_seed=int(random.integers(2**62)),

@@ -1,8 +1,9 @@
-"""How good COVNet is while it is trained, on the validation scans, and its temperature."""
+"""How good COVNet is while it is trained, on the validation scans, and its calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, cross_entropy
 
 from inference.covnet import CLASSES, Covnet
-from inference.training.calibration import fit_temperature
+from inference.training.calibration import fit_calibration
 from inference.training.covnet_data import NEGATIVE, CovnetScan
 from inference.training.covnet_losses import CELL_ABSENT, on_last_maps
 from inference.training.covnet_settings import CovnetSettings
@@ -27,7 +28,7 @@ def validate(
     settings: CovnetSettings,
     device: torch.device,
 ) -> Validation:
-    """`score` is the cross-entropy at the best temperature, negated; `temperature` is in `extra`.
+    """`score` is the calibrated cross-entropy, negated; the calibration is in `extra`.
 
     Figures: cross-entropy before and after, accuracy, AUC of each class against the others, and
     the part of the evidence for a scan's own class that lies on its lesions, where they are known.
@@ -35,19 +36,20 @@ def validate(
     seen = [_look(network, scan, size, settings, device) for scan in scans]
     logits = torch.stack([each[0] for each in seen])
     labels = torch.tensor([scan.label for scan in scans])
-    temperature = fit_temperature(logits, labels)
-    after = float(cross_entropy(logits / temperature, labels))
+    calibration = fit_calibration(logits, labels)
+    calibrated = calibration.applied(logits)
+    after = float(cross_entropy(calibrated, labels))
     figures = {
         "cross-entropy": float(cross_entropy(logits, labels)),
         "calibrated cross-entropy": after,
-        "accuracy": float((logits.argmax(dim=1) == labels).double().mean()),
-        "temperature": temperature,
+        "accuracy": float((calibrated.argmax(dim=1) == labels).double().mean()),
+        "temperature": calibration.temperature,
     }
     shares = [each[1] for each in seen if each[1] is not None]
     if shares:
         figures["evidence on lesions"] = float(np.mean(shares))
-    areas = _areas(torch.softmax(logits / temperature, dim=1), labels)
-    return Validation(-after, figures | areas, {"temperature": temperature})
+    areas = _areas(torch.softmax(calibrated, dim=1), labels)
+    return Validation(-after, figures | areas, asdict(calibration))
 
 
 def _look(

@@ -236,8 +236,9 @@ class Loop:
         save_checkpoint(self._folder / CHECKPOINT, self._network, optimiser, self._at)
 
     def _finish_stage(self, optimiser: torch.optim.Optimizer) -> None:
-        """The next stage starts from the best weights of this one, with new moments."""
-        self._task.restore(self._network, load_file(self._folder / BEST))
+        """The next stage starts from the weights that this one hands on, with new moments."""
+        if self._task.stages[self._at.stage].hands_on_best:
+            self._task.restore(self._network, load_file(self._folder / BEST))
         seconds = self._at.seconds
         self._at = Position(stage=self._at.stage + 1, seconds=seconds)
         optimiser.state.clear()

@@ -1,8 +1,8 @@
-"""BatchNorm in training with few images a step: statistics made anew, then held fast.
+"""BatchNorm in training with few scans a step: statistics made anew, then held fast.
 
-Statistics that follow the last few small batches are noisy. So a stage first trains with those of
-each batch, then takes the mean over many batches ("precise BatchNorm", Wu and Johnson 2021,
-"Rethinking Batch in BatchNorm", section 3) and trains on with these, as the network is used.
+Statistics that follow the last few small batches are noisy. So once a step has few scans, the
+norms take the mean over many batches ("precise BatchNorm", Wu and Johnson 2021, "Rethinking Batch
+in BatchNorm", section 3) and the network trains on with these, as it is used.
 """
 
 from __future__ import annotations

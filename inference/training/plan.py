@@ -28,7 +28,7 @@ FindLungs = Callable[[CtVolume], Mask]
 class Options:
     """What a person chose; None is the task's own default.
 
-    `stages`: "128:2000,224:1500", the name of each stage and its steps. `init`: safetensors to
+    `stages`: "128x1:1200,224x24:500", the name of each stage and its steps. `init`: safetensors to
     start from. `settings`: other values of the task's settings by name. `find_lungs`: how lungs
     are found in a volume, as they will be in use; `lungs_from`: what names that way.
     """
@@ -112,7 +112,7 @@ class Plan(Protocol):
 
 
 def parse_stages(text: str) -> tuple[tuple[str, int], ...]:
-    """Names and steps of "128:2000,224:1500". Raises ValueError that says what is wrong."""
+    """Names and steps of "128x1:1200,224x24:500". Raises ValueError that says what is wrong."""
     stages = []
     for part in text.split(","):
         name, colon, steps = part.strip().partition(":")

@@ -27,6 +27,8 @@ class Stage:
     steps: int
     learning_rate: float
     warm_up: int = 0
+    hands_on_best: bool = True
+    """Whether the next stage starts from its best weights, or from its last ones."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class TrainingTask(Protocol[Batch]):
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """In the order they are run; each starts from the best weights of the one before."""
+        """In the order they are run."""
         ...
 
     def network(self) -> nn.Module:

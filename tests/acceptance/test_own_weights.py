@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dicomnode.cli import app
-from dicomnode.nifti import write_nifti
+from dicomnode.weights.nifti import write_nifti
 from inference.bundle import load_bundle
 from inference.findings import Training
 from storage.records import SeriesState
@@ -25,8 +25,8 @@ from support.wait import wait_for
 
 WARNING = "DEMONSTRATION – trained on simulated lesions, no clinical meaning"
 SPLITS = ("training", "validation", "test")
-QUICK = ["--stages", "64:12", "--loop", "validate_every=4", "--set", "slices_per_step=8"]
-TWO_MINUTES = ["--stages", "64:60,96:20", "--loop", "validate_every=20"]
+QUICK = ["--stages", "64x1:12", "--loop", "validate_every=4", "--set", "slices_per_step=8"]
+TWO_MINUTES = ["--stages", "64x1:60,96x8:20", "--loop", "validate_every=20"]
 LABEL = ["--name", "COVNet of a test", "--version", "1", "--licence", "CC0-1.0"]
 
 

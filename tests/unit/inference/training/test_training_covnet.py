@@ -22,6 +22,7 @@ from inference.training.cache import prepare_all
 from inference.training.covnet import CovnetPlan, CovnetTask, covnet_plan
 from inference.training.covnet_data import NEGATIVE, UNSURE, draw_bags, prepare_scan
 from inference.training.covnet_losses import bag_maxima
+from inference.training.covnet_settings import CovnetStage
 from inference.training.norms import norms
 from inference.training.plan import Example, FindLungs, Options
 from inference.training.scan import LoadedScan, Split
@@ -168,7 +169,8 @@ def test_classes_come_equally_often_whatever_their_number_of_scans(
     labels: Counter[int] = Counter()
     for seed in range(300):
         random = np.random.Generator(np.random.PCG64(seed))
-        labels.update(draw_bags(covnet_task.by_class, 32, settings, random).labels.tolist())
+        drawn = draw_bags(covnet_task.by_class, settings.stages[0], settings, random)
+        labels.update(drawn.labels.tolist())
     shares = np.array([labels[c] for c in range(3)]) / labels.total()
     assert shares == pytest.approx([1 / 3] * 3, abs=0.05)
 
@@ -202,7 +204,7 @@ def test_the_head_says_nothing_at_first_to_what_is_common_to_all_features(
         assert head(torch.full((2048,), 3.0)).abs().max() < 1e-3
         assert float(head.weight.std()) == pytest.approx(0.02, rel=0.05)
     rates = {name: factor for name, factor in _rates(covnet_task).items() if factor != 1.0}
-    assert rates == {"fc.weight": 0.1, "fc.bias": 0.1}
+    assert rates == {"fc.weight": 0.3, "fc.bias": 0.3}
 
 
 def _rates(made: CovnetTask) -> dict[str, float]:
@@ -212,24 +214,46 @@ def _rates(made: CovnetTask) -> dict[str, float]:
     return {names[parameter]: factor for parameter, factor in trained}
 
 
-def test_norms_follow_the_batches_and_then_keep_a_mean_over_many(covnet_task: CovnetTask) -> None:
-    network, (stage,) = covnet_task.network(), covnet_task.stages
-    last = round(covnet_task.settings.freeze_norms_after * stage.steps)
-    assert last == 1
+def test_norms_follow_the_first_stage_and_then_keep_a_mean_over_many_batches(
+    tmp_path: Path,
+) -> None:
+    made = task(tmp_path, plan("32x1:3,32x8:2", slices_per_step=8), cases())
+    network, (first, second) = made.network(), made.stages
+    norm = next(norms(network))
+    assert norm.running_mean is not None
     network.train()
-    covnet_task.begin_step(network, stage, 0)
-    first = next(norms(network))
-    assert first.training
-    assert first.running_mean is not None
-    assert not first.running_mean.any()
-    covnet_task.begin_step(network, stage, last)
+    made.begin_step(network, first, 0)
+    assert norm.training
+    assert not norm.running_mean.any()
+    made.begin_step(network, second, 0)
     assert not any(norm.training for norm in norms(network))
-    kept = first.running_mean.clone()
+    kept = norm.running_mean.clone()
     assert kept.any()
     network.train()
-    covnet_task.begin_step(network, stage, last + 1)
-    covnet_task.loss(network, covnet_task.batch(stage, np.random.default_rng(0)), CPU)
-    assert torch.equal(first.running_mean, kept)
+    made.begin_step(network, second, 1)
+    made.loss(network, made.batch(second, np.random.default_rng(0)), CPU)
+    assert torch.equal(norm.running_mean, kept)
+
+
+@pytest.mark.parametrize(("stage", "most"), [("32x1:1", 1), ("32x8:1", 8)])
+def test_a_stage_says_how_many_slices_of_a_scan_are_in_a_step(
+    tmp_path: Path, stage: str, most: int
+) -> None:
+    made = task(tmp_path, plan(stage, slices_per_step=24), cases())
+    counts: Counter[int] = Counter()
+    for seed in range(60):
+        bags = made.batch(made.stages[0], np.random.default_rng(seed))
+        counts.update(torch.bincount(bags.bag).tolist())
+        assert len(bags.images) <= 24
+    assert min(counts) >= 1
+    assert max(counts) == most
+
+
+def test_a_scan_whose_lesions_are_not_known_is_never_shown_by_a_few_slices(tmp_path: Path) -> None:
+    unknown = example("covid", COVID, labelled({LEFT: COVID}, boxes=False, masks=False))
+    made = task(tmp_path, plan("32x1:1", slices_per_step=8, given_lungs=1.0), [unknown])
+    bags = made.batch(made.stages[0], np.random.default_rng(0))
+    assert torch.bincount(bags.bag).tolist() == [8]
 
 
 def test_a_few_steps_lower_the_losses_of_scans_and_slices(covnet_task: CovnetTask) -> None:
@@ -239,9 +263,9 @@ def test_a_few_steps_lower_the_losses_of_scans_and_slices(covnet_task: CovnetTas
     network = made.network().train()
     bags = draw_bags(
         made.by_class,
-        32,
-        replace(made.settings, augmentation=PLAIN, slices_per_step=40, most_slices=10),
-        np.random.default_rng(3),
+        CovnetStage(32, 10, 1),
+        replace(made.settings, augmentation=PLAIN, slices_per_step=40),
+        np.random.default_rng(4),
     )
     assert set(bags.labels.tolist()) == {0, 1, 2}
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
@@ -255,7 +279,7 @@ def test_a_few_steps_lower_the_losses_of_scans_and_slices(covnet_task: CovnetTas
     assert len(parts[0]) == 3
     for name in ("loss of scans", "loss of slices"):
         assert parts[-1][name] < 0.7 * parts[0][name], name
-    assert stage.name == "32"
+    assert stage.name == "32x48"
 
 
 def test_validation_tells_how_good_it_is_and_what_the_weights_need(

@@ -74,7 +74,17 @@ def test_evidence_on_lesions_of_its_class_and_nowhere_else_is_the_least_loss() -
     evidence[~targets.own] -= 5.0
     assert float(map_loss(evidence, targets)) == pytest.approx(0.0067, abs=1e-3)
     evidence[targets.other] += 10.0  # another class's lesion counts as much as all healthy cells
-    assert float(map_loss(evidence, targets)) == pytest.approx(5.007 / 3, abs=0.01)
+    assert float(map_loss(evidence, targets)) == pytest.approx(5.007 / 4 + 0.005, abs=1e-3)
+
+
+def test_one_healthy_cell_that_deceives_is_not_lost_among_many() -> None:
+    healthy = torch.zeros((40, 3, 16, 16))
+    targets = map_targets(healthy, torch.ones(40, dtype=torch.bool), (4, 4))
+    evidence = torch.full((40, 2, 4, 4), MAP_OFFSET - 5.0)
+    quiet = float(map_loss(evidence, targets))
+    evidence[3, 0, 2, 2] += 10.0  # of 1,280; the hardest part are 26
+    spread, hardest = 5.0 / 1280, 5.0 / 26
+    assert float(map_loss(evidence, targets)) - quiet == pytest.approx((spread + hardest) / 2, 1e-2)
 
 
 def test_unsure_cells_are_in_no_group() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -140,10 +141,12 @@ def test_another_seed_draws_other_batches_and_each_step_its_own(tmp_path: Path) 
     assert not set(one.batches) & set(other.batches)
 
 
-def test_a_stage_starts_from_the_best_weights_of_the_one_before(tmp_path: Path) -> None:
-    """The first stage is best at step 5, and its sixth step is thrown away."""
+@pytest.mark.parametrize("best", [True, False])
+def test_a_stage_hands_on_its_best_weights_or_its_last(tmp_path: Path, best: bool) -> None:
+    """The first stage is best at step 5, and its sixth step may be thrown away."""
     scores = {("one", 5): 0.9, ("one", 6): 0.1}
-    task = TinyTask(TWO_STAGES, scores)
+    first, second = TWO_STAGES
+    task = TinyTask((replace(first, hands_on_best=best), second), scores)
     run(tmp_path, task, stop=after(6))
     loop = Loop(task, tmp_path, SETTINGS, torch.device("cpu"), stop=after(1))
     assert loop.progress() == [
@@ -151,7 +154,7 @@ def test_a_stage_starts_from_the_best_weights_of_the_one_before(tmp_path: Path) 
         {"name": "two", "steps": 4, "done": 0},
     ]
     network = {k.removeprefix("network."): v for k, v in state(tmp_path).items()}
-    assert same(load_file(tmp_path / BEST), network)
+    assert same(load_file(tmp_path / BEST), network) == best
     assert json.loads((tmp_path / BEST_CARD).read_text("utf-8"))["step"] == 5
 
 

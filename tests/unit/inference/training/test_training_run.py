@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inference.training.augment import Augmentation
-from inference.training.covnet_settings import CovnetSettings, covnet_settings
+from inference.training.covnet_settings import CovnetSettings, CovnetStage, covnet_settings
 from inference.training.files import file_digest, write_json, write_whole
 from inference.training.loop import LoopSettings
 from inference.training.plan import Options, parse_stages, with_values
@@ -96,28 +96,34 @@ def test_values_are_put_into_settings_by_name() -> None:
         with_values(CovnetSettings(), [("augmentation", "none")])
 
 
-def test_the_default_stages_grow_and_the_learning_rate_halves() -> None:
+def test_the_default_stages_grow_and_many_slices_are_learned_at_half_the_rate() -> None:
     settings = covnet_settings(options(seed=4))
-    assert settings.stages == ((128, 2000), (224, 1500))
+    assert settings.stages == ((128, 1, 1000), (224, 1, 600), (224, 32, 250))
     assert settings.preprocessing.size == 224
-    one, two = settings.schedule
-    assert (one.name, one.steps, one.learning_rate, one.warm_up) == ("128", 2000, 1e-4, 100)
-    assert two.learning_rate == 0.5e-4
+    one, two, three = settings.schedule
+    assert (one.name, one.steps, one.learning_rate, one.warm_up) == ("128x1", 1000, 2e-4, 50)
+    assert two.learning_rate == 2e-4
+    assert three.learning_rate == 1e-4
+    assert [one.hands_on_best, two.hands_on_best] == [False, False]
     assert settings.augmentation == Augmentation()
     assert settings.cells == 28
 
 
 def test_the_size_in_use_is_that_of_the_last_stage() -> None:
-    assert covnet_settings(options(size=96)).stages == ((96, 2000),)
+    assert covnet_settings(options(size=96)).stages == ((96, 1, 2000),)
+    assert covnet_settings(options(stages="96:5")).stages == ((96, 48, 5),)
     with pytest.raises(ValueError, match="the last stage has size 224, not 96"):
         covnet_settings(options(size=96, stages="128:1,224:1"))
     with pytest.raises(ValueError, match="stage '100': size 100 is not a multiple of 32"):
         covnet_settings(options(stages="100:5"))
     with pytest.raises(ValueError, match="stage 'large'"):
         covnet_settings(options(stages="large:5"))
+    with pytest.raises(ValueError, match="stage '96x0': no slices"):
+        covnet_settings(options(stages="96x0:5"))
 
 
 def test_a_bag_of_the_usual_size_comes_so_often() -> None:
-    """The mean of a log-uniform number from 4 to 48 is 17.7: 48 slices are 2.7 such bags."""
-    assert CovnetSettings().usual_bags == pytest.approx(2.71, abs=0.01)
-    assert CovnetSettings(fewest_slices=8, most_slices=8).usual_bags == 6.0
+    """The mean of a log-uniform number from 6 to 48 is 20.2: 32 slices are 1.6 such bags."""
+    settings = CovnetSettings()
+    assert settings.usual_bags(CovnetStage(128, 48, 1)) == pytest.approx(1.584, abs=0.001)
+    assert settings.usual_bags(CovnetStage(128, 1, 1)) == 32.0
