@@ -87,6 +87,17 @@ def test_logits_are_divided_by_the_temperature(
     assert torch.equal(made["conv1.weight"], weights.weights["conv1.weight"])
 
 
+def test_the_biases_of_the_validation_are_added(
+    make_run: MakeRun, tmp_path: Path, weights: Bundle
+) -> None:
+    run = make_run()
+    best = json.loads((run / "best.json").read_text()) | {"biases": [0.5, 0.0, -0.5]}
+    (run / "best.json").write_text(json.dumps(best))
+    made = load_bundle(package(run, tmp_path / "bundle", LABEL)).weights
+    expected = weights.weights["fc.bias"] / 2.0 + torch.tensor([0.5, 0.0, -0.5])
+    assert torch.equal(made["fc.bias"], expected)
+
+
 def test_simulated_lesions_make_a_demonstration_whatever_the_label_says(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
