@@ -37,7 +37,9 @@ python "$here/merge.py" "$out/all" "$out/train" "$out/train2" "$out/val"
 train() { dicomnode model train --task "$1" --manifest "$out/all/$1.csv" --out "$out/runs/$1" --seed 1 "${@:2}"; }
 train lungs --stages lungs:1600 --set width=8 --loop validate_every=400
 train covnet --init "$out/resnet50.safetensors" --set validation_slices=40 --loop validate_every=250
-train regions --stages segmenter:1200,classifier:2000 --set width=4 --set patch_width=20 --loop validate_every=300
+train regions --stages segmenter:2000,classifier:2000 --set width=4 --set patch_width=20 \
+    --set grid_pixel_mm=3 --set grid_slice_mm=4 --set piece_slices=32 --set piece_pixels=48 --set pieces=4 \
+    --set about_lesion=0.7 --set segmenter_rate=2e-3 --loop validate_every=400
 
 declare -A name=([lungs]="Lungs" [covnet]="COVNet" [regions]="Location attention")
 for task in lungs covnet regions; do

@@ -35,6 +35,7 @@ from inference.training.segmenter_learning import (
     segmenter_losses,
 )
 from inference.training.task import Losses, Stage, Validation
+from inference.training.volume_norms import add_norms, put_back, without_norms
 
 HEADS = ("voxel", "objectness", "offsets")
 HEAD_SCALE = 0.05
@@ -122,24 +123,26 @@ class RegionTask:
             drawn[f"segmenter.{name}.weight"] *= HEAD_SCALE
         made.load_state_dict(drawn, strict=True)
         if self._init is not None:
-            load_initial(made, self._init)
+            load_initial(made, self._init)  # and norms would undo what these have learned
+        else:
+            add_norms(made.segmenter.vnet)
         self._network = made
         return made
 
     def weights(self, network: nn.Module) -> Mapping[str, Tensor]:
-        """All of both networks."""
-        return network.state_dict()
+        """All of both networks, as they are used."""
+        return without_norms(network)
 
     def restore(self, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
         """Put such weights back."""
-        network.load_state_dict(dict(weights), strict=True)
+        put_back(network, weights)
 
     def trained(self, network: nn.Module, stage: Stage) -> Iterable[nn.Parameter]:
         """Those of the stage's network."""
         return network.get_submodule(stage.name).parameters()
 
     def begin_step(self, _network: nn.Module, _stage: Stage, _step: int) -> None:
-        """Nothing: the V-Net has no BatchNorm, and a batch of patches is large."""
+        """Nothing: a step has many cells, and many patches."""
 
     def batch(self, stage: Stage, random: np.random.Generator) -> Batch:
         """Of pieces of the grid, or of patches."""

@@ -112,7 +112,7 @@ def test_the_losses_of_a_piece_fall_when_it_is_learned(new_task: Callable[[], Re
     network, stage = task.network(), task.stages[0]
     drawn = (task.batch(stage, np.random.Generator(np.random.PCG64(at))) for at in range(20))
     batch = next(b for b in drawn if isinstance(b, RegionBatch) and b.truth.any())
-    optimiser = torch.optim.Adam(task.trained(network, stage), lr=3e-3)
+    optimiser = torch.optim.Adam(task.trained(network, stage), lr=1e-2)
     losses = []
     for _ in range(25):
         found = task.loss(network, batch, CPU)
