@@ -30,23 +30,14 @@ class Calibration:
         return logits.double() / self.temperature + torch.tensor(self.biases, dtype=torch.float64)
 
 
-def fit_temperature(logits: Tensor, classes: Tensor) -> float:
-    """The temperature T that makes the mean cross-entropy of softmax(logits / T) least.
-
-    `logits`: (scans, classes); `classes`: int64 (scans,). Guo et al. 2017, section 4.2.
-    """
-    exact = logits.double()
-    return _least(lambda temperature: float(cross_entropy(exact / temperature, classes)))
-
-
 def fit_calibration(logits: Tensor, classes: Tensor) -> Calibration:
     """The temperature T and the biases b that make the cross-entropy of softmax(logits / T + b)
     least, each class weighing as much as another.
 
-    `logits`: (scans, classes); `classes`: int64 (scans,). Bias-corrected temperature scaling
-    (Alexandari, Kundaje and Shrikumar 2020, section 3): a maximum over the slices of a scan rises
-    with their number, and more for one class than for another, which no temperature can mend.
-    A class without a scan keeps a bias of 0.
+    `logits`: (scans, classes); `classes`: int64 (scans,). Temperature scaling (Guo et al. 2017,
+    section 4.2) with biases (Alexandari, Kundaje and Shrikumar 2020, section 3): a maximum over
+    the slices of a scan rises with their number, and more for one class than for another, which no
+    temperature can mend. A class without a scan keeps a bias of 0.
     """
     exact = logits.double()
     weights = torch.zeros(logits.shape[1], dtype=torch.float64)

@@ -138,7 +138,8 @@ def test_the_last_validation_gives_threshold_and_temperature(
     assert set(first.figures) == {"loss", "voxel", "objectness", "offsets"}
     assert first.score == -first.figures["loss"]
     assert {"patch accuracy", "region accuracy", "case accuracy"} < set(last.figures)
-    assert last.extra["temperature"] > 0
+    assert last.extra["temperature"] >= 1
+    assert len(last.extra["biases"]) == 3
     assert last.extra["preprocessing"]["patch_size"] == 32
     assert 0.05 <= last.extra["preprocessing"]["score_threshold"] <= 1
 
@@ -225,6 +226,23 @@ def test_a_case_is_judged_by_what_was_proposed_alone(tmp_path: Path) -> None:
     result = ClassifierLearning(scans, scans, settings, 0.5).validate(_Reader(), CPU)
     assert result.figures["region accuracy"] == 1.0
     assert result.figures["case accuracy"] == 0.0
+
+
+class _Biased(_Reader):
+    """As _Reader, with a leaning to the first class that hides the others."""
+
+    def forward(self, values: Tensor, distances: Tensor) -> Tensor:
+        return super().forward(values, distances) + torch.tensor([9.5, 0.0, 0.0])
+
+
+def test_a_leaning_to_a_class_is_taken_back_by_what_was_proposed(tmp_path: Path) -> None:
+    classes = {COVID: [0, 2, 2], FLU: [1, 2, 2], NO_INFECTION: [2, 2, 2]}
+    scans = [_patches(tmp_path, f"{at}", *each) for at, each in enumerate(classes.items())]
+    result = ClassifierLearning(scans, scans, region_settings(_options()), 0.5).validate(
+        _Biased(), CPU
+    )
+    assert result.extra["biases"][0] < min(result.extra["biases"][1:])
+    assert result.figures["region accuracy"] == result.figures["case accuracy"] == 1.0
 
 
 def test_problems_of_the_data_are_told_before_anything_starts(plan: RegionPlan) -> None:

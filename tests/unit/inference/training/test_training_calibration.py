@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -10,7 +12,6 @@ from inference.training.calibration import (
     HIGHEST,
     LOWEST,
     fit_calibration,
-    fit_temperature,
 )
 
 
@@ -24,29 +25,32 @@ def drawn(scale: float, scans: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("scale", [1.0, 3.0, 10.0])
 def test_the_temperature_undoes_what_made_the_logits_too_sure(scale: float) -> None:
-    assert fit_temperature(*drawn(scale)) == pytest.approx(scale, rel=0.06)
+    assert fit_calibration(*drawn(scale)).temperature == pytest.approx(scale, rel=0.06)
 
 
 def test_no_other_temperature_is_better() -> None:
     logits, labels = drawn(2.5, 50)
-    best = fit_temperature(logits, labels)
-    least = cross_entropy(logits.double() / best, labels)
-    for other in torch.linspace(LOWEST, HIGHEST, 200, dtype=torch.float64):
-        assert cross_entropy(logits.double() / other, labels) >= least - 1e-9
+    weights = 1.0 / torch.bincount(labels, minlength=3).double()
+    best = fit_calibration(logits, labels)
+    least = cross_entropy(best.applied(logits), labels, weights)
+    for other in torch.linspace(LOWEST, HIGHEST, 200, dtype=torch.float64).tolist():
+        changed = replace(best, temperature=other).applied(logits)
+        assert cross_entropy(changed, labels, weights) >= least - 1e-9
 
 
 def test_a_network_is_never_made_surer() -> None:
-    assert fit_temperature(*drawn(0.5)) == pytest.approx(LOWEST, rel=1e-3)
+    assert fit_calibration(*drawn(0.5)).temperature == pytest.approx(LOWEST, rel=1e-3)
 
 
 def test_a_few_scans_that_are_all_right_do_not_make_certainty() -> None:
     logits = torch.eye(3)
-    assert fit_temperature(logits, torch.arange(3)) == pytest.approx(LOWEST, rel=1e-3)
+    assert fit_calibration(logits, torch.arange(3)).temperature == pytest.approx(LOWEST, rel=1e-3)
 
 
 def test_scans_that_are_all_wrong_make_the_probabilities_nearly_equal() -> None:
     logits = 10 * torch.eye(3)
-    assert fit_temperature(logits, torch.tensor([1, 2, 0])) == pytest.approx(HIGHEST, rel=1e-3)
+    found = fit_calibration(logits, torch.tensor([1, 2, 0]))
+    assert found.temperature == pytest.approx(HIGHEST, rel=1e-3)
 
 
 SHIFT = torch.tensor([1.5, -0.5, -1.0])
