@@ -25,6 +25,7 @@ from inference.training.covnet_data import (
 )
 from inference.training.covnet_losses import (
     bag_maxima,
+    heat_loss,
     map_loss,
     map_targets,
     scan_loss,
@@ -190,7 +191,12 @@ class CovnetTask:
             "loss of slices": slice_loss(covnet.logits(pooled), batch.slice_labels.to(device)),
             "loss of maps": map_loss(evidence.float(), targets),
         }
-        weights = (1.0, settings.slice_weight, settings.map_weight)
+        weights = [1.0, settings.slice_weight, settings.map_weight]
+        slices = torch.bincount(batch.bag, minlength=len(batch.labels)).tolist()
+        if max(slices) > 1:  # the heat of a single slice is its map
+            by_scan, own = torch.split(maps, slices), torch.split(targets.own, slices)
+            parts["loss of heat"] = heat_loss(by_scan, batch.labels.tolist(), own, covnet.fc.weight)
+            weights.append(settings.heat_weight)
         total = sum(w * part for w, part in zip(weights, parts.values(), strict=True))
         return Losses(torch.as_tensor(total), parts)
 

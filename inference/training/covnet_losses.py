@@ -1,8 +1,10 @@
-"""What COVNet is taught by: the scan's label, and each slice and each place where they are known.
+"""What COVNet is taught by: the scan's label and, where lesions are known, slices, places, heat.
 
 COVNet's class activation map is linear in the weights of its last layer (`inference.gradcam`), so
 that the map can be taught directly where lesions are: the evidence W_c A_ij of class c in cell
-(i, j) is to be above a fixed offset on lesions of the class, and below it everywhere else.
+(i, j) is to be above a fixed offset on lesions of the class, and below it everywhere else. The
+heatmap of a whole scan has of each channel only the slice where it is strongest, and what is left
+of the map without the other channels is taught by itself.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from torch.nn.functional import (
     pad,
 )
 
+from inference.covnet import join
+from inference.gradcam import activation_maps
 from inference.training.covnet_data import NEGATIVE, UNSURE
 
 MAP_OFFSET = 3.0
@@ -28,6 +32,8 @@ MAP_OFFSET = 3.0
 CELL_PRESENT, CELL_ABSENT = 0.15, 0.01
 """A cell shows a class from this part on, and none up to that; between is unsure."""
 HARDEST_PART = 0.02
+LEAST_HEAT = 1e-3
+"""Part of the heat on lesions below which more of it is not asked for: a logarithm has no end."""
 _NORMAL_STRIDE = 4
 
 
@@ -81,6 +87,26 @@ def map_loss(evidence: Tensor, targets: MapTargets) -> Tensor:
         spread = each[targets.none]
         means.append(spread.topk(ceil(HARDEST_PART * len(spread))).values.mean())
     return torch.stack(means).mean() if means else evidence.sum() * 0.0
+
+
+def heat_loss(
+    maps: Sequence[Tensor], labels: Sequence[int], own: Sequence[Tensor], weights: Tensor
+) -> Tensor:
+    """Minus the logarithm of the part of a scan's heat that lies on lesions, the mean over scans.
+
+    The heat is the Grad-CAM of the scan's own class, as in use. Of each scan `maps`: (slices,
+    features, h, w); `labels`: its class; `own`: bool (slices, classes - 1, h, w), as in
+    `MapTargets`; `weights`: (classes, features) of the last layer. Scans without a lesion of their
+    class have no loss; 0 without any other.
+    """
+    losses = []
+    for each, label, lesions in zip(maps, labels, own, strict=True):
+        if label == NEGATIVE or not lesions[:, label].any():
+            continue
+        heat = activation_maps(join([each.float()]), weights[label])
+        share = heat[lesions[:, label]].sum() / heat.sum().clamp(min=LEAST_HEAT)
+        losses.append(-(share + LEAST_HEAT).log())
+    return torch.stack(losses).mean() if losses else weights.sum() * 0.0
 
 
 def map_targets(lesions: Tensor, known: Tensor, shape: Sequence[int]) -> MapTargets:

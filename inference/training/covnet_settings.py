@@ -71,6 +71,8 @@ class CovnetSettings:
     """Of the loss of single slices, where it is known which of them show lesions."""
     map_weight: float = 0.5
     """Of the loss of single cells of the class activation maps, likewise."""
+    heat_weight: float = 0.5
+    """Of the loss of the heatmap of a scan with several slices, likewise."""
     label_smoothing: float = 0.05
     validation_slices: int = 96
     """Of one scan at most, spread over it."""

@@ -276,10 +276,17 @@ def test_a_few_steps_lower_the_losses_of_scans_and_slices(covnet_task: CovnetTas
         optimiser.zero_grad()
         losses.total.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    assert len(parts[0]) == 3
+    assert len(parts[0]) == 4
     for name in ("loss of scans", "loss of slices"):
         assert parts[-1][name] < 0.7 * parts[0][name], name
     assert stage.name == "32x48"
+
+
+def test_single_slices_have_no_heat_of_their_own(covnet_task: CovnetTask) -> None:
+    made = covnet_task
+    bags = draw_bags(made.by_class, CovnetStage(32, 1, 1), made.settings, np.random.default_rng(0))
+    parts = made.loss(made.network().train(), bags, CPU).parts
+    assert list(parts) == ["loss of scans", "loss of slices", "loss of maps"]
 
 
 def test_validation_tells_how_good_it_is_and_what_the_weights_need(

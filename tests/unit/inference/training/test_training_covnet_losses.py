@@ -1,14 +1,15 @@
-"""COVNet's three losses and where its last maps look."""
+"""COVNet's losses and where its last maps look."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from inference.resnet import ResNet18
+from inference.resnet import FEATURES, ResNet18
 from inference.training.covnet_data import NEGATIVE, UNSURE
 from inference.training.covnet_losses import (
     MAP_OFFSET,
+    heat_loss,
     map_loss,
     map_targets,
     on_last_maps,
@@ -119,3 +120,42 @@ def test_finer_cells_of_another_number_are_brought_to_four_a_cell() -> None:
     small = on_last_maps(maps, (4, 4))
     assert small.shape == (2, 3, 4, 4)
     assert float(small[..., 1:, 1:].mean()) == pytest.approx(0.5, abs=0.02)
+
+
+def _heated(places: dict[tuple[int, int, int], float]) -> torch.Tensor:
+    """Maps (2 slices, features, 2, 2) of one channel that says anything."""
+    maps = torch.zeros((2, FEATURES, 2, 2))
+    for (at, row, column), value in places.items():
+        maps[at, 5, row, column] = value
+    return maps
+
+
+def _own(label: int) -> torch.Tensor:
+    """A lesion of the class at one cell of the first slice."""
+    own = torch.zeros((2, NEGATIVE, 2, 2), dtype=torch.bool)
+    own[0, label, 1, 1] = True
+    return own
+
+
+WEIGHTS = torch.zeros((NEGATIVE + 1, FEATURES))
+WEIGHTS[1, 5] = 100.0
+
+
+def test_heat_on_the_lesion_alone_costs_nothing() -> None:
+    maps = _heated({(0, 1, 1): 1.0})
+    assert float(heat_loss([maps], [1], [_own(1)], WEIGHTS)) == pytest.approx(0.0, abs=0.01)
+
+
+def test_the_heat_that_counts_is_that_of_the_strongest_slice_of_a_channel() -> None:
+    """A quarter of it on the lesion; the weaker slice is not drawn, and costs nothing."""
+    maps = _heated({(0, 1, 1): 1.0, (0, 0, 0): 3.0, (1, 0, 1): 2.0})
+    assert float(heat_loss([maps], [1], [_own(1)], WEIGHTS)) == pytest.approx(1.386, abs=0.01)
+
+
+def test_scans_without_a_lesion_of_their_class_have_no_heat_to_place() -> None:
+    maps = _heated({(0, 0, 0): 1.0}).requires_grad_()
+    weights = WEIGHTS.clone().requires_grad_()
+    loss = heat_loss([maps, maps], [NEGATIVE, 1], [_own(1), _own(0)], weights)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert float(loss.detach()) == 0.0
+    assert weights.grad is not None
