@@ -16,9 +16,12 @@ from inference.region_votes import PATCHES, verdict, vote
 from inference.training.augment import change_values, draw_geometry, draw_intensity, move
 from inference.training.calibration import fit_calibration
 from inference.training.plan import PreparedScan
+from inference.training.region_mining import sensitivity
 from inference.training.region_settings import RegionSettings
 from inference.training.task import Losses, Validation
 
+HIGHEST_THRESHOLD = 0.9
+"""Of a score: above it next to nothing is proposed."""
 AT_ONCE = 96
 """Patches at once in validation."""
 
@@ -41,7 +44,8 @@ def classifier_losses(network: nn.Module, batch: PatchBatch, device: torch.devic
 class ClassifierLearning:
     """What is learned from, and how well it is: scans as `mine` gives them.
 
-    `threshold`: score from which a proposal counts for a case.
+    `threshold`: score from which proposals are what the classifier is calibrated on, and the least
+    one from which they may count for a case.
     """
 
     def __init__(
@@ -87,13 +91,15 @@ class ClassifierLearning:
     def validate(self, network: nn.Module, device: torch.device) -> Validation:
         """By patch, region and case, calibrated on the patches of what was proposed, as in use.
 
-        A pneumonia is drawn more often than it is met: biases take that back. The score is minus
-        the cross-entropy of all patches as the network gives them, every class counting alike.
+        A pneumonia is drawn more often than it is met: biases take that back. `score_threshold`
+        among what belongs to the weights is that of `_case_threshold`, as are the figures. The
+        score is minus the cross-entropy of all patches as the network gives them, every class
+        counting alike.
         """
         logits = [self._logits(network, scan, device) for scan in self._validation]
         classes = [scan.tensor("classes").repeat_interleave(PATCHES) for scan in self._validation]
         every, truth = torch.cat(logits), torch.cat(classes)
-        proposed = torch.cat([self._proposed(scan) for scan in self._validation])
+        proposed = torch.cat([_proposed(scan, self._threshold) for scan in self._validation])
         proposed = proposed.repeat_interleave(PATCHES)
         in_use = proposed if proposed.any() else torch.ones_like(proposed)
         calibration = fit_calibration(every[in_use], truth[in_use])
@@ -104,13 +110,18 @@ class ClassifierLearning:
             "loss": loss,
             "patch accuracy": float((torch.cat(shares).argmax(dim=1) == truth).float().mean()),
             "region accuracy": self._region_accuracy(shares),
-            "case accuracy": self._case_accuracy(shares),
         }
-        return Validation(-loss, figures, asdict(calibration))
+        figures["case accuracy"], threshold = self._case_threshold(shares)
+        figures |= sensitivity(self._validation, threshold)
+        return Validation(-loss, figures, asdict(calibration) | {"score_threshold": threshold})
 
-    def _proposed(self, scan: PreparedScan) -> Tensor:
-        """Of each region, whether it counts for the case: bool (n,)."""
-        return scan.tensor("scores") >= self._threshold
+    def _case_threshold(self, shares: Sequence[Tensor]) -> tuple[float, float]:
+        """The best part of the cases that is right, and the lowest threshold, in steps of a
+        hundredth, at which it is: one candidate too many is one wrong vote that noisy-or keeps."""
+        steps = np.arange(self._threshold, HIGHEST_THRESHOLD, 0.01).round(2).tolist()
+        right = [(self._case_accuracy(shares, step), -step) for step in steps or [self._threshold]]
+        best, negative = max(right)
+        return best, -negative
 
     def _logits(self, network: nn.Module, scan: PreparedScan, device: torch.device) -> Tensor:
         values, distances = scan.tensor("values"), scan.tensor("distances") * self._scale
@@ -129,17 +140,22 @@ class ClassifierLearning:
         ]
         return float(np.mean(right))
 
-    def _case_accuracy(self, shares: Sequence[Tensor]) -> float:
+    def _case_accuracy(self, shares: Sequence[Tensor], threshold: float) -> float:
         """Part of the scans whose outcome, of what was proposed alone, is their label."""
         right = []
         for scan, each in zip(self._validation, shares, strict=True):
-            proposed = self._proposed(scan).tolist()
+            proposed = _proposed(scan, threshold).tolist()
             threes = zip(torch.split(each, PATCHES), proposed, strict=True)
             votes = [vote(three.tolist()) for three, taken in threes if taken]
             index = verdict(votes, len(self._classes)).class_index
             label = scan.label if scan.label in self._classes[:-1] else NO_INFECTION
             right.append((NO_INFECTION if index is None else self._classes[index]) == label)
         return float(np.mean(right))
+
+
+def _proposed(scan: PreparedScan, threshold: float) -> Tensor:
+    """Of each region, whether it counts for the case: bool (n,)."""
+    return scan.tensor("scores") >= threshold
 
 
 def _places(scans: Sequence[PreparedScan]) -> np.ndarray:

@@ -26,7 +26,7 @@ from inference.training.files import file_digest
 from inference.training.initial import load_initial
 from inference.training.plan import Example, Options, PreparedScan
 from inference.training.region_data import StoredGrid, region_tensors
-from inference.training.region_mining import mine, score_threshold, sensitivity
+from inference.training.region_mining import mine, score_threshold
 from inference.training.region_settings import SEGMENTER, RegionSettings, region_settings
 from inference.training.scan import Split
 from inference.training.segmenter_learning import (
@@ -106,8 +106,6 @@ class RegionTask:
         self._network: LocationAttention | None = None
         self._segmenter: SegmenterLearning | None = None
         self._classifier: ClassifierLearning | None = None
-        self._found: dict[str, float] = {}
-        self._threshold = settings.preprocessing.score_threshold
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -161,11 +159,11 @@ class RegionTask:
         found = learning.validate(network.get_submodule(stage.name), device)
         if isinstance(learning, SegmenterLearning):
             return found
-        chosen = replace(self._settings.preprocessing, score_threshold=self._threshold)
+        calibrated = dict(found.extra)
+        threshold = calibrated.pop("score_threshold")
+        chosen = replace(self._settings.preprocessing, score_threshold=threshold)
         extra = {"preprocessing": asdict(chosen), "classes": list(self._settings.classes)}
-        return replace(
-            found, figures={**found.figures, **self._found}, extra={**found.extra, **extra}
-        )
+        return replace(found, extra=calibrated | extra)
 
     def _learning(self, stage: Stage) -> SegmenterLearning | ClassifierLearning:
         return self._of_segmenter() if stage.name == SEGMENTER else self._of_classifier()
@@ -186,10 +184,8 @@ class RegionTask:
                 self._mined(part) for part in (Split.TRAINING, Split.VALIDATION)
             )
             usual = self._settings.preprocessing.score_threshold
-            self._threshold = score_threshold(validation, usual)
-            self._found = sensitivity(validation, self._threshold)
             self._classifier = ClassifierLearning(
-                training, validation, self._settings, self._threshold
+                training, validation, self._settings, score_threshold(validation, usual)
             )
         return self._classifier
 

@@ -175,13 +175,17 @@ class _Reader(nn.Module):
         return torch.nn.functional.one_hot(classes, 3).float() * 9
 
 
-def _patches(folder: Path, scan: str, label: str, classes: list[int]) -> PreparedScan:
+def _patches(
+    folder: Path, scan: str, label: str, classes: list[int], scores: list[float] | None = None
+) -> PreparedScan:
+    """The first region alone was proposed, unless `scores` says otherwise."""
+    first = [0.9] + [-1.0] * (len(classes) - 1)
     values = torch.tensor(classes).repeat_interleave(3)[:, None, None] * 100
     tensors = {
         "values": values.expand(-1, 32, 32).to(torch.uint8),
         "distances": torch.zeros(3 * len(classes)),
         "classes": torch.tensor(classes),
-        "scores": torch.tensor([0.9 if at == 0 else -1.0 for at in range(len(classes))]),
+        "scores": torch.tensor(scores or first),
         "found": torch.zeros(0),
     }
     return prepared(folder, scan, label, tensors)
@@ -243,6 +247,20 @@ def test_a_leaning_to_a_class_is_taken_back_by_what_was_proposed(tmp_path: Path)
     )
     assert result.extra["biases"][0] < min(result.extra["biases"][1:])
     assert result.figures["region accuracy"] == result.figures["case accuracy"] == 1.0
+
+
+def test_the_threshold_is_the_lowest_at_which_most_cases_are_right(tmp_path: Path) -> None:
+    """A weak proposal in a healthy lung means an infection; true ones have a score of 0.9."""
+    scans = [
+        _patches(tmp_path, "a", COVID, [0, 2], scores=[0.9, -1.0]),
+        _patches(tmp_path, "b", FLU, [1, 2], scores=[0.9, 0.85]),
+        _patches(tmp_path, "c", NO_INFECTION, [0, 2], scores=[0.7, -1.0]),
+    ]
+    learning = ClassifierLearning(scans, scans, region_settings(_options()), 0.5)
+    result = learning.validate(_Reader(), CPU)
+    assert result.extra["score_threshold"] == 0.71
+    assert result.figures["case accuracy"] == 1.0
+    assert result.figures["candidates"] == 1.0
 
 
 def test_problems_of_the_data_are_told_before_anything_starts(plan: RegionPlan) -> None:
