@@ -1,8 +1,9 @@
 """Lungs by a network of a bundle: a U-net slice by slice, then what a network does not know.
 
-Post-processing: pieces too small for a lobe go, holes shut on all sides are filled, the trachea
-and the main bronchi come out (found in the HU, as for the classical method), and right and left
-are told apart by the network's classes or, where it knows lung only, by place.
+Post-processing: what lies outside the body goes, as do pieces too small for a lobe, holes shut on
+all sides are filled, the trachea and the main bronchi come out (body and airways are found in the
+HU, as for the classical method), and right and left are told apart by the network's classes or,
+where it knows lung only, by place.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from inference.findings import IntendedUse
 from inference.lung_input import LungInput
 from inference.lung_sides import Sides, lung_sides
 from inference.lung_slices import slice_image
-from inference.lungs import MINIMUM_LUNGS_ML, SMALLEST_PART, main_airways
+from inference.lungs import MINIMUM_LUNGS_ML, SMALLEST_PART, body_and_airways
 from inference.patient_axes import patient_view
 from inference.stages import Progress, tell_nobody
 from inference.tasks import TASKS
@@ -88,7 +89,9 @@ class LungNetwork:
         Raises NoLungsError when there is less than `minimum_ml`.
         """
         fine, coarse = self._labels(volume, progress or tell_nobody)
-        lungs = _tidied(fine > 0, coarse > 0) & ~main_airways(volume)
+        body, airways = body_and_airways(volume)
+        within = (coarse > 0) & _on(body, coarse.shape)
+        lungs = _tidied((fine > 0) & body, within) & ~airways
         found_ml = float(np.count_nonzero(lungs)) * volume.voxel_ml
         if found_ml < minimum_ml:
             raise NoLungsError("lung volume", found_ml, minimum_ml, "ml")
@@ -133,11 +136,11 @@ def _tidied(fine: Mask, coarse: Mask) -> Mask:
     return (fine & near) | inside
 
 
-def _on(coarse: Mask, shape: tuple[int, ...]) -> Mask:
-    """The nearest pixel of the coarse grid for each voxel of the fine one."""
+def _on(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    """A mask on a finer or coarser grid of `shape`: of each pixel, that of `mask` at its place."""
     along = [
         np.arange(length) if length == cells else np.arange(length) * cells // length
-        for length, cells in zip(shape, coarse.shape, strict=True)
+        for length, cells in zip(shape, mask.shape, strict=True)
     ]
-    full: Mask = coarse[np.ix_(*along)]
-    return full
+    there: Mask = mask[np.ix_(*along)]
+    return there

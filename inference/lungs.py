@@ -87,11 +87,18 @@ def segment_lungs(volume: CtVolume, minimum_ml: float = MINIMUM_LUNGS_ML) -> Mas
     return _full_edge(volume.hu, inside, edge, chest.box, chest.factor)
 
 
-def main_airways(volume: CtVolume) -> Mask:
-    """Trachea and main bronchi with their walls: bool (slices, rows, columns) of `volume`."""
+def body_and_airways(volume: CtVolume) -> tuple[Mask, Mask]:
+    """The body, filled in-plane, and trachea and main bronchi with their walls.
+
+    Both bool (slices, rows, columns) of `volume`.
+    """
     chest = _coarse_chest(volume)
     nowhere = np.zeros_like(chest.walled)
-    return _full_edge(volume.hu, chest.walled, nowhere, chest.box, chest.factor)
+    body, airways = (
+        _full_edge(volume.hu, mask, nowhere, chest.box, chest.factor)
+        for mask in (chest.body, chest.walled)
+    )
+    return body, airways
 
 
 @dataclass(frozen=True, eq=False)
