@@ -16,11 +16,11 @@ from inference.card import Card
 from inference.errors import BundleError
 from inference.findings import IntendedUse, ModelIdentity, Training
 from inference.tasks import TASKS
-from inference.untrained import make_untrained_bundle
 
 if TYPE_CHECKING:
     from inference.engine import Engine
     from inference.location_attention import LocationAttention
+    from inference.lung_network import LungNetwork
     from inference.region_engine import RegionEngine
 
 
@@ -38,30 +38,14 @@ class Engines:
         return (self.covnet.identity, *others)
 
 
-def prepare_bundle(settings: Settings) -> Bundle:
-    """Check the configured bundle of COVNet; make the untrained one where none is named.
-
-    Raises:
-        BundleError: the bundle is not whole, or its card does not fit its weights; says what.
-    """
-    make_where_none_is_named(settings)
-    return load_for(settings.bundle_folder, "covnet")
-
-
-def make_where_none_is_named(settings: Settings) -> None:
-    """Make the untrained bundle of COVNet, unless the configuration names one."""
-    if not settings.inference.bundle:
-        make_untrained_bundle(settings.bundle_folder)
-
-
-def prepare_bundles(settings: Settings) -> Mapping[str, Bundle]:
+def load_bundles(settings: Settings) -> Mapping[str, Bundle]:
     """Check every configured bundle, by task; `covnet` is always among them.
 
     Raises:
-        BundleError: as `prepare_bundle`, or a bundle is configured for a task it is not made for.
+        BundleError: one is not whole, its card does not fit its weights, or it is configured for a
+            task it is not made for; says what.
     """
-    others = {task: load_for(path, task) for task, path in other_folders(settings).items()}
-    return {"covnet": prepare_bundle(settings)} | others
+    return {task: load_for(folder, task) for task, folder in settings.bundle_folders.items()}
 
 
 def check_permitted(bundles: Mapping[str, Bundle], settings: Settings) -> None:
@@ -80,23 +64,14 @@ def check_permitted(bundles: Mapping[str, Bundle], settings: Settings) -> None:
         )
 
 
-def other_folders(settings: Settings) -> dict[str, Path]:
-    """Folders of the configured bundles for lungs and regions, by task."""
-    named = {
-        "lungs": settings.inference.lungs_bundle,
-        "regions": settings.inference.regions_bundle,
-    }
-    return {task: Path(folder) for task, folder in named.items() if folder}
-
-
 def models_digest(settings: Settings) -> str:
     """SHA-256 of all models that a result depends on and the use declared for them; no torch.
 
     Raises:
         BundleError: a card cannot be read.
     """
-    folders = {"covnet": settings.bundle_folder} | other_folders(settings)
-    parts = [f"{task} {load_card(folder).digest}" for task, folder in folders.items()]
+    folders = settings.bundle_folders.items()
+    parts = [f"{task} {load_card(folder).digest}" for task, folder in folders]
     text = "\n".join([*parts, settings.inference.intended_use_here])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -138,7 +113,7 @@ def load_region_engine(settings: Settings) -> RegionEngine | None:
         BundleError: the bundle is not whole, or not for this task.
         DeviceError: the configured device is not there.
     """
-    folder = other_folders(settings).get("regions")
+    folder = settings.bundle_folders.get("regions")
     if folder is None:
         return None
     from inference.region_engine import RegionEngine
@@ -170,25 +145,34 @@ def load_engine(settings: Settings) -> Engine:
     """The engine of COVNet and of the network for lungs, ready to analyse.
 
     Raises:
-        BundleError: as `prepare_bundle`.
+        BundleError: a bundle is not whole, or not for its task.
         DeviceError: the configured device or engine is not there.
     """
     from inference.engine import Engine
-    from inference.lung_network import LungNetwork
 
     inference = settings.inference
-    use_here = IntendedUse(inference.intended_use_here)
-    lungs_folder = other_folders(settings).get("lungs")
-    lungs = None
-    if lungs_folder is not None:
-        bundle = load_for(lungs_folder, "lungs")
-        lungs = LungNetwork.load(bundle, inference.device, use_here)
     return Engine.load(
-        prepare_bundle(settings),
+        load_for(settings.bundle_folders["covnet"], "covnet"),
         inference.device,
         inference.threads or None,
         backend=inference.engine,
         cache=settings.compiled_models,
-        use_here=use_here,
-        lungs=lungs,
+        use_here=IntendedUse(inference.intended_use_here),
+        lungs=load_lung_network(settings),
     )
+
+
+def load_lung_network(settings: Settings) -> LungNetwork | None:
+    """The configured network for lungs; None where the classical method is configured.
+
+    Raises:
+        BundleError, DeviceError: as `load_engine`.
+    """
+    folder = settings.bundle_folders.get("lungs")
+    if folder is None:
+        return None
+    from inference.lung_network import LungNetwork
+
+    inference = settings.inference
+    use_here = IntendedUse(inference.intended_use_here)
+    return LungNetwork.load(load_for(folder, "lungs"), inference.device, use_here)

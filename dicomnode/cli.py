@@ -83,11 +83,11 @@ def serve(config: ConfigOption = None) -> None:
 
 @app.command("check-bundle", hidden=True)
 def check_bundle_command(settings: Annotated[Path, typer.Option("--settings")]) -> None:
-    """Check the configured model bundles before they serve; make the untrained one if need be."""
-    from dicomnode.bundles import check_permitted, prepare_bundles
+    """Check the configured model bundles before they serve."""
+    from dicomnode.bundles import check_permitted, load_bundles
 
     kept = kept_settings(settings)
-    bundles = prepare_bundles(kept)
+    bundles = load_bundles(kept)
     check_permitted(bundles, kept)
     set_up_logging("node")
     log = logging.getLogger(__name__)

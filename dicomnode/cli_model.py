@@ -37,10 +37,8 @@ def model_check(
 ) -> None:
     """Verify weights against cards, all bundles or one; exit status 1 when any cannot be used."""
     from dicomnode import model_view
-    from dicomnode.bundles import make_where_none_is_named
 
     settings = offline_settings(config)
-    make_where_none_is_named(settings)
     chosen = [model_view.find(settings, bundle)] if bundle else model_view.places(settings)
     states = [model_view.look_at(place, settings, True) for place in chosen]
     _print_states(states, as_json, checked=True)

@@ -22,6 +22,7 @@ from dicomnode.decisions.retry import RetryPolicy
 from dicomnode.decisions.study_choice import StudyPolicy
 from dicomnode.errors import ConfigurationError
 from dicomnode.tls import DestinationTls, TlsPolicy
+from inference.demonstration import shipped_bundles
 
 AeTitle = Annotated[
     str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$")
@@ -75,9 +76,9 @@ _BUNDLES = ("bundle", "lungs_bundle", "regions_bundle")
 
 
 class InferenceSettings(_Section):
-    bundle: str = ""  # empty: the untrained bundle, made in the data directory
-    lungs_bundle: str = ""  # empty: the classical method
-    regions_bundle: str = ""  # empty: no location attention
+    bundle: str = ""  # empty: the demonstration bundles, for all three tasks
+    lungs_bundle: str = ""  # empty, beside a bundle of one's own: the classical method
+    regions_bundle: str = ""  # empty, beside a bundle of one's own: no location attention
     intended_use_here: Literal["none", "demonstration", "research", "clinical"] = "none"
     allow_demonstration_model: bool = False  # serve with weights not trained on patients' labels
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -185,9 +186,20 @@ class Settings(_Section):
         return self.node.data_directory / "compiled-models"
 
     @property
-    def bundle_folder(self) -> Path:
-        """Folder of the model bundle that analyses."""
-        return Path(self.inference.bundle or self.models / "covnet-untrained")
+    def bundle_folders(self) -> dict[str, Path]:
+        """Folders of the model bundles by task, that of COVNet first.
+
+        Those of the product where no bundle is named for COVNet; a folder named for another task
+        takes the place of its own there too.
+        """
+        inference = self.inference
+        named = {
+            "covnet": inference.bundle,
+            "lungs": inference.lungs_bundle,
+            "regions": inference.regions_bundle,
+        }
+        given = {task: Path(folder) for task, folder in named.items() if folder}
+        return given if inference.bundle else shipped_bundles() | given
 
 
 def load_settings(path: Path) -> Settings:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from dicomnode.bundles import class_problems, other_folders
+from dicomnode.bundles import class_problems
 from dicomnode.config import Settings
 from dicomnode.errors import ConfigurationError
 from dicomnode.tables import add_row, new_table, print_table
@@ -51,10 +51,7 @@ class BundleState:
 
 def places(settings: Settings) -> list[BundlePlace]:
     """The configured bundles first, then the others in the node's folder of models."""
-    configured = {settings.bundle_folder: "covnet"}
-    if not settings.inference.bundle and not (settings.bundle_folder / CARD).exists():
-        configured = {}  # the untrained bundle, made when it is first needed
-    configured |= {folder: task for task, folder in other_folders(settings).items()}
+    configured = {folder: task for task, folder in settings.bundle_folders.items()}
     cards = sorted(settings.models.glob(f"[!.]*/{CARD}"))
     found = [BundlePlace(folder, task) for folder, task in configured.items()]
     return found + [BundlePlace(p.parent) for p in cards if p.parent not in configured]

@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dicomnode.bundles import make_where_none_is_named
 from dicomnode.config import Settings
 from dicomnode.identity import Identity, identify_file
 from dicomnode.result_settings import result_settings
@@ -90,7 +89,6 @@ def _note(
         )
         for each, source in zip(group, sources, strict=True)
     ]
-    make_where_none_is_named(settings)  # a note's UIDs depend on the models, as in the node
     origin = TextOrigin(normalised_header(readable), moment, result_settings(settings))
     number = settings.results.note_series_number
     return note_objects(origin, series, whole_study=whole_study, series_number=number)

@@ -60,7 +60,7 @@ def check_started_with(settings: Settings) -> None:
 
 def _made_alike(made: ResultSet, settings: Settings) -> bool:
     """Whether a report would get the UID that it has, if it were made today."""
-    card = load_card(settings.bundle_folder)
+    card = load_card(settings.bundle_folders["covnet"])
     seed = UidSeed(
         source_series_uid=made.series.series_instance_uid,
         source_digest=made.series.input_digest or "",

@@ -29,25 +29,18 @@ def digest_of(weights: Mapping[str, Tensor]) -> str:
 def put_bundle(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
     """Write card and weights beside the folder, then rename them into place.
 
-    Raises BundleError when the folder holds something, and no bundle.
+    Raises BundleError when the folder holds something, or cannot be written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         _write(building, card, weights)
         building.chmod(0o755)
-        _put_in_place(building, folder)
+        building.rename(folder)  # replaces an empty folder, and nothing else
+    except OSError as error:
+        raise BundleError(folder.name, (f"cannot be made: {error.strerror}",)) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
-
-
-def _put_in_place(building: Path, folder: Path) -> None:
-    """Rename; a folder that is there and not empty is either the other's bundle or no bundle."""
-    try:
-        building.rename(folder)
-    except OSError as error:
-        if not (folder / CARD).exists():
-            raise BundleError(folder.name, (f"cannot be made: {error.strerror}",)) from error
 
 
 def _write(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:

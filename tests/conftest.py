@@ -10,7 +10,7 @@ import pytest
 @pytest.fixture(scope="session")
 def shared_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The untrained bundle, made once: it is the same for every node, and 94 MB."""
-    from inference.untrained import make_untrained_bundle
+    from support.untrained import make_untrained_bundle
 
     folder = tmp_path_factory.mktemp("models") / "covnet-untrained"
     return make_untrained_bundle(folder)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from dicomnode.bundles import load_engine, load_for, load_region_engine, other_folders
+from dicomnode.bundles import load_engine, load_lung_network, load_region_engine
 from dicomnode.config import Settings
 from dicomnode.errors import DataError, ManifestError
 from dicomnode.results.heatmap import THRESHOLD
@@ -29,7 +29,6 @@ from inference.evaluation.lesions import Match, found_lesions, lesion_classes, m
 from inference.evaluation.localisation import HeatShares, heat_shares
 from inference.evaluation.overlap import MaskAgreement, agreement
 from inference.evaluation.truth import known_lesions, own_lesions
-from inference.findings import IntendedUse
 from inference.lung_network import LungNetwork
 from inference.lungs import segment_lungs
 from inference.region_engine import RegionEngine
@@ -140,7 +139,7 @@ def _covnet_scan(engine: Engine, row: ManifestRow, gallery: Gallery) -> CovnetSc
 
 def region_analyser(settings: Settings) -> Callable[[ManifestRow], RegionScan]:
     """Raises BundleError, DeviceError as `load_region_engine`."""
-    engine, network = load_region_engine(settings), lung_network(settings)
+    engine, network = load_region_engine(settings), load_lung_network(settings)
     if engine is None:
         raise ValueError("the settings name no bundle for regions")
     return lambda row: _region_scan(engine, network, load_scan(row), row.label)
@@ -168,7 +167,7 @@ def class_index(classes: Sequence[str], name: str) -> int:
 
 def lung_analyser(settings: Settings) -> Callable[[ManifestRow], LungScan]:
     """Raises BundleError, DeviceError as `LungNetwork.load`."""
-    network = lung_network(settings)
+    network = load_lung_network(settings)
     if network is None:
         raise ValueError("the settings name no bundle for lungs")
     return lambda row: _lung_scan(network, load_scan(row))
@@ -184,16 +183,6 @@ def _lung_scan(network: LungNetwork, scan: LoadedScan) -> LungScan:
     except NoLungsError:
         classical = None
     return LungScan(found, classical)
-
-
-def lung_network(settings: Settings) -> LungNetwork | None:
-    """The configured network for lungs; None where the classical method is configured."""
-    folder = other_folders(settings).get("lungs")
-    if folder is None:
-        return None
-    inference = settings.inference
-    use_here = IntendedUse(inference.intended_use_here)
-    return LungNetwork.load(load_for(folder, "lungs"), inference.device, use_here)
 
 
 def _lungs(network: LungNetwork | None, volume: CtVolume) -> Mask:

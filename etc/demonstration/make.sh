@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes the demonstration bundles: bash etc/demonstration/make.sh DATA OUT
-# DATA: the unpacked real CT (sources and licences: README.md beside this file). About two hours on
-# two cores; what was begun goes on when the command is given again. A run is the same bit for bit
+# DATA: the unpacked real CT (sources and licences: README.md beside this file). About three hours
+# on two cores; what was begun goes on when the command is given again. A run is the same bit for bit
 # only on the same processor with as many threads.
 set -euo pipefail
 data=$(realpath "$1") out=$(realpath -m "$2") here=$(cd "$(dirname "$0")" && pwd)
@@ -37,7 +37,7 @@ python "$here/merge.py" "$out/all" "$out/train" "$out/train2" "$out/val"
 train() { dicomnode model train --task "$1" --manifest "$out/all/$1.csv" --out "$out/runs/$1" --seed 1 "${@:2}"; }
 train lungs --stages lungs:1600 --set width=8 --loop validate_every=400
 train covnet --init "$out/resnet50.safetensors" --set validation_slices=40 --loop validate_every=250
-train regions --stages segmenter:2000,classifier:2000 --set width=4 --set patch_width=20 \
+train regions --stages segmenter:2000,classifier:6000 --set width=4 --set patch_width=20 \
     --set grid_pixel_mm=3 --set grid_slice_mm=4 --set piece_slices=32 --set piece_pixels=48 --set pieces=4 \
     --set about_lesion=0.7 --set segmenter_rate=2e-3 --loop validate_every=400
 

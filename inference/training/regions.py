@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from inference.location_attention import LocationAttention
-from inference.region_untrained import draw_like
 from inference.training.classifier_learning import (
     ClassifierLearning,
     PatchBatch,
@@ -26,6 +25,7 @@ from inference.training.files import file_digest
 from inference.training.initial import load_initial
 from inference.training.plan import Example, Options, PreparedScan
 from inference.training.region_data import StoredGrid, region_tensors
+from inference.training.region_initial import draw_like
 from inference.training.region_mining import mine, score_threshold
 from inference.training.region_settings import SEGMENTER, RegionSettings, region_settings
 from inference.training.scan import Split

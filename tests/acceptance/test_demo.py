@@ -17,7 +17,7 @@ from support.data import PHILIPS
 from support.orthanc import running_orthanc
 from support.validators import dciodvfy_errors
 
-UNTRAINED = "UNTRAINED WEIGHTS – no clinical meaning"
+WARNING = "DEMONSTRATION – trained on simulated lesions, no clinical meaning"
 
 
 def run_demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -34,8 +34,13 @@ def test_the_demo_shows_the_whole_way(tmp_path: Path) -> None:
     out = tmp_path / "demo-output"
     done = run_demo(out)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert UNTRAINED in done.stdout
-    for told in ("philips_5mm_noncontrast", "analysed", "slice_thickness: 8.0", "localizer"):
+    for told in (
+        *WARNING.split(" lesions, "),
+        "philips_5mm_noncontrast",
+        "analysed",
+        "slice_thickness: 8.0",
+        "localizer",
+    ):
         assert told in done.stdout
     check_what_it_left(out)
     check_the_queue_can_be_asked_afterwards(out)
@@ -43,15 +48,15 @@ def test_the_demo_shows_the_whole_way(tmp_path: Path) -> None:
 
 def check_what_it_left(out: Path) -> None:
     objects = sorted((out / "results").glob("*.dcm"))
-    assert len(objects) == 13
+    assert len(objects) == 14
     assert [error for file in objects for error in dciodvfy_errors(file)] == []
     received = {str(pydicom.dcmread(f).SOPInstanceUID) for f in (out / "pacs").glob("*.dcm")}
     assert received == {str(pydicom.dcmread(f).SOPInstanceUID) for f in objects}
     report = (out / "results" / "01-sr.txt").read_text()
-    assert report.index(UNTRAINED) < report.index("Image Library")
+    assert report.index(WARNING) < report.index("Image Library")
     with Image.open(out / "results" / "02-montage.png") as montage:
         assert min(montage.size) > 500
-    assert UNTRAINED in (out / "node.log").read_text()
+    assert WARNING in (out / "node.log").read_text()
     source = pydicom.dcmread(PHILIPS[0], stop_before_pixels=True)
     assert str(source.PatientName) not in (out / "node.log").read_text()
 
@@ -79,7 +84,7 @@ def test_the_demo_with_a_real_pacs_over_what_an_earlier_demo_left(tmp_path: Path
         peer = orthanc.peer
         done = run_demo(tmp_path / "out", "--pacs", f"127.0.0.1:{peer.port}:{peer.ae_title}")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert len(orthanc.get("/instances")) == 13
+        assert len(orthanc.get("/instances")) == 14
     assert not leftover.exists()
 
 

@@ -6,6 +6,7 @@ The real process and a real Orthanc, which keeps what it has under a UID and ans
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,11 +19,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
 from dicomnode.results.text import report_as_text
-from inference.untrained import make_untrained_bundle
 from storage.records import SeriesDetail, SeriesState
 from support.node import Node
 from support.orthanc import Orthanc, running_orthanc
 from support.phantom import series_uid, write_series
+from support.untrained import make_untrained_bundle
 from support.wait import wait_for
 
 pytestmark = pytest.mark.long
@@ -155,7 +156,7 @@ def change_the_model(site: Site) -> None:
     """As an operator does it: the new configuration counts once the node was started anew."""
     bundle = make_untrained_bundle(site.node.folder / "other-model", seed=1)
     text = site.node.config.read_text()
-    changed = text.replace("[inference]\n", f'[inference]\nbundle = "{bundle}"\n')
+    changed = re.sub('bundle = ".*"', f'bundle = "{bundle}"', text)
     assert changed != text
     site.node.config.write_text(changed)
     assert "start it anew first" in site.results("renew", site.uid).stderr

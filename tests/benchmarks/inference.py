@@ -31,7 +31,7 @@ from inference.covnet import Covnet  # noqa: E402
 from inference.openvino_backend import OpenvinoBackend, matrix_product  # noqa: E402
 from inference.stages import tell_nobody  # noqa: E402
 from inference.torch_backend import TorchBackend  # noqa: E402
-from inference.untrained import make_untrained_bundle  # noqa: E402
+from support.untrained import make_untrained_bundle  # noqa: E402
 
 SIZE = 224
 EDGE = 2048

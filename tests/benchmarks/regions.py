@@ -39,8 +39,8 @@ from inference.region_pieces import MOST_CELLS, pieces, with_lesions  # noqa: E4
 from inference.region_preprocess import RegionGrid, RegionPreprocessing, region_grid  # noqa: E402
 from inference.region_tiles import grid_context  # noqa: E402
 from inference.region_torch import TorchRegions  # noqa: E402
-from inference.region_untrained import draw_like  # noqa: E402
 from inference.regions import Boxes, propose  # noqa: E402
+from inference.training.region_initial import draw_like  # noqa: E402
 from inference.volume import CtVolume  # noqa: E402
 from support.chest_volume import HEIGHT_MM, chest  # noqa: E402
 

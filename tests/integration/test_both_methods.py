@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dicomnode.bundles import load_region_engine, prepare_bundles
+from dicomnode.bundles import load_bundles, load_region_engine
 from dicomnode.cli import app
 from dicomnode.config import InferenceSettings, load_settings
 from dicomnode.model_view import BundlePlace, look_at
@@ -24,10 +24,10 @@ from inference.bundle import CARD, load_card
 from inference.errors import BundleError
 from inference.findings import IntendedUse, Training
 from inference.region_preprocess import RegionPreprocessing
-from inference.region_untrained import make_untrained_region_bundle
 from storage.records import SeriesState
 from support.phantom import LOW_CHEST, PIXEL_MM, SPACING_MM, series_uid, write_series
 from support.pipeline import Pipeline
+from support.untrained_regions import make_untrained_region_bundle
 from support.validators import dciodvfy_errors
 
 UNTRAINED = "UNTRAINED WEIGHTS – no clinical meaning"
@@ -155,7 +155,11 @@ def test_the_worker_does_the_same_and_the_queue_tells(
 ) -> None:
     pipeline = Pipeline(tmp_path / "node", shared_models)
     pipeline.settings = pipeline.settings.model_copy(
-        update={"inference": InferenceSettings(regions_bundle=str(region_bundle))}
+        update={
+            "inference": InferenceSettings(
+                bundle=str(shared_models), regions_bundle=str(region_bundle)
+            )
+        }
     )
     files = sorted((home / "in").iterdir())
     pipeline.bring_to_results(files)
@@ -181,7 +185,7 @@ def test_the_engine_is_as_the_card_and_the_site_have_it(home: Path, region_bundl
     assert engine.settings == SETTINGS
     assert engine.identity.training is Training.UNTRAINED
     assert engine.identity.use is IntendedUse.NONE  # the site declares none
-    assert sorted(prepare_bundles(settings)) == ["covnet", "regions"]
+    assert sorted(load_bundles(settings)) == ["covnet", "regions"]
 
 
 def test_classes_that_no_report_can_name_are_refused_at_the_start(
@@ -198,15 +202,15 @@ def test_classes_that_no_report_can_name_are_refused_at_the_start(
     assert look_at(BundlePlace(folder), settings, weights=False).problems == (problem,)
     wrong = settings.inference.model_copy(update={"regions_bundle": str(folder)})
     with pytest.raises(BundleError, match=problem):
-        prepare_bundles(settings.model_copy(update={"inference": wrong}))
+        load_bundles(settings.model_copy(update={"inference": wrong}))
 
 
 def test_without_a_bundle_there_is_one_method_and_the_wrong_one_is_refused(
     home: Path, shared_models: Path
 ) -> None:
     settings = load_settings(home / "dicomnode.toml")
-    alone = settings.model_copy(update={"inference": InferenceSettings()})
+    alone = settings.model_copy(update={"inference": InferenceSettings(bundle=str(shared_models))})
     assert load_region_engine(alone) is None
-    wrong = InferenceSettings(regions_bundle=str(shared_models))
+    wrong = InferenceSettings(bundle=str(shared_models), regions_bundle=str(shared_models))
     with pytest.raises(BundleError, match="is for the task 'covnet', but configured for 'regions'"):
         load_region_engine(settings.model_copy(update={"inference": wrong}))

@@ -21,8 +21,8 @@ from inference.card import Metric
 from inference.errors import BundleError
 from inference.findings import IntendedUse, Training
 from inference.unet import Unet
-from inference.untrained import make_untrained_bundle
 from support.bundles import LUNG_CARD, WEIGHTS, write_bundle
+from support.untrained import make_untrained_bundle
 
 METRIC = Metric("Dice", 0.97, 0.96, 0.98, "40 held-out patients", 40)
 
@@ -36,10 +36,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
         LUNG_CARD, training=Training.PATIENTS, use=IntendedUse.RESEARCH, metrics=(METRIC,)
     )
     write_bundle(folder / "unet", card, Unet(3).state_dict())
-    make_untrained_bundle(folder / "data" / "models" / "covnet-untrained")
+    make_untrained_bundle(folder / "whole")
     (folder / "dicomnode.toml").write_text(
         '[node]\ndata_directory = "data"\n'
-        '[inference]\nlungs_bundle = "unet"\nintended_use_here = "research"\n'
+        '[inference]\nbundle = "whole"\nlungs_bundle = "unet"\nintended_use_here = "research"\n'
     )
     return folder
 
@@ -108,18 +108,18 @@ def test_what_is_no_bundle_is_named(node: Path) -> None:
 
 
 def test_the_same_checks_hold_at_the_start_of_a_node(node: Path, tmp_path: Path) -> None:
-    from dicomnode.bundles import models_digest, prepare_bundles
+    from dicomnode.bundles import load_bundles, models_digest
 
     other = copied(node, tmp_path / "node")
     settings = load_settings(other / "dicomnode.toml")
-    assert sorted(prepare_bundles(settings)) == ["covnet", "lungs"]
+    assert sorted(load_bundles(settings)) == ["covnet", "lungs"]
     before = models_digest(settings)
     changed = replace(load_bundle(other / "unet").card, classes=("background", "lung"))
     (other / "unet" / CARD).unlink()
     (other / "unet" / CARD).write_text(changed.as_toml())
     assert models_digest(settings) != before
     with pytest.raises(BundleError, match=r"last\.weight is \(3, 16, 1, 1\), not \(2, 16, 1, 1\)"):
-        prepare_bundles(settings)
+        load_bundles(settings)
 
 
 def test_a_node_analyses_with_all_that_is_configured(node: Path) -> None:

@@ -26,10 +26,11 @@ FRAMES = 40
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Settings:
     home = tmp_path_factory.mktemp("node")
-    (home / "data/models").mkdir(parents=True)
-    (home / "data/models/covnet-untrained").symlink_to(shared_models)
     config = home / "dicomnode.toml"
-    config.write_text('[node]\ndata_directory = "data"\n[results]\nkey_slices = 3\n' + LOW_CHEST)
+    config.write_text(
+        f'[node]\ndata_directory = "data"\n[inference]\nbundle = "{shared_models}"\n'
+        f"[results]\nkey_slices = 3\n{LOW_CHEST}"
+    )
     return load_settings(config)
 
 

@@ -17,11 +17,11 @@ from dicomnode.queue_view import print_series
 from dicomnode.results.text import report_as_text
 from inference.bundle import load_bundle
 from inference.region_preprocess import RegionPreprocessing
-from inference.region_untrained import make_untrained_region_bundle
 from storage.records import SeriesDetail, SeriesState
 from support.bundles import write_bundle
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
+from support.untrained_regions import make_untrained_region_bundle
 from support.validators import dciodvfy_errors
 
 SETTINGS = RegionPreprocessing(
@@ -60,7 +60,8 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def pipeline_with(folder: Path, models: Path, **inference: Any) -> Pipeline:
     pipeline = Pipeline(folder, models)
-    settings = InferenceSettings(allow_demonstration_model=True, **inference)
+    named = {"bundle": str(models)} | inference
+    settings = InferenceSettings(allow_demonstration_model=True, **named)
     pipeline.settings = pipeline.settings.model_copy(update={"inference": settings})
     return pipeline
 

@@ -72,12 +72,12 @@ def process(
 
 
 def write_config(folder: Path, models: Path, toml: str) -> Path:
-    (folder / "data/models").mkdir(parents=True)
-    (folder / "data/models/covnet-untrained").symlink_to(models)
+    folder.mkdir(parents=True, exist_ok=True)
     config = folder / "dicomnode.toml"
     quiet = '[results]\nnote = "off"\n'  # notes have tests of their own
     told = toml.replace("[results]\n", quiet) if "[results]" in toml else toml + quiet
-    config.write_text(f'[node]\ndata_directory = "data"\n{told}{LOW_CHEST}')
+    bundle = f'[inference]\nbundle = "{models}"\n'
+    config.write_text(f'[node]\ndata_directory = "data"\n{bundle}{told}{LOW_CHEST}')
     return config
 
 

@@ -174,7 +174,7 @@ def test_children_end_when_their_supervisor_is_killed(node: Node) -> None:
     [
         ('[inference]\nbundle = "no-such-folder"\n', "no-such-folder"),
         ("[receive]\nportt = 1\n", "receive.portt"),
-        ("", "COVNet untrained 0.0 (covnet, untrained): not trained on patients' labels"),
+        ("", "COVNet demonstration 0.1 (covnet, demonstration)"),
     ],
 )
 def test_what_cannot_start_says_why(tmp_path: Path, toml: str, told: str) -> None:

@@ -20,10 +20,10 @@ from inference.preprocess import Preprocessing
 from inference.region_preprocess import RegionPreprocessing
 from inference.tasks import LUNG_CLASSES
 from inference.unet import Unet
-from inference.untrained import make_untrained_bundle
 from support.blob_network import blob_network
 from support.bundles import LUNG_CARD, write_bundle
 from support.chest_volume import TISSUE_HU, chest
+from support.untrained import make_untrained_bundle
 
 SPACING_MM = (10.0, 4.0, 4.0)
 BALL_MM, RADIUS_MM = (40.0, -20.0, 75.0), 20.0

@@ -26,7 +26,7 @@ from support.phantom import LOW_CHEST
 from support.wait import wait_for
 
 PERMISSION = "allow_demonstration_model = true"
-"""In `[inference]`: without it no node serves with the untrained bundle."""
+"""In `[inference]`: without it no node serves with weights not trained on patients' labels."""
 ENDED = {SeriesState.ANALYSED, SeriesState.SKIPPED, SeriesState.FAILED}
 
 
@@ -59,21 +59,22 @@ class Node:
         port: int | None = None,
         models: Path | None = None,
     ) -> None:
-        """`models`: an untrained bundle that exists already, to be used as the node's own."""
+        """`models`: an untrained bundle to be used in place of those of the product."""
         self.folder = folder
         self.config = folder / "dicomnode.toml"
         self.port = port or free_port()
         lines = ['[node]\ndata_directory = "data"', f"[receive]\nport = {self.port}"]
         lines += ["[receive.admission]\nallow_any = true"]
-        lines += [toml.replace("[inference]\n", f"[inference]\n{PERMISSION}\n")]
+        inference = f"[inference]\n{PERMISSION}\n"
+        if models is not None:
+            inference += f'bundle = "{models}"\n'
+        lines += [toml.replace("[inference]\n", inference)]
         lines += [] if "[chest]" in toml else [LOW_CHEST]
-        lines += [] if "[inference]" in toml else [f"[inference]\n{PERMISSION}"]
+        lines += [] if "[inference]" in toml else [inference]
         lines += [_destination(peer) for peer in destinations]
         folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text("\n".join(lines) + "\n")
         if models is not None:
-            (folder / "data/models").mkdir(parents=True)
-            (folder / "data/models/covnet-untrained").symlink_to(models)
             share_compiled(models, folder / "data")
         self.process: subprocess.Popen[bytes] | None = None
         self._database: Database | None = None

@@ -12,7 +12,7 @@ import pydicom
 from dicomnode.analyse import Worker
 from dicomnode.arrivals import reconcile
 from dicomnode.assess import Assessor
-from dicomnode.config import Destination, NodeSettings, ResultOptions, Settings
+from dicomnode.config import Destination, InferenceSettings, NodeSettings, ResultOptions, Settings
 from dicomnode.decisions.completeness import CompletenessPolicy
 from dicomnode.deliver import Deliverer
 from dicomnode.identity import Provenance, file_head, identify_file
@@ -30,9 +30,6 @@ class Pipeline:
     def __init__(
         self, folder: Path, models: Path, destinations: Sequence[Destination] = ()
     ) -> None:
-        (folder / "models").mkdir(parents=True, exist_ok=True)
-        if not (folder / "models" / "covnet-untrained").exists():
-            (folder / "models" / "covnet-untrained").symlink_to(models)
         share_compiled(models, folder)
         self.settings = Settings(
             node=NodeSettings(data_directory=folder),
@@ -45,6 +42,7 @@ class Pipeline:
                 open_quiet_seconds=0,
             ),
             chest=LOW_CHEST_POLICY,
+            inference=InferenceSettings(bundle=str(models)),
             results=ResultOptions(key_slices=1),
             destinations=tuple(destinations),
         )

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from dicomnode.config import Settings, load_settings
 from dicomnode.errors import ConfigurationError
+from inference.demonstration import shipped_bundles
 
 UNSET = {
     ".eligibility.max_slice_spacing_mm",
@@ -119,3 +120,22 @@ def test_the_peer_that_is_asked_for_counts_has_its_certificates_beside_the_file(
 def test_how_completeness_is_judged_is_checked_too(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         load_settings(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("", {}),
+        ('lungs_bundle = "mine"', {"lungs": "mine"}),
+        ('bundle = "a"', {"covnet": "a"}),
+        ('bundle = "a"\nregions_bundle = "b"', {"covnet": "a", "regions": "b"}),
+    ],
+)
+def test_the_demonstration_bundles_stand_in_only_where_none_is_named_for_covnet(
+    tmp_path: Path, text: str, own: dict[str, str]
+) -> None:
+    settings = load_settings(written(tmp_path, f"[inference]\n{text}\n"))
+    named = {task: tmp_path / folder for task, folder in own.items()}
+    expected = named if "covnet" in own else shipped_bundles() | named
+    assert settings.bundle_folders == expected
+    assert next(iter(settings.bundle_folders)) == "covnet"

@@ -11,9 +11,9 @@ from inference.bundle import load_bundle
 from inference.engine import Engine
 from inference.errors import NoLungsError
 from inference.findings import CovnetFindings
-from inference.untrained import make_untrained_bundle
 from inference.volume import CtVolume
 from support.chest_volume import TISSUE_HU, chest
+from support.untrained import make_untrained_bundle
 
 
 @pytest.fixture(scope="module")

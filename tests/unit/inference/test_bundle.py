@@ -3,10 +3,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 import torch
@@ -16,7 +14,7 @@ from inference.bundle_writer import WEIGHTS, put_bundle
 from inference.errors import BundleError
 from inference.findings import Training
 from inference.preprocess import Preprocessing
-from inference.untrained import make_untrained_bundle
+from support.untrained import make_untrained_bundle
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +41,10 @@ def test_the_untrained_bundle_says_what_it_is(bundle: Bundle) -> None:
     assert len(bundle.card.classes) == 3
 
 
-def test_making_it_again_changes_nothing(made: Path) -> None:
-    before = (made / WEIGHTS).stat().st_mtime_ns, (made / CARD).read_bytes()
-    assert make_untrained_bundle(made) == made
-    assert ((made / WEIGHTS).stat().st_mtime_ns, (made / CARD).read_bytes()) == before
-    assert [path.name for path in made.parent.iterdir()] == ["untrained"]
-
-
 def test_the_seed_decides_the_weights(bundle: Bundle, tmp_path: Path) -> None:
     other = load_bundle(make_untrained_bundle(tmp_path / "other", seed=1))
     assert other.card.weights_sha256 != bundle.card.weights_sha256
     assert other.card.version != bundle.card.version
-
-
-def test_another_seed_does_not_pass_for_this_one(made: Path) -> None:
-    with pytest.raises(BundleError, match=r"holds COVNet untrained 0\.0, not seed 5"):
-        make_untrained_bundle(made, seed=5)
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
@@ -70,18 +56,12 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "notes.txt"]
 
 
-def test_two_that_make_it_at_once_both_find_it_whole(bundle: Bundle, tmp_path: Path) -> None:
-    folder = tmp_path / "deep" / "bundle"
-    start = Barrier(2)
-
-    def make(_: int) -> Path:
-        start.wait()
-        return make_untrained_bundle(folder)
-
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(make, range(2))) == [folder] * 2
-    assert load_bundle(folder).card == bundle.card
-    assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
+def test_a_bundle_that_is_there_is_not_replaced(made: Path) -> None:
+    before = (made / WEIGHTS).stat().st_mtime_ns, (made / CARD).read_bytes()
+    with pytest.raises(BundleError, match="cannot be made"):
+        make_untrained_bundle(made, seed=5)
+    assert ((made / WEIGHTS).stat().st_mtime_ns, (made / CARD).read_bytes()) == before
+    assert [path.name for path in made.parent.iterdir()] == ["untrained"]
 
 
 def test_a_changed_byte_of_the_weights_is_found(made: Path, tmp_path: Path) -> None:

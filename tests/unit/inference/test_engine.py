@@ -13,9 +13,9 @@ from inference.engine import Engine
 from inference.errors import DeviceError, NetworkOutputError, NoLungsError
 from inference.findings import CovnetFindings
 from inference.preprocess import Preprocessing, prepare
-from inference.untrained import make_untrained_bundle
 from inference.volume import CtVolume
 from support.chest_volume import chest
+from support.untrained import make_untrained_bundle
 
 SMALL = Preprocessing(size=96)
 

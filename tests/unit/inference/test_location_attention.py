@@ -11,8 +11,9 @@ from inference.location_attention import (
     Segmenter,
     location_attention_network,
 )
-from inference.region_untrained import draw_like, draw_regions
 from inference.tasks import TASKS
+from inference.training.region_initial import draw_like
+from support.untrained_regions import draw_regions
 
 
 @pytest.fixture(scope="module")

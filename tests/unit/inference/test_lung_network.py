@@ -18,10 +18,10 @@ from inference.lung_network import LungNetwork
 from inference.lung_sides import Side
 from inference.tasks import LUNG_CLASSES
 from inference.unet import Unet
-from inference.untrained import make_untrained_bundle
 from support.bundles import LUNG_CARD, write_bundle
 from support.chest_volume import TISSUE_HU, Chest, airways, chest, dice
 from support.orientations import AXIAL, Stored, stored, turned
+from support.untrained import make_untrained_bundle
 
 SIZE = 48
 STEPS, RATE = 60, 3e-3

@@ -16,10 +16,10 @@ from inference.bundle import Bundle, load_bundle
 from inference.engine import Engine
 from inference.findings import CovnetFindings
 from inference.heatmap import activation_on_slice
-from inference.untrained import make_untrained_bundle
 from inference.volume import CtVolume
 from support.chest_volume import TISSUE_HU, chest
 from support.orientations import AXIAL, Stored, stored
+from support.untrained import make_untrained_bundle
 
 LESION_LPS = (-80.0, 30.0, 20.0)
 """Of its middle, in mm: in the right lung, towards the back, above the middle."""

@@ -18,7 +18,7 @@ from inference.errors import BundleError
 from inference.findings import IntendedUse, Training
 from inference.packaging import Label, PackagingError, package
 from inference.preprocess import Preprocessing
-from inference.untrained import make_untrained_bundle
+from support.untrained import make_untrained_bundle
 
 LABEL = Label("COVNet of a test", "1.2", "CC0-1.0", IntendedUse.CLINICAL, "Reads chests.")
 PATIENTS = {

@@ -11,7 +11,7 @@ from inference.location_attention import CLASSES, LocationAttention
 from inference.region_engine import RegionEngine
 from inference.region_findings import RegionFindings
 from inference.region_preprocess import RegionPreprocessing
-from inference.region_untrained import draw_like
+from inference.training.region_initial import draw_like
 from inference.volume import CtVolume
 from support.chest_volume import TISSUE_HU, Chest, chest
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from inference.bundle import load_bundle, weights_problems
-from inference.bundle_writer import WEIGHTS
 from inference.errors import BundleError
 from inference.findings import Training
 from inference.location_attention import CLASSES, LocationAttention
 from inference.region_preprocess import RegionPreprocessing
-from inference.region_untrained import draw_like, make_untrained_region_bundle
 from inference.tasks import TASKS, WIDEST
+from inference.training.region_initial import draw_like
 from inference.vnet import WIDTH
 from support.bundles import write_bundle
+from support.untrained_regions import make_untrained_region_bundle
 
 WIDTH_FROM = "segmenter.vnet.left1.activation.weight"
 SETTINGS = RegionPreprocessing(score_threshold=0.05)
@@ -35,14 +35,6 @@ def test_the_untrained_bundle_says_what_it_is(made: Path) -> None:
     assert bundle.card.training is Training.UNTRAINED
     assert bundle.card.preprocessing == SETTINGS
     assert len(bundle.weights[WIDTH_FROM]) == 2
-
-
-def test_making_it_again_changes_nothing(made: Path) -> None:
-    before = (made / WEIGHTS).stat().st_mtime_ns
-    assert make_untrained_region_bundle(made, seed=3, width=2) == made
-    assert (made / WEIGHTS).stat().st_mtime_ns == before
-    with pytest.raises(BundleError, match=r"holds Location attention untrained 0\.3, not seed 4"):
-        make_untrained_region_bundle(made, seed=4, width=2)
 
 
 def test_the_network_is_as_wide_as_its_weights(made: Path) -> None:

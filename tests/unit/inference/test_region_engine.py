@@ -14,8 +14,8 @@ from inference.region_engine import RegionEngine
 from inference.region_findings import NO_INFECTION, CandidateRegion, RegionFindings
 from inference.region_preprocess import RegionPreprocessing
 from inference.region_torch import HALF_TOLERANCE
-from inference.region_untrained import draw_like
 from inference.region_votes import verdict, vote
+from inference.training.region_initial import draw_like
 from inference.volume import CtVolume
 from support.blob_network import blob_network
 from support.chest_volume import LUNG_HU, TISSUE_HU, Chest, chest, dice

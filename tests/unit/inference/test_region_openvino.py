@@ -15,8 +15,8 @@ from inference.region_engine import RegionEngine
 from inference.region_findings import RegionFindings
 from inference.region_openvino import BATCH, TOLERANCE, OpenvinoRegions
 from inference.region_preprocess import RegionPreprocessing
-from inference.region_untrained import draw_like
 from inference.resnet import ResNet18
+from inference.training.region_initial import draw_like
 from support.chest_volume import chest
 
 SHAPES = ((32, 48, 64), (48, 32, 32))

@@ -15,8 +15,8 @@ from inference.region_pieces import LEAST_CELLS, MOST_CELLS, pieces, with_lesion
 from inference.region_preprocess import RegionGrid
 from inference.region_tiles import NEVER, GridContext, Span, grid_context
 from inference.region_torch import TorchRegions
-from inference.region_untrained import draw_like
 from inference.regions import Boxes, Maps, ProposalMaps
+from inference.training.region_initial import draw_like
 from inference.vnet import FINE_REACH
 
 SHAPE = (64, 64, 96)

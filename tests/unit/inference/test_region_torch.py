@@ -6,7 +6,7 @@ from torch import Tensor
 
 from inference.location_attention import LocationAttention
 from inference.region_torch import BATCH, HALF_TOLERANCE, TorchRegions
-from inference.region_untrained import draw_like
+from inference.training.region_initial import draw_like
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 PATCHES = 2 * BATCH["cpu"] + 3

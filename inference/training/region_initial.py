@@ -1,17 +1,10 @@
-"""Seeded weights of location attention without training: all but the meaning is real."""
+"""The weights that location attention starts from."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from inference.bundle import CARD
-from inference.bundle_writer import put_bundle
-from inference.region_preprocess import RegionPreprocessing
-from inference.untrained import checked, untrained_card
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,42 +22,6 @@ _DEVIATION = {
     "classifier.fc3.weight": 0.2,
 }
 """Of the layers that give the answers, so that these differ and do not saturate."""
-
-
-def make_untrained_region_bundle(
-    folder: Path,
-    seed: int = 0,
-    width: int | None = None,
-    settings: RegionPreprocessing | None = None,
-) -> Path:
-    """Make the bundle in `folder`, or find it there whole; returns `folder`.
-
-    `width`: of the V-Net, None for the paper's (308 MB of weights); `settings`: the card's input.
-    Raises BundleError as `make_untrained_bundle`.
-    """
-    if not (folder / CARD).exists():
-        import torch
-
-        from inference.location_attention import CLASSES, LocationAttention
-        from inference.vnet import WIDTH
-
-        with torch.device("meta"):
-            network = LocationAttention(width=width or WIDTH)
-        card = untrained_card("Location attention untrained", "regions", CLASSES, seed)
-        preprocessing = settings or RegionPreprocessing()
-        put_bundle(folder, replace(card, preprocessing=preprocessing), draw_like(network, seed))
-    return checked(folder, seed)
-
-
-def draw_regions(seed: int) -> dict[str, Tensor]:
-    """Weights of the paper's network of three classes, by numpy's PCG64 from `seed`."""
-    import torch
-
-    from inference.location_attention import LocationAttention
-
-    with torch.device("meta"):
-        network = LocationAttention()
-    return draw_like(network, seed)
 
 
 def draw_like(network: LocationAttention, seed: int) -> dict[str, Tensor]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from inference.bundle import CARD, load_bundle
 from inference.bundle_writer import WEIGHTS, put_bundle
 from inference.card import TASK, Card
-from inference.errors import BundleError
+from inference.covnet import CLASSES, Covnet
 from inference.findings import IntendedUse, Training
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 BRANCH_SCALE = 0.5
 """Scale of each residual branch's last BatchNorm: with 1, untrained sums double at each block."""
@@ -23,25 +20,9 @@ LINEAR_DEVIATION = 0.35
 
 
 def make_untrained_bundle(folder: Path, seed: int = 0) -> Path:
-    """Make the bundle in `folder`, or find it there whole; returns `folder`.
-
-    It is built beside the folder and renamed into place: of two processes that do so at once, one
-    wins, and both find a whole bundle. The weights are drawn by numpy's PCG64 from `seed`. Raises
-    BundleError when the folder holds anything else.
-    """
-    if not (folder / CARD).exists():
-        from inference.covnet import CLASSES
-
-        card = untrained_card("COVNet untrained", TASK, CLASSES, seed)
-        put_bundle(folder, card, _draw(len(CLASSES), seed))
-    return checked(folder, seed)
-
-
-def checked(folder: Path, seed: int) -> Path:
-    """The folder, if it holds a whole untrained bundle of this seed. Raises BundleError."""
-    card = load_bundle(folder).card
-    if (card.training, card.version) != (Training.UNTRAINED, _version(seed)):
-        raise BundleError(folder.name, (f"holds {card.name} {card.version}, not seed {seed}",))
+    """Make the bundle in `folder`, which it returns; the weights are PCG64's from `seed`."""
+    card = untrained_card("COVNet untrained", TASK, CLASSES, seed)
+    put_bundle(folder, card, _draw(len(CLASSES), seed))
     return folder
 
 
@@ -49,7 +30,7 @@ def untrained_card(name: str, task: str, classes: tuple[str, ...], seed: int) ->
     """A card that says what such weights are; without digest, which `put_bundle` enters."""
     return Card(
         name=name,
-        version=_version(seed),
+        version=f"0.{seed}",
         task=task,
         classes=classes,
         training=Training.UNTRAINED,
@@ -61,19 +42,11 @@ def untrained_card(name: str, task: str, classes: tuple[str, ...], seed: int) ->
     )
 
 
-def _version(seed: int) -> str:
-    return f"0.{seed}"
-
-
 def _draw(classes: int, seed: int) -> dict[str, Tensor]:
     """He et al. 2015 ("Delving Deep into Rectifiers", equation 15): normal, variance 2 / fan-out.
 
     BatchNorms pass their input on, but each branch ends scaled by BRANCH_SCALE.
     """
-    import torch
-
-    from inference.covnet import Covnet
-
     random = np.random.Generator(np.random.PCG64(seed))
     with torch.device("meta"):
         shapes = Covnet(classes).state_dict()
@@ -81,8 +54,6 @@ def _draw(classes: int, seed: int) -> dict[str, Tensor]:
 
 
 def _parameter(name: str, like: Tensor, random: np.random.Generator) -> Tensor:
-    import torch
-
     if name == "fc.weight":
         deviation = LINEAR_DEVIATION
     elif like.ndim == 4:
