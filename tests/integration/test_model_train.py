@@ -119,20 +119,30 @@ def test_a_killed_run_goes_on_and_ends_with_the_very_same_weights(
 def test_a_run_that_is_asked_to_stop_stops_between_two_steps(
     manifest: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "stopped"
-    started = subprocess.Popen(
-        command(manifest, out, "--loop", "validate_every=100", "--stages", "32:5000"),
-        env=ENVIRONMENT,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    out, told = tmp_path / "stopped", tmp_path / "told.txt"
+    with told.open("w") as file:
+        started = subprocess.Popen(
+            command(manifest, out, "--loop", "validate_every=100", "--stages", "32:5000"),
+            env=ENVIRONMENT | {"PYTHONFAULTHANDLER": "1"},
+            stderr=file,
+        )
     curves = out / "curves.csv"
-    wait_for(lambda: curves.exists() and ",loss," in curves.read_text(), "a step", 200)
+
+    def has_begun() -> bool:
+        assert started.poll() is None, told.read_text()
+        return curves.exists() and ",loss," in curves.read_text()
+
+    try:
+        wait_for(has_begun, "a step", 100)
+    except AssertionError as error:
+        started.send_signal(signal.SIGABRT)  # it tells where each thread stands
+        started.wait(20)
+        raise AssertionError(f"{error}\n{told.read_text()}") from error
     started.terminate()
     assert started.wait(100) == STOPPED
-    told = record(out)
-    assert told["state"] == "stopped"
-    (stage,) = told["stages"]
+    left = record(out)
+    assert left["state"] == "stopped"
+    (stage,) = left["stages"]
     assert 1 <= stage["done"] < 5000
 
 
