@@ -177,7 +177,8 @@ class CovnetTask:
         images, lesions = augmented(batch, device)
         maps = covnet.feature_maps(images)  # (n, 2048, h, w)
         pooled = maps.mean(dim=(2, 3))
-        joined = bag_maxima(pooled, batch.bag, len(batch.labels))
+        slices = torch.bincount(batch.bag, minlength=len(batch.labels)).tolist()
+        joined = bag_maxima(pooled, slices)
         evidence = conv2d(maps, covnet.fc.weight[:NEGATIVE, :, None, None])
         targets = map_targets(lesions, batch.known.to(device), maps.shape[-2:])
         settings = self.settings
@@ -192,7 +193,6 @@ class CovnetTask:
             "loss of maps": map_loss(evidence.float(), targets),
         }
         weights = [1.0, settings.slice_weight, settings.map_weight]
-        slices = torch.bincount(batch.bag, minlength=len(batch.labels)).tolist()
         if max(slices) > 1:  # the heat of a single slice is its map
             by_scan, own = torch.split(maps, slices), torch.split(targets.own, slices)
             parts["loss of heat"] = heat_loss(by_scan, batch.labels.tolist(), own, covnet.fc.weight)

@@ -32,6 +32,7 @@ MAP_OFFSET = 3.0
 CELL_PRESENT, CELL_ABSENT = 0.15, 0.01
 """A cell shows a class from this part on, and none up to that; between is unsure."""
 HARDEST_PART = 0.02
+"""Of the cells without lesions, those that look most like one (Shrivastava et al. 2016)."""
 LEAST_HEAT = 1e-3
 """Part of the heat on lesions below which more of it is not asked for: a logarithm has no end."""
 _NORMAL_STRIDE = 4
@@ -47,13 +48,12 @@ class MapTargets:
     none: Tensor
 
 
-def bag_maxima(pooled: Tensor, bag: Tensor, bags: int) -> Tensor:
-    """`pooled`: (n, features) of slices, `bag`: int64 (n,), rising; their maxima (bags, features).
+def bag_maxima(pooled: Tensor, slices: list[int]) -> Tensor:
+    """`pooled`: (n, features), `slices`: how many of them each bag has; maxima (bags, features).
 
     The same as `Covnet.forward` for each scan, all of them in one pass through the network.
     """
-    edges = torch.bincount(bag, minlength=bags).tolist()
-    return torch.stack([part.amax(dim=0) for part in torch.split(pooled, edges)])
+    return torch.stack([part.amax(dim=0) for part in torch.split(pooled, slices)])
 
 
 def scan_loss(logits: Tensor, labels: Tensor, usual_bags: float, smoothing: float) -> Tensor:
