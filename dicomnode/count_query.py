@@ -19,8 +19,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from dicomnode.attributes import AttributeReader
-from dicomnode.errors import PeerError
-from dicomnode.network import SUCCESS
+from dicomnode.errors import PeerCause, PeerError
+from dicomnode.network import SUCCESS, unanswered
 
 CONTEXTS = [build_context(StudyRootFind)]
 
@@ -95,16 +95,21 @@ class CountQuery:
 
     def _check_ended(self, status: Dataset, late: bool) -> None:
         code = status.get("Status")
-        if late or code is None:
-            raise PeerError(f"C-FIND was not answered within {self._timeout:g} s")
+        if late:
+            told = f"C-FIND was not answered within {self._timeout:g} s"
+            raise PeerError(told, PeerCause.NO_ANSWER)
+        if code is None:
+            raise unanswered(self._association, "C-FIND")
         if code not in {SUCCESS, _CANCELLED}:
-            raise PeerError(f"C-FIND answered 0x{code:04X}")
+            raise PeerError(f"C-FIND answered 0x{code:04X}", PeerCause.STATUS)
 
     def _responses(self, key: Dataset) -> Iterator[tuple[Dataset, Dataset | None]]:
         try:
             yield from self._association.send_c_find(key, StudyRootFind, self._message_id)
-        except (RuntimeError, ValueError) as error:  # not established; no accepted context
-            raise PeerError(f"C-FIND not possible: {error}") from error
+        except RuntimeError as error:  # not established any more
+            raise unanswered(self._association, "C-FIND") from error
+        except ValueError as error:  # no accepted context
+            raise PeerError(f"C-FIND not possible: {error}", PeerCause.NOT_ACCEPTED) from error
 
 
 def _identifier(level: str, study_instance_uid: str, series_instance_uid: str) -> Dataset:

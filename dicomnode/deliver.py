@@ -30,7 +30,7 @@ from pynetdicom.presentation import PresentationContext
 
 from dicomnode.config import Destination, Settings
 from dicomnode.decisions.retry import decide_retry
-from dicomnode.errors import PeerError
+from dicomnode.errors import PeerCause, PeerError
 from dicomnode.lifecycle import vital
 from dicomnode.network import SUCCESS, associated, c_store, requestor
 from dicomnode.results.uids import LabelMapSegmentationStorage
@@ -92,7 +92,7 @@ def send_instance(association: Association, path: Path) -> None:
     if status & 0xF000 == 0xB000:  # PS3.4 table B.2-1: warnings; the instance is stored
         log.warning("%s stored with warning 0x%04X", meta.MediaStorageSOPInstanceUID, status)
     elif status != SUCCESS:
-        raise PeerError(f"C-STORE answered 0x{status:04X}")
+        raise PeerError(f"C-STORE answered 0x{status:04X}", PeerCause.STATUS)
 
 
 def _uncompressed(path: Path) -> pydicom.FileDataset:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 
 class NodeError(Exception):
     """Base of all errors that the node raises on purpose."""
@@ -17,8 +19,27 @@ class DataError(NodeError):
         self.limit = limit
 
 
+class PeerCause(StrEnum):
+    """Why a peer did not do what it was asked for, each with its one sentence."""
+
+    UNREACHABLE = "there is no connection: unknown host, refused, no route, or no answer in time"
+    TLS = "the connection stands, but TLS could not be agreed on"
+    REJECTED = "the peer rejects the association"
+    NOT_ACCEPTED = "the association stands, but the peer accepts none of the classes offered"
+    ABORTED = "the peer aborted the association"
+    LOST = "the connection broke off"
+    NO_ANSWER = "the peer is connected, but does not answer in time"
+    NO_DICOM = "what answers does not keep to DICOM's upper layer protocol"
+    STATUS = "the peer answered with a failure status"
+    OURS = "a fault on our side: a file or an object that cannot be used"
+
+
 class PeerError(NodeError):
     """A peer on the network refused, broke off or could not be reached; worth another attempt."""
+
+    def __init__(self, what: str, cause: PeerCause) -> None:
+        super().__init__(what)
+        self.cause = cause
 
 
 class ConfigurationError(NodeError):

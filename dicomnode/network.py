@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pydicom
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
@@ -20,8 +21,9 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicomnode.config import Destination
-from dicomnode.errors import ConfigurationError, PeerError
+from dicomnode.errors import ConfigurationError, PeerCause, PeerError
 from dicomnode.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicomnode.peer_connection import Requestor, why_ended, why_not_associated
 from dicomnode.tls import client_context
 from dicomnode.tls_acceptor import ServerTls, TlsHandshakes
 
@@ -36,13 +38,18 @@ MOST_THREADS = 1000
 
 # A file is sent as its bytes are; by default pynetdicom decodes it and encodes it again.
 _config.STORE_SEND_CHUNKED_DATASET = True
+# What its handlers log of each PDU nobody reads, and one that fails keeps the PDU from ours.
+_config.LOG_HANDLER_LEVEL = "none"
 
 Handler = Callable[[evt.Event], Any]
 
 
 def application_entity(ae_title: str) -> AE:
     """An Application Entity that says what implementation it is (PS3.7 D.3.3.2)."""
-    ae = AE(ae_title)
+    return _introduced(AE(ae_title))
+
+
+def _introduced(ae: AE) -> AE:
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     return ae
@@ -189,7 +196,7 @@ def stop_listening(ae: AE) -> None:
 
 def requestor(ae_title: str, contexts: Sequence[PresentationContext], timeout: float) -> AE:
     """An Application Entity that opens associations; `timeout` in seconds bounds each wait."""
-    ae = application_entity(ae_title)
+    ae = _introduced(Requestor(ae_title))
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout
     ae.requested_contexts = list(contexts)
     return ae
@@ -200,20 +207,18 @@ def associated(ae: AE, peer: Destination) -> Iterator[Association]:
     """An established association, released at the end.
 
     Raises:
-        PeerError: the peer cannot be reached or rejects the association; says which.
+        PeerError: there is no association, and why (see `PeerCause`).
     """
+    name = f"{peer.name} ({peer.address}:{peer.port})"
     try:
         association = ae.associate(
             peer.address, peer.port, ae_title=peer.ae_title, tls_args=_tls_args(peer)
         )
     except OSError as error:  # the name does not resolve
-        raise PeerError(f"{peer.name} ({peer.address}): {error.strerror}") from error
-    if association.is_rejected:
-        answer = association.acceptor.primitive
-        why = "" if answer is None else f": {answer.reason_str}"
-        raise PeerError(f"{peer.name} rejected the association{why}")
+        told = f"{name} cannot be reached: {error.strerror or 'unknown host'}"
+        raise PeerError(told, PeerCause.UNREACHABLE) from error
     if not association.is_established:
-        raise PeerError(f"{peer.name} ({peer.address}:{peer.port}) cannot be reached")
+        raise why_not_associated(association, name)
     try:
         yield association
     finally:
@@ -228,7 +233,7 @@ def _tls_args(peer: Destination) -> tuple[ssl.SSLContext, str] | None:
     try:
         return client_context(peer.tls), peer.tls.server_name or peer.address
     except ConfigurationError as error:  # it may be put right without a restart
-        raise PeerError(f"{peer.name}: {error}") from error
+        raise PeerError(f"{peer.name}: {error}", PeerCause.OURS) from error
 
 
 def c_store(association: Association, what: Path | Dataset) -> int:
@@ -237,15 +242,30 @@ def c_store(association: Association, what: Path | Dataset) -> int:
     A data set is encoded as Implicit or Explicit VR Little Endian, whichever was accepted.
 
     Raises:
-        PeerError: no presentation context was accepted for it, or the association broke off.
+        PeerError: it was not accepted, cannot be encoded as accepted, or was not answered; why.
     """
     try:
         status = association.send_c_store(what).get("Status")
-    except (RuntimeError, ValueError) as error:  # not established; no accepted context
-        raise PeerError(f"C-STORE not possible: {error}") from error
+    except RuntimeError as error:  # not established any more
+        raise unanswered(association, "C-STORE") from error
+    except ValueError as error:  # no accepted context, or not to be encoded in it
+        cause = _class_cause(association, what)
+        raise PeerError(f"C-STORE not possible: {error}", cause) from error
     if status is None:
-        raise PeerError("the association broke off before the response")
+        raise unanswered(association, "C-STORE")
     return int(status)
+
+
+def unanswered(association: Association, asked: str) -> PeerError:
+    """Why a request on an association that stood was not answered."""
+    return why_ended(association, "the peer", asked, association.dimse_timeout)
+
+
+def _class_cause(association: Association, what: Path | Dataset) -> PeerCause:
+    """Whether the peer does not accept the class of an object, or it is a fault of ours."""
+    data_set = pydicom.dcmread(what, stop_before_pixels=True) if isinstance(what, Path) else what
+    accepted = {context.abstract_syntax for context in association.accepted_contexts}
+    return PeerCause.OURS if data_set.get("SOPClassUID") in accepted else PeerCause.NOT_ACCEPTED
 
 
 def echo(peer: Destination, calling_ae_title: str, timeout: float = 10.0) -> None:
@@ -258,4 +278,4 @@ def echo(peer: Destination, calling_ae_title: str, timeout: float = 10.0) -> Non
     with associated(ae, peer) as association:
         status = association.send_c_echo().get("Status")
     if status != SUCCESS:
-        raise PeerError(f"{peer.name} did not answer C-ECHO with 0x0000")
+        raise PeerError(f"{peer.name} did not answer C-ECHO with 0x0000", PeerCause.STATUS)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import NamedTuple
 
-from dicomnode.errors import PeerError
+from dicomnode.errors import PeerCause, PeerError
 
 PDU_HEAD = Struct(">BxI")  # type, reserved, length of what follows
 P_DATA_TF = 0x04
@@ -23,7 +23,7 @@ class ProtocolError(PeerError):
     """The peer broke the Upper Layer protocol; `reason` is for the A-ABORT (PS3.8 9.3.8)."""
 
     def __init__(self, reason: int, what: str) -> None:
-        super().__init__(what)
+        super().__init__(what, PeerCause.NO_DICOM)
         self.reason = reason
 
 

@@ -9,7 +9,7 @@ import pydicom
 from pynetdicom import build_context
 
 from dicomnode.config import Destination
-from dicomnode.errors import PeerError
+from dicomnode.errors import PeerCause, PeerError
 from dicomnode.network import SUCCESS, associated, c_store, requestor
 
 _TIMEOUT_SECONDS = 60.0
@@ -19,7 +19,7 @@ def send_files(files: Sequence[Path], peer: Destination, calling_ae_title: str) 
     """Send each file over one association; yields it when the peer has answered 0x0000.
 
     Raises:
-        PeerError: the peer cannot be reached, accepts no context or answers a failure.
+        PeerError: there is no association, no answer, or a failure; why (see `PeerCause`).
     """
     wanted = dict.fromkeys(_context_of(file) for file in files)
     contexts = [build_context(sop_class, syntax) for sop_class, syntax in wanted]
@@ -28,7 +28,8 @@ def send_files(files: Sequence[Path], peer: Destination, calling_ae_title: str) 
         for file in files:
             status = c_store(association, file)
             if status != SUCCESS:
-                raise PeerError(f"{peer.name} answered 0x{status:04X} to C-STORE")
+                told = f"{peer.name} answered 0x{status:04X} to C-STORE"
+                raise PeerError(told, PeerCause.STATUS)
             yield file
 
 

@@ -158,7 +158,10 @@ def test_a_dead_pacs_costs_its_callers_nothing_and_is_left_alone() -> None:
         assert time.monotonic() - began < 0.1
         silence = answered(counts)
         assert silence.count is None
-        assert silence.told == f"no answer: dead (127.0.0.1:{dead.port}) cannot be reached"
+        assert (
+            silence.told
+            == f"no answer: dead (127.0.0.1:{dead.port}) cannot be reached: Connection refused"
+        )
         assert counts.count(STUDY, "1.2.3.5", 5) is None
         assert not counts.pending  # nobody is asked while the PACS is known to be silent
 

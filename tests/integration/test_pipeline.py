@@ -187,4 +187,4 @@ def test_a_port_where_nobody_listens_is_retried(
     node.bring_to_results(files)
     node.deliver(dead)
     errors = {each.error for each in node.detail(series_uid(files)).deliveries}
-    assert errors == {f"dead (127.0.0.1:{dead.port}) cannot be reached"}
+    assert errors == {f"dead (127.0.0.1:{dead.port}) cannot be reached: Connection refused"}
