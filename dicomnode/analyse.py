@@ -101,7 +101,7 @@ class Worker:
             )
         if job is None:
             return False
-        log.info("series %s: analysis, attempt %d", job.series_instance_uid, job.attempt)
+        log.info("series %s: analysis, attempt %d", job.series_key, job.attempt)
         try:
             with self._held(job):
                 self._analyse(job)
@@ -111,15 +111,15 @@ class Worker:
 
     def _wait_for_the_disk(self, job: Job, error: OSError) -> None:
         """A full or failing disk is no fault of the series: its attempt does not count."""
-        log.error("series %s: %s; tried again later", job.series_instance_uid, error.strerror)
+        log.error("series %s: %s; tried again later", job.series_key, error.strerror)
         later = datetime.now(UTC) + _DISK_DELAY
         with self._database.write() as session:
             jobs.put_back(session, job, later, count_attempt=False)
 
     def _analyse(self, job: Job) -> None:
         with self._database.read() as session:
-            instances = index.instances_of_series(session, job.series_instance_uid)
-            detail = queue.series_detail(session, job.series_instance_uid)
+            instances = index.instances_of_series(session, job.series_key)
+            detail = queue.series_detail(session, job.series_key)
         if detail is None or input_digest(instances) != job.input_digest:
             self._superseded(job)
             return
@@ -149,7 +149,7 @@ class Worker:
         except (OSError, StorageError):
             raise
         except Exception as error:
-            log.exception("series %s", job.series_instance_uid)
+            log.exception("series %s", job.series_key)
             fault = Reason("fault", type(error).__name__, None, Verdict.FAIL)
             self._record_failure(job, [fault])
             return
@@ -169,25 +169,25 @@ class Worker:
 
     def _superseded(self, job: Job) -> None:
         """Instances came after the decision: the series is assessed anew, this job is void."""
-        log.info("series %s: changed since it was queued", job.series_instance_uid)
+        log.info("series %s: changed since it was queued", job.series_key)
         with self._database.write() as session:
             jobs.finish(session, job, datetime.now(UTC), jobs.SUPERSEDED)
 
     def _record_refusal(self, job: Job, reasons: Sequence[Reason]) -> None:
         failed = [reason.rule for reason in reasons if reason.verdict is Verdict.FAIL]
-        log.info("series %s: skipped: %s", job.series_instance_uid, ", ".join(failed))
+        log.info("series %s: skipped: %s", job.series_key, ", ".join(failed))
         told = [reason.as_json() for reason in reasons]
         self._give_up(job, partial(series.record_refused, reasons=told))
 
     def _record_failure(self, job: Job, reasons: Sequence[Reason]) -> None:
         error = "; ".join(map(str, reasons))
-        log.warning("series %s: failed, %s", job.series_instance_uid, error)
+        log.warning("series %s: failed, %s", job.series_key, error)
         told = [reason.as_json() for reason in reasons]
         self._give_up(job, partial(series.record_failed, reasons=told, error=error))
 
     def _give_up(self, job: Job, record: Callable[..., Superseded | None]) -> None:
         """The series comes to no result; those of its study that gave way to it get their turn."""
-        now, uid = datetime.now(UTC), job.series_instance_uid
+        now, uid = datetime.now(UTC), job.series_key
         with self._database.write() as session:
             study.lock_study_of(session, uid)
             if record(session, job, ended_at=now) is None:
@@ -207,22 +207,22 @@ class Worker:
                 destinations=[destination.name for destination in self._settings.destinations],
             )
         if superseded is not None:
-            log.info("series %s: changed during its analysis", job.series_instance_uid)
+            log.info("series %s: changed during its analysis", job.series_key)
             for record in records:
                 self._results.remove(record.path)
             return
         log.info(
             "series %s: analysed, %d objects, %.1f s",
-            job.series_instance_uid,
+            job.series_key,
             len(records),
             sum(analysis.seconds.values()),
         )
         for failure in analysis.failures:
-            log.warning("series %s: %s", job.series_instance_uid, failure)
+            log.warning("series %s: %s", job.series_key, failure)
         if analysis.repairs:
             log.info(
                 "series %s: header mended for its results: %s",
-                job.series_instance_uid,
+                job.series_key,
                 "; ".join(analysis.repairs),
             )
 
@@ -233,9 +233,9 @@ class Worker:
             sop_instance_uid=uid,
             sop_class_uid=str(result.sop_class_uid),
             result_series_instance_uid=str(result.data_set.SeriesInstanceUID),
-            series_instance_uid=job.series_instance_uid,
+            series_key=job.series_key,
             kind=result.kind,
-            path=self._results.store(job.series_instance_uid, uid, content),
+            path=self._results.store(job.series_key, uid, content),
             size_bytes=len(content),
             created_at=job.created_at,
         )
@@ -263,7 +263,7 @@ class Worker:
                 self._hand_back_unless_ended(job, ended)
                 return
             if now > deadline:
-                log.error("series %s: over its deadline", job.series_instance_uid)
+                log.error("series %s: over its deadline", job.series_key)
                 os._exit(EXIT_DEADLINE)
             if now > renew_at:
                 self._renew(job)
@@ -289,7 +289,7 @@ class Worker:
             log.warning("the lease could not be renewed yet: %s", error)
             return
         if not held:
-            log.error("series %s: the lease is another's", job.series_instance_uid)
+            log.error("series %s: the lease is another's", job.series_key)
             os._exit(EXIT_LEASE_LOST)
 
     def _hand_back_unless_ended(self, job: Job, ended: threading.Event) -> None:
@@ -298,7 +298,7 @@ class Worker:
         try:
             with self._database.write() as session:
                 jobs.put_back(session, job, datetime.now(UTC), count_attempt=False)
-            log.info("series %s: handed back at stop", job.series_instance_uid)
+            log.info("series %s: handed back at stop", job.series_key)
         except StorageError as error:
             log.warning("not handed back, the lease runs out by itself: %s", error)
         os._exit(0)

@@ -200,7 +200,7 @@ class Assessor:
         if job is None:
             return False
         with self._database.read() as session:
-            arrival = index.series_arrival(session, job.series_instance_uid)
+            arrival = index.series_arrival(session, job.series_key)
         if arrival is None:
             raise StorageError(f"job {job.job_id} is about a series without instances")
         policy = self._settings.completeness
@@ -212,7 +212,7 @@ class Assessor:
         found = judge_completeness(arrival, policy, now, self._pacs_count(arrival), look.evidence)
         if found.closed:
             self._decide(job, look, found)
-            self._forget(job.series_instance_uid)
+            self._forget(arrival)
         else:
             self._look_again(job, found, arrival, now)
         return True
@@ -225,7 +225,7 @@ class Assessor:
 
     def _look(self, arrival: SeriesArrival) -> _Look:
         """The headers of a series, read again only when more instances have come."""
-        uid = arrival.series_instance_uid
+        uid = arrival.series_key
         known = self._looks.get(uid)
         if known is not None and len(known.instances) == arrival.instance_count:
             return known
@@ -237,10 +237,10 @@ class Assessor:
             self._looks[uid] = look
         return look
 
-    def _forget(self, series_instance_uid: str) -> None:
-        self._looks.pop(series_instance_uid, None)
+    def _forget(self, arrival: SeriesArrival) -> None:
+        self._looks.pop(arrival.series_key, None)
         if self._counts is not None:
-            self._counts.forget(series_instance_uid)
+            self._counts.forget(arrival.study_instance_uid, arrival.series_instance_uid)
 
     def _look_again(
         self, job: Job, found: Completeness, arrival: SeriesArrival, now: datetime
@@ -271,10 +271,10 @@ class Assessor:
         }
         failed = [reason.rule for reason in reasons if reason.verdict is Verdict.FAIL]
         if self._record(job, not failed, decision) is not None:
-            log.info("series %s: instances came meanwhile", job.series_instance_uid)
+            log.info("series %s: instances came meanwhile", job.series_key)
             return
         told = f"skipped: {', '.join(failed)}" if failed else "queued"
-        log.info("series %s: %s", job.series_instance_uid, told)
+        log.info("series %s: %s", job.series_key, told)
 
     def _choose(self, look: _Look, now: datetime) -> tuple[Choice, JsonObject]:
         """Whether an eligible series is the one of its study to be analysed."""
@@ -282,7 +282,7 @@ class Assessor:
         with self._database.read() as session:
             others = series_of_study(session, one.study_instance_uid, one.modality)
         eligibility, policy = look.assessment.eligibility, self._settings.study
-        return choose_in_study(one.series_instance_uid, eligibility, others, policy, now)
+        return choose_in_study(one.series_key, eligibility, others, policy, now)
 
     def _note_waiting(self, job: Job, due: datetime, noted: JsonObject) -> None:
         now = datetime.now(UTC)

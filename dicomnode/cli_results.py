@@ -107,4 +107,4 @@ def results_retract(
         return
     how = "were withdrawn before" if done.already else "are withdrawn"
     told = f"; {', '.join(done.told)} will be told" if done.told else ""
-    typer.echo(f"series {chosen.series.series_instance_uid}: {len(done.withdrawn)} {how}{told}")
+    typer.echo(f"series {chosen.series.series_key}: {len(done.withdrawn)} {how}{told}")

@@ -84,7 +84,7 @@ class Keeper:
                 found = retention.ended_series(session, now - shortest, self._place, _SERIES_A_LOOK)
             yield from found
             last = found[-1] if len(found) == _SERIES_A_LOOK else None
-            self._place = None if last is None else (last.ended_at, last.series_instance_uid)
+            self._place = None if last is None else (last.ended_at, last.series_key)
             if last is None:
                 return
 
@@ -96,7 +96,7 @@ class Keeper:
         may_go = partial(self._may_go, now=now, touched_at=touched_at)
         if not may_go(series):
             return False
-        uid = series.series_instance_uid
+        uid = series.series_key
         with self._database.write() as session:
             files = retention.remove_series(session, uid, may_go, now)
         if files is None:
@@ -109,7 +109,7 @@ class Keeper:
 
     def _touched_at(self, series: EndedSeries) -> datetime:
         with self._database.read() as session:
-            paths = retention.stored_paths(session, series.series_instance_uid)
+            paths = retention.stored_paths(session, series.series_key)
         times = [self._folders[kind].last_touched(path) for kind, path in paths]
         return datetime.fromtimestamp(max(times, default=0.0), UTC)
 

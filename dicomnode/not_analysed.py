@@ -109,7 +109,7 @@ class NoteWriter:
         for study_uid, uid in ended:
             with self._database.read() as session:
                 series = study.series_of_study(session, study_uid, MODALITY)
-            own = [each for each in series if each.series_instance_uid == uid]
+            own = [each for each in series if each.series_key == uid]
             if own and own[0].state in notes.NOT_ANALYSED and not is_own_result(own[0].reasons):
                 written += self._write(own, whole_study=False)
         return written
@@ -119,7 +119,7 @@ class NoteWriter:
         last = max(series, key=lambda each: each.ended_at or each.last_received_at)
         moment = last.ended_at or last.last_received_at
         with self._database.read() as session:
-            former = notes.notes_of(session, [each.series_instance_uid for each in series])
+            former = notes.notes_of(session, [each.series_key for each in series])
         if any(each.created_at >= moment for each in former):
             return False
         objects = self._objects(series, former, moment, whole_study=whole_study)
@@ -160,10 +160,10 @@ class NoteWriter:
             predecessor=_predecessor(former, origin.header.study_instance_uid),
         )
 
-    def _source(self, series_instance_uid: str) -> Dataset | None:
+    def _source(self, series_key: str) -> Dataset | None:
         """The header of the first instance of a series that can be read."""
         with self._database.read() as session:
-            instances = index.instances_of_series(session, series_instance_uid)
+            instances = index.instances_of_series(session, series_key)
         return first_source(self._instances.open_path(each.path) for each in instances)
 
     def _store(self, result: ResultObject, series: SeriesRecord, moment: datetime) -> ResultRecord:
@@ -173,7 +173,7 @@ class NoteWriter:
             sop_instance_uid=uid,
             sop_class_uid=str(result.sop_class_uid),
             result_series_instance_uid=str(result.data_set.SeriesInstanceUID),
-            series_instance_uid=_uid(series),
+            series_key=_uid(series),
             kind=NOTE_KIND,
             path=self._results.store(_uid(series), uid, content),
             size_bytes=len(content),
@@ -182,7 +182,7 @@ class NoteWriter:
 
 
 def _uid(series: SeriesRecord) -> str:
-    return series.series_instance_uid
+    return series.series_key
 
 
 def _came_to_nothing(series: SeriesRecord, until: datetime) -> bool:
@@ -192,7 +192,7 @@ def _came_to_nothing(series: SeriesRecord, until: datetime) -> bool:
 
 def _told(series: SeriesRecord, source: Dataset | None) -> SeriesNotAnalysed:
     return told(
-        _uid(series),
+        series.series_instance_uid,
         source,
         series.reasons,
         instance_count=series.instance_count,

@@ -25,12 +25,14 @@ log = logging.getLogger(__name__)
 _LONGEST_INTERVAL_SECONDS = 60.0
 _CLOSE_SECONDS = 1.0
 
+_Named = tuple[str, str]
+"""Study and Series Instance UID: two studies may have a series of the same UID."""
+
 
 @dataclass
 class _Inquiry:
     """One series: what was told last, when, and when it is due again (monotonic seconds)."""
 
-    study_instance_uid: str
     came: int
     interval: float
     waiting: bool = False
@@ -46,7 +48,7 @@ class PacsCounts:
         self._settings = settings
         self._peer = peer
         self._ae = requestor(ae_title, CONTEXTS, settings.timeout_seconds)
-        self._inquiries: dict[str, _Inquiry] = {}
+        self._inquiries: dict[_Named, _Inquiry] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._silent_until = 0.0
@@ -71,8 +73,8 @@ class PacsCounts:
         now = time.monotonic()
         with self._changed:
             found = self._inquiries.setdefault(
-                series_instance_uid,
-                _Inquiry(study_instance_uid, came, self._settings.every_seconds),
+                (study_instance_uid, series_instance_uid),
+                _Inquiry(came, self._settings.every_seconds),
             )
             if found.came != came:
                 found.came, found.interval = came, self._settings.every_seconds
@@ -82,10 +84,10 @@ class PacsCounts:
                 self._changed.notify_all()
             return found.answer
 
-    def forget(self, series_instance_uid: str) -> None:
+    def forget(self, study_instance_uid: str, series_instance_uid: str) -> None:
         """The series is closed."""
         with self._changed:
-            self._inquiries.pop(series_instance_uid, None)
+            self._inquiries.pop((study_instance_uid, series_instance_uid), None)
 
     def close(self) -> None:
         """Ask no more. A peer that is being asked is not waited for: the thread ends alone."""
@@ -101,23 +103,23 @@ class PacsCounts:
             except PeerError as error:
                 self._fell_silent(error)
 
-    def _next(self) -> dict[str, _Inquiry] | None:
+    def _next(self) -> dict[_Named, _Inquiry] | None:
         """The series to ask about; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting())
             return None if self._closed else self._waiting()
 
-    def _waiting(self) -> dict[str, _Inquiry]:
-        return {uid: each for uid, each in self._inquiries.items() if each.waiting}
+    def _waiting(self) -> dict[_Named, _Inquiry]:
+        return {named: each for named, each in self._inquiries.items() if each.waiting}
 
-    def _ask(self, waiting: dict[str, _Inquiry]) -> None:
+    def _ask(self, waiting: dict[_Named, _Inquiry]) -> None:
         with associated(self._ae, self._peer) as association:
             settings = self._settings
             query = CountQuery(association, settings.timeout_seconds, settings.most_matches)
-            for uid, inquiry in waiting.items():
+            for (study, series), inquiry in waiting.items():
                 asked_at = datetime.now(UTC)
                 try:
-                    said = query.count(inquiry.study_instance_uid, uid)
+                    said = query.count(study, series)
                 except PeerError as error:
                     if not association.is_established:
                         raise

@@ -37,7 +37,8 @@ def open_existing(settings: Settings) -> Database:
 def find(database: Database, text: str) -> tuple[SeriesDetail, ...]:
     """The series that a UID, a unique ending of one, or an accession number names.
 
-    A study or an accession number may name several; an ending that fits several series does not.
+    A study or an accession number may name several, and a Series Instance UID the parts that came
+    under it; an ending that fits several series does not.
 
     Raises:
         DataError: none, or an ending that is not unique; the candidates are named.
@@ -49,10 +50,15 @@ def find(database: Database, text: str) -> tuple[SeriesDetail, ...]:
         )
     if not details:
         raise DataError("series", f"none has the UID, UID ending or accession number {text!r}")
-    if len(details) > 1 and not _one_study(details, text):
+    if len(details) > 1 and not (_one_series(details) or _one_study(details, text)):
         shown = ", ".join(found[:10]) + (" …" if len(found) > 10 else "")
         raise DataError("series", f"{len(found)} series match {text!r}: {shown}")
     return details
+
+
+def _one_series(details: Sequence[SeriesDetail]) -> bool:
+    """Whether they are parts of one series, of which each is told."""
+    return len({detail.series.series_instance_uid for detail in details}) == 1
 
 
 def _one_study(details: Sequence[SeriesDetail], text: str) -> bool:
@@ -70,18 +76,16 @@ def list_rows(
     """One row for each series, newest first, as JSON."""
     with database.read() as session:
         records = queue.list_series(session, states, limit)
-        uids = [record.series_instance_uid for record in records]
+        uids = [record.series_key for record in records]
         delivered = queue.delivery_counts(session, uids)
         running = {
-            job.series_instance_uid
-            for job in queue.running_jobs(session)
-            if job.kind is JobKind.ANALYSE
+            job.series_key for job in queue.running_jobs(session) if job.kind is JobKind.ANALYSE
         }
     return [
         as_json(record)
         | {
-            "progress": progress(record, record.series_instance_uid in running),
-            "delivered": list(delivered.get(record.series_instance_uid, (0, 0))),
+            "progress": progress(record, record.series_key in running),
+            "delivered": list(delivered.get(record.series_key, (0, 0))),
         }
         for record in records
     ]
@@ -117,7 +121,7 @@ def print_list(console: Console, rows: Sequence[dict[str, Any]]) -> None:
         done, total = row["delivered"]
         add_row(
             table,
-            row["series_instance_uid"],
+            row["series_key"],
             row["calling_ae_title"],
             row["modality"],
             str(row["instance_count"]),
@@ -168,7 +172,7 @@ def say(console: Console, text: str, style: str = "") -> None:
 
 def print_series(console: Console, record: SeriesRecord) -> None:
     """The head of `show` and `why`."""
-    say(console, f"series   {record.series_instance_uid}")
+    say(console, f"series   {record.series_key}")
     say(console, f"study    {record.study_instance_uid}")
     say(
         console,

@@ -32,7 +32,7 @@ def renew(database: Database, settings: Settings, chosen: ResultSet, now: dateti
         BundleError: the card of a configured bundle cannot be read.
     """
     check_started_with(settings)
-    uid = chosen.series.series_instance_uid
+    uid = chosen.series.series_key
     with database.read() as session:
         sets = result_life.sets_of_series(session, uid)
     if any(_made_alike(each, settings) for each in sets):

@@ -45,7 +45,7 @@ def one_set(database: Database, text: str) -> ResultSet:
         DataError: there is none, or sets of several CT series match; they are named.
     """
     found = find_sets(database, text)
-    series = sorted({each.series.series_instance_uid for each in found})
+    series = sorted({each.series.series_key for each in found})
     if len(series) > 1:
         shown = ", ".join(series[:10]) + (" …" if len(series) > 10 else "")
         raise DataError("results", f"those of {len(series)} series match {text!r}: {shown}")
@@ -60,7 +60,7 @@ def resend(database: Database, settings: Settings, text: str, now: datetime) -> 
         DataError: no such set, it no longer stands, or there is nowhere to send it.
     """
     chosen = one_set(database, text)
-    uid = chosen.series.series_instance_uid
+    uid = chosen.series.series_key
     if not chosen.stands:
         raise DataError("results", f"those of series {uid} are {state_of(chosen)}: not sent again")
     names = _destinations(settings, chosen)
@@ -91,6 +91,7 @@ def state_of(chosen: ResultSet) -> str:
 def set_json(chosen: ResultSet) -> dict[str, Any]:
     """A set for a program."""
     return {
+        "series_key": chosen.series.series_key,
         "series_instance_uid": chosen.series.series_instance_uid,
         "study_instance_uid": chosen.series.study_instance_uid,
         "created_at": chosen.created_at.isoformat(),
@@ -109,7 +110,7 @@ def print_list(console: Console, sets: Sequence[ResultSet]) -> None:
         done = sum(d.state is DeliveryState.DELIVERED for d in each.deliveries)
         add_row(
             table,
-            each.series.series_instance_uid,
+            each.series.series_key,
             shown_time(each.created_at),
             _kinds(each),
             state_of(each),
@@ -125,7 +126,7 @@ def _kinds(chosen: ResultSet) -> str:
 
 def print_set(console: Console, chosen: ResultSet) -> None:
     """One set, with each object and where it has got."""
-    say(console, f"series   {chosen.series.series_instance_uid}")
+    say(console, f"series   {chosen.series.series_key}")
     say(console, f"made     {shown_time(chosen.created_at)}")
     withdrawn = f" {shown_time(chosen.retracted_at)}" if chosen.retracted_at else ""
     say(console, f"state    {state_of(chosen)}{withdrawn}")

@@ -118,12 +118,12 @@ def _store(
     files: ResultFiles, chosen: ResultSet, result: ResultObject, now: datetime
 ) -> ResultRecord:
     content = encode(result)
-    uid, series_uid = str(result.sop_instance_uid), chosen.series.series_instance_uid
+    uid, series_uid = str(result.sop_instance_uid), chosen.series.series_key
     return ResultRecord(
         sop_instance_uid=uid,
         sop_class_uid=str(result.sop_class_uid),
         result_series_instance_uid=str(result.data_set.SeriesInstanceUID),
-        series_instance_uid=series_uid,
+        series_key=series_uid,
         kind=RETRACTION_KIND,
         path=files.store(series_uid, uid, content),
         size_bytes=len(content),

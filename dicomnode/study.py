@@ -40,7 +40,7 @@ def choose_in_study(
     The second is what to add to the record of its completeness, for the others to find.
     """
     quality = SeriesQuality.of(eligibility.stack)
-    known = {record.series_instance_uid: record for record in study}
+    known = {record.series_key: record for record in study}
     since = _eligible_since(known.pop(own_uid, None), now)
     own = StudySeries(own_uid, Standing.ELIGIBLE, quality)
     others = [_study_series(record) for record in known.values()]
@@ -58,4 +58,4 @@ def _study_series(record: SeriesRecord) -> StudySeries:
     quality = None if noted is None else SeriesQuality.from_json(noted)
     receiving = Standing.OPEN if quality is None else Standing.ELIGIBLE
     standing = _STANDING.get(record.state, receiving)
-    return StudySeries(record.series_instance_uid, standing, quality)
+    return StudySeries(record.series_key, standing, quality)

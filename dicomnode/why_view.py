@@ -51,12 +51,12 @@ class Why:
 def look_up(database: Database, settings: Settings, detail: SeriesDetail, identity: bool) -> Why:
     """Ask the index, and with `identity` the header of one of the files."""
     record = detail.series
-    uid = record.series_instance_uid
+    uid = record.series_key
     with database.read() as session:
         brought = queue.instances_by_association(session, uid)
         series = study.series_of_study(session, record.study_instance_uid, record.modality)
         instances = index.instances_of_series(session, uid) if identity else ()
-    others = tuple(each for each in series if each.series_instance_uid != uid)
+    others = tuple(each for each in series if each.series_key != uid)
     paths = [instance.path for instance in instances[:1]]
     return Why(detail, brought, others, _identity(settings, paths))
 
@@ -116,7 +116,7 @@ def _print_study(console: Console, why: Why) -> None:
         quality = (other.completeness or {}).get(QUALITY)
         told = "" if quality is None else f", {quality['slice_count']} slices every "
         told += "" if quality is None else f"{quality['slice_spacing_mm']:g} mm"
-        say(console, f"same study: {other.series_instance_uid} {other.state.value}{told}")
+        say(console, f"same study: {other.series_key} {other.state.value}{told}")
 
 
 def _print_history(console: Console, record: SeriesRecord) -> None:
@@ -135,6 +135,7 @@ def why_json(why: Why) -> dict[str, Any]:
         for each in why.detail.associations
     ]
     told = {
+        "series_key": record.series_key,
         "series_instance_uid": record.series_instance_uid,
         "study_instance_uid": record.study_instance_uid,
         "state": record.state.value,
@@ -144,6 +145,7 @@ def why_json(why: Why) -> dict[str, Any]:
         "conflicts": as_json(why.detail.conflicts),
         "same_study": [
             {
+                "series_key": other.series_key,
                 "series_instance_uid": other.series_instance_uid,
                 "state": other.state.value,
                 "quality": (other.completeness or {}).get(QUALITY),

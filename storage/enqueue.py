@@ -15,12 +15,12 @@ from storage.records import JobKind, JobState
 from storage.statements import insert_into
 
 
-def ensure_assess(session: Session, series_instance_uid: str, priority: int, now: datetime) -> None:
+def ensure_assess(session: Session, series_key: str, priority: int, now: datetime) -> None:
     """See to it that exactly one open ASSESS job looks at the series, at least as urgent."""
     statement = insert_into(session, JobRow).values(
-        _new_job(JobKind.ASSESS, series_instance_uid, priority, now)
+        _new_job(JobKind.ASSESS, series_key, priority, now)
     )
-    key = [JobRow.series_instance_uid]
+    key = [JobRow.series_key]
     session.execute(
         statement.on_conflict_do_update(
             index_elements=key,
@@ -31,13 +31,13 @@ def ensure_assess(session: Session, series_instance_uid: str, priority: int, now
     )
 
 
-def wake_assess(session: Session, series_instance_uids: Sequence[str], now: datetime) -> None:
+def wake_assess(session: Session, series_keys: Sequence[str], now: datetime) -> None:
     """Make queued ASSESS jobs of these series due at `now`, if they would wait longer."""
-    for uid in sorted(series_instance_uids):
+    for uid in sorted(series_keys):
         session.execute(
             update(JobRow)
             .where(
-                JobRow.series_instance_uid == uid,
+                JobRow.series_key == uid,
                 JobRow.kind == JobKind.ASSESS,
                 JobRow.state == JobState.QUEUED,
                 JobRow.not_before > now,
@@ -48,7 +48,7 @@ def wake_assess(session: Session, series_instance_uids: Sequence[str], now: date
 
 def enqueue_analyse(
     session: Session,
-    series_instance_uid: str,
+    series_key: str,
     *,
     input_digest: str,
     model_digest: str,
@@ -56,14 +56,14 @@ def enqueue_analyse(
     now: datetime,
 ) -> None:
     """Have one ANALYSE job for this input and model; one that has ended is begun anew."""
-    new = _new_job(JobKind.ANALYSE, series_instance_uid, priority, now)
+    new = _new_job(JobKind.ANALYSE, series_key, priority, now)
     new |= {"input_digest": input_digest, "model_digest": model_digest}
-    anew = {name: value for name, value in new.items() if name != "series_instance_uid"}
+    anew = {name: value for name, value in new.items() if name != "series_key"}
     session.execute(
         insert_into(session, JobRow)
         .values(new)
         .on_conflict_do_update(
-            index_elements=["series_instance_uid", "input_digest", "model_digest"],
+            index_elements=["series_key", "input_digest", "model_digest"],
             index_where=text(ANY_ANALYSE),
             set_=anew | FREE | {"owner": None, "error": None, "ended_at": None, "started_at": None},
             where=JobRow.state.not_in([JobState.QUEUED, JobState.RUNNING]),
@@ -71,12 +71,12 @@ def enqueue_analyse(
     )
 
 
-def supersede_analyses(session: Session, series_instance_uid: str, now: datetime) -> None:
+def supersede_analyses(session: Session, series_key: str, now: datetime) -> None:
     """End the queued ANALYSE jobs of a series; a running one is refused when it wants to write."""
     session.execute(
         update(JobRow)
         .where(
-            JobRow.series_instance_uid == series_instance_uid,
+            JobRow.series_key == series_key,
             JobRow.kind == JobKind.ANALYSE,
             JobRow.state == JobState.QUEUED,
         )
@@ -88,7 +88,7 @@ def _new_job(kind: JobKind, series_uid: str, priority: int, now: datetime) -> di
     return {
         "kind": kind,
         "state": JobState.QUEUED,
-        "series_instance_uid": series_uid,
+        "series_key": series_uid,
         "input_digest": "",
         "model_digest": "",
         "priority": priority,

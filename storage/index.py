@@ -17,6 +17,7 @@ from storage.records import (
     Arrival,
     Association,
     AssociationEnd,
+    ConflictState,
     SeriesArrival,
     SeriesState,
     StoredInstance,
@@ -98,19 +99,18 @@ def record_instances(
     ]
 
 
-def series_arrival(session: Session, series_instance_uid: str) -> SeriesArrival | None:
+def series_arrival(session: Session, series_key: str) -> SeriesArrival | None:
     """What has come for one series, and the state of the associations that brought it."""
-    series = session.get(SeriesRow, series_instance_uid)
+    series = session.get(SeriesRow, series_key)
     if series is None:
         return None
-    bringing = select(InstanceRow.association_id).where(
-        InstanceRow.series_instance_uid == series_instance_uid
-    )
+    bringing = select(InstanceRow.association_id).where(InstanceRow.series_key == series_key)
     statement = select(AssociationRow).where(AssociationRow.association_id.in_(bringing))
     rows = session.scalars(statement).all()
     ended = [(row.ended_at, row.ending) for row in rows if row.ended_at is not None]
     last = max(ended, key=lambda each: each[0], default=(None, None))
     return SeriesArrival(
+        series_key=series.series_key,
         series_instance_uid=series.series_instance_uid,
         study_instance_uid=series.study_instance_uid,
         instance_count=series.instance_count,
@@ -122,9 +122,9 @@ def series_arrival(session: Session, series_instance_uid: str) -> SeriesArrival 
     )
 
 
-def instances_of_series(session: Session, series_instance_uid: str) -> tuple[StoredInstance, ...]:
+def instances_of_series(session: Session, series_key: str) -> tuple[StoredInstance, ...]:
     """The instances of a series, by SOP Instance UID."""
-    statement = select(InstanceRow).where(InstanceRow.series_instance_uid == series_instance_uid)
+    statement = select(InstanceRow).where(InstanceRow.series_key == series_key)
     found = (_record(row) for row in session.scalars(statement))
     return tuple(sorted(found, key=lambda each: each.sop_instance_uid))
 
@@ -150,7 +150,7 @@ def _end(
         .returning(AssociationRow.association_id)
     )
     ended = session.scalars(statement).all()
-    brought = select(InstanceRow.series_instance_uid).where(InstanceRow.association_id.in_(ended))
+    brought = select(InstanceRow.series_key).where(InstanceRow.association_id.in_(ended))
     wake_assess(session, session.scalars(brought.distinct()).all(), ended_at)
     return len(ended)
 
@@ -177,21 +177,21 @@ def _insert_new(
     Series are locked in the order of their UIDs, so that two receivers never wait for each other.
     """
     once = {each.sop_instance_uid: each for each in reversed(candidates)}
-    by_series = sorted(once.values(), key=lambda each: (each.series_instance_uid, each.received_at))
+    by_series = sorted(once.values(), key=lambda each: (_key(each), each.received_at))
     inserted: dict[str, str] = {}
-    for uid, group in groupby(by_series, key=lambda each: each.series_instance_uid):
+    for uid, group in groupby(by_series, key=_key):
         inserted |= _insert_into_series(session, uid, list(group), is_there)
     return inserted
 
 
 def _insert_into_series(
     session: Session,
-    series_instance_uid: str,
+    series_key: str,
     candidates: list[StoredInstance],
     is_there: IsThere,
 ) -> dict[str, str]:
     _insert_missing_series(session, candidates[0])
-    series = lock_series(session, series_instance_uid)
+    series = lock_series(session, series_key)
     instances = _staying(session, candidates, is_there)
     if not instances and series.revision == 0:
         session.delete(series)  # made a moment ago, and for nothing
@@ -219,6 +219,7 @@ def _staying(
 
 def _insert_missing_series(session: Session, instance: StoredInstance) -> None:
     values = shared_fields(SeriesArrival, instance) | {
+        "series_key": _key(instance),
         "accession_number": instance.accession_number,
         "modality": instance.modality,
         "calling_ae_title": instance.calling_ae_title,
@@ -269,7 +270,7 @@ def _add_to_series(session: Session, series: SeriesRow, new: Sequence[StoredInst
     series.first_received_at = min(series.first_received_at, *times)
     series.last_received_at = max(series.last_received_at, *times)
     session.flush()
-    ensure_assess(session, series.series_instance_uid, series.priority, max(times))
+    ensure_assess(session, series.series_key, series.priority, max(times))
 
 
 def _begin_anew(series: SeriesRow, now: datetime) -> None:
@@ -289,8 +290,11 @@ def _again(
     if not _staying(session, [instance], is_there):
         return Arrival.REMOVED
     values = {
-        column.key: getattr(instance, column.key) for column in InstanceConflictRow.__table__.c
+        column.key: getattr(instance, column.key, None)
+        for column in InstanceConflictRow.__table__.c
     }
+    known = session.get_one(InstanceRow, instance.sop_instance_uid)
+    values |= {"series_key": known.series_key, "state": ConflictState.FIRST, "differs": ""}
     session.execute(
         insert_into(session, InstanceConflictRow).values(values).on_conflict_do_nothing()
     )
@@ -299,7 +303,12 @@ def _again(
 
 def _values(instance: StoredInstance) -> dict[str, Any]:
     values = {column.key: getattr(instance, column.key) for column in InstanceRow.__table__.c}
-    return values | {"association_id": instance.association_id or None}
+    given = {"association_id": instance.association_id or None, "series_key": _key(instance)}
+    return values | given
+
+
+def _key(instance: StoredInstance) -> str:
+    return instance.series_instance_uid
 
 
 def _record(row: InstanceRow) -> StoredInstance:

@@ -103,7 +103,7 @@ def awaits(series: SeriesRow, input_digest: str) -> bool:
 
 def still_awaited(session: Session, job: Job) -> bool:
     """Whether an ANALYSE job is still of use: False once instances came after its decision."""
-    series = session.get(SeriesRow, job.series_instance_uid)
+    series = session.get(SeriesRow, job.series_key)
     return series is not None and awaits(series, job.input_digest)
 
 
@@ -124,17 +124,17 @@ def hand_back_owned(session: Session, owner_prefix: str, now: datetime) -> int:
     return len(jobs) + len(deliveries)
 
 
-def withhold(session: Session, series_instance_uid: str) -> None:
+def withhold(session: Session, series_key: str) -> None:
     """Give up what still waits of a series that was decided anew: it is about an older input.
 
     A retraction goes out all the same: what it withdraws has been sent.
     """
     retractions = select(ResultRow.sop_instance_uid).where(
-        ResultRow.series_instance_uid == series_instance_uid,
+        ResultRow.series_key == series_key,
         ResultRow.kind == RETRACTION_KIND,
     )
     statement = update(DeliveryRow).where(
-        DeliveryRow.series_instance_uid == series_instance_uid,
+        DeliveryRow.series_key == series_key,
         DeliveryRow.state == DeliveryState.WAITING,
         DeliveryRow.sop_instance_uid.not_in(retractions),
     )
@@ -170,7 +170,7 @@ def _take(session: Session, job_id: int, owner: str, now: datetime, lease: timed
     in between makes the worker's decision look outdated, never the other way round."""
     revision = (
         select(SeriesRow.revision)
-        .where(SeriesRow.series_instance_uid == JobRow.series_instance_uid)
+        .where(SeriesRow.series_key == JobRow.series_key)
         .scalar_subquery()
     )
     statement = (
@@ -196,8 +196,8 @@ def _park_exhausted(
     session: Session, kinds: Collection[JobKind], now: datetime, max_attempts: int
 ) -> None:
     exhausted = and_(_due(kinds, now), JobRow.attempt >= max_attempts)
-    found = select(JobRow.series_instance_uid, JobRow.job_id).where(exhausted)
-    order = found.order_by(JobRow.series_instance_uid, JobRow.job_id)
+    found = select(JobRow.series_key, JobRow.job_id).where(exhausted)
+    order = found.order_by(JobRow.series_key, JobRow.job_id)
     for series_uid, job_id in session.execute(order).all():
         series = lock_series(session, series_uid)
         statement = (
@@ -222,7 +222,7 @@ def _fail_series(
     series.ended_at = now
     lost = {"rule": WORKER_LOST, "value": job.attempt, "limit": max_attempts, "verdict": "fail"}
     series.reasons = [*series.reasons, lost]
-    withhold(session, series.series_instance_uid)
+    withhold(session, series.series_key)
 
 
 def _owned(
@@ -232,7 +232,7 @@ def _owned(
     statement = (
         select(table)
         .where(table.state == state, func.substr(table.owner, 1, len(prefix)) == prefix)
-        .order_by(table.series_instance_uid)
+        .order_by(table.series_key)
         .with_for_update()
         .execution_options(populate_existing=True)
     )

@@ -1,6 +1,6 @@
 """The tables. Rows of series and instances are the truth; a job says that someone must look.
 
-Wherever rows are locked, the order is series (by UID) before jobs, so that no two transactions
+Wherever rows are locked, the order is series (by key) before jobs, so that no two transactions
 can wait for each other.
 """
 
@@ -29,6 +29,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from storage.records import (
     AssociationEnd,
+    ConflictState,
     DeliveryState,
     FileKind,
     JobKind,
@@ -36,7 +37,7 @@ from storage.records import (
     SeriesState,
 )
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The newest Alembic revision, kept here so that opening a current database costs no import."""
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
@@ -100,9 +101,15 @@ class Base(DeclarativeBase):
         SeriesState: _enumeration(SeriesState, "state"),
         JobKind: _enumeration(JobKind, "kind"),
         JobState: _enumeration(JobState, "state"),
+        ConflictState: _enumeration(ConflictState, "state"),
         DeliveryState: _enumeration(DeliveryState, "state"),
         FileKind: _enumeration(FileKind, "kind"),
     }
+
+
+def _of_series(table: str) -> ForeignKey:
+    """To a series; the constraint bears the name that the first schema gave it."""
+    return ForeignKey("series.series_key", name=f"fk_{table}_series_instance_uid")
 
 
 class OwnerRow(Base):
@@ -138,8 +145,11 @@ class AssociationRow(Base):
 
 
 class SeriesRow(Base):
-    """`revision` counts the arrivals, so that a decision on an older input can be told.
+    """One patient's part of a series, as its identity is not sure to be the only one under its UID.
 
+    `series_key`: the Series Instance UID, or, of a further part, that and its `identity_digest`.
+    `identity_digest`: whose it is; empty where an earlier release did not ask.
+    `revision` counts the arrivals, so that a decision on an older input can be told.
     With `removed_at` this row is all that retention has left of the series.
     """
 
@@ -149,14 +159,16 @@ class SeriesRow(Base):
         Index(
             "ix_series_removable",
             "ended_at",
-            "series_instance_uid",
+            "series_key",
             sqlite_where=text(REMOVABLE),
             postgresql_where=text(REMOVABLE),
         ),
     )
 
-    series_instance_uid: Mapped[str] = mapped_column(primary_key=True)
+    series_key: Mapped[str] = mapped_column(primary_key=True)
+    series_instance_uid: Mapped[str] = mapped_column(index=True, server_default="")
     study_instance_uid: Mapped[str] = mapped_column(index=True)
+    identity_digest: Mapped[str] = mapped_column(server_default="")
     accession_number: Mapped[str] = mapped_column(index=True)
     modality: Mapped[str]
     calling_ae_title: Mapped[str]
@@ -178,11 +190,12 @@ class SeriesRow(Base):
 
 class InstanceRow(Base):
     __tablename__ = "instance"
-    __table_args__ = (Index(None, "series_instance_uid", "association_id"),)
+    __table_args__ = (Index(None, "series_key", "association_id"),)
 
     sop_instance_uid: Mapped[str] = mapped_column(primary_key=True)
     sop_class_uid: Mapped[str]
-    series_instance_uid: Mapped[str] = mapped_column(ForeignKey("series.series_instance_uid"))
+    series_key: Mapped[str] = mapped_column(_of_series("instance"))
+    series_instance_uid: Mapped[str] = mapped_column(server_default="")
     study_instance_uid: Mapped[str]
     transfer_syntax_uid: Mapped[str]
     accession_number: Mapped[str]
@@ -199,13 +212,22 @@ class InstanceRow(Base):
 
 
 class InstanceConflictRow(Base):
+    """Another content under the UID of an instance. `series_key`: the series that it names.
+
+    `differs`: in what it differs from the instance, in words without values.
+    """
+
     __tablename__ = "instance_conflict"
 
     sop_instance_uid: Mapped[str] = mapped_column(
         ForeignKey("instance.sop_instance_uid"), primary_key=True
     )
     sha256: Mapped[str] = mapped_column(primary_key=True)
-    series_instance_uid: Mapped[str]  # as the conflicting copy names it
+    series_key: Mapped[str] = mapped_column(ForeignKey("series.series_key"), index=True)
+    series_instance_uid: Mapped[str]
+    association_id: Mapped[str]
+    state: Mapped[ConflictState]
+    differs: Mapped[str]
     path: Mapped[str] = mapped_column(index=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     received_at: Mapped[datetime]
@@ -234,14 +256,14 @@ class JobRow(Leased, Base):
         CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
         Index(
             "uq_job_open_assess",
-            "series_instance_uid",
+            "series_key",
             unique=True,
             sqlite_where=text(OPEN_ASSESS),
             postgresql_where=text(OPEN_ASSESS),
         ),
         Index(
             "uq_job_analyse",
-            "series_instance_uid",
+            "series_key",
             "input_digest",
             "model_digest",
             unique=True,
@@ -261,9 +283,7 @@ class JobRow(Leased, Base):
     job_id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[JobKind]
     state: Mapped[JobState]
-    series_instance_uid: Mapped[str] = mapped_column(
-        ForeignKey("series.series_instance_uid"), index=True
-    )
+    series_key: Mapped[str] = mapped_column(_of_series("job"), index=True)
     input_digest: Mapped[str]
     model_digest: Mapped[str]
     series_revision: Mapped[int | None]
@@ -279,9 +299,7 @@ class ResultRow(Base):
     sop_instance_uid: Mapped[str] = mapped_column(primary_key=True)
     sop_class_uid: Mapped[str]
     result_series_instance_uid: Mapped[str]
-    series_instance_uid: Mapped[str] = mapped_column(
-        ForeignKey("series.series_instance_uid"), index=True
-    )
+    series_key: Mapped[str] = mapped_column(_of_series("result"), index=True)
     kind: Mapped[str]
     path: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
@@ -308,9 +326,7 @@ class DeliveryRow(Leased, Base):
 
     delivery_id: Mapped[int] = mapped_column(primary_key=True)
     sop_instance_uid: Mapped[str] = mapped_column(ForeignKey("result.sop_instance_uid"))
-    series_instance_uid: Mapped[str] = mapped_column(
-        ForeignKey("series.series_instance_uid"), index=True
-    )
+    series_key: Mapped[str] = mapped_column(_of_series("delivery"), index=True)
     destination: Mapped[str]
     state: Mapped[DeliveryState]
     first_tried_at: Mapped[datetime | None]

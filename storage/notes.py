@@ -28,7 +28,7 @@ def ended_without_analysis(
     """(study, series) UIDs of series skipped or failed after a time and until another, oldest
     first; those whose files retention has removed are left out."""
     statement = (
-        select(SeriesRow.study_instance_uid, SeriesRow.series_instance_uid)
+        select(SeriesRow.study_instance_uid, SeriesRow.series_key)
         .where(
             SeriesRow.ended_at.is_not(None),
             SeriesRow.removed_at.is_(None),
@@ -37,16 +37,16 @@ def ended_without_analysis(
             SeriesRow.state.in_(NOT_ANALYSED),
             SeriesRow.modality == modality,
         )
-        .order_by(SeriesRow.ended_at, SeriesRow.series_instance_uid)
+        .order_by(SeriesRow.ended_at, SeriesRow.series_key)
     )
     return tuple((study, series) for study, series in session.execute(statement))
 
 
-def notes_of(session: Session, series_instance_uids: Sequence[str]) -> tuple[ResultRecord, ...]:
+def notes_of(session: Session, series_keys: Sequence[str]) -> tuple[ResultRecord, ...]:
     """The notes that were entered for these series, oldest first."""
     statement = (
         select(ResultRow)
-        .where(ResultRow.kind == NOTE_KIND, ResultRow.series_instance_uid.in_(series_instance_uids))
+        .where(ResultRow.kind == NOTE_KIND, ResultRow.series_key.in_(series_keys))
         .order_by(ResultRow.created_at, ResultRow.ordinal)
     )
     return tuple(result_record(row) for row in session.scalars(statement))
@@ -67,14 +67,14 @@ def enter_note(
     their study and modality. The note belongs to the series that `results` name.
     """
     first = told[0]
-    lock_study_of(session, first.series_instance_uid)
+    lock_study_of(session, first.series_key)
     now_there = {
-        each.series_instance_uid: each
+        each.series_key: each
         for each in series_of_study(session, first.study_instance_uid, first.modality)
     }
     if whole_study and len(now_there) != len(told):
         return False
-    if any(now_there.get(each.series_instance_uid) != each for each in told):
+    if any(now_there.get(each.series_key) != each for each in told):
         return False
     enter_results(session, results, destinations, first.priority, now)
     return True
@@ -93,12 +93,12 @@ def sent_and_outdated(
     told_of = (
         other.study_instance_uid == noted.study_instance_uid
         if whole_study
-        else other.series_instance_uid == noted.series_instance_uid
+        else other.series_key == noted.series_key
     )
     statement = (
-        select(noted.series_instance_uid)
+        select(noted.series_key)
         .distinct()
-        .join(ResultRow, ResultRow.series_instance_uid == noted.series_instance_uid)
+        .join(ResultRow, ResultRow.series_key == noted.series_key)
         .join(DeliveryRow, DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid)
         .join(other, told_of)
         .where(
@@ -107,7 +107,7 @@ def sent_and_outdated(
             other.state == SeriesState.ANALYSED,
             other.ended_at >= ResultRow.created_at,
         )
-        .order_by(noted.series_instance_uid)
+        .order_by(noted.series_key)
     )
     if since is not None:
         statement = statement.where(other.ended_at > since)
@@ -118,7 +118,7 @@ def withhold_outdated(session: Session) -> int:
     """Give up what waits of notes on studies of which a series is analysed after all; how many."""
     noted, other = aliased(SeriesRow), aliased(SeriesRow)
     analysed = (
-        select(other.series_instance_uid)
+        select(other.series_key)
         .where(
             other.study_instance_uid == noted.study_instance_uid,
             other.state == SeriesState.ANALYSED,
@@ -128,7 +128,7 @@ def withhold_outdated(session: Session) -> int:
     )
     outdated = (
         select(ResultRow.sop_instance_uid)
-        .join(noted, noted.series_instance_uid == ResultRow.series_instance_uid)
+        .join(noted, noted.series_key == ResultRow.series_key)
         .where(ResultRow.kind == NOTE_KIND, analysed)
     )
     statement = (

@@ -133,7 +133,7 @@ def _enter_delivery(
     }
     key = {
         "sop_instance_uid": result.sop_instance_uid,
-        "series_instance_uid": result.series_instance_uid,
+        "series_key": result.series_key,
         "destination": destination,
     }
     session.execute(
@@ -156,8 +156,8 @@ def _due(destination: str, now: datetime) -> ColumnElement[bool]:
 def _lock_next_series(session: Session, destination: str, now: datetime) -> str | None:
     """The series is locked, not the deliveries: so two claimers never share one series' results."""
     statement = (
-        select(SeriesRow.series_instance_uid)
-        .join(DeliveryRow, DeliveryRow.series_instance_uid == SeriesRow.series_instance_uid)
+        select(SeriesRow.series_key)
+        .join(DeliveryRow, DeliveryRow.series_key == SeriesRow.series_key)
         .where(_due(destination, now), SeriesRow.state.not_in(_OPEN_SERIES))
         .order_by(DeliveryRow.priority, DeliveryRow.created_at, DeliveryRow.delivery_id)
         .limit(1)
@@ -173,7 +173,7 @@ def _due_of_series(
     statement = (
         select(DeliveryRow.delivery_id)
         .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
-        .where(_due(destination, now), DeliveryRow.series_instance_uid == series_uid)
+        .where(_due(destination, now), DeliveryRow.series_key == series_uid)
         .order_by(ResultRow.ordinal, DeliveryRow.delivery_id)
         .limit(limit)
     )

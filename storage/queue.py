@@ -35,56 +35,56 @@ def list_series(
     session: Session, states: Collection[SeriesState] | None = None, limit: int = 50
 ) -> tuple[SeriesRecord, ...]:
     """The series that last received an instance, newest first; only those in `states` if given."""
-    newest = select(SeriesRow).order_by(
-        SeriesRow.last_received_at.desc(), SeriesRow.series_instance_uid
-    )
+    newest = select(SeriesRow).order_by(SeriesRow.last_received_at.desc(), SeriesRow.series_key)
     wanted = newest if states is None else newest.where(SeriesRow.state.in_(states))
     return tuple(series_record(row) for row in session.scalars(wanted.limit(limit)))
 
 
 def find_series(session: Session, text: str) -> tuple[str, ...]:
-    """Series Instance UIDs, newest first, that `text` may mean; more than one is ambiguous.
+    """Keys of the series, newest first, that `text` may mean; more than one is ambiguous.
 
-    The first of these that finds any: a whole Series Instance UID; a whole Study Instance UID or
-    accession number; the ending of a Series Instance UID; the ending of a Study Instance UID.
+    The first of these that finds any: a whole key or Series Instance UID; a whole Study Instance
+    UID or accession number; the ending of a key or Series Instance UID; that of a Study Instance
+    UID.
     """
     wanted = text.strip()
     if not wanted:
         return ()
-    series, study = SeriesRow.series_instance_uid, SeriesRow.study_instance_uid
+    key, series = SeriesRow.series_key, SeriesRow.series_instance_uid
+    study = SeriesRow.study_instance_uid
     ways: tuple[ColumnElement[bool], ...] = (
-        series == wanted,
+        (key == wanted) | (series == wanted),
         (study == wanted) | (SeriesRow.accession_number == wanted),
-        series.endswith(wanted, autoescape=True),
+        key.endswith(wanted, autoescape=True) | series.endswith(wanted, autoescape=True),
         study.endswith(wanted, autoescape=True),
     )
     for way in ways:
-        statement = select(series).where(way).order_by(SeriesRow.last_received_at.desc(), series)
+        statement = select(key).where(way).order_by(SeriesRow.last_received_at.desc(), key)
         if found := tuple(session.scalars(statement)):
             return found
     return ()
 
 
-def series_detail(session: Session, series_instance_uid: str) -> SeriesDetail | None:
+def series_detail(session: Session, series_key: str) -> SeriesDetail | None:
     """All that is known of one series, each list in the order in which it came about."""
-    row = session.get(SeriesRow, series_instance_uid)
+    row = session.get(SeriesRow, series_key)
     if row is None:
         return None
     return SeriesDetail(
         series=series_record(row),
-        associations=_associations(session, series_instance_uid),
-        jobs=_jobs(session, JobRow.series_instance_uid == series_instance_uid),
-        deliveries=_deliveries(session, series_instance_uid),
-        results=_results(session, series_instance_uid),
-        conflicts=_conflicts(session, series_instance_uid),
+        associations=_associations(session, series_key),
+        jobs=_jobs(session, JobRow.series_key == series_key),
+        deliveries=_deliveries(session, series_key),
+        results=_results(session, series_key),
+        conflicts=_conflicts(session, series_key),
     )
 
 
-def instances_by_association(session: Session, series_instance_uid: str) -> dict[str, int]:
+def instances_by_association(session: Session, series_key: str) -> dict[str, int]:
     """How many instances of a series each association brought first."""
     statement = (
         select(InstanceRow.association_id, func.count())
-        .where(InstanceRow.series_instance_uid == series_instance_uid)
+        .where(InstanceRow.series_key == series_key)
         .group_by(InstanceRow.association_id)
     )
     return {uid or "": count for uid, count in session.execute(statement)}
@@ -95,15 +95,13 @@ def running_jobs(session: Session) -> tuple[JobRecord, ...]:
     return _jobs(session, JobRow.state == JobState.RUNNING)
 
 
-def delivery_counts(
-    session: Session, series_instance_uids: Iterable[str]
-) -> dict[str, tuple[int, int]]:
+def delivery_counts(session: Session, series_keys: Iterable[str]) -> dict[str, tuple[int, int]]:
     """For each series that has deliveries: how many are delivered, and how many there are."""
     delivered = func.count().filter(DeliveryRow.state == DeliveryState.DELIVERED)
     statement = (
-        select(DeliveryRow.series_instance_uid, delivered, func.count())
-        .where(DeliveryRow.series_instance_uid.in_(list(series_instance_uids)))
-        .group_by(DeliveryRow.series_instance_uid)
+        select(DeliveryRow.series_key, delivered, func.count())
+        .where(DeliveryRow.series_key.in_(list(series_keys)))
+        .group_by(DeliveryRow.series_key)
     )
     return {uid: (done, total) for uid, done, total in session.execute(statement)}
 
@@ -116,9 +114,7 @@ def series_record(row: SeriesRow) -> SeriesRecord:
 
 
 def _associations(session: Session, series_uid: str) -> tuple[Association, ...]:
-    bringing = select(InstanceRow.association_id).where(
-        InstanceRow.series_instance_uid == series_uid
-    )
+    bringing = select(InstanceRow.association_id).where(InstanceRow.series_key == series_uid)
     statement = (
         select(AssociationRow)
         .where(AssociationRow.association_id.in_(bringing))
@@ -138,7 +134,7 @@ def _jobs(session: Session, which: ColumnElement[bool]) -> tuple[JobRecord, ...]
 def _results(session: Session, series_uid: str) -> tuple[ResultRecord, ...]:
     statement = (
         select(ResultRow)
-        .where(ResultRow.series_instance_uid == series_uid)
+        .where(ResultRow.series_key == series_uid)
         .order_by(ResultRow.created_at, ResultRow.ordinal)
     )
     return tuple(result_record(row) for row in session.scalars(statement))
@@ -148,7 +144,7 @@ def _deliveries(session: Session, series_uid: str) -> tuple[DeliveryRecord, ...]
     statement = (
         select(DeliveryRow, ResultRow)
         .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
-        .where(DeliveryRow.series_instance_uid == series_uid)
+        .where(DeliveryRow.series_key == series_uid)
         .order_by(DeliveryRow.created_at, ResultRow.ordinal, DeliveryRow.destination)
     )
     return tuple(
@@ -161,7 +157,7 @@ def _conflicts(session: Session, series_uid: str) -> tuple[Conflict, ...]:
     statement = (
         select(InstanceConflictRow)
         .join(InstanceRow, InstanceRow.sop_instance_uid == InstanceConflictRow.sop_instance_uid)
-        .where(InstanceRow.series_instance_uid == series_uid)
+        .where(InstanceRow.series_key == series_uid)
         .order_by(InstanceConflictRow.received_at, InstanceConflictRow.sop_instance_uid)
     )
     return tuple(Conflict(**shared_fields(Conflict, row)) for row in session.scalars(statement))

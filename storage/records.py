@@ -64,6 +64,19 @@ class FileKind(StrEnum):
     RESULT = "result"
 
 
+class ConflictState(StrEnum):
+    """What is held of a further content under the UID of an instance."""
+
+    OPEN = "open"  # not compared yet
+    SAME = "same"  # the same in all that is read of it, and in its pixels
+    FIRST = "first"  # other, and the one that came first stands
+    REPLACED = "replaced"  # other, and this one gave way to one that came later
+    HELD = "held"  # other, and a person has to choose
+    TAKE_FIRST = "take_first"  # a person chose; done by the next look at the series
+    TAKE_NEWEST = "take_newest"
+    ELSEWHERE = "elsewhere"  # it names another series than the instance does
+
+
 class Arrival(StrEnum):
     """What the index found when an instance was recorded."""
 
@@ -89,7 +102,11 @@ class Association:
 
 @dataclass(frozen=True)
 class StoredInstance:
-    """One instance whose file is durable on disk. `sha256` is over the data set as received."""
+    """One instance whose file is durable on disk. `sha256` is over the data set as received.
+
+    `identity_digest`: whose it is; it is compared, and tells nobody. `series_key`: given by the
+    index, empty before.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -105,12 +122,15 @@ class StoredInstance:
     calling_ae_title: str
     received_at: datetime
     priority: int = 1  # Priority (0000,0700) as order of work: 0 high, 1 medium, 2 low
+    identity_digest: str = ""
+    series_key: str = ""
 
 
 @dataclass(frozen=True)
 class SeriesArrival:
     """What has come for one series so far."""
 
+    series_key: str
     series_instance_uid: str
     study_instance_uid: str
     instance_count: int
@@ -123,8 +143,9 @@ class SeriesArrival:
 
 @dataclass(frozen=True)
 class SeriesRecord:
-    """One series as `queue` shows it."""
+    """One series as `queue` shows it, or one patient's part of it: see `series_key` of its row."""
 
+    series_key: str
     series_instance_uid: str
     study_instance_uid: str
     accession_number: str
@@ -151,7 +172,7 @@ class Job:
 
     job_id: int
     kind: JobKind
-    series_instance_uid: str
+    series_key: str
     input_digest: str  # empty for ASSESS
     model_digest: str  # empty for ASSESS
     priority: int
@@ -168,7 +189,7 @@ class JobRecord:
     job_id: int
     kind: JobKind
     state: JobState
-    series_instance_uid: str
+    series_key: str
     priority: int
     attempt: int
     created_at: datetime
@@ -187,7 +208,7 @@ class ResultRecord:
     sop_instance_uid: str
     sop_class_uid: str
     result_series_instance_uid: str
-    series_instance_uid: str  # of the CT series it is about
+    series_key: str  # of the CT series it is about
     kind: str
     path: str
     size_bytes: int
@@ -237,7 +258,7 @@ class Superseded:
     ANALYSE job has ended, as the series is on its way to a new decision.
     """
 
-    series_instance_uid: str
+    series_key: str
     state: SeriesState  # of the series now
 
 
@@ -245,7 +266,7 @@ class Superseded:
 class EndedSeries:
     """A series that has ended, and what of it is still going on."""
 
-    series_instance_uid: str
+    series_key: str
     state: SeriesState
     ended_at: datetime
     open_jobs: int  # queued or running
@@ -279,10 +300,17 @@ class ResultSet:
 
 @dataclass(frozen=True)
 class Conflict:
-    """An instance that came again under the same UID with other content."""
+    """An instance that came again under the same UID with other content.
+
+    `series_key`: the series that this content names. `differs`: in what, in words without values.
+    """
 
     sop_instance_uid: str
     sha256: str
+    series_key: str
+    association_id: str
+    state: ConflictState
+    differs: str
     path: str
     received_at: datetime
     calling_ae_title: str

@@ -19,17 +19,17 @@ def reopen(session: Session, series: SeriesRow, now: datetime) -> None:
     series.decided_at = series.ended_at = None
     series.input_digest = series.completeness = series.analysis = None
     series.reasons = []
-    supersede_analyses(session, series.series_instance_uid, now)
+    supersede_analyses(session, series.series_key, now)
 
 
-def reopen_ended(session: Session, series_instance_uid: str, now: datetime) -> bool:
+def reopen_ended(session: Session, series_key: str, now: datetime) -> bool:
     """Have a series that has ended decided on anew; False when it is open or has no files."""
-    series = lock_series(session, series_instance_uid)
+    series = lock_series(session, series_key)
     if series.ended_at is None or series.removed_at is not None:
         return False
     reopen(session, series, now)
     session.flush()
-    ensure_assess(session, series_instance_uid, series.priority, now)
+    ensure_assess(session, series_key, series.priority, now)
     return True
 
 

@@ -33,9 +33,9 @@ RETRACTED = "retracted"
 def recent_sets(session: Session, limit: int) -> tuple[ResultSet, ...]:
     """The sets made last, newest first."""
     statement = (
-        select(ResultRow.series_instance_uid, ResultRow.created_at)
+        select(ResultRow.series_key, ResultRow.created_at)
         .distinct()
-        .order_by(ResultRow.created_at.desc(), ResultRow.series_instance_uid)
+        .order_by(ResultRow.created_at.desc(), ResultRow.series_key)
         .limit(limit)
     )
     found = session.execute(statement).all()
@@ -58,7 +58,7 @@ def find_sets(session: Session, text: str) -> tuple[ResultSet, ...]:
     for way in (sop == wanted, series == wanted, sop.endswith(wanted, autoescape=True)):
         rows = session.scalars(select(ResultRow).where(way).limit(1000)).all()
         if rows:
-            made = {(row.series_instance_uid, row.created_at) for row in rows}
+            made = {(row.series_key, row.created_at) for row in rows}
             return _newest_first(
                 each
                 for uid in {uid for uid, _ in made}
@@ -70,9 +70,9 @@ def find_sets(session: Session, text: str) -> tuple[ResultSet, ...]:
     )
 
 
-def sets_of_series(session: Session, series_instance_uid: str) -> tuple[ResultSet, ...]:
+def sets_of_series(session: Session, series_key: str) -> tuple[ResultSet, ...]:
     """The sets of one CT series, oldest first."""
-    detail = series_detail(session, series_instance_uid)
+    detail = series_detail(session, series_key)
     if detail is None:
         return ()
     made = sorted({each.created_at for each in detail.results})
@@ -119,7 +119,7 @@ def resend(session: Session, chosen: ResultSet, destinations: Sequence[str], now
     A destination that is new since gets the set too. What is being sent just now goes on, and
     nothing of a withdrawn set is sent: its count is 0.
     """
-    series = lock_series(session, chosen.series.series_instance_uid)
+    series = lock_series(session, chosen.series.series_key)
     uids = {each.sop_instance_uid for each in chosen.results}
     if uids & _retractions(series.history).keys():
         return 0
@@ -144,7 +144,7 @@ def _wait_again(
     }  # `attempt` stays: it tells that the destination may have the object
     key = {
         "sop_instance_uid": result.sop_instance_uid,
-        "series_instance_uid": result.series_instance_uid,
+        "series_key": result.series_key,
         "destination": destination,
     }
     statement = (
@@ -174,7 +174,7 @@ def record_retraction(
     changes, when the set is withdrawn already. A deliverer that is sending an object of the set
     loses its lease: it cannot put it back to waiting.
     """
-    series = lock_series(session, chosen.series.series_instance_uid)
+    series = lock_series(session, chosen.series.series_key)
     uids = [each.sop_instance_uid for each in chosen.results]
     if set(uids) & _retractions(series.history).keys():
         return None

@@ -21,14 +21,14 @@ class ResultFiles:
         """Makes `root` where it is missing. Raises OSError."""
         self._files = DurableFiles(root)
 
-    def store(self, series_instance_uid: str, sop_instance_uid: str, content: bytes) -> str:
-        """Store one whole file and return its path; `series_instance_uid` is of the CT series.
+    def store(self, series_key: str, sop_instance_uid: str, content: bytes) -> str:
+        """Store one whole file and return its path; `series_key` is of the CT series.
 
         The UIDs of results are deterministic, so a repeated analysis replaces the same file in
         one step. Raises OSError when the disk is full; the file before it is untouched then.
         """
         digest = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
-        path = f"{series_folder(series_instance_uid)}/{digest[:32]}.dcm"
+        path = f"{series_folder(series_key)}/{digest[:32]}.dcm"
         self._files.put(path, (content,))
         return path
 

@@ -52,28 +52,26 @@ def ended_series(
     """
     where = [SeriesRow.ended_at < before, SeriesRow.removed_at.is_(None)]
     if after is not None:
-        same_time = and_(SeriesRow.ended_at == after[0], SeriesRow.series_instance_uid > after[1])
+        same_time = and_(SeriesRow.ended_at == after[0], SeriesRow.series_key > after[1])
         where.append(or_(SeriesRow.ended_at > after[0], same_time))
     statement = (
         select(SeriesRow)
         .where(*where)
-        .order_by(SeriesRow.ended_at, SeriesRow.series_instance_uid)
+        .order_by(SeriesRow.ended_at, SeriesRow.series_key)
         .limit(limit)
     )
     found = (_ended(session, row) for row in session.scalars(statement).all())
     return tuple(each for each in found if each is not None)
 
 
-def stored_paths(session: Session, series_instance_uid: str) -> tuple[StoredPath, ...]:
+def stored_paths(session: Session, series_key: str) -> tuple[StoredPath, ...]:
     """Every file that a row of the series names: instances, conflicting copies, results."""
-    instances = select(InstanceRow.sop_instance_uid).where(
-        InstanceRow.series_instance_uid == series_instance_uid
-    )
+    instances = select(InstanceRow.sop_instance_uid).where(InstanceRow.series_key == series_key)
     of_instances = [
-        select(InstanceRow.path).where(InstanceRow.series_instance_uid == series_instance_uid),
+        select(InstanceRow.path).where(InstanceRow.series_key == series_key),
         select(InstanceConflictRow.path).where(InstanceConflictRow.sop_instance_uid.in_(instances)),
     ]
-    of_results = select(ResultRow.path).where(ResultRow.series_instance_uid == series_instance_uid)
+    of_results = select(ResultRow.path).where(ResultRow.series_key == series_key)
     paths = {path for each in of_instances for path in session.scalars(each)}
     return (
         *((FileKind.INSTANCE, path) for path in sorted(paths)),
@@ -83,7 +81,7 @@ def stored_paths(session: Session, series_instance_uid: str) -> tuple[StoredPath
 
 def remove_series(
     session: Session,
-    series_instance_uid: str,
+    series_key: str,
     may_go: Callable[[EndedSeries], bool],
     looked_at: datetime,
 ) -> int | None:
@@ -92,17 +90,17 @@ def remove_series(
     None when it may not go. `may_go` judges once more, with the series locked. `looked_at` is when
     the caller began, before it looked at the files: one that is touched later stays.
     """
-    series = lock_series(session, series_instance_uid)
+    series = lock_series(session, series_key)
     ended = None if series.removed_at is not None else _ended(session, series)
     if ended is None or not may_go(ended):
         return None
-    paths = stored_paths(session, series_instance_uid)
+    paths = stored_paths(session, series_key)
     for batch in in_batches(paths):
         values = [
             {"kind": kind, "path": path, "untouched_since": looked_at} for kind, path in batch
         ]
         session.execute(insert_into(session, RemovalRow).values(values).on_conflict_do_nothing())
-    _delete_rows(session, series_instance_uid)
+    _delete_rows(session, series_key)
     series.removed_at = looked_at
     return len(paths)
 
@@ -170,15 +168,13 @@ def remove_associations(session: Session, ended_before: datetime, limit: int) ->
 def _ended(session: Session, series: SeriesRow) -> EndedSeries | None:
     if series.ended_at is None:
         return None
-    uid = series.series_instance_uid
-    jobs = select(func.count()).where(
-        JobRow.series_instance_uid == uid, JobRow.state.in_(_OPEN_JOBS)
-    )
+    uid = series.series_key
+    jobs = select(func.count()).where(JobRow.series_key == uid, JobRow.state.in_(_OPEN_JOBS))
     deliveries = select(func.count()).where(
-        DeliveryRow.series_instance_uid == uid, DeliveryRow.state.in_(_OPEN_DELIVERIES)
+        DeliveryRow.series_key == uid, DeliveryRow.state.in_(_OPEN_DELIVERIES)
     )
     return EndedSeries(
-        series_instance_uid=uid,
+        series_key=uid,
         state=series.state,
         ended_at=series.ended_at,
         open_jobs=session.scalar(jobs) or 0,
@@ -186,15 +182,13 @@ def _ended(session: Session, series: SeriesRow) -> EndedSeries | None:
     )
 
 
-def _delete_rows(session: Session, series_instance_uid: str) -> None:
+def _delete_rows(session: Session, series_key: str) -> None:
     """Children first, as the foreign keys ask for."""
-    instances = select(InstanceRow.sop_instance_uid).where(
-        InstanceRow.series_instance_uid == series_instance_uid
-    )
+    instances = select(InstanceRow.sop_instance_uid).where(InstanceRow.series_key == series_key)
     conflicts = delete(InstanceConflictRow)
     session.execute(conflicts.where(InstanceConflictRow.sop_instance_uid.in_(instances)))
     for table in (DeliveryRow, ResultRow, JobRow, InstanceRow):
-        session.execute(delete(table).where(table.series_instance_uid == series_instance_uid))
+        session.execute(delete(table).where(table.series_key == series_key))
 
 
 def _noted(session: Session, kind: FileKind, after: str | None, limit: int) -> Sequence[RemovalRow]:

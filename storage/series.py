@@ -44,7 +44,7 @@ def record_skipped(
         reasons=reasons,
     )
     series.ended_at = decided_at
-    jobs.withhold(session, series.series_instance_uid)
+    jobs.withhold(session, series.series_key)
     jobs.finish(session, job, decided_at)
     return None
 
@@ -73,7 +73,7 @@ def record_queued(
         reasons=reasons,
     )
     series.priority = priority
-    uid = series.series_instance_uid
+    uid = series.series_key
     jobs.withhold(session, uid)
     jobs.finish(session, job, decided_at)
     supersede_analyses(session, uid, decided_at)
@@ -161,7 +161,7 @@ def _end_without_result(
     series.state = state
     series.ended_at = ended_at
     series.reasons = _with_later(series.reasons, reasons)
-    jobs.withhold(session, series.series_instance_uid)
+    jobs.withhold(session, series.series_key)
 
 
 def _with_later(reasons: Sequence[JsonObject], later: Sequence[JsonObject]) -> list[JsonObject]:
@@ -172,7 +172,7 @@ def _with_later(reasons: Sequence[JsonObject], later: Sequence[JsonObject]) -> l
 
 def _unchanged(session: Session, job: Job, now: datetime) -> SeriesRow | Superseded:
     """The locked series, if what the worker saw of it still holds. Raises LeaseLostError."""
-    series = lock_series(session, job.series_instance_uid)
+    series = lock_series(session, job.series_key)
     revision = jobs.held_revision(session, job)
     receiving = series.state is SeriesState.RECEIVING
     if job.kind is JobKind.ASSESS:
@@ -185,7 +185,7 @@ def _unchanged(session: Session, job: Job, now: datetime) -> SeriesRow | Superse
         jobs.put_back(session, job, now, count_attempt=False)
     else:
         jobs.finish(session, job, now, jobs.SUPERSEDED)
-    return Superseded(series.series_instance_uid, series.state)
+    return Superseded(series.series_key, series.state)
 
 
 def _decide(

@@ -24,7 +24,7 @@ def insert_into(session: Session, table: type[Base]) -> Insert:
     return sqlite.insert(table)
 
 
-def lock_series(session: Session, series_instance_uid: str) -> SeriesRow:
+def lock_series(session: Session, series_key: str) -> SeriesRow:
     """The series' row as it is now, locked until the transaction ends.
 
     FOR NO KEY UPDATE on PostgreSQL, so that rows that refer to it may be inserted meanwhile; on
@@ -32,7 +32,7 @@ def lock_series(session: Session, series_instance_uid: str) -> SeriesRow:
     """
     statement = (
         select(SeriesRow)
-        .where(SeriesRow.series_instance_uid == series_instance_uid)
+        .where(SeriesRow.series_key == series_key)
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )

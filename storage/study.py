@@ -22,20 +22,18 @@ def series_of_study(
     statement = (
         select(SeriesRow)
         .where(SeriesRow.study_instance_uid == study_instance_uid, SeriesRow.modality == modality)
-        .order_by(SeriesRow.series_instance_uid)
+        .order_by(SeriesRow.series_key)
     )
     return tuple(series_record(row) for row in session.scalars(statement))
 
 
-def lock_study_of(session: Session, series_instance_uid: str) -> None:
+def lock_study_of(session: Session, series_key: str) -> None:
     """Lock all series of its study, by UID: before one is written and others after it."""
-    study = select(SeriesRow.study_instance_uid).where(
-        SeriesRow.series_instance_uid == series_instance_uid
-    )
+    study = select(SeriesRow.study_instance_uid).where(SeriesRow.series_key == series_key)
     session.execute(
-        select(SeriesRow.series_instance_uid)
+        select(SeriesRow.series_key)
         .where(SeriesRow.study_instance_uid == study.scalar_subquery())
-        .order_by(SeriesRow.series_instance_uid)
+        .order_by(SeriesRow.series_key)
         .with_for_update(key_share=True)
     )
 
@@ -46,15 +44,15 @@ def reconsider(session: Session, left_for: str, rule: str, now: datetime) -> tup
     For when that one came to nothing; after `lock_study_of` in the same transaction. `rule` is the
     reason they were skipped with; its value names the series. Returns their UIDs.
     """
-    study = select(SeriesRow.study_instance_uid).where(SeriesRow.series_instance_uid == left_for)
+    study = select(SeriesRow.study_instance_uid).where(SeriesRow.series_key == left_for)
     skipped = (
-        select(SeriesRow.series_instance_uid)
+        select(SeriesRow.series_key)
         .where(
             SeriesRow.study_instance_uid == study.scalar_subquery(),
             SeriesRow.state == SeriesState.SKIPPED,
             SeriesRow.removed_at.is_(None),
         )
-        .order_by(SeriesRow.series_instance_uid)
+        .order_by(SeriesRow.series_key)
     )
     reopened = []
     for uid in session.scalars(skipped).all():

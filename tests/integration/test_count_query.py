@@ -144,7 +144,7 @@ def test_a_series_that_is_forgotten_is_asked_about_anew(scp: FindScp) -> None:
     scp.series = [match(SERIES, NumberOfSeriesRelatedInstances=5)]
     with closing(PacsCounts(QUICK, scp.destination, "NODE")) as counts:
         answered(counts)
-        counts.forget(SERIES)
+        counts.forget(STUDY, SERIES)
         assert counts.count(STUDY, SERIES, 5) is None
         assert answered(counts).count == 5
     assert scp.asked == ["SERIES", "SERIES"]

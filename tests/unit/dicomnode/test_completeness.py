@@ -29,6 +29,7 @@ from storage.records import AssociationEnd, SeriesArrival
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 POLICY = CompletenessPolicy()
 ARRIVAL = SeriesArrival(
+    series_key="1.2.3",
     series_instance_uid="1.2.3",
     study_instance_uid="1.2",
     instance_count=60,

@@ -70,7 +70,7 @@ def test_new_instances_add_up_to_a_series_with_one_assess_job(database: Database
     assert record(database, instance(1)) == [Arrival.NEW]
     assert record(database, late, instance(3)) == [Arrival.NEW, Arrival.NEW]
     assert arrival(database) == SeriesArrival(
-        SERIES, STUDY, 3, NOW, NOW + seconds(9), 1, None, None
+        SERIES, SERIES, STUDY, 3, NOW, NOW + seconds(9), 1, None, None
     )
     (job,) = detail(database).jobs
     assert (job.kind, job.state, job.priority) == (JobKind.ASSESS, JobState.QUEUED, 0)
@@ -81,7 +81,8 @@ def test_instances_come_back_as_they_were_recorded(database: Database) -> None:
     record(database, *instances)
     with database.read() as session:
         found = instances_of_series(session, SERIES)
-    assert found == tuple(sorted(instances, key=lambda each: each.sop_instance_uid))
+    kept = [replace(each, series_key=SERIES) for each in instances]
+    assert found == tuple(sorted(kept, key=lambda each: each.sop_instance_uid))
 
 
 def test_an_unknown_series_has_no_arrival(database: Database) -> None:

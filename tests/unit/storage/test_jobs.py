@@ -70,7 +70,7 @@ def test_the_urgent_come_first_then_the_oldest(database: Database) -> None:
         received_at = NOW + seconds(after)
         receive(database, instance(1, series, priority=priority, received_at=received_at))
     later = NOW + seconds(10)
-    order = [take(database, JobKind.ASSESS, later).series_instance_uid for _ in range(4)]
+    order = [take(database, JobKind.ASSESS, later).series_key for _ in range(4)]
     assert order == ["1.3", "1.2", "1.1", "1.4"]
 
 
@@ -181,7 +181,7 @@ def test_a_parked_job_does_not_hide_the_next(database: Database) -> None:
     for attempt in range(3):
         take(database, JobKind.ASSESS, NOW + attempt * LEASE)
     receive(database, instance(1, "1.2.5"))
-    assert take(database, JobKind.ASSESS, NOW + 3 * LEASE).series_instance_uid == "1.2.5"
+    assert take(database, JobKind.ASSESS, NOW + 3 * LEASE).series_key == "1.2.5"
 
 
 def test_a_parked_analysis_of_an_older_input_leaves_the_series_alone(database: Database) -> None:

@@ -182,8 +182,5 @@ def test_two_claimers_never_share_the_results_of_a_series(database: Database) ->
         thread.start()
     for thread in threads:
         thread.join()
-    assert (
-        sorted(len({each.result.series_instance_uid for each in one}) for one in claimed)
-        == [1] * 12
-    )
+    assert sorted(len({each.result.series_key for each in one}) for one in claimed) == [1] * 12
     assert [len(one) for one in claimed] == [3] * 12

@@ -145,8 +145,8 @@ def test_the_walk_goes_on_where_it_was(database: Database) -> None:
             found = ended_series(session, LATER, place, 2)
         if not found:
             break
-        seen += [each.series_instance_uid for each in found]
-        place = (found[-1].ended_at, found[-1].series_instance_uid)
+        seen += [each.series_key for each in found]
+        place = (found[-1].ended_at, found[-1].series_key)
     assert seen == uids
 
 
@@ -246,7 +246,7 @@ def test_a_resend_before_the_files_go_is_a_new_arrival(stored: Stored) -> None:
     assert (series.state, series.instance_count) == (SeriesState.RECEIVING, 1)
     assert series.removed_at is None
     assert series.history[0]["removed_at"] is not None
-    assert take(stored.database, JobKind.ASSESS, LATER).series_instance_uid == SERIES
+    assert take(stored.database, JobKind.ASSESS, LATER).series_key == SERIES
 
 
 def test_a_resend_that_is_not_yet_indexed_keeps_its_file(stored: Stored) -> None:

@@ -50,7 +50,7 @@ def test_the_one_that_gave_way_is_assessed_again(database: Database) -> None:
     assert refuse(database) == (OTHER,)
     assert state(database, SERIES) is SeriesState.SKIPPED
     assert state(database, OTHER) is SeriesState.RECEIVING
-    assert take(database, JobKind.ASSESS).series_instance_uid == OTHER
+    assert take(database, JobKind.ASSESS).series_key == OTHER
     with database.read() as session:
         found = series_detail(session, SERIES)
     assert found is not None

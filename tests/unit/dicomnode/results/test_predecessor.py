@@ -43,6 +43,7 @@ def detail(
     results: Sequence[ResultRecord], deliveries: Sequence[DeliveryRecord] = ()
 ) -> SeriesDetail:
     series = SeriesRecord(
+        series_key="1.2.3",
         series_instance_uid="1.2.3",
         study_instance_uid=STUDY_UID,
         accession_number="",
