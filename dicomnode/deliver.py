@@ -22,7 +22,6 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
     SecondaryCaptureImageStorage,
-    SegmentationStorage,
 )
 from pynetdicom import build_context
 from pynetdicom.association import Association
@@ -33,7 +32,6 @@ from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.lifecycle import vital
 from dicomnode.network import SUCCESS, associated, c_store, requestor
-from dicomnode.results.uids import LabelMapSegmentationStorage
 from storage import outbox
 from storage.database import Database
 from storage.errors import LeaseLostError, StorageError, UnsafePathError
@@ -51,12 +49,14 @@ UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 """Proposed in a context each, so that it is known whether the peer takes either."""
 
 COMPRESSED = {
-    str(SegmentationStorage): DeflatedExplicitVRLittleEndian,
-    str(LabelMapSegmentationStorage): DeflatedExplicitVRLittleEndian,
     str(SecondaryCaptureImageStorage): JPEGBaseline8Bit,
     str(MultiFrameTrueColorSecondaryCaptureImageStorage): JPEGBaseline8Bit,
 }
-"""In which transfer syntax else files of these classes may be: that is proposed too."""
+"""In which transfer syntax else files of these classes may be: that is proposed too.
+
+Deflated is not, though files of older versions are: there are peers that accept it, answer 0x0000
+and lose the pixels.
+"""
 
 
 def proposed_contexts(sop_classes: Iterable[str]) -> list[PresentationContext]:
@@ -64,7 +64,7 @@ def proposed_contexts(sop_classes: Iterable[str]) -> list[PresentationContext]:
     return [
         build_context(sop_class, syntax)
         for sop_class in sop_classes
-        for syntax in (*_compressed(sop_class), *UNCOMPRESSED)
+        for syntax in (*UNCOMPRESSED, *_compressed(sop_class))
     ]
 
 
@@ -75,8 +75,9 @@ def _compressed(sop_class: str) -> tuple[str, ...]:
 def send_instance(association: Association, path: Path) -> None:
     """Send one Part 10 file, as its bytes are or in another encoding accepted.
 
-    Deflated files are inflated and JPEG is decoded for a peer that does not take them so; none is
-    compressed here. Decoded pixels keep their UID: they are what any viewer would see of it.
+    Deflated files, which older versions wrote, are inflated, and JPEG is decoded for a peer that
+    does not take it; none is compressed here. Decoded pixels keep their UID: they are what any
+    viewer would see of it.
 
     Raises:
         PeerError: no context was accepted, the association broke, or the status is a failure.

@@ -68,9 +68,21 @@ def structured_report(context: ResultContext) -> ResultObject:
     )
     data_set = Dataset()
     data_set.update(document)
+    _separate(data_set)
     if context.predecessor is not None:
         data_set.PredecessorDocumentsSequence = [predecessor_item(context.predecessor)]
     return ResultObject("sr", complete(data_set, place, context))
+
+
+def _separate(item: Dataset) -> None:
+    """Continuity of Content (PS3.3 section C.18.8) of the container and of all within it.
+
+    highdicom writes CONTINUOUS, flowing text: readers then show numbers without their names.
+    """
+    if item.ValueType == "CONTAINER":
+        item.ContinuityOfContent = "SEPARATE"
+    for child in item.get("ContentSequence", ()):
+        _separate(child)
 
 
 def _evidence(context: ResultContext) -> list[Dataset]:

@@ -120,3 +120,19 @@ def test_a_peer_that_takes_no_jpeg_gets_the_same_pictures_decoded(tmp_path: Path
         decoded = pydicom.dcmread(io.BytesIO(encode(sent))).pixel_array
         assert np.abs(decoded.astype(np.int16) - back.pixel_array).max() <= 1
     assert received[0].SOPClassUID == SecondaryCaptureImageStorage
+
+
+def test_a_deflated_file_of_an_older_version_is_sent_inflated_to_who_would_take_it_deflated(
+    tmp_path: Path,
+) -> None:
+    """Peers that accept deflated, answer 0x0000 and lose the pixels have been seen."""
+    sent = pydicom.dcmread(io.BytesIO(encode(every_kind()["lungs"])))
+    (old,) = write_all(tmp_path, ["lungs"])
+    sent.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    sent.save_as(old)
+    assert old.stat().st_size < len(encode(every_kind()["lungs"])) / 2
+    with running_pacs(syntaxes=SYNTAXES) as pacs:
+        send_all([old], ["lungs"], pacs)
+        (back,) = pacs.received
+    assert back.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert back == sent

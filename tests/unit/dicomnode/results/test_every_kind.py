@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from dicomnode.results.build import encode
@@ -76,6 +79,38 @@ def test_dsr2html_shows_what_it_says(kind: str, tmp_path: Path) -> None:
     texts = [each.TextValue for each in data_set.ContentSequence if each.ValueType == "TEXT"]
     for text in (title, *(text.splitlines()[0] for text in texts)):
         assert text in told
+
+
+def containers(item: Dataset) -> Iterator[Dataset]:
+    if item.get("ValueType") == "CONTAINER":
+        yield item
+    for child in item.get("ContentSequence", ()):
+        yield from containers(child)
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_every_container_holds_separate_items(kind: str) -> None:
+    """Of flowing text readers show no concept names: numbers would stand there without theirs."""
+    continuity = [each.ContinuityOfContent for each in containers(every_kind()[kind].data_set)]
+    assert continuity
+    assert set(continuity) == {"SEPARATE"}
+
+
+def numbers(item: Dataset) -> Iterator[Dataset]:
+    if item.get("ValueType") == "NUM":
+        yield item
+    for child in item.get("ContentSequence", ()):
+        yield from numbers(child)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DOCUMENTS if "report" in kind])
+def test_dsr2html_shows_each_number_behind_its_name(kind: str, tmp_path: Path) -> None:
+    shown = run("dsr2html", written(kind, tmp_path))
+    plain = " ".join(re.sub(r"<[^>]*>", " ", shown).split())
+    for each in numbers(every_kind()[kind].data_set):
+        name = each.ConceptNameCodeSequence[0].CodeMeaning
+        value = each.MeasuredValueSequence[0].NumericValue
+        assert re.search(rf"{re.escape(name)}(:| =) {re.escape(str(value))} ", plain), (name, value)
 
 
 @pytest.mark.long

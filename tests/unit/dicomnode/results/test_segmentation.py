@@ -10,7 +10,7 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SegmentationStorage
 
 from dicomnode.results.build import ResultContext, ResultObject, build_results, encode
 from dicomnode.results.context import SegmentationKind
@@ -174,11 +174,11 @@ def test_dciodvfy_finds_only_what_it_does_not_know_in_a_label_map(tmp_path: Path
     ]
 
 
-def test_the_file_is_deflated_and_the_same_each_time() -> None:
+def test_the_file_is_explicit_little_endian_and_the_same_each_time() -> None:
     first = encode(made(context()))
     assert encode(made(context())) == first
     meta = pydicom.dcmread(BytesIO(first), stop_before_pixels=True).file_meta
-    assert meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
+    assert meta.TransferSyntaxUID == ExplicitVRLittleEndian
 
 
 @pytest.mark.parametrize("kind", KINDS)
