@@ -66,19 +66,15 @@ def serve(config: ConfigOption = None) -> None:
     set_up_logging("node")
     stop = stop_on_request()
     settings = load_settings(config_file(config))
-    from dicomnode.supervise import (
-        Supervisor,
-        check_bundle,
-        check_owner,
-        keep_settings,
-        only_one,
-    )
+    from dicomnode.own_database import Taking, note_first_start
+    from dicomnode.supervise import Supervisor, check_bundle, keep_settings, only_one
 
     with only_one(settings.node.data_directory) as node_id:
-        check_owner(settings, node_id)
+        note_first_start(settings)
+        taking = Taking(settings, node_id)
         kept = keep_settings(settings)
         check_bundle(kept, stop)
-        Supervisor(settings, kept, node_id).run(stop)
+        Supervisor(settings, kept, node_id, taking).run(stop)
 
 
 @app.command("check-bundle", hidden=True)

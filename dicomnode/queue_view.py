@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,7 +17,7 @@ from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.regions_view import failure_lines, region_lines
 from dicomnode.tables import add_row, new_table, print_table
 from storage import queue
-from storage.database import Database
+from storage.database import Database, is_missing
 from storage.records import JobKind, SeriesDetail, SeriesRecord, SeriesState
 
 
@@ -28,9 +27,9 @@ def open_existing(settings: Settings) -> Database:
     Raises:
         ConfigurationError: no node has run on this data directory yet.
     """
-    url = make_url(settings.database_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise ConfigurationError(f"no node has run yet: there is no database {url.database}")
+    if is_missing(settings.database_url):
+        path = make_url(settings.database_url).database
+        raise ConfigurationError(f"no node has run yet: there is no database {path}")
     return Database.open(settings.database_url)
 
 

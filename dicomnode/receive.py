@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pynetdicom
@@ -46,6 +47,7 @@ from dicomnode.network import (
     listen,
     stop_listening,
 )
+from dicomnode.own_database import note_first_start, take_database
 from dicomnode.reconciliation import Reconciler
 from dicomnode.tls_acceptor import ServerTls
 from dicomnode.waiting_room import WaitingRoom
@@ -294,7 +296,9 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     database = Database.open_later(settings.database_url)
     files = InstanceFiles(settings.instances)
     receiver_id = owner.rstrip("/").rpartition("/")[0]
-    indexer = ArrivalIndexer(database, Reconciler(database, files, receiver_id))
+    note_first_start(settings)
+    own = partial(take_database, settings, receiver_id.partition("/")[0])
+    indexer = ArrivalIndexer(database, Reconciler(database, files, receiver_id), own)
     indexer.start()
     receiver = StorageReceiver(
         files,

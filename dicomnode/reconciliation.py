@@ -68,7 +68,8 @@ class Reconciler:
     def index(self, paths: list[str], own: Container[str] = frozenset()) -> None:
         """Index those of the files that the index does not know; again, it changes nothing.
 
-        Files that an association in `own` brought are left to it.
+        Files that an association in `own` brought are left to it. Raises OSError: one could not be
+        read, and nothing was indexed.
         """
         with self._database.read() as session:
             known = index.known_paths(session, paths)
@@ -128,7 +129,10 @@ def _guessed(instance: StoredInstance, now: datetime) -> Association:
 
 
 def _recovered(files: InstanceFiles, path: str, own: Container[str]) -> StoredInstance | None:
-    """The record of a file; None when it no longer can be read, or is another's to record."""
+    """The record of a file; None when it is gone or no DICOM, or is another's to record.
+
+    Raises OSError: it could not be read just now.
+    """
     file = files.open_path(path)
     try:
         identity, meta = identify_file(file)
@@ -138,9 +142,8 @@ def _recovered(files: InstanceFiles, path: str, own: Container[str]) -> StoredIn
         return _stored_instance(file, path, identity, meta, provenance)
     except FileNotFoundError:
         return None  # removed meanwhile
-    except (DataError, OSError) as error:
-        why = error if isinstance(error, DataError) else error.strerror
-        log.error("instance file %s cannot be indexed: %s", path, why)
+    except DataError as error:
+        log.error("instance file %s cannot be indexed: %s", path, error)
         return None
 
 

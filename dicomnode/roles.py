@@ -11,7 +11,8 @@ from typing import Protocol, cast
 
 from dicomnode.config import Settings
 from dicomnode.lifecycle import set_up_logging, stop_on_request
-from dicomnode.supervise import owner_name
+from dicomnode.own_database import wait_for_own
+from dicomnode.supervise import RECEIVER, owner_name
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ def play(role: str, settings: Settings, node_id: str) -> None:
     """Be one process of a node until asked to stop. Stop signals must be blocked already."""
     set_up_logging(role)
     stop = stop_on_request()
+    if not role.startswith(RECEIVER):  # receivers do not wait for the database
+        wait_for_own(settings, node_id, stop)
     module = cast("_Role", importlib.import_module(_MODULES[role.partition("-")[0]]))
     module.run(settings, owner_name(node_id, role, os.getpid()), stop)
     log.info("stopped")

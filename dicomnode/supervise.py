@@ -23,12 +23,12 @@ from dicomnode.config import Settings
 from dicomnode.errors import AlreadyRunningError, ConfigurationError
 from dicomnode.lifecycle import LISTENER, STOP_SECONDS, SUPERVISOR_PIPE
 from dicomnode.network import bind_listener
+from dicomnode.own_database import Taking
 from dicomnode.tls import server_context
 from storage import index, jobs
-from storage.database import Database
+from storage.database import Database, is_missing
 from storage.durable import DurableFiles
-from storage.errors import DatabaseUnavailableError, StorageError
-from storage.owner import owner_of
+from storage.errors import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,9 @@ _STEADY_SECONDS = 60.0
 """A process that lived this long is restarted at once when it dies."""
 
 _LOOK_SECONDS = 0.2
+
+RECEIVER = "receiver"
+"""How the names of the roles begin that receive."""
 
 
 @contextmanager
@@ -73,29 +76,6 @@ def _node_id(data_directory: Path) -> str:
         node_id = uuid.uuid4().hex
         DurableFiles(data_directory).put(file.name, (node_id.encode(),))
     return node_id
-
-
-def check_owner(settings: Settings, node_id: str) -> None:
-    """Refuse the database of another node: its rows name files that are not here.
-
-    Several nodes on one database need a common folder of files, which this version has not.
-
-    Raises:
-        ConfigurationError: the database belongs to another data directory.
-    """
-    try:
-        with closing(Database.open(settings.database_url)) as database:
-            with database.write() as session:
-                owner = owner_of(session, node_id)
-            told = database.url
-    except DatabaseUnavailableError as error:
-        log.warning("the database is not there yet: %s", error)
-        return
-    if owner != node_id:
-        raise ConfigurationError(
-            f"{told} belongs to the node {owner}, whose files are elsewhere; "
-            f"{settings.node.data_directory} is that of {node_id}"
-        )
 
 
 def keep_settings(settings: Settings) -> Path:
@@ -143,11 +123,14 @@ class _Child:
 class Supervisor:
     """Keeps the processes of one node alive until it is asked to stop."""
 
-    def __init__(self, settings: Settings, settings_file: Path, node_id: str) -> None:
+    def __init__(
+        self, settings: Settings, settings_file: Path, node_id: str, taking: Taking
+    ) -> None:
         self._settings = settings
+        self._taking = taking
         self._settings_file = settings_file
         self._node_id = node_id
-        roles = [f"receiver-{n}" for n in range(1, settings.receive.processes + 1)]
+        roles = [f"{RECEIVER}-{n}" for n in range(1, settings.receive.processes + 1)]
         roles += ["assessor", "deliverer", "keeper"]
         roles += [f"worker-{n}" for n in range(1, settings.inference.workers + 1)]
         self._children = [_Child(role) for role in roles]
@@ -159,15 +142,24 @@ class Supervisor:
         self._listeners = [_bound((receive.address, port)) for port in receive.ports]
 
     def run(self, stop: threading.Event) -> None:
-        """Start all, restart what dies, until `stop`; then end all within STOP_SECONDS."""
+        """Start all, restart what dies, until `stop`; then end all within STOP_SECONDS.
+
+        Until the database is known to be this node's own, only the receivers run.
+
+        Raises:
+            ConfigurationError: the database is not this node's, or does not know its files.
+        """
+        self._taking.start(stop)
         # before any new process holds a lease of this node
         leftover = self._hand_back(f"{self._node_id}/")
         try:
             while leftover.is_alive() and not stop.is_set():
                 leftover.join(_LOOK_SECONDS)
             while not stop.is_set():
+                taken = self._taking.taken
                 for child in self._children:
-                    self._look_after(child)
+                    if taken or child.role.startswith(RECEIVER):
+                        self._look_after(child)
                 stop.wait(_LOOK_SECONDS)
         finally:
             self._stop_all()
@@ -222,6 +214,8 @@ class Supervisor:
         return freeing
 
     def _free(self, owner_prefix: str) -> None:
+        if is_missing(self._settings.database_url):
+            return  # replaced while the node runs: nothing is begun there
         try:
             database = Database.open(self._settings.database_url)
             with closing(database), database.write() as session:

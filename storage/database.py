@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -24,6 +25,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.errors import DatabaseUnavailableError, DatabaseUrlError
+from storage.outage import is_outage
 from storage.schema import prepare
 
 BUSY_TIMEOUT_SECONDS = 30
@@ -113,9 +115,20 @@ class Database:
         try:
             yield
         except (OperationalError, InternalError, InterfaceError) as error:
+            if not is_outage(error):
+                raise
             raise DatabaseUnavailableError(self.url, _why(error)) from error
         except PoolTimeoutError as error:
             raise DatabaseUnavailableError(self.url, "too many transactions at once") from error
+
+
+def is_missing(url: str) -> bool:
+    """Whether the file of an SQLite database is not there; False for a database on a server.
+
+    Raises DatabaseUrlError.
+    """
+    parsed = _checked(url)
+    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file()
 
 
 _READING: dict[str, dict[str, Any]] = {
@@ -160,7 +173,7 @@ def _engine(url: URL) -> Engine:
     if sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    _keep_from_children(engine)
+    _ENGINES.add(engine)
     return engine
 
 
@@ -183,19 +196,19 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def _keep_from_children(engine: Engine) -> None:
+_ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
+_LEFT_TO_PARENT: list[object] = []
+
+
+def _leave_to_parent() -> None:
     """A connection belongs to the process that opened it; a forked child opens its own.
 
     The child keeps the parent's connections alive unused, as closing one would, with SQLite,
     end the parent's WAL and, with PostgreSQL, its session.
     """
-    reference = weakref.ref(engine)
-    abandoned: list[object] = []
+    for engine in list(_ENGINES):
+        _LEFT_TO_PARENT.append(engine.pool)
+        engine.dispose(close=False)
 
-    def leave_to_parent() -> None:
-        inherited = reference()
-        if inherited is not None:
-            abandoned.append(inherited.pool)
-            inherited.dispose(close=False)
 
-    os.register_at_fork(after_in_child=leave_to_parent)
+os.register_at_fork(after_in_child=_leave_to_parent)  # once: a hook can never be taken back

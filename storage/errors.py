@@ -1,4 +1,9 @@
-"""The errors of storage. No message bears a password or a patient's identity."""
+"""The errors of storage. No message bears a password or a patient's identity.
+
+Only `DatabaseUnavailableError` is an outage, to be waited for: it is over by itself, and what was
+tried may be tried again. All others are faults of what was asked, of a row or of the set-up:
+another attempt would end the same, so no loop waits for them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ class DatabaseUrlError(StorageError):
 
 
 class DatabaseUnavailableError(StorageError):
-    """The database could not be reached, or stayed locked too long; worth another attempt."""
+    """An outage: the database could not be reached, stayed locked too long, or has no room."""
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(f"{url}: {why}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from storage.durable import DurableFiles
 from storage.errors import UnsafePathError
+from storage.folders import names_in
 from storage.instances import series_folder
 
 _FORM = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{30}/[0-9a-f]{32}\.dcm", re.ASCII)
@@ -37,6 +39,15 @@ class ResultFiles:
         if _FORM.fullmatch(path) is None:
             raise UnsafePathError(f"{path!r} is no path of a result")
         return self._files.locate(path)
+
+    def iter_folders(self) -> Iterator[str]:
+        """The folder of each series that has results, relative to the root, in order."""
+        root = self._files.root
+        for level in names_in(root):
+            for folder in names_in(root / level) if len(level) == 2 else ():
+                names = names_in(root / level / folder)
+                if any(_FORM.fullmatch(f"{level}/{folder}/{name}") for name in names):
+                    yield f"{level}/{folder}"
 
     def remove_leftovers(self, older_than: datetime) -> int:
         """Remove files that were begun before `older_than` and never ended. Returns how many."""

@@ -25,6 +25,7 @@ from dicomnode.demo import listens
 from dicomnode.disk_gate import disk_space
 from dicomnode.identity import data_set_sha256, identify_file
 from dicomnode.network import associated, c_store, echo, requestor
+from dicomnode.own_database import take_database
 from storage import index
 from storage.database import Database
 from storage.durable import INCOMING
@@ -245,6 +246,7 @@ def test_what_a_killed_receiver_left_is_lost_and_its_files_are_found(
     tmp_path: Path, start: Callable[..., Running]
 ) -> None:
     house = House(tmp_path / "data")
+    take_database(house.settings, NODE.partition("/")[0])
     uid = house.store_files("1.2.3", 3)[0].series_instance_uid
     house.database.close()
     running = start(tmp_path / "data")
