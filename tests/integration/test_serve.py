@@ -258,3 +258,36 @@ def test_stop_signals_reach_a_role_that_is_started_alone(node: Node) -> None:
     worker = node.pid("worker")
     os.kill(worker, signal.SIGTERM)
     wait_for(lambda: node.pid("worker") != worker, "the supervisor starts another", 30)
+
+
+def test_a_node_whose_database_was_removed_does_not_start(
+    tmp_path: Path, shared_models: Path
+) -> None:
+    """Else all would be made and sent again, under the UIDs of what may have been withdrawn."""
+    files = write_series(tmp_path / "series")
+    with running_pacs() as pacs:
+        node = Node(tmp_path / "sending", [pacs.destination], toml=QUICK, models=shared_models)
+        try:
+            node.start()
+            node.send(files)
+            node.wait_until_ended(series_uid(files))
+            for each in node.settings.node.data_directory.glob("node.sqlite3*"):
+                each.unlink()
+            node.kill("assessor")
+            node.kill("worker")
+            wait_for(lambda: node.log.count("is gone") >= 2, "neither works without it", 60)
+            assert node.stop() == 0
+            for _ in range(2):
+                done = subprocess.run(
+                    [sys.executable, "-m", "dicomnode", "serve", "--config", str(node.config)],
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                    check=False,
+                )
+                assert done.returncode == 2
+                assert "back from its back-up" in done.stderr
+                assert "Traceback" not in done.stderr
+            assert len(pacs.received) == RESULTS
+        finally:
+            node.close()
