@@ -31,6 +31,7 @@ from pydicom.uid import (
 
 from dicomnode.attributes import AttributeReader
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.stack_attributes import LABELS
 from dicomnode.errors import DataError
 from dicomnode.functional_groups import (
     described_frames,
@@ -171,6 +172,7 @@ def read_header(data_set: Dataset) -> InstanceHeader:
         requested_procedure_description=read.text("RequestedProcedureDescription"),
         performed_procedure_step_description=read.text("PerformedProcedureStepDescription"),
         image_comments=read.text("ImageComments"),
+        labels=tuple((each, text) for each in LABELS if (text := read.text(each))),
         contrast_bolus_agent=read.text("ContrastBolusAgent"),
         contrast_bolus_route=read.text("ContrastBolusRoute"),
         contrast_bolus_volume=read.text("ContrastBolusVolume"),

@@ -21,6 +21,7 @@ RULES: tuple[Callable[[Candidate], Reason], ...] = (
     attribute_rules.own_result,
     attribute_rules.localizer,
     stack_rules.stacks,
+    stack_rules.one_pass,
     stack_rules.copies,
     attribute_rules.image_type,
     attribute_rules.frames,

@@ -58,6 +58,7 @@ class InstanceHeader:
     requested_procedure_description: str = ""
     performed_procedure_step_description: str = ""
     image_comments: str = ""
+    labels: tuple[tuple[str, str], ...] = ()  # of `stack_attributes.LABELS`: keyword and value
     contrast_bolus_agent: str = ""
     contrast_bolus_route: str = ""
     contrast_bolus_volume: str = ""
@@ -76,3 +77,7 @@ class InstanceHeader:
     def slice_key(self) -> SliceKey:
         """What no other slice of a series bears: an instance may hold several slices."""
         return self.sop_instance_uid, self.frame_number
+
+    def label(self, keyword: str) -> str:
+        """The value of one of `labels`, or ""."""
+        return next((value for each, value in self.labels if each == keyword), "")

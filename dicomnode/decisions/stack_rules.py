@@ -5,6 +5,7 @@ from __future__ import annotations
 from dicomnode.decisions.attribute_rules import passed_if
 from dicomnode.decisions.candidate import Candidate, tally
 from dicomnode.decisions.geometry import StackProblem
+from dicomnode.decisions.passes import passes_in_turn
 from dicomnode.decisions.reasons import Reason, Verdict
 
 _UNPLACED = (
@@ -28,6 +29,16 @@ def stacks(series: Candidate) -> Reason:
         told.append(f"and {len(others) - _STACKS_TOLD} more")
     found = f"{len(others) + 1}: {series.name} looked at; left out: {'; '.join(told)}"
     return Reason("stacks", found, 1, Verdict.WARNING)
+
+
+def one_pass(series: Candidate) -> Reason:
+    """Passes of the table, phases or breath-holds that are mixed slice by slice are no volume."""
+    mixed = passes_in_turn(series.stack)
+    if not mixed:
+        return Reason("one_pass", 1, 1, Verdict.PASS)
+    told = ", ".join(dict.fromkeys(passes.name for passes in mixed))
+    found = f"slices of several passes or phases in turn, as {told} tells"
+    return Reason("one_pass", found, 1, Verdict.FAIL)
 
 
 def copies(series: Candidate) -> Reason:

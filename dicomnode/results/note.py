@@ -34,6 +34,7 @@ _WORDS = {
     "sop_class": "kind of object",
     "own_result": "made by this product",
     "localizer": "localizer (scout)",
+    "one_pass": "one pass of the table",
     "image_type": "Image Type",
     "frames": "multi-frame",
     "contrast": "contrast agent",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -73,9 +73,8 @@ def test_one_even_stack_stays_whole_and_has_no_name() -> None:
         ({"contrast_phase": "PORTAL"}, ["contrast phase PORTAL", "contrast phase PRE"]),
         ({"stack_id": "B"}, ["Stack ID A", "Stack ID B"]),
         ({"acquisition_time": "101600"}, ["acquisition time 101500", "acquisition time 101600"]),
-        ({}, ["1 of 2 at each position", "2 of 2 at each position"]),
     ],
-    ids=lambda given: "+".join(given) or "nothing" if isinstance(given, dict) else "",
+    ids=lambda given: "+".join(given) if isinstance(given, dict) else "",
 )
 def test_two_stacks_at_the_same_positions_are_named_by_what_differs(
     changes: dict[str, Any], expected: list[str]
@@ -94,6 +93,38 @@ def test_two_stacks_at_the_same_positions_are_named_by_what_differs(
     assert names(series[::-1]) == [f"{name} (60 slices)" for name in expected]
     in_one_plane = "image_orientation_patient" in changes
     assert all(lies_evenly(each.stack) for each in stacks_of(series)) != in_one_plane
+
+
+@pytest.mark.parametrize("number", [lambda n: n + 60, lambda n: 121 - n], ids=["on", "back"])
+def test_two_stacks_that_only_their_numbers_tell_apart(number: Callable[[int], int]) -> None:
+    first = ct_series()
+    second = [replace(h, instance_number=number(h.instance_number or 0)) for h in again(first)]
+    assert names(second + first) == [
+        "pass by Instance Number 1 (60 slices)",
+        "pass by Instance Number 2 (60 slices)",
+    ]
+
+
+def test_slices_numbered_place_by_place_are_parted_by_rank() -> None:
+    first = [replace(h, instance_number=2 * i) for i, h in enumerate(ct_series())]
+    second = [replace(h, instance_number=2 * i + 1) for i, h in enumerate(again(first))]
+    assert names(second + first) == [
+        "1 of 2 at each position (60 slices)",
+        "2 of 2 at each position (60 slices)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [lambda _: None, lambda n: n, lambda n: n * 37 % 61 + 60],
+    ids=["absent", "equal", "random"],
+)
+def test_what_nothing_tells_apart_is_never_dealt_out(number: Callable[[int], int | None]) -> None:
+    first = ct_series()
+    second = [replace(h, instance_number=number(h.instance_number or 0)) for h in again(first)]
+    series = [replace(h, instance_number=number(h.instance_number or 0)) for h in first] + second
+    assert names(series) == ["120 slices"]
+    assert "evenly_spaced" in {r.rule for r in judge_eligibility(series, POLICY).failures}
 
 
 def test_the_same_scan_moved_in_its_plane_is_another_stack() -> None:
