@@ -13,6 +13,9 @@ C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
 VERIFICATION = "1.2.840.10008.1.1"
 
+LONGEST_UID = 64  # PS3.5 section 9.1
+_LONGEST_REFUSED = 1024
+
 _NO_DATA_SET = 0x0101
 _ELEMENT = Struct("<HHI")  # group, element, length: Implicit VR Little Endian (PS3.7 6.3.1)
 _US = Struct("<H")
@@ -39,7 +42,10 @@ _STORE_OPTIONS = {_MOVE_ORIGINATOR_AE_TITLE, _MOVE_ORIGINATOR_MESSAGE_ID}
 
 @dataclass(frozen=True, slots=True)
 class StoreCommand:
-    """A C-STORE request; `priority` as in (0000,0700): 0 medium, 1 high, 2 low."""
+    """A C-STORE request; `priority` as in (0000,0700): 0 medium, 1 high, 2 low.
+
+    `sop_instance_uid` may be longer than a UID can be.
+    """
 
     message_id: int
     sop_class_uid: str
@@ -87,7 +93,8 @@ def _store_command(found: dict[int, bytes]) -> StoreCommand | None:
         return None
     numbers = [found[each] for each in (_MESSAGE_ID, _PRIORITY, _DATA_SET_TYPE)]
     sop_class = _uid(found[_AFFECTED_SOP_CLASS_UID])
-    sop_instance = _uid(found[_AFFECTED_SOP_INSTANCE_UID])
+    # one that is too long is for the handler to refuse: pynetdicom would abort the association
+    sop_instance = _uid(found[_AFFECTED_SOP_INSTANCE_UID], _LONGEST_REFUSED)
     if any(len(number) != 2 for number in numbers) or not sop_class or not sop_instance:
         return None
     message_id, priority, data_set_type = (_US.unpack(number)[0] for number in numbers)
@@ -104,10 +111,10 @@ def _echo_command(found: dict[int, bytes]) -> EchoCommand | None:
     return EchoCommand(_US.unpack(found[_MESSAGE_ID])[0])
 
 
-def _uid(value: bytes) -> str:
+def _uid(value: bytes, longest: int = LONGEST_UID) -> str:
     """Padded to even length with one NUL (PS3.5 9.1); "" for what is no UID."""
     text = value[:-1] if value.endswith(b"\0") else value
-    return text.decode("ascii") if len(text) <= 64 and _UID.fullmatch(text) else ""
+    return text.decode("ascii") if len(text) <= longest and _UID.fullmatch(text) else ""
 
 
 def store_response(request: StoreCommand, status: int) -> bytes:

@@ -33,6 +33,7 @@ from pynetdicom.transport import RequestHandler
 
 from dicomnode import pdu
 from dicomnode.command_set import (
+    LONGEST_UID,
     VERIFICATION,
     EchoCommand,
     StoreCommand,
@@ -344,7 +345,8 @@ def _encoded_by_pynetdicom(
     response = C_STORE()
     response.MessageIDBeingRespondedTo = command.message_id
     response.AffectedSOPClassUID = command.sop_class_uid
-    response.AffectedSOPInstanceUID = command.sop_instance_uid
+    if len(command.sop_instance_uid) <= LONGEST_UID:  # optional here (PS3.7 table 9.3-2)
+        response.AffectedSOPInstanceUID = command.sop_instance_uid
     for element in status:
         setattr(response, element.keyword, element.value)
     message = C_STORE_RSP()

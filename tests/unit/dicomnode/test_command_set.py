@@ -57,6 +57,20 @@ def test_a_store_request_is_read(message_id: int, priority: int, moved: bool) ->
     assert read == StoreCommand(message_id, CTImageStorage, "1.2.3.45", priority)
 
 
+@pytest.mark.parametrize(("digits", "read"), [(60, True), (61, True), (1020, True), (1021, False)])
+def test_a_uid_that_is_too_long_is_read_so_that_it_can_be_refused(digits: int, read: bool) -> None:
+    uid = b"1.2." + b"9" * digits
+    uid += b"\0" * (len(uid) % 2)
+    whole = encoded(C_STORE_RQ(), store_primitive())
+    change = len(uid) - len(b"1.2.3.45")
+    command = whole.replace(b"\x08\0\0\x001.2.3.45", len(uid).to_bytes(4, "little") + uid)
+    command = command.replace(whole[8:12], (len(whole) - 12 + change).to_bytes(4, "little"), 1)
+    found = read_command(command)
+    assert (found is not None) == read
+    assert found is None or isinstance(found, StoreCommand)
+    assert found is None or found.sop_instance_uid == uid.rstrip(b"\0").decode()
+
+
 def test_an_echo_request_is_read() -> None:
     request = C_ECHO()
     request.MessageID, request.AffectedSOPClassUID = 9, VERIFICATION
