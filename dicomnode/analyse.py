@@ -8,6 +8,7 @@ to the last transaction is a file that the next attempt writes again with the sa
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -18,6 +19,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from dicomnode.analysis import Analysis, Refusal, analyse_series
 from dicomnode.assess import Assessment, assess_files, input_digest
 from dicomnode.bundles import load_engines
@@ -26,13 +29,14 @@ from dicomnode.decisions.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.study_choice import STUDY_CHOICE
 from dicomnode.errors import DataError
-from dicomnode.lifecycle import vital
+from dicomnode.lifecycle import Outage, vital
 from dicomnode.predecessor import former_report
+from dicomnode.reading import Retries, is_full, may_pass
 from dicomnode.results.build import ResultObject, encode, warm_up
 from storage import index, jobs, queue, series, study
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
-from storage.errors import LeaseLostError, StorageError
+from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
 from storage.instances import InstanceFiles
 from storage.records import (
     Job,
@@ -55,6 +59,8 @@ _DISK_DELAY = timedelta(seconds=30)
 _AWAITED_SECONDS = 1.0
 """How often a running analysis looks whether instances came after its decision."""
 
+_DEADLINE_KEY = "inference.deadline_seconds"
+
 EXIT_DEADLINE = 70
 EXIT_LEASE_LOST = 75
 
@@ -71,6 +77,7 @@ class Worker:
         self._owner = owner
         self._stop = stop
         self._unawaited = threading.Event()
+        self._reading = Retries()
         self._database = Database.open(settings.database_url)
         self._instances = InstanceFiles(settings.instances)
         self._results = ResultFiles(settings.result_files)
@@ -83,18 +90,21 @@ class Worker:
 
     def run(self) -> None:
         """Until asked to stop: analyse, or wait for something to analyse."""
+        outage = Outage("analysing")
         while not self._stop.is_set():
             try:
-                if self.analyse_one():
-                    continue
+                with outage.told():
+                    if self.analyse_one():
+                        continue
             except LeaseLostError:
                 log.warning("the lease of a job ran out: its results are another's to write")
-            except StorageError as error:
-                log.warning("analysing waits for the database: %s", error)
             self._stop.wait(_LOOK_SECONDS)
 
     def analyse_one(self) -> bool:
-        """Take one job that is due. False when there is none."""
+        """Take one job that is due. False when there is none.
+
+        Raises DatabaseUnavailableError and LeaseLostError; any other fault is one of the series.
+        """
         with self._database.write() as session:
             job = jobs.claim(
                 session, (JobKind.ANALYSE,), self._owner, datetime.now(UTC), self._lease
@@ -105,16 +115,33 @@ class Worker:
         try:
             with self._held(job):
                 self._analyse(job)
+            self._reading.forget(job.series_key)
         except OSError as error:
-            self._wait_for_the_disk(job, error)
+            self._try_later(job, error)
+        except (DatabaseUnavailableError, LeaseLostError):
+            raise
+        except Exception as error:
+            log.exception("series %s", job.series_key)
+            fault = Reason("fault", type(error).__name__, None, Verdict.FAIL)
+            self._record_failure(job, [fault])
         return True
 
-    def _wait_for_the_disk(self, job: Job, error: OSError) -> None:
-        """A full or failing disk is no fault of the series: its attempt does not count."""
-        log.error("series %s: %s; tried again later", job.series_key, error.strerror)
-        later = datetime.now(UTC) + _DISK_DELAY
+    def _try_later(self, job: Job, error: OSError) -> None:
+        """A full or failing disk is no fault of the series: its attempt does not count.
+
+        For a full one there is no end to it; what cannot be read is given up after a while.
+        """
+        now, told = datetime.now(UTC), error.strerror or type(error).__name__
+        later: datetime | None = now + _DISK_DELAY
+        if not is_full(error):
+            decision = self._reading.failed(job.series_key, now) if may_pass(error) else None
+            later = None if decision is None else decision.not_before
+        if later is None:
+            self._record_failure(job, [Reason("file", told, None, Verdict.FAIL)])
+            return
+        log.error("series %s: %s; tried again later", job.series_key, told)
         with self._database.write() as session:
-            jobs.put_back(session, job, later, count_attempt=False)
+            jobs.put_back(session, job, later, count_attempt=False, error=told)
 
     def _analyse(self, job: Job) -> None:
         with self._database.read() as session:
@@ -125,6 +152,8 @@ class Worker:
             return
         evidence = str((detail.series.completeness or {}).get("evidence", ""))
         assessment = replace(self._assess(instances), completeness=_incomplete(detail))
+        if assessment.may_pass:
+            raise OSError(errno.EIO, "; ".join(map(str, assessment.unreadable)))
         if not assessment.eligible:  # since it was queued: damaged, or another policy
             self._record_failure(job, [r for r in assessment.reasons if r.verdict is Verdict.FAIL])
             return
@@ -145,13 +174,6 @@ class Worker:
         except DataError as error:
             reason = Reason(error.rule, error.value, error.limit, Verdict.FAIL)
             self._record_failure(job, [reason])
-            return
-        except (OSError, StorageError):
-            raise
-        except Exception as error:
-            log.exception("series %s", job.series_key)
-            fault = Reason("fault", type(error).__name__, None, Verdict.FAIL)
-            self._record_failure(job, [fault])
             return
         if isinstance(analysis, Refusal):
             self._record_refusal(job, analysis.reasons)
@@ -263,7 +285,7 @@ class Worker:
                 self._hand_back_unless_ended(job, ended)
                 return
             if now > deadline:
-                log.error("series %s: over its deadline", job.series_key)
+                self._give_up_in_time(job)
                 os._exit(EXIT_DEADLINE)
             if now > renew_at:
                 self._renew(job)
@@ -272,11 +294,22 @@ class Worker:
                 self._notice_late_instances(job)
                 look_at = now + _AWAITED_SECONDS
 
+    def _give_up_in_time(self, job: Job) -> None:
+        """Why this attempt came to nothing stands with the job; the next may be quicker."""
+        seconds = self._settings.inference.deadline_seconds
+        log.error("series %s: longer than %s = %g", job.series_key, _DEADLINE_KEY, seconds)
+        late = jobs.over_deadline(_DEADLINE_KEY, seconds)
+        try:
+            with self._database.write() as session:
+                jobs.put_back(session, job, datetime.now(UTC), count_attempt=True, error=late)
+        except (StorageError, SQLAlchemyError) as error:
+            log.warning("not told in the queue: %s", type(error).__name__)
+
     def _notice_late_instances(self, job: Job) -> None:
         try:
             with self._database.read() as session:
                 awaited = jobs.still_awaited(session, job)
-        except StorageError:
+        except DatabaseUnavailableError:
             return  # looked at again soon; to go on is never wrong
         if not awaited:
             self._unawaited.set()
@@ -285,7 +318,7 @@ class Worker:
         try:
             with self._database.write() as session:
                 held = jobs.renew(session, job, datetime.now(UTC), self._lease)
-        except StorageError as error:
+        except DatabaseUnavailableError as error:
             log.warning("the lease could not be renewed yet: %s", error)
             return
         if not held:

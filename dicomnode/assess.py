@@ -27,14 +27,15 @@ from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.study_choice import Choice
 from dicomnode.errors import DataError
 from dicomnode.headers import read_headers_file
-from dicomnode.lifecycle import vital
+from dicomnode.lifecycle import Outage, vital
 from dicomnode.pacs_counts import PacsCounts
 from dicomnode.pixel_frames import slice_digests
+from dicomnode.reading import Retries, may_pass
 from dicomnode.results.uids import instances_digest
-from dicomnode.study import choose_in_study
+from dicomnode.study import ELIGIBLE_SINCE, choose_in_study
 from storage import index, jobs, series
 from storage.database import Database
-from storage.errors import LeaseLostError, StorageError
+from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
 from storage.instances import InstanceFiles
 from storage.records import (
     Job,
@@ -79,6 +80,7 @@ class Assessment:
     unreadable: tuple[Reason, ...] = ()
     headers: tuple[InstanceHeader, ...] = ()
     completeness: tuple[Reason, ...] = ()  # that instances are known to be missing
+    may_pass: bool = False  # whether a file could not be read for a reason that may be over soon
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -95,6 +97,7 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
     headers: list[InstanceHeader] = []
     by_uid: dict[str, Path] = {}
     unreadable: list[Reason] = []
+    passing = False
     for file in files:
         try:
             found = read_headers_file(file)
@@ -105,12 +108,18 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
         except OSError as error:
             told = f"{file.name}: {error.strerror}"
             unreadable.append(Reason("file", told, None, Verdict.FAIL))
+            passing |= may_pass(error)
             continue
         headers += found
         by_uid[found[0].sop_instance_uid] = file
-    headers = _with_digests_of_possible_copies(headers, by_uid)
+    try:
+        headers = _with_digests_of_possible_copies(headers, by_uid)
+    except OSError as error:
+        told = f"{Path(str(error.filename or '')).name}: {error.strerror}"
+        unreadable.append(Reason("file", told, None, Verdict.FAIL))
+        passing |= may_pass(error)
     eligibility = judge_eligibility(headers, policy)
-    return Assessment(eligibility, by_uid, tuple(unreadable), tuple(headers))
+    return Assessment(eligibility, by_uid, tuple(unreadable), tuple(headers), may_pass=passing)
 
 
 def _with_digests_of_possible_copies(
@@ -130,10 +139,10 @@ def _with_digests_of_possible_copies(
 
 
 def _digests(file: Path) -> dict[SliceKey, str]:
-    """None where the pixels cannot be read: a rule, or the decoding, says so."""
+    """None where the pixels are no pixels: a rule, or the decoding, says so. Raises OSError."""
     try:
         return slice_digests(file)
-    except (DataError, OSError):
+    except DataError:
         return {}
 
 
@@ -167,20 +176,21 @@ class Assessor:
         self._files = InstanceFiles(settings.instances)
         self._model_digest = models_digest(settings)
         self._looks: dict[str, _Look] = {}
+        self._reading = Retries()
         peer = settings.query.peer
         ae_title = settings.node.ae_title
         self._counts = None if peer is None else PacsCounts(settings.query, peer, ae_title)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: assess, or wait for something to assess."""
+        outage = Outage("assessing")
         while not stop.is_set():
             try:
-                if self.assess_one(datetime.now(UTC)):
-                    continue
+                with outage.told():
+                    if self.assess_one(datetime.now(UTC)):
+                        continue
             except LeaseLostError:
                 log.warning("the lease ran out during an assessment; it is done again")
-            except StorageError as error:
-                log.warning("assessing waits for the database: %s", error)
             stop.wait(_ANSWER_SECONDS if self._answer_pending else _LOOK_SECONDS)
         self.close()
 
@@ -194,11 +204,28 @@ class Assessor:
         return self._counts is not None and self._counts.pending
 
     def assess_one(self, now: datetime) -> bool:
-        """Take one job that is due. False when there is none."""
+        """Take one job that is due. False when there is none.
+
+        Raises DatabaseUnavailableError and LeaseLostError. Any other fault is one of this series:
+        it fails with it, and the next has its turn.
+        """
         with self._database.write() as session:
             job = jobs.claim(session, (JobKind.ASSESS,), self._owner, now, _LEASE)
         if job is None:
             return False
+        try:
+            self._assess(job, now)
+        except (DatabaseUnavailableError, LeaseLostError, MemoryError):
+            raise
+        except OSError as error:
+            why = Reason("file", error.strerror or type(error).__name__, None, Verdict.FAIL)
+            self._read_later(job, (why,), None, now)
+        except Exception as error:
+            log.exception("series %s", job.series_key)
+            self._fail(job, (Reason("fault", type(error).__name__, None, Verdict.FAIL),))
+        return True
+
+    def _assess(self, job: Job, now: datetime) -> None:
         with self._database.read() as session:
             arrival = index.series_arrival(session, job.series_key)
         if arrival is None:
@@ -207,15 +234,41 @@ class Assessor:
         if now < (asking := worth_asking(arrival, policy)):
             found = judge_completeness(arrival, policy, now)
             self._look_again(job, replace(found, look_again_at=asking), arrival, now)
-            return True
+            return
         look = self._look(arrival)
+        if look.assessment.may_pass:
+            found = judge_completeness(arrival, policy, now)
+            noted = found.as_json() | {"instances": arrival.instance_count}
+            self._read_later(job, look.assessment.unreadable, noted, now)
+            return
+        self._reading.forget(job.series_key)
         found = judge_completeness(arrival, policy, now, self._pacs_count(arrival), look.evidence)
-        if found.closed:
-            self._decide(job, look, found)
-            self._forget(arrival)
-        else:
+        if not found.closed:
             self._look_again(job, found, arrival, now)
-        return True
+        elif self._decide(job, look, found):
+            self._forget(arrival)
+
+    def _read_later(
+        self, job: Job, reasons: tuple[Reason, ...], noted: JsonObject | None, now: datetime
+    ) -> None:
+        """That a file could not be read says nothing about the series: look again, for a while."""
+        told = "; ".join(map(str, reasons))
+        decision = self._reading.failed(job.series_key, now)
+        if decision is None:
+            self._fail(job, reasons)
+            return
+        log.warning("series %s: read again later: %s", job.series_key, told)
+        self._note_waiting(job, decision.not_before, noted, told)
+
+    def _fail(self, job: Job, reasons: tuple[Reason, ...]) -> None:
+        """It cannot be decided; `dicomnode queue retry` has it looked at again."""
+        error = "; ".join(map(str, reasons))
+        log.error("series %s: failed, %s", job.series_key, error)
+        told = [reason.as_json() for reason in reasons]
+        with self._database.write() as session:
+            series.record_failed(
+                session, job, ended_at=datetime.now(UTC), reasons=told, error=error
+            )
 
     def _pacs_count(self, arrival: SeriesArrival) -> PacsCount | None:
         if self._counts is None:
@@ -251,7 +304,8 @@ class Assessor:
         due = min(found.look_again_at or now, now + longest)
         self._note_waiting(job, due, found.as_json() | {"instances": arrival.instance_count})
 
-    def _decide(self, job: Job, look: _Look, completeness: Completeness) -> None:
+    def _decide(self, job: Job, look: _Look, completeness: Completeness) -> bool:
+        """False when it is left open, as others of its study still come."""
         reason = incomplete_reason(completeness, self._settings.completeness)
         assessment = replace(look.assessment, completeness=() if reason is None else (reason,))
         now, noted = datetime.now(UTC), completeness.as_json() | {"instances": len(look.instances)}
@@ -261,7 +315,7 @@ class Assessor:
             noted |= quality
             if choice.look_again_at is not None:
                 self._note_waiting(job, min(choice.look_again_at, now + _STUDY_LOOK), noted)
-                return
+                return False
             reasons += () if choice.reason is None else (choice.reason,)
         decision: _Decision = {
             "decided_at": now,
@@ -272,9 +326,10 @@ class Assessor:
         failed = [reason.rule for reason in reasons if reason.verdict is Verdict.FAIL]
         if self._record(job, not failed, decision) is not None:
             log.info("series %s: instances came meanwhile", job.series_key)
-            return
+            return True
         told = f"skipped: {', '.join(failed)}" if failed else "queued"
         log.info("series %s: %s", job.series_key, told)
+        return True
 
     def _choose(self, look: _Look, now: datetime) -> tuple[Choice, JsonObject]:
         """Whether an eligible series is the one of its study to be analysed."""
@@ -284,10 +339,21 @@ class Assessor:
         eligibility, policy = look.assessment.eligibility, self._settings.study
         return choose_in_study(one.series_key, eligibility, others, policy, now)
 
-    def _note_waiting(self, job: Job, due: datetime, noted: JsonObject) -> None:
+    def _note_waiting(
+        self, job: Job, due: datetime, noted: JsonObject | None, error: str | None = None
+    ) -> None:
+        """How long the series has been eligible stays known, whatever the next look saw."""
         now = datetime.now(UTC)
         with self._database.write() as session:
-            series.note_waiting(session, job, due=due, now=now, completeness=noted)
+            series.note_waiting(
+                session,
+                job,
+                due=due,
+                now=now,
+                completeness=noted,
+                lasting=(ELIGIBLE_SINCE,),
+                error=error,
+            )
 
     def _record(self, job: Job, eligible: bool, decision: _Decision) -> Superseded | None:
         with self._database.write() as session:

@@ -343,6 +343,12 @@ def _cut_short(file: BinaryIO, pixels: _PixelElement) -> str | None:
     return "PixelData: the file ends before its last fragment"
 
 
+def raise_if_of_the_disk(error: BaseException) -> None:
+    """Raise an OSError that is no fault of the data: pydicom's own bear no number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+
+
 def _parse(file: BinaryIO, pixels: _PixelElement) -> Dataset:
     """The data set before the pixels, with or without preamble and file meta."""
     try:
@@ -350,8 +356,7 @@ def _parse(file: BinaryIO, pixels: _PixelElement) -> Dataset:
         identified = AttributeReader(data_set)
         named = identified.uid("SOPInstanceUID") and identified.uid("SOPClassUID")
     except UNREADABLE as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's, not the data's: pydicom's own OSErrors bear no number
+        raise_if_of_the_disk(error)
         # the text of the error may quote the data, so only its kind is told
         raise DataError("dicom_file", f"not readable as DICOM ({type(error).__name__})") from error
     if not named:

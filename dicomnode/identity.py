@@ -26,7 +26,7 @@ from pydicom.uid import (
 )
 
 from dicomnode.errors import DataError
-from dicomnode.headers import PYDICOM_QUIET, UNREADABLE
+from dicomnode.headers import PYDICOM_QUIET, UNREADABLE, raise_if_of_the_disk
 from dicomnode.quick_identity import (
     ACCESSION_NUMBER,
     MODALITY,
@@ -104,7 +104,7 @@ def identify_file(path: Path) -> tuple[Identity, FileMetaDataset]:
 
     Raises:
         DataError: no DICOM file, or as for `identify`.
-        OSError: the file cannot be opened.
+        OSError: the file cannot be opened or read.
     """
     with path.open("rb") as file:
         try:
@@ -113,6 +113,7 @@ def identify_file(path: Path) -> tuple[Identity, FileMetaDataset]:
                 syntax = UID(meta.TransferSyntaxUID)
                 file.seek(_META_START + int(meta.FileMetaInformationGroupLength))
         except UNREADABLE as error:
+            raise_if_of_the_disk(error)
             raise DataError("dicom_file", f"cannot be read: {type(error).__name__}") from error
         if syntax == DeflatedExplicitVRLittleEndian:
             return identify(file.read(), syntax), meta
@@ -149,6 +150,7 @@ def _identity(stream: BinaryIO, syntax: UID) -> Identity:
                 modality=_text(head, "Modality"),
             )
     except UNREADABLE as error:
+        raise_if_of_the_disk(error)
         raise DataError("data_set", f"cannot be parsed: {type(error).__name__}") from error
 
 

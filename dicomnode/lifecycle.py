@@ -14,10 +14,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from types import TracebackType
 from typing import ParamSpec
+
+from storage.errors import DatabaseUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +85,29 @@ def vital(work: Callable[_P, None]) -> Callable[_P, None]:
             os._exit(EXIT_FAULT)
 
     return guarded
+
+
+class Outage:
+    """For a loop that asks the database: what keeps it waiting is told once, and once its end."""
+
+    def __init__(self, work: str) -> None:
+        """`work`: what waits, as a gerund ("assessing")."""
+        self._work = work
+        self._lasts = False
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Around one look. An outage of the database ends here; every other fault is raised."""
+        try:
+            yield
+        except DatabaseUnavailableError as error:
+            if not self._lasts:
+                log.warning("%s waits for the database: %s", self._work, error)
+            self._lasts = True
+        else:
+            if self._lasts:
+                log.info("%s goes on: the database is back", self._work)
+            self._lasts = False
 
 
 _VISIBLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}

@@ -173,10 +173,11 @@ def next_step(detail: SeriesDetail) -> str:
     """What happens next to a series, in words."""
     waiting = [job for job in detail.jobs if job.state in {JobState.QUEUED, JobState.RUNNING}]
     for job in waiting:
+        why = f"; last time: {job.error}" if job.error else ""
         if job.kind is JobKind.ASSESS:
-            return f"looked at again at {shown_time(job.not_before)}: is it complete?"
+            return f"looked at again at {shown_time(job.not_before)}: is it complete?{why}"
         verb = "is being analysed" if job.state is JobState.RUNNING else "waits for a worker"
-        return f"{verb} (attempt {job.attempt})"
+        return f"{verb} (attempt {job.attempt}){why}"
     open_deliveries = [each for each in detail.deliveries if each.delivered_at is None]
     if open_deliveries:
         return f"{len(open_deliveries)} objects still to be delivered"

@@ -22,12 +22,16 @@ from storage.records import (
     Job,
     JobKind,
     JobState,
+    JsonObject,
     SeriesState,
 )
 from storage.statements import lock_series, shared_fields
 
 WORKER_LOST = "worker_lost"
 """Rule of the reason that a series fails with when its job lost its worker too often."""
+
+DEADLINE = "deadline"
+"""Rule of that reason where it was the deadline each time, or the last time."""
 
 SUPERSEDED = "superseded"
 """Error of a job or a delivery that a late instance made pointless."""
@@ -49,7 +53,8 @@ def claim(
     """Take the most urgent due job, or one whose lease ran out; None when there is none.
 
     `owner` is "node_id/role/pid/…". A job already begun `max_attempts` times and never ended is
-    parked instead, and its series fails with the rule `worker_lost`, in this transaction.
+    parked instead, and its series fails with the rule `worker_lost`, or with `deadline` where it
+    took too long, in this transaction.
     """
     _park_exhausted(session, kinds, now, max_attempts)
     candidate = (
@@ -79,13 +84,25 @@ def fail(session: Session, job: Job, now: datetime, error: str) -> None:
     _write(session, job, state=JobState.FAILED, ended_at=now, error=error)
 
 
-def put_back(session: Session, job: Job, not_before: datetime, count_attempt: bool) -> None:
+def put_back(
+    session: Session,
+    job: Job,
+    not_before: datetime,
+    count_attempt: bool,
+    error: str | None = None,
+) -> None:
     """Queue the job again, due at `not_before`; without `count_attempt` this one was none.
 
-    Raises LeaseLostError.
+    `error`: why it came to nothing this time. Raises LeaseLostError.
     """
     attempt = job.attempt if count_attempt else job.attempt - 1
-    _write(session, job, state=JobState.QUEUED, not_before=not_before, attempt=attempt, owner=None)
+    values = {"not_before": not_before, "attempt": attempt, "owner": None, "error": error}
+    _write(session, job, state=JobState.QUEUED, **values)
+
+
+def over_deadline(key: str, seconds: float) -> str:
+    """`error` of a job that took longer than the setting `key` allows."""
+    return f"{DEADLINE}: longer than {key} = {seconds:g}"
 
 
 def held_revision(session: Session, job: Job) -> int | None:
@@ -203,7 +220,12 @@ def _park_exhausted(
         statement = (
             update(JobRow)
             .where(JobRow.job_id == job_id, exhausted)
-            .values(state=JobState.PARKED, ended_at=now, error=WORKER_LOST, **FREE)
+            .values(
+                state=JobState.PARKED,
+                ended_at=now,
+                error=func.coalesce(JobRow.error, WORKER_LOST),
+                **FREE,
+            )
             .returning(JobRow)
         )
         job = session.scalar(statement)
@@ -220,9 +242,21 @@ def _fail_series(
         return
     series.state = SeriesState.FAILED
     series.ended_at = now
-    lost = {"rule": WORKER_LOST, "value": job.attempt, "limit": max_attempts, "verdict": "fail"}
-    series.reasons = [*series.reasons, lost]
+    series.reasons = [*series.reasons, _why_parked(job, max_attempts)]
     withhold(session, series.series_key)
+
+
+def _why_parked(job: JobRow, max_attempts: int) -> JsonObject:
+    told = (job.error or "").partition(": ")
+    if told[0] == DEADLINE:
+        value = f"{told[2]}, {job.attempt} times"
+        return {"rule": DEADLINE, "value": value, "limit": None, "verdict": "fail"}
+    return {
+        "rule": WORKER_LOST,
+        "value": job.attempt,
+        "limit": max_attempts,
+        "verdict": "fail",
+    }
 
 
 def _owned(

@@ -33,8 +33,8 @@ def folders_without_series(session: Session, result_folders: Iterable[str]) -> t
     folders = set(result_folders)
     if not folders:
         return ()
-    for uid in session.scalars(select(SeriesRow.series_instance_uid)):
-        folders.discard(series_folder(uid))
+    for key in session.scalars(select(SeriesRow.series_key)):
+        folders.discard(series_folder(key))
     if folders:
         for path in session.scalars(select(ResultRow.path)):
             folders.discard(path.rpartition("/")[0])

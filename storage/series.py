@@ -9,7 +9,7 @@ outdated input ever reaches the outbox.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -110,14 +110,27 @@ def record_analysed(
 
 
 def note_waiting(
-    session: Session, job: Job, *, due: datetime, now: datetime, completeness: JsonObject
+    session: Session,
+    job: Job,
+    *,
+    due: datetime,
+    now: datetime,
+    completeness: JsonObject | None,
+    lasting: Collection[str] = (),
+    error: str | None = None,
 ) -> Superseded | None:
-    """The series waits, for instances or for others of its study: looked at again when `due`."""
+    """The series waits, for instances or for others of its study: looked at again when `due`.
+
+    What was noted before under the keys `lasting` stays, if `completeness` says nothing of it; all
+    of it where that is None. `error`: why it could not be looked at.
+    """
     series = _unchanged(session, job, now)
     if isinstance(series, Superseded):
         return series
-    series.completeness = completeness
-    jobs.put_back(session, job, due, count_attempt=False)
+    former = series.completeness or {}
+    if completeness is not None:
+        series.completeness = {key: former[key] for key in lasting if key in former} | completeness
+    jobs.put_back(session, job, due, count_attempt=False, error=error)
     return None
 
 

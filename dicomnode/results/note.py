@@ -48,6 +48,7 @@ _WORDS = {
     "study_choice": "choice in the study",
     "lungs": "lungs",
     "worker_lost": "the analysis was ended several times",
+    "deadline": "time that an analysis may take",
     "fault": "fault of the program",
 }
 """Rules whose name does not say it; the others are read as they are written."""

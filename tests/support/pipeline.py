@@ -24,6 +24,22 @@ from support.node import share_compiled
 from support.phantom import LOW_CHEST_POLICY
 
 
+def receive_files(database: Database, files: InstanceFiles, paths: Sequence[Path]) -> None:
+    """As after a crash of the receiver: the files are there, the index learns of them."""
+    for path in paths:
+        identity, meta = identify_file(path)
+        head = file_head(
+            identity.sop_class_uid,
+            identity.sop_instance_uid,
+            str(meta.TransferSyntaxUID),
+            Provenance("a" * 32, "SCANNER", "DICOMNODE"),
+        )
+        content = path.read_bytes()
+        data_set = content[144 + int(meta.FileMetaInformationGroupLength) :]
+        files.store(identity.series_instance_uid, identity.sop_instance_uid, head, data_set)
+    reconcile(database, files, "node")
+
+
 class Pipeline:
     """One node's data directory, worked on step by step."""
 
@@ -51,21 +67,7 @@ class Pipeline:
         self._worker: Worker | None = None
 
     def receive(self, paths: Sequence[Path]) -> None:
-        """As after a crash of the receiver: the files are there, the index learns of them."""
-        for path in paths:
-            identity, meta = identify_file(path)
-            head = file_head(
-                identity.sop_class_uid,
-                identity.sop_instance_uid,
-                str(meta.TransferSyntaxUID),
-                Provenance("a" * 32, "SCANNER", "DICOMNODE"),
-            )
-            content = path.read_bytes()
-            data_set = content[144 + int(meta.FileMetaInformationGroupLength) :]
-            self.files.store(
-                identity.series_instance_uid, identity.sop_instance_uid, head, data_set
-            )
-        reconcile(self.database, self.files, "node")
+        receive_files(self.database, self.files, paths)
 
     def assess(self) -> None:
         assert Assessor(self.settings, "node/assessor/1/").assess_one(datetime.now(UTC))

@@ -21,6 +21,7 @@ from storage.jobs import (
     fail,
     finish,
     hand_back_owned,
+    over_deadline,
     put_back,
     renew,
     still_awaited,
@@ -174,6 +175,40 @@ def test_a_job_that_loses_three_workers_is_parked_and_its_series_fails(
         "limit": 3,
         "verdict": "fail",
     }
+
+
+def test_a_job_that_took_too_long_each_time_says_so_with_the_key_of_the_limit(
+    database: Database,
+) -> None:
+    receive(database)
+    queue(database)
+    late = over_deadline("inference.deadline_seconds", 900.0)
+    for _ in range(3):
+        job = take(database, JobKind.ANALYSE)
+        with database.write() as session:
+            put_back(session, job, NOW, count_attempt=True, error=late)
+    assert next_job(database, NOW) is None
+    found = detail(database)
+    told = "longer than inference.deadline_seconds = 900"
+    assert found.jobs[-1].error == f"deadline: {told}"
+    assert found.series.reasons[-1] == {
+        "rule": "deadline",
+        "value": f"{told}, 3 times",
+        "limit": None,
+        "verdict": "fail",
+    }
+
+
+def test_what_a_job_is_parked_with_is_of_its_last_attempt(database: Database) -> None:
+    receive(database)
+    queue(database)
+    job = take(database, JobKind.ANALYSE)
+    with database.write() as session:
+        put_back(session, job, NOW, count_attempt=True, error=over_deadline("key", 1.0))
+    for attempt in range(2):
+        take(database, JobKind.ANALYSE, NOW + attempt * LEASE)
+    assert next_job(database, NOW + 2 * LEASE) is None
+    assert detail(database).series.reasons[-1]["rule"] == "worker_lost"
 
 
 def test_a_parked_job_does_not_hide_the_next(database: Database) -> None:
