@@ -30,6 +30,7 @@ from dicomnode.headers import PYDICOM_QUIET, UNREADABLE, raise_if_of_the_disk
 from dicomnode.quick_identity import (
     ACCESSION_NUMBER,
     MODALITY,
+    PATIENT_ID,
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
@@ -50,7 +51,12 @@ _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 @dataclass(frozen=True)
 class Identity:
-    """UIDs of an instance and what the queue shows of it; no patient identity."""
+    """UIDs of an instance and what the queue shows of it; no patient identity.
+
+    `digest`: whose instance it is, to be compared: of Study Instance UID and Patient ID, as a
+    Series Instance UID that came from a vendor's export or after a de-identification may stand
+    for more than one patient's slices.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -58,6 +64,7 @@ class Identity:
     series_instance_uid: str
     accession_number: str
     modality: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,7 @@ def _quick(found: dict[int, str]) -> Identity:
         series_instance_uid=found[SERIES_INSTANCE_UID],
         accession_number=found.get(ACCESSION_NUMBER, ""),
         modality=found.get(MODALITY, ""),
+        digest=_digest(found[STUDY_INSTANCE_UID], found.get(PATIENT_ID, "")),
     )
 
 
@@ -141,17 +149,31 @@ def _identity(stream: BinaryIO, syntax: UID) -> Identity:
                 is_little_endian=syntax.is_little_endian,
                 stop_when=_after_series,
             )
+            study = _uid(head, "StudyInstanceUID")
             return Identity(
                 sop_class_uid=_uid(head, "SOPClassUID"),
                 sop_instance_uid=_uid(head, "SOPInstanceUID"),
-                study_instance_uid=_uid(head, "StudyInstanceUID"),
+                study_instance_uid=study,
                 series_instance_uid=_uid(head, "SeriesInstanceUID"),
                 accession_number=_text(head, "AccessionNumber"),
                 modality=_text(head, "Modality"),
+                digest=_digest(study, _patient_id(head)),
             )
     except UNREADABLE as error:
         raise_if_of_the_disk(error)
         raise DataError("data_set", f"cannot be parsed: {type(error).__name__}") from error
+
+
+def _digest(study_instance_uid: str, patient_id: str) -> str:
+    """An empty Patient ID is one too; padding on either side is none of it (PS3.5 6.2, LO)."""
+    return hashlib.sha256(
+        f"{study_instance_uid}\\{patient_id}".encode("utf-8", "backslashreplace")
+    ).hexdigest()
+
+
+def _patient_id(head: Dataset) -> str:
+    value = head.get("PatientID")
+    return "" if value is None else str(value).strip(" \0")
 
 
 def _text(head: Dataset, keyword: str) -> str:

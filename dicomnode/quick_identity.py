@@ -14,11 +14,13 @@ SOP_CLASS_UID = 0x00080016
 SOP_INSTANCE_UID = 0x00080018
 ACCESSION_NUMBER = 0x00080050
 MODALITY = 0x00080060
+PATIENT_ID = 0x00100020
 STUDY_INSTANCE_UID = 0x0020000D
 SERIES_INSTANCE_UID = 0x0020000E
 
 _UIDS = {SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID}
-_VR = dict.fromkeys(_UIDS, b"UI") | {ACCESSION_NUMBER: b"SH", MODALITY: b"CS"}
+_VR = dict.fromkeys(_UIDS, b"UI")
+_VR |= {ACCESSION_NUMBER: b"SH", MODALITY: b"CS", PATIENT_ID: b"LO"}
 _UID = re.compile(rb"[0-9]+(\.[0-9]+)*\0?")
 _TEXT = re.compile(rb"[\x20-\x5b\x5d-\x7e]*")  # one value, of the default repertoire
 
@@ -40,7 +42,7 @@ class _OddError(Exception):
 
 
 def quick_identity(data_set: bytes | memoryview, implicit: bool) -> dict[int, str] | None:
-    """Values by tag, of the six above; those that are absent or empty are left out.
+    """Values by tag, of the seven above; those that are absent or empty are left out.
 
     None when the data set is in any way unusual up to Series Instance UID.
     """

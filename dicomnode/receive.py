@@ -247,6 +247,7 @@ def _record(
         calling_ae_title=association.calling_ae_title,
         received_at=datetime.now(UTC),
         priority=_PRIORITY_ORDER.get(request.priority, 1),
+        identity_digest=identity.digest,
     )
 
 

@@ -77,7 +77,8 @@ class Reconciler:
         unknown = [path for path in paths if path not in known]
         here = [path for path in unknown if path not in leaving or self._touched(path, leaving)]
         recovered = [_recovered(self._files, path, own) for path in here]
-        instances = [each for each in recovered if each is not None]
+        found = [each for each in recovered if each is not None]
+        instances = sorted(found, key=lambda each: each.received_at)  # as they came
         if not instances:
             return
         now = datetime.now(UTC)
@@ -165,4 +166,5 @@ def _stored_instance(
         association_id=provenance.association_id or f"recovered-{path[:35]}",
         calling_ae_title=provenance.calling_ae_title,
         received_at=datetime.fromtimestamp(found.st_mtime, UTC),
+        identity_digest=identity.digest,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from storage.enqueue import ensure_assess, wake_assess
 from storage.errors import UnknownAssociationError
 from storage.models import AssociationRow, InstanceConflictRow, InstanceRow, SeriesRow
+from storage.parts import identified, series_keys
 from storage.records import (
     Arrival,
     Association,
@@ -174,13 +176,15 @@ def _insert_new(
 ) -> dict[str, str]:
     """Insert one row for each SOP Instance UID; returns the SHA-256 of those that were not there.
 
-    Series are locked in the order of their UIDs, so that two receivers never wait for each other.
+    Series are locked in the order of their keys, so that two receivers never wait for each other.
     """
     once = {each.sop_instance_uid: each for each in reversed(candidates)}
-    by_series = sorted(once.values(), key=lambda each: (_key(each), each.received_at))
+    keys = series_keys(session, once.values())
+    keyed = [replace(each, series_key=keys[identified(each)]) for each in once.values()]
+    by_series = sorted(keyed, key=lambda each: (each.series_key, each.received_at))
     inserted: dict[str, str] = {}
-    for uid, group in groupby(by_series, key=_key):
-        inserted |= _insert_into_series(session, uid, list(group), is_there)
+    for key, group in groupby(by_series, key=lambda each: each.series_key):
+        inserted |= _insert_into_series(session, key, list(group), is_there)
     return inserted
 
 
@@ -190,7 +194,6 @@ def _insert_into_series(
     candidates: list[StoredInstance],
     is_there: IsThere,
 ) -> dict[str, str]:
-    _insert_missing_series(session, candidates[0])
     series = lock_series(session, series_key)
     instances = _staying(session, candidates, is_there)
     if not instances and series.revision == 0:
@@ -215,24 +218,6 @@ def _staying(
     """Once its removal is called off, a file that is there stays: in this order."""
     call_off(session, [each.path for each in candidates])
     return [each for each in candidates if is_there(each.path)]
-
-
-def _insert_missing_series(session: Session, instance: StoredInstance) -> None:
-    values = shared_fields(SeriesArrival, instance) | {
-        "series_key": _key(instance),
-        "accession_number": instance.accession_number,
-        "modality": instance.modality,
-        "calling_ae_title": instance.calling_ae_title,
-        "state": SeriesState.RECEIVING,
-        "instance_count": 0,
-        "revision": 0,
-        "priority": instance.priority,
-        "first_received_at": instance.received_at,
-        "last_received_at": instance.received_at,
-        "reasons": [],
-        "history": [],
-    }
-    session.execute(insert_into(session, SeriesRow).values(values).on_conflict_do_nothing())
 
 
 def _insert_missing_associations(session: Session, instances: Sequence[StoredInstance]) -> None:
@@ -303,12 +288,7 @@ def _again(
 
 def _values(instance: StoredInstance) -> dict[str, Any]:
     values = {column.key: getattr(instance, column.key) for column in InstanceRow.__table__.c}
-    given = {"association_id": instance.association_id or None, "series_key": _key(instance)}
-    return values | given
-
-
-def _key(instance: StoredInstance) -> str:
-    return instance.series_instance_uid
+    return values | {"association_id": instance.association_id or None}
 
 
 def _record(row: InstanceRow) -> StoredInstance:
