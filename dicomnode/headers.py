@@ -31,6 +31,7 @@ from pydicom.uid import (
 
 from dicomnode.attributes import AttributeReader
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.patient_attributes import PatientAttributes
 from dicomnode.decisions.stack_attributes import LABELS
 from dicomnode.errors import DataError
 from dicomnode.functional_groups import (
@@ -138,6 +139,7 @@ def read_header(data_set: Dataset) -> InstanceHeader:
         series_instance_uid=read.uid("SeriesInstanceUID"),
         study_instance_uid=read.uid("StudyInstanceUID"),
         transfer_syntax_uid=transfer_syntax_of(data_set),
+        patient=_patient(read),
         modality=read.text("Modality"),
         manufacturer=read.text("Manufacturer"),
         manufacturer_model_name=read.text("ManufacturerModelName"),
@@ -188,6 +190,17 @@ def read_header(data_set: Dataset) -> InstanceHeader:
         in_concatenation_total_number=read.integer("InConcatenationTotalNumber"),
         has_pixel_data="PixelData" in data_set,
         problems=tuple(read.problems),
+    )
+
+
+def _patient(read: AttributeReader) -> PatientAttributes:
+    return PatientAttributes(
+        patient_id=read.text("PatientID"),
+        issuer_of_patient_id=read.text("IssuerOfPatientID"),
+        patient_name=read.text("PatientName"),
+        patient_birth_date=read.text("PatientBirthDate"),
+        patient_sex=read.text("PatientSex"),
+        accession_number=read.text("AccessionNumber"),
     )
 
 

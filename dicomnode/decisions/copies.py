@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from dicomnode.decisions.geometry import number_key
 from dicomnode.decisions.instance_header import InstanceHeader, SliceKey
+from dicomnode.decisions.patient_attributes import PatientAttributes
 
 
 def possible_copies(headers: Sequence[InstanceHeader]) -> frozenset[SliceKey]:
@@ -44,5 +45,10 @@ def without_copies(headers: Sequence[InstanceHeader]) -> tuple[InstanceHeader, .
 def _content(header: InstanceHeader) -> InstanceHeader:
     """The header without what names the slice."""
     return replace(
-        header, sop_instance_uid="", instance_number=None, number_of_frames=1, frame_number=None
+        header,
+        sop_instance_uid="",
+        patient=PatientAttributes(),  # whose it is, is a question of its own
+        instance_number=None,
+        number_of_frames=1,
+        frame_number=None,
     )

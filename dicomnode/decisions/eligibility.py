@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dicomnode.decisions import attribute_rules, contrast_rules, stack_rules
+from dicomnode.decisions import attribute_rules, contrast_rules, patient_rules, stack_rules
 from dicomnode.decisions.candidate import Candidate, EligibilityPolicy, LeftOut, candidates
 from dicomnode.decisions.geometry import SliceStack, number_key
 from dicomnode.decisions.instance_header import InstanceHeader
@@ -16,6 +16,7 @@ from dicomnode.decisions.study_choice import SeriesQuality
 __all__ = ["RULES", "Eligibility", "EligibilityPolicy", "judge_eligibility"]
 
 RULES: tuple[Callable[[Candidate], Reason], ...] = (
+    patient_rules.patient,
     attribute_rules.modality,
     attribute_rules.sop_class,
     attribute_rules.own_result,

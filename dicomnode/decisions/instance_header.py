@@ -8,7 +8,9 @@ Values that were present but unusable are named in `problems`; nothing here rais
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from dicomnode.decisions.patient_attributes import PatientAttributes
 
 Vector = tuple[float, float, float]
 SliceKey = tuple[str, int | None]
@@ -24,6 +26,7 @@ class InstanceHeader:
     series_instance_uid: str
     study_instance_uid: str
     transfer_syntax_uid: str
+    patient: PatientAttributes = field(default_factory=PatientAttributes)
     modality: str = ""
     manufacturer: str = ""
     manufacturer_model_name: str = ""
