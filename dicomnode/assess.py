@@ -335,7 +335,7 @@ class Assessor:
         """Whether an eligible series is the one of its study to be analysed."""
         one = look.instances[0]
         with self._database.read() as session:
-            others = series_of_study(session, one.study_instance_uid, one.modality)
+            others = series_of_study(session, one.series_key)
         eligibility, policy = look.assessment.eligibility, self._settings.study
         return choose_in_study(one.series_key, eligibility, others, policy, now)
 

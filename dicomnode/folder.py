@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -18,12 +19,14 @@ _PREFIX_END = 132
 
 
 def files_by_series(folder: Path) -> tuple[dict[str, list[Path]], tuple[Reason, ...]]:
-    """The DICOM files below a folder by Series Instance UID, and why others were left out.
+    """The DICOM files below a folder by series, and why others were left out.
 
+    A series is known by its UID; of what is another patient's or study's under the same UID, by
+    that and a number, as in "1.2.3~2".
     Links to files are followed, links to folders are not. A copy of an instance counts once, as it
     would over the network; an instance with the UID but not the content of another is kept.
     """
-    series: dict[str, dict[str, list[Path]]] = {}  # Series and SOP Instance UID
+    series: dict[tuple[str, str], dict[str, list[Path]]] = {}  # Series UID, digest; SOP UID
     left_out: list[Reason] = []
     for found in _files_below(folder):
         if isinstance(found, OSError):
@@ -33,11 +36,21 @@ def files_by_series(folder: Path) -> tuple[dict[str, list[Path]], tuple[Reason, 
         if isinstance(identity, str):
             left_out.append(_left_out(found, folder, identity))
             continue
-        instances = series.setdefault(identity.series_instance_uid, {})
+        instances = series.setdefault((identity.series_instance_uid, identity.digest), {})
         same = instances.setdefault(identity.sop_instance_uid, [])
         if not any(filecmp.cmp(found, other, shallow=False) for other in same):
             same.append(found)
-    return {uid: [*chain(*each.values())] for uid, each in series.items()}, tuple(left_out)
+    return _numbered(series), tuple(left_out)
+
+
+def _numbered(series: Mapping[tuple[str, str], dict[str, list[Path]]]) -> dict[str, list[Path]]:
+    counts: Counter[str] = Counter()
+    files: dict[str, list[Path]] = {}
+    for (uid, _), instances in series.items():
+        counts[uid] += 1
+        key = uid if counts[uid] == 1 else f"{uid}~{counts[uid]}"
+        files[key] = [*chain(*instances.values())]
+    return files
 
 
 def _files_below(folder: Path) -> Iterator[Path | OSError]:

@@ -95,21 +95,24 @@ class NoteWriter:
         if not done.already:
             log.info("series %s: its note no longer holds: withdrawn", uid)
 
-    def _of_studies(self, ended: Sequence[tuple[str, str]], until: datetime) -> int:
-        written = 0
-        for uid in dict.fromkeys(study_uid for study_uid, _ in ended):
+    def _of_studies(self, ended: Sequence[str], until: datetime) -> int:
+        written, judged = 0, set[str]()
+        for key in ended:
+            if key in judged:
+                continue
             with self._database.read() as session:
-                series = study.series_of_study(session, uid, MODALITY)
+                series = study.series_of_study(session, key)
+            judged |= {each.series_key for each in series}
             if all(_came_to_nothing(each, until) for each in series):
                 written += self._write(series, whole_study=True)
         return written
 
-    def _of_series(self, ended: Sequence[tuple[str, str]]) -> int:
+    def _of_series(self, ended: Sequence[str]) -> int:
         written = 0
-        for study_uid, uid in ended:
+        for key in ended:
             with self._database.read() as session:
-                series = study.series_of_study(session, study_uid, MODALITY)
-            own = [each for each in series if each.series_key == uid]
+                series = study.series_of_study(session, key)
+            own = [each for each in series if each.series_key == key]
             if own and own[0].state in notes.NOT_ANALYSED and not is_own_result(own[0].reasons):
                 written += self._write(own, whole_study=False)
         return written

@@ -23,8 +23,9 @@ from dicomnode.told import MODALITY, first_source, is_own_result, told
 
 @dataclass(frozen=True)
 class EndedSeries:
-    """What became of one series of a folder; `reasons` as JSON."""
+    """What became of one series of a folder; `key` as in `files_by_series`, `reasons` as JSON."""
 
+    key: str
     files: Sequence[Path]
     analysed: bool
     failed: bool
@@ -41,7 +42,7 @@ Digest = Callable[[Sequence[Path]], str]
 def notes_of_folder(
     ended: Sequence[EndedSeries], settings: Settings, moment: datetime, digest: Digest
 ) -> Iterator[tuple[str, tuple[ResultObject, ...]]]:
-    """Each note with the Series Instance UID that it is filed under; by `[results] note`.
+    """Each note with the key of the series that it is filed under; by `[results] note`.
 
     `digest`: names the content of files, as the node has it, so that the note gets the same UIDs.
     """
@@ -52,17 +53,17 @@ def notes_of_folder(
     for group in _groups(ended, whole_study):
         objects = _note(group, settings, moment, digest, whole_study)
         if objects:
-            yield group[-1].identity.series_instance_uid, objects
+            yield group[-1].key, objects
 
 
 def _groups(ended: Sequence[EndedSeries], whole_study: bool) -> list[list[EndedSeries]]:
-    """The series that one note is about: all CT of a study, or each by itself."""
+    """The series that one note is about: all CT of a patient's study, or each by itself."""
     of_modality = [each for each in ended if each.identity.modality == MODALITY]
     if not whole_study:
         return [[e] for e in of_modality if not e.analysed and not is_own_result(e.reasons)]
     studies: dict[str, list[EndedSeries]] = {}
     for each in of_modality:
-        studies.setdefault(each.identity.study_instance_uid, []).append(each)
+        studies.setdefault(each.identity.digest, []).append(each)
     return [group for group in studies.values() if not any(each.analysed for each in group)]
 
 

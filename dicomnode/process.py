@@ -38,7 +38,10 @@ EXPLAINED = frozenset({"analysed", "skipped", "failed", "unreadable"})
 
 @dataclass
 class SeriesOutcome:
-    """What became of one series (or, without UID, of the files that belong to none)."""
+    """What became of one series (or, without UID, of the files that belong to none).
+
+    Behind the UID of a series stands a number where it is another patient's than the first.
+    """
 
     series_instance_uid: str | None
     state: str
@@ -107,6 +110,7 @@ def _write_notes(
     by_uid = {each.series_instance_uid: each for each in outcomes}
     ended = [
         EndedSeries(
+            key=uid,
             files=files,
             analysed=by_uid[uid].state == "analysed",
             failed=by_uid[uid].state != "skipped",

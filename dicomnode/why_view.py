@@ -54,7 +54,7 @@ def look_up(database: Database, settings: Settings, detail: SeriesDetail, identi
     uid = record.series_key
     with database.read() as session:
         brought = queue.instances_by_association(session, uid)
-        series = study.series_of_study(session, record.study_instance_uid, record.modality)
+        series = study.series_of_study(session, uid)
         instances = index.instances_of_series(session, uid) if identity else ()
     others = tuple(each for each in series if each.series_key != uid)
     paths = [instance.path for instance in instances[:1]]

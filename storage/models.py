@@ -147,7 +147,7 @@ class AssociationRow(Base):
 class SeriesRow(Base):
     """One patient's part of a series, as its identity is not sure to be the only one under its UID.
 
-    `series_key`: the Series Instance UID, or, of a further part, that and its `identity_digest`.
+    `series_key`: the Series Instance UID; of a further part with a number behind it.
     `identity_digest`: whose it is; empty where an earlier release did not ask.
     `revision` counts the arrivals, so that a decision on an older input can be told.
     With `removed_at` this row is all that retention has left of the series.

@@ -17,18 +17,18 @@ from storage.models import DeliveryRow, ResultRow, SeriesRow
 from storage.outbox import enter_results
 from storage.queue import result_record
 from storage.records import NOTE_KIND, DeliveryState, ResultRecord, SeriesRecord, SeriesState
-from storage.study import lock_study_of, series_of_study
+from storage.study import lock_study_of, of_one_study, series_of_study
 
 NOT_ANALYSED = (SeriesState.SKIPPED, SeriesState.FAILED)
 
 
 def ended_without_analysis(
     session: Session, modality: str, after: datetime, until: datetime
-) -> tuple[tuple[str, str], ...]:
-    """(study, series) UIDs of series skipped or failed after a time and until another, oldest
-    first; those whose files retention has removed are left out."""
+) -> tuple[str, ...]:
+    """Keys of series skipped or failed after a time and until another, oldest first; those whose
+    files retention has removed are left out."""
     statement = (
-        select(SeriesRow.study_instance_uid, SeriesRow.series_key)
+        select(SeriesRow.series_key)
         .where(
             SeriesRow.ended_at.is_not(None),
             SeriesRow.removed_at.is_(None),
@@ -39,7 +39,7 @@ def ended_without_analysis(
         )
         .order_by(SeriesRow.ended_at, SeriesRow.series_key)
     )
-    return tuple((study, series) for study, series in session.execute(statement))
+    return tuple(session.scalars(statement))
 
 
 def notes_of(session: Session, series_keys: Sequence[str]) -> tuple[ResultRecord, ...]:
@@ -68,10 +68,7 @@ def enter_note(
     """
     first = told[0]
     lock_study_of(session, first.series_key)
-    now_there = {
-        each.series_key: each
-        for each in series_of_study(session, first.study_instance_uid, first.modality)
-    }
+    now_there = {each.series_key: each for each in series_of_study(session, first.series_key)}
     if whole_study and len(now_there) != len(told):
         return False
     if any(now_there.get(each.series_key) != each for each in told):
@@ -90,11 +87,7 @@ def sent_and_outdated(
     among them still.
     """
     noted, other = aliased(SeriesRow), aliased(SeriesRow)
-    told_of = (
-        other.study_instance_uid == noted.study_instance_uid
-        if whole_study
-        else other.series_key == noted.series_key
-    )
+    told_of = of_one_study(noted, other) if whole_study else other.series_key == noted.series_key
     statement = (
         select(noted.series_key)
         .distinct()
@@ -120,7 +113,7 @@ def withhold_outdated(session: Session) -> int:
     analysed = (
         select(other.series_key)
         .where(
-            other.study_instance_uid == noted.study_instance_uid,
+            of_one_study(noted, other),
             other.state == SeriesState.ANALYSED,
             other.ended_at >= ResultRow.created_at,
         )

@@ -2,8 +2,8 @@
 
 A Series Instance UID ought to be unique, and is not always: exports and de-identification give one
 to the slices of several patients or studies. Each patient's slices are a series by themselves. The
-first that came bears the UID as its key; a further one also the beginning of its identity's digest,
-so that its key is the same whenever and in whatever order it came.
+first that came bears the UID as its key; a further one a number behind it, as in "1.2.3~2", which
+tells nothing of the patient.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from storage.models import SeriesRow
 from storage.records import SeriesArrival, SeriesState, StoredInstance
 from storage.statements import insert_into, shared_fields
 
-_DIGITS = 12
-
 Identified = tuple[str, str]
 """Series Instance UID and identity digest."""
 
@@ -31,33 +29,50 @@ def identified(instance: StoredInstance) -> Identified:
 def series_keys(session: Session, instances: Iterable[StoredInstance]) -> dict[Identified, str]:
     """The key of the series of each instance; a series that is not there yet is entered.
 
-    Two processes that bring the first instances of two patients at once agree: the row whose key
-    is the UID alone is one patient's or the other's, and stays so.
+    Two processes that bring the first instances of two patients at once agree: under each key
+    there is one row, and it is one patient's or the other's for good.
     """
     in_order = sorted(instances, key=lambda each: (each.series_instance_uid, each.received_at))
-    earliest = {identified(each): each for each in reversed(in_order)}
     keys: dict[Identified, str] = {}
-    for uid in dict.fromkeys(each.series_instance_uid for each in in_order):
-        own = [each for each in earliest.values() if each.series_instance_uid == uid]
-        _enter(session, uid, min(own, key=lambda each: each.received_at))
-        for each in sorted(own, key=lambda each: each.identity_digest):
+    for each in in_order:
+        if identified(each) not in keys:
             keys[identified(each)] = _key(session, each)
     return keys
 
 
 def _key(session: Session, instance: StoredInstance) -> str:
-    uid, digest = instance.series_instance_uid, instance.identity_digest
-    wanted = select(SeriesRow.study_instance_uid, SeriesRow.identity_digest)
-    study, known = session.execute(wanted.where(SeriesRow.series_key == uid)).one()
-    if known == digest:
-        return uid
-    if not known and study == instance.study_instance_uid:  # entered by an earlier release
-        row = update(SeriesRow).where(SeriesRow.series_key == uid)
-        session.execute(row.values(identity_digest=digest))
-        return uid
-    key = f"{uid}~{digest[:_DIGITS]}"
-    _enter(session, key, instance)
-    return key
+    digest = instance.identity_digest
+    known = _digests(session, instance)
+    taken = len(known)
+    while digest not in known.values():
+        taken += 1
+        key = instance.series_instance_uid + (f"~{taken}" if taken > 1 else "")
+        _enter(session, key, instance)
+        known = _digests(session, instance)
+    return next(key for key, its in known.items() if its == digest)
+
+
+def _digests(session: Session, instance: StoredInstance) -> dict[str, str]:
+    """Whose each series with this UID is, by key."""
+    wanted = select(SeriesRow.series_key, SeriesRow.identity_digest, SeriesRow.study_instance_uid)
+    rows = session.execute(
+        wanted.where(SeriesRow.series_instance_uid == instance.series_instance_uid)
+    ).all()
+    return {
+        row.series_key: row.identity_digest or _adopted(session, row.series_key, instance)
+        for row in rows
+        if row.identity_digest or row.study_instance_uid == instance.study_instance_uid
+    }
+
+
+def _adopted(session: Session, key: str, instance: StoredInstance) -> str:
+    """A series that an earlier release entered is the first patient's of whom more comes now.
+
+    If that was another one, its headers tell, before it is analysed again.
+    """
+    row = update(SeriesRow).where(SeriesRow.series_key == key)
+    session.execute(row.values(identity_digest=instance.identity_digest))
+    return instance.identity_digest
 
 
 def _enter(session: Session, key: str, instance: StoredInstance) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from storage.enqueue import ensure_assess
 from storage.models import SeriesRow
@@ -15,16 +15,28 @@ from storage.reopening import reopen
 from storage.statements import lock_series
 
 
-def series_of_study(
-    session: Session, study_instance_uid: str, modality: str
-) -> tuple[SeriesRecord, ...]:
-    """The series of a study and modality, by UID."""
+def series_of_study(session: Session, series_key: str) -> tuple[SeriesRecord, ...]:
+    """The series of the same study, patient and modality as one, that one among them, by key."""
+    own, other = aliased(SeriesRow), aliased(SeriesRow)
     statement = (
-        select(SeriesRow)
-        .where(SeriesRow.study_instance_uid == study_instance_uid, SeriesRow.modality == modality)
-        .order_by(SeriesRow.series_key)
+        select(other)
+        .join(own, of_one_study(own, other))
+        .where(own.series_key == series_key, other.modality == own.modality)
+        .order_by(other.series_key)
     )
     return tuple(series_record(row) for row in session.scalars(statement))
+
+
+def of_one_study(one: type[SeriesRow], other: type[SeriesRow]) -> ColumnElement[bool]:
+    """Whether two series are of one study and patient: two may share a Study Instance UID.
+
+    Of what an earlier release entered only the study is known.
+    """
+    digests = (one.identity_digest, other.identity_digest)
+    return and_(
+        one.study_instance_uid == other.study_instance_uid,
+        or_(digests[0] == digests[1], digests[0] == "", digests[1] == ""),
+    )
 
 
 def lock_study_of(session: Session, series_key: str) -> None:

@@ -133,3 +133,37 @@ def test_a_file_that_is_no_dicom_is_refused(tmp_path: Path, content: bytes) -> N
     path.write_bytes(content)
     with pytest.raises(DataError, match="dicom_file"):
         identify_file(path)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.name)
+def test_whose_it_is_does_not_hang_on_encoding_or_padding(syntax: UID) -> None:
+    plain = identify(
+        encoded(data_set(PatientID="P1"), ImplicitVRLittleEndian), ImplicitVRLittleEndian
+    )
+    found = identify(encoded(data_set(PatientID=" P1 "), syntax), syntax)
+    assert found.digest == plain.digest
+    assert "P1" not in repr(found)
+
+
+@pytest.mark.parametrize("changes", [{"PatientID": "P2"}, {"PatientID": ""}, {}])
+def test_another_or_no_patient_id_is_another_identity(changes: dict[str, str]) -> None:
+    syntax = ExplicitVRLittleEndian
+    first = identify(encoded(data_set(PatientID="P1"), syntax), syntax)
+    other = data_set(**changes)
+    assert identify(encoded(other, syntax), syntax).digest != first.digest
+
+
+def test_another_study_is_another_identity() -> None:
+    syntax = ExplicitVRLittleEndian
+    first, other = (
+        identify(encoded(data_set(StudyInstanceUID=uid), syntax), syntax) for uid in ("1.2", "1.3")
+    )
+    assert first.digest != other.digest
+
+
+def test_a_patient_id_in_another_character_set_is_read_from_a_file_alike(tmp_path: Path) -> None:
+    made = data_set(SpecificCharacterSet="ISO_IR 100", PatientID="ÄÖ-1")
+    path = tmp_path / "x.dcm"
+    dcmwrite(path, _with_meta(made, ExplicitVRLittleEndian), enforce_file_format=True)
+    sent = identify(encoded(made, ExplicitVRLittleEndian), ExplicitVRLittleEndian)
+    assert identify_file(path)[0].digest == sent.digest

@@ -30,7 +30,6 @@ from support.storage_samples import (
     LEASE,
     NOW,
     SERIES,
-    STUDY,
     analyse,
     instance,
     queue,
@@ -56,7 +55,7 @@ def skip(database: Database, second: float = 0.0) -> None:
 
 def study(database: Database) -> tuple[SeriesRecord, ...]:
     with database.read() as session:
-        return series_of_study(session, STUDY, "CT")
+        return series_of_study(session, SERIES)
 
 
 def enter(database: Database, told: tuple[SeriesRecord, ...], note: ResultRecord = NOTE) -> bool:
@@ -75,7 +74,7 @@ def test_series_that_came_to_nothing_are_found_by_when_they_ended(database: Data
     receive(database)
     skip(database, 5)
     with database.read() as session:
-        assert ended_without_analysis(session, "CT", NOW, NOW + seconds(5)) == ((STUDY, SERIES),)
+        assert ended_without_analysis(session, "CT", NOW, NOW + seconds(5)) == (SERIES,)
         assert ended_without_analysis(session, "CT", NOW, NOW + seconds(4)) == ()
         assert ended_without_analysis(session, "CT", NOW + seconds(5), NOW + seconds(9)) == ()
         assert ended_without_analysis(session, "MR", NOW, NOW + seconds(5)) == ()

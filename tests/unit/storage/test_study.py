@@ -10,7 +10,7 @@ from storage.queue import instances_by_association, series_detail
 from storage.records import JobKind, JobState, SeriesState
 from storage.series import note_waiting, record_queued, record_refused, record_skipped
 from storage.study import lock_study_of, reconsider, series_of_study
-from support.storage_samples import NOW, PASSED, SERIES, STUDY, instance, receive, take
+from support.storage_samples import NOW, PASSED, SERIES, instance, receive, take
 
 OTHER = f"{SERIES}.2"
 LEFT = {"rule": "study_choice", "value": f"better: {SERIES}", "limit": "best", "verdict": "fail"}
@@ -71,12 +71,11 @@ def test_what_is_noted_of_a_series_that_waits_is_there_for_the_others(database: 
     with database.write() as session:
         note_waiting(session, job, due=later, now=NOW, completeness={"quality": 3})
     with database.read() as session:
-        (record,) = series_of_study(session, STUDY, "CT")
-        assert series_of_study(session, STUDY, "SR") == ()
+        (record,) = series_of_study(session, SERIES)
         assert instances_by_association(session, SERIES) == {"a1": 2}
     assert record.completeness == {"quality": 3}
     assert record.state is SeriesState.RECEIVING
     take(database, JobKind.ASSESS, later)
     receive(database, instance(3))  # it was noted of two instances
     with database.read() as session:
-        assert series_of_study(session, STUDY, "CT")[0].completeness is None
+        assert series_of_study(session, SERIES)[0].completeness is None
