@@ -17,7 +17,7 @@ from dicomnode.errors import PeerError
 from dicomnode.identity import identify_file
 from dicomnode.network import associated, requestor
 from dicomnode.pacs_counts import PacsCounts
-from support.find_scp import FindScp, match, running_dcmqrscp, running_find_scp
+from support.find_scp import FindScp, match, running_dcmqrscp, running_find_scp, running_qrscp
 from support.node import free_port
 from support.orthanc import running_orthanc
 from support.phantom import write_series
@@ -65,6 +65,17 @@ def test_dcmqrscp_does_not_count_and_its_matches_are_counted(tmp_path: Path) -> 
         assert ask(peer, *uids, most=3) == SeriesCount(
             3, "matches of C-FIND at IMAGE level", at_least=True
         )
+
+
+def test_qrscp_of_pynetdicom_answers_an_image_each_and_its_matches_are_counted(
+    tmp_path: Path,
+) -> None:
+    files = write_series(tmp_path / "ct", 7)
+    identity = identify_file(files[0])[0]
+    with running_qrscp(tmp_path / "archive", files) as peer:
+        uids = identity.study_instance_uid, identity.series_instance_uid
+        assert ask(peer, *uids) == SeriesCount(7, "matches of C-FIND at IMAGE level")
+        assert ask(peer, uids[0], "1.2.3").count == 0
 
 
 def test_too_many_matches_are_cancelled(scp: FindScp) -> None:

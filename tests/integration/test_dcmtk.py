@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 
-from dicomnode.config import Destination
-from dicomnode.demo import listens
 from storage.records import SeriesState
-from support.node import Node, free_port
+from support.node import Node
 from support.pacs import running_pacs
 from support.phantom import series_uid, write_series
+from support.storescp import running_storescp
 from support.tools import needed
 from support.validators import dciodvfy_errors
-from support.wait import wait_for
 
 QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
 RESULTS = 5  # report, montage, two key slices, segmentation
-
-
-@contextmanager
-def running_storescp(folder: Path, *options: str) -> Iterator[Destination]:
-    """DCMTK's storescp, writing what it gets into `folder`."""
-    program, port = needed("storescp", "dcmtk"), free_port()
-    folder.mkdir()
-    process = subprocess.Popen([program, *options, "-od", str(folder), str(port)])
-    try:
-        wait_for(lambda: listens(port), "storescp listens", 20)
-        yield Destination(name="dcmtk", ae_title="STORESCP", address="127.0.0.1", port=port)
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def run(program: str, node: Node, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -98,6 +99,7 @@ NetworkTCPPort = {port}
 MaxPDUSize = 16384
 MaxAssociations = 16
 HostTable BEGIN
+{host}
 HostTable END
 VendorTable BEGIN
 VendorTable END
@@ -108,17 +110,47 @@ AETable END
 
 
 @contextmanager
-def running_dcmqrscp(folder: Path, files: Sequence[Path]) -> Iterator[Destination]:
-    """DCMTK's archive, filled with these files; it knows no NumberOfSeriesRelatedInstances."""
+def running_dcmqrscp(
+    folder: Path, files: Sequence[Path] = (), node: Destination | None = None
+) -> Iterator[Destination]:
+    """DCMTK's archive, filled with these files; it knows no NumberOfSeriesRelatedInstances.
+
+    `node`: where C-MOVE may send, under its AE title.
+    """
     program, port = needed("dcmqrscp", "dcmtk"), free_port()
     (folder / "db").mkdir(parents=True)
     configuration = folder / "dcmqrscp.cfg"
-    configuration.write_text(_DCMQRSCP.format(port=port, folder=folder / "db"))
+    host = "" if node is None else f"node = ({node.ae_title}, {node.address}, {node.port})"
+    configuration.write_text(_DCMQRSCP.format(port=port, folder=folder / "db", host=host))
     with (folder / "dcmqrscp.log").open("w") as log:
         process = subprocess.Popen([program, "-c", str(configuration)], stdout=log, stderr=log)
     peer = Destination(name="dcmqrscp", ae_title="QRSCP", address="127.0.0.1", port=port)
     try:
         wait_for(lambda: listens(port), "dcmqrscp listens", 30)
+        assert not files or list(send_files(files, peer, "TESTER")) == list(files)
+        yield peer
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+@contextmanager
+def running_qrscp(folder: Path, files: Sequence[Path]) -> Iterator[Destination]:
+    """pynetdicom's archive, filled with these files: it answers one match an image at any level."""
+    folder.mkdir(parents=True)
+    port, configuration = free_port(), folder / "qrscp.ini"
+    lines = ["[DEFAULT]", "ae_title: QRSCP", f"port: {port}", "max_pdu: 16382"]
+    lines += ["acse_timeout: 30", "dimse_timeout: 30", "network_timeout: 30"]
+    lines += ["bind_address: 127.0.0.1", f"instance_location: {folder / 'instances'}"]
+    lines += [f"database_location: {folder / 'instances.sqlite'}", "log_identifier: False"]
+    configuration.write_text("\n".join(lines) + "\n")
+    (folder / "instances").mkdir()
+    command = [sys.executable, "-m", "pynetdicom", "qrscp", "-q", "-c", str(configuration)]
+    with (folder / "qrscp.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    peer = Destination(name="qrscp", ae_title="QRSCP", address="127.0.0.1", port=port)
+    try:
+        wait_for(lambda: listens(port), "qrscp listens", 60)
         assert list(send_files(files, peer, "TESTER")) == list(files)
         yield peer
     finally:

@@ -58,12 +58,18 @@ class Pacs:
 
 
 @contextmanager
-def running_pacs(port: int = 0, syntaxes: Sequence[str] = UNCOMPRESSED) -> Iterator[Pacs]:
-    """Run it on the loopback interface; `pacs.destination` says where."""
+def running_pacs(
+    port: int = 0, syntaxes: Sequence[str] = UNCOMPRESSED, refused: str = ""
+) -> Iterator[Pacs]:
+    """Run it on the loopback interface; `pacs.destination` says where.
+
+    `refused`: a SOP class that it does not accept.
+    """
     ae = application_entity("TESTPACS")
     ae.add_supported_context(Verification)
     for context in AllStoragePresentationContexts:
-        ae.add_supported_context(str(context.abstract_syntax), list(syntaxes))
+        if context.abstract_syntax != refused:
+            ae.add_supported_context(str(context.abstract_syntax), list(syntaxes))
     pacs = Pacs(ae)
     listener = bind_listener(("127.0.0.1", port))
     port = listener.getsockname()[1]

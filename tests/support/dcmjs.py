@@ -1,0 +1,62 @@
+"""dcmjs-dimse, a DICOM network library for Node.js, as a Storage SCU and SCP.
+
+`etc/npm-packages.sh` installs it where npm is at hand; else the tests with it are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dicomnode.config import Destination
+from dicomnode.demo import listens
+from support.node import free_port
+from support.wait import wait_for
+
+_SCRIPT = Path(__file__).with_name("dcmjs_peer.js")
+
+
+def _modules() -> Path:
+    """Where npm put the packages; skips the test where it did not."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "dicomnode-tests" / "npm" / "node_modules"
+    if shutil.which("node") is None or not (folder / "dcmjs-dimse").is_dir():
+        pytest.skip("dcmjs-dimse is missing: etc/npm-packages.sh installs it where npm is")
+    return folder
+
+
+def _start(*arguments: object) -> subprocess.Popen[str]:
+    environment = os.environ | {"NODE_PATH": str(_modules())}
+    return subprocess.Popen(
+        ["node", str(_SCRIPT), *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def dcmjs_send(port: int, files: Sequence[Path]) -> list[str]:
+    """What it prints: a status, in decimal, for each answer."""
+    output, _ = _start("send", port, *files).communicate(timeout=60)
+    return output.splitlines()
+
+
+@contextmanager
+def running_dcmjs(folder: Path, refused: str = "") -> Iterator[Destination]:
+    """Keeps what it gets in `folder`, a file an instance; does not accept the class `refused`."""
+    folder.mkdir()
+    port = free_port()
+    process = _start("receive", port, folder, refused)
+    try:
+        wait_for(lambda: listens(port), "dcmjs-dimse listens", 30)
+        yield Destination(name="dcmjs", ae_title="DCMJS", address="127.0.0.1", port=port)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
