@@ -29,7 +29,7 @@ from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.pdu import P_DATA_TF as P_DATA_TF_PDU
 from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
-from pynetdicom.transport import RequestHandler
+from pynetdicom.transport import AssociationSocket, RequestHandler
 
 from dicomnode import pdu
 from dicomnode.command_set import (
@@ -43,6 +43,7 @@ from dicomnode.command_set import (
 )
 from dicomnode.data_set_buffer import Content, DataSetBuffer
 from dicomnode.pdu_reader import End, PduReader
+from dicomnode.storage_association import PlainAssociation, StorageAcse
 from dicomnode.upper_layer import PatientSocket, WakefulDul
 from storage.durable import GrowingFile
 
@@ -109,19 +110,30 @@ def request_handler(store: StoreHandler, spill: Spill | None = None) -> type[Req
 
     class FastRequestHandler(RequestHandler):
         def _create_association(self) -> Association:
-            return _association(self, store, spill)
+            assoc = FastAssociation(self.ae, store, spill)
+            connection = PatientSocket(assoc, self.request, assoc.dul.bell)
+            return _for_connection(self, assoc, connection)
 
     return FastRequestHandler
 
 
-def _association(handler: RequestHandler, store: StoreHandler, spill: Spill | None) -> Association:
-    """What `RequestHandler._create_association` of pynetdicom 3.0.4 does, with our classes."""
+class PlainRequestHandler(RequestHandler):
+    """For `AE.make_server(request_handler=…)` where the fast path does not fit."""
+
+    def _create_association(self) -> Association:
+        assoc = PlainAssociation(self.ae)
+        return _for_connection(self, assoc, AssociationSocket(assoc, client_socket=self.request))
+
+
+def _for_connection(
+    handler: RequestHandler, assoc: Association, connection: AssociationSocket
+) -> Association:
+    """What `RequestHandler._create_association` of pynetdicom 3.0.4 does beside making both."""
     server, ae = handler.server, handler.ae
-    assoc = FastAssociation(ae, store, spill)
     assoc._server = server
     # AE.active_associations knows its threads by this name
     assoc.name = f"AcceptorThread@{datetime.now(UTC):%Y%m%d%H%M%S}"
-    assoc.set_socket(PatientSocket(assoc, handler.request, assoc.dul.bell))
+    assoc.set_socket(connection)
     assoc.acceptor.maximum_length = ae.maximum_pdu_size
     assoc.acceptor.ae_title = server.ae_title
     assoc.acceptor.address_info = handler.local
@@ -141,6 +153,7 @@ class FastAssociation(Association):
     def __init__(self, ae: AE, store: StoreHandler, spill: Spill | None) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
         self.dul: WakefulDul = WakefulDul(self)
+        self.acse = StorageAcse(self)
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
         self._store, self._spill = store, spill
 

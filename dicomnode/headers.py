@@ -45,6 +45,17 @@ _UNDEFINED_LENGTH = 0xFFFFFFFF
 _FLOAT_PIXEL_DATA = 0x7FE00008  # the first that is large; offset tables may come before it
 SEQUENCE_DELIMITATION = 0xE0DDFFFE  # (FFFE,E0DD) read as one little-endian number
 
+NATIVE_SYNTAXES = frozenset(
+    {
+        "",  # not told by the file, and not to be guessed
+        str(ImplicitVRLittleEndian),
+        str(ExplicitVRLittleEndian),
+        str(DeflatedExplicitVRLittleEndian),
+        str(ExplicitVRBigEndian),
+    }
+)
+"""Transfer syntaxes in which Pixel Data are the pixels themselves (PS3.5 A.1 to A.3, A.5)."""
+
 UNREADABLE = (
     InvalidDicomError,
     BytesLengthException,
@@ -270,8 +281,26 @@ def _look_at_pixels(
     file: BinaryIO, data_set: Dataset, pixels: _PixelElement
 ) -> tuple[bool, str | None]:
     """Whether Pixel Data are there and whole, and what is wrong with them."""
-    problem = None if _is_deflated(data_set) else _cut_short(file, pixels)
+    problem = _of_wrong_length(data_set, pixels)
+    if problem is None and not _is_deflated(data_set):
+        problem = _cut_short(file, pixels)
     return pixels.claimed_length > 0 and problem is None, problem
+
+
+def _of_wrong_length(data_set: Dataset, pixels: _PixelElement) -> str | None:
+    """Uncompressed Pixel Data too short for their frames; what is too long is padding."""
+    if pixels.claimed_length == 0 or transfer_syntax_of(data_set) not in NATIVE_SYNTAXES:
+        return None
+    if pixels.encapsulated:
+        return "PixelData: fragments, though the transfer syntax is an uncompressed one"
+    read = AttributeReader(data_set)
+    size = 1
+    for keyword in ("Rows", "Columns", "BitsAllocated"):
+        size *= read.integer(keyword) or 0
+    wanted = (size * (read.integer("NumberOfFrames") or 1) + 7) // 8
+    if pixels.claimed_length >= wanted:
+        return None
+    return f"PixelData: {pixels.claimed_length} bytes, {wanted} are needed"
 
 
 def _with_pixels(

@@ -145,8 +145,9 @@ def _identity(stream: BinaryIO, syntax: UID) -> Identity:
         with PYDICOM_QUIET:
             head = read_dataset(
                 stream,
-                is_implicit_VR=syntax.is_implicit_VR,
-                is_little_endian=syntax.is_little_endian,
+                # what is not known is Explicit VR Little Endian around its pixels (PS3.5 A.4)
+                is_implicit_VR=syntax == ImplicitVRLittleEndian,
+                is_little_endian=syntax != ExplicitVRBigEndian,
                 stop_when=_after_series,
             )
             study = _uid(head, "StudyInstanceUID")

@@ -56,10 +56,10 @@ def _introduced(ae: AE) -> AE:
 
 
 def accept_any_storage(ae: AE) -> None:
-    """Accept C-ECHO, and whatever a peer wants to store, in the transfer syntax it names first.
+    """Accept C-ECHO, and whatever a peer wants to store. Holds for all acceptors of this process.
 
-    Standard storage SOP classes, retired and private ones: a refused context makes a PACS report
-    errors for the whole study. Holds for all acceptors of this process.
+    In the transfer syntax that is named first, and what pynetdicom does not know as any service,
+    unless the acceptor's association is one of `storage_association` or `fast_association`.
     """
     _config.UNRESTRICTED_STORAGE_SERVICE = True
     ae.add_supported_context(Verification)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import NamedTuple
 
+from dicomnode.decisions.admission import readable_ae_title
 from dicomnode.errors import PeerCause, PeerError
 
 PDU_HEAD = Struct(">BxI")  # type, reserved, length of what follows
-P_DATA_TF = 0x04
+A_ASSOCIATE_RQ, P_DATA_TF = 0x01, 0x04
 COMMAND, LAST = 0x01, 0x02  # bits of the message control header (PS3.8 E.2)
 
 UNEXPECTED_PARAMETER, INVALID_VALUE = 5, 6  # reasons of an A-ABORT PDU (PS3.8 9.3.8)
@@ -17,6 +18,9 @@ UNEXPECTED_PARAMETER, INVALID_VALUE = 5, 6  # reasons of an A-ABORT PDU (PS3.8 9
 _PDV_HEAD = Struct(">IBB")  # length of what follows, presentation context ID, control header
 _SMALLEST_LENGTH = 64
 """A peer that says it takes even less than this at a time is not obeyed to the letter."""
+
+
+_CALLED, _CALLING, _AFTER_TITLES = 10, 26, 42  # where an A-ASSOCIATE-RQ has them (table 9-11)
 
 
 class ProtocolError(PeerError):
@@ -78,3 +82,16 @@ def command_pdus(context_id: int, command: bytes, maximum_length: int) -> bytes:
         p_data_tf([(context_id, COMMAND | (LAST if number == last else 0), piece)])
         for number, piece in enumerate(pieces)
     )
+
+
+def with_readable_titles(pdu: bytes) -> bytes:
+    """An A-ASSOCIATE-RQ PDU whose AE titles pynetdicom can read; any other as it is.
+
+    It aborts for a character that no AE title has, NUL as padding among them, and for 16 spaces;
+    the peer would never learn that it is not admitted.
+    """
+    if pdu[:1] != bytes([A_ASSOCIATE_RQ]) or len(pdu) < _AFTER_TITLES:
+        return pdu
+    fields = pdu[_CALLED:_CALLING], pdu[_CALLING:_AFTER_TITLES]
+    titles = [readable_ae_title(field).encode("ascii").ljust(16) for field in fields]
+    return b"".join((pdu[:_CALLED], *titles, pdu[_AFTER_TITLES:]))

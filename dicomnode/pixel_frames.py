@@ -15,13 +15,14 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import UID, ExplicitVRBigEndian
+from pydicom.uid import ExplicitVRBigEndian
 
 from dicomnode.attributes import AttributeReader
 from dicomnode.decisions.instance_header import SliceKey
 from dicomnode.errors import DataError
 from dicomnode.functional_groups import frame_data_sets, is_multi_frame_ct, number_of_frames
 from dicomnode.headers import (
+    NATIVE_SYNTAXES,
     PYDICOM_QUIET,
     SEQUENCE_DELIMITATION,
     read_with_pixels,
@@ -82,17 +83,16 @@ def frame_values(
         raise DataError("pixel_data", f"{count} frames without functional groups")
     if not value:
         raise DataError("pixel_data", "Pixel Data are absent or empty")
-    syntax = UID(transfer_syntax_of(data_set))
-    if syntax.is_transfer_syntax and syntax.is_encapsulated:
-        return _encapsulated(data_set, value, count)
-    return list(_native(value, headers[0], count))
+    if transfer_syntax_of(data_set) in NATIVE_SYNTAXES:
+        return list(_native(value, headers[0], count))
+    return _encapsulated(data_set, value, count)
 
 
 def _native(value: bytes, header: Dataset, count: int) -> Iterator[memoryview]:
-    """Frames follow each other without padding between them (PS3.5 section 8.2)."""
+    """Frames follow each other without padding between them (PS3.5 section 8.2); some behind."""
     layout = read_layout(header)
     size = layout.native_bytes
-    if len(value) not in {size * count, size * count + size * count % 2}:
+    if len(value) < size * count:
         found = f"{len(value)} bytes for {count} frames of {layout.rows} x {layout.columns} pixels"
         raise DataError("pixel_data", found, f"{size * count} bytes")
     if size % 2 and count > 1 and layout.transfer_syntax_uid == ExplicitVRBigEndian:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
@@ -20,13 +21,19 @@ from pydicom.uid import (
 
 from dicomnode.attributes import AttributeReader
 from dicomnode.errors import DataError
-from dicomnode.headers import PYDICOM_QUIET, SEQUENCE_DELIMITATION, transfer_syntax_of
+from dicomnode.headers import (
+    NATIVE_SYNTAXES,
+    PYDICOM_QUIET,
+    SEQUENCE_DELIMITATION,
+    transfer_syntax_of,
+)
 from inference.volume import AIR_HU
 
 LOWEST_PADDING_TISSUE_HU, HIGHEST_TISSUE_HU = AIR_HU, 3071
 """Pixel Padding Value is believed only outside this range, that of 12-bit CT: some consoles
 declare 0 HU as padding, and water is no padding."""
 
+_ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"  # PS3.5 A.4.11
 _END_OF_IMAGE = b"\xff\xd9"  # EOI (ITU-T T.81 B.1.1.3, T.87 C.1.1), EOC (T.800 A.4.4)
 _ITEM = 0xE000FFFE  # (FFFE,E000) read as one little-endian number
 
@@ -135,26 +142,35 @@ def _stored_values(value: bytes | memoryview, layout: PixelLayout) -> NDArray[np
     if not value:
         raise DataError("pixel_data", "Pixel Data are absent or empty")
     syntax = UID(layout.transfer_syntax_uid)
-    if syntax.is_transfer_syntax and syntax.is_encapsulated:
-        pixels = _decode(bytes(value), syntax, layout)
-    else:
+    if syntax in NATIVE_SYNTAXES:
         pixels = _native(value, layout)
+    elif syntax == _ENCAPSULATED_UNCOMPRESSED:
+        check_fragments(value)
+        pixels = _native(b"".join(generate_frames(bytes(value), number_of_frames=1)), layout)
+    else:
+        pixels = _decode(bytes(value), syntax, layout)
     if pixels.shape != (layout.rows, layout.columns):
         raise DataError("pixel_data", f"decoded to {pixels.shape} pixels, not as Rows and Columns")
     return _only_stored_bits(pixels, layout)
 
 
 def _native(value: bytes | memoryview, layout: PixelLayout) -> NDArray[Any]:
-    """Uncompressed pixels (PS3.5 section 8.1 and A.1 to A.3, A.5)."""
+    """Uncompressed pixels (PS3.5 section 8.1 and A.1 to A.3, A.5), what pads them left out.
+
+    "Older applications may send excess padding … applications should be prepared to accept" it
+    (PS3.5 section 8.1.1, note).
+    """
     wanted = layout.native_bytes
-    if len(value) not in {wanted, wanted + wanted % 2}:
+    if len(value) < wanted:
         found = f"{len(value)} bytes for {layout.rows} x {layout.columns} pixels"
         raise DataError("pixel_data", found, f"{wanted} bytes")
     big_endian = layout.transfer_syntax_uid == str(ExplicitVRBigEndian)
-    pixels = np.frombuffer(value, _dtype(layout, ">" if big_endian else "<"))
     if big_endian and layout.bits_allocated == 8:
         # OW: bytes are swapped in pairs (PS3.5 section 7.3)
-        pixels = np.frombuffer(value, "<u2").byteswap().view(_dtype(layout, "<"))
+        pairs = bytes(value[: wanted + wanted % 2]).ljust(wanted + wanted % 2, b"\0")
+        pixels = np.frombuffer(pairs, "<u2").byteswap().view(_dtype(layout, "<"))
+    else:
+        pixels = np.frombuffer(value[:wanted], _dtype(layout, ">" if big_endian else "<"))
     return pixels[: layout.rows * layout.columns].reshape(layout.rows, layout.columns)
 
 
@@ -181,7 +197,7 @@ def _decode(value: bytes, syntax: UID, layout: PixelLayout) -> NDArray[Any]:
         raise DataError("pixel_data", f"{syntax.name}: {_first_cause(error)}") from error
 
 
-def check_fragments(value: bytes) -> None:
+def check_fragments(value: bytes | memoryview) -> None:
     """Items up to the Sequence Delimitation Item must be whole: some decoders fill in the rest."""
     place = 0
     while place + 8 <= len(value):

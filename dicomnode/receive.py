@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import pynetdicom
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.association import Association as DicomAssociation
@@ -28,7 +27,13 @@ from dicomnode.arrivals import ArrivalIndexer, AssociationEnded
 from dicomnode.config import ReceiveSettings, Settings
 from dicomnode.disk_gate import DiskGate
 from dicomnode.errors import DataError
-from dicomnode.fast_association import StoreRequest, fits, request_handler, request_of
+from dicomnode.fast_association import (
+    PlainRequestHandler,
+    StoreRequest,
+    fits,
+    request_handler,
+    request_of,
+)
 from dicomnode.identity import (
     FILE_HEAD_ROOM,
     Identity,
@@ -157,8 +162,8 @@ class StorageReceiver:
         """What makes associations: the fast receive path, or pynetdicom's own where it must."""
         if fits(ae):
             return request_handler(self.store, self._spill)
-        log.warning("pynetdicom %s is not known to the fast receive path", pynetdicom.__version__)
-        return RequestHandler
+        log.warning("the fast receive path is not used: it does not fit this machine or PDU length")
+        return PlainRequestHandler
 
     def _association(self, assoc: DicomAssociation) -> Association:
         """The record of an association, made when its first instance comes: not for C-ECHO."""

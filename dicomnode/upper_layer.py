@@ -24,7 +24,7 @@ from pynetdicom.fsm import AA_8, AR_5, TRANSITION_TABLE
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.transport import AssociationSocket
 
-from dicomnode.pdu import INVALID_VALUE, PDU_HEAD
+from dicomnode.pdu import INVALID_VALUE, PDU_HEAD, with_readable_titles
 
 log = logging.getLogger(__name__)
 
@@ -188,7 +188,14 @@ class PatientSocket(AssociationSocket):
         self.wait(nap, events)
 
 
-class WakefulDul(DULServiceProvider):
+class TitleReadingDul(DULServiceProvider):
+    """pynetdicom's Upper Layer provider of an acceptor; it reads the AE titles that peers send."""
+
+    def _decode_pdu(self, bytestream: bytearray) -> Any:
+        return super()._decode_pdu(bytearray(with_readable_titles(bytes(bytestream))))
+
+
+class WakefulDul(TitleReadingDul):
     """The Upper Layer provider of an acceptor, for Linux."""
 
     socket: PatientSocket | None

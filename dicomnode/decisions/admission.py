@@ -121,6 +121,16 @@ def printable_ae_title(title: str) -> str:
     return "".join(fit)[:_LONGEST_AE_TITLE]
 
 
+def readable_ae_title(field: bytes) -> str:
+    """The AE title in a field of 16 bytes of an A-ASSOCIATE-RQ PDU (PS3.8 table 9-11).
+
+    What begins with a NUL is padding of a careless peer. "?" stands for each character that no AE
+    title has, and for no title at all: no peer is known by such a title.
+    """
+    text = field.partition(b"\0")[0].decode("ascii", "replace").strip(" ")
+    return "".join(c if c.isascii() and c.isprintable() and c != "\\" else "?" for c in text) or "?"
+
+
 def _what_is_strange(calling: str, address: str, policy: AdmissionPolicy) -> str:
     named = [peer for peer in policy.peers if peer.bears(calling)]
     if not policy.peers:

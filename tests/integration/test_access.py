@@ -16,6 +16,7 @@ from dicomnode.decisions.admission import AdmissionPolicy, Peer, RejectReason
 from dicomnode.network import requestor
 from support.acceptor import ANYBODY, Acceptor, running_acceptor
 from support.phantom import write_series
+from support.raw_peer import RawPeer, associate_rq_of
 from support.tools import needed
 
 KNOWN = AdmissionPolicy(
@@ -137,3 +138,34 @@ def test_many_refusals_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> 
             assert answer(acceptor.port, request)[:1] == b"\x03"
         assert acceptor.gate.refused == {CALLING: 40}
         assert dcmtk("echoscu", acceptor, "CT1", "DICOMNODE") == ""
+
+
+@pytest.mark.parametrize(
+    ("calling", "called", "answer"),
+    [
+        (b"CT1".ljust(16, b"\0"), b"DICOMNODE".ljust(16, b"\0"), b"\2"),
+        (b"CT1\0 what else?!", b"DICOMNODE\0\xff\\\n\1\2\3", b"\2"),
+        (b"MR1".ljust(16, b"\0"), b"DICOMNODE", CALLING),
+        (bytes(16), b"DICOMNODE", CALLING),
+        (b" " * 16, b"DICOMNODE", CALLING),
+        (b"CT1\\", b"DICOMNODE", CALLING),
+        (b"CT1\xc4", b"DICOMNODE", CALLING),
+        (b"CT1\r\n", b"DICOMNODE", CALLING),
+        (b"CT1", b"STORESCP".ljust(16, b"\0"), CALLED),
+        (b"CT1", bytes(16), CALLED),
+    ],
+)
+def test_ae_titles_are_read_up_to_a_nul_and_no_odd_one_ends_in_an_abort(
+    calling: bytes, called: bytes, answer: bytes | RejectReason, caplog: pytest.LogCaptureFixture
+) -> None:
+    """DCMTK pads with spaces; some senders with NULs, or leave what was in the buffer."""
+    with running_acceptor(KNOWN) as acceptor, RawPeer(acceptor.port) as peer:
+        peer.say(
+            associate_rq_of((Verification, ["1.2.840.10008.1.2"]), calling=calling, called=called)
+        )
+        heard = peer.hear()
+    if isinstance(answer, RejectReason):
+        assert (heard[0], tuple(heard[7:10])) == (3, answer.value)
+    else:
+        assert heard[:1] == answer
+    assert "Traceback" not in caplog.text

@@ -13,6 +13,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from dicomnode.access import AssociationGate
 from dicomnode.decisions.admission import AdmissionPolicy
+from dicomnode.fast_association import PlainRequestHandler
 from dicomnode.network import application_entity
 from dicomnode.tls import TlsPolicy
 from dicomnode.tls_acceptor import ServerTls, TlsHandshakes
@@ -54,6 +55,7 @@ def running_acceptor(
         ("127.0.0.1", 0),
         evt_handlers=[(evt.EVT_REQUESTED, gate.on_requested), (evt.EVT_C_STORE, store)],
         server_class=ThreadedAssociationServer if tls is None else TlsHandshakes,
+        request_handler=PlainRequestHandler,
     )
     accepted = None
     if isinstance(server, TlsHandshakes):

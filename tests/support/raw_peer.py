@@ -153,3 +153,41 @@ class RawPeer:
                 return b""
             got += more
         return got
+
+
+def associate_rq_of(
+    *contexts: tuple[str, Sequence[str]], calling: bytes = b"RAW", called: bytes = b"DICOMNODE"
+) -> bytes:
+    """An A-ASSOCIATE-RQ for (abstract syntax, transfer syntaxes), numbered 1, 3, 5 and on.
+
+    The AE titles are padded with spaces; those of 16 bytes stand as they are.
+    """
+    body = b"\0\1\0\0" + called.ljust(16) + calling.ljust(16) + bytes(32)
+    body += _item(0x10, b"1.2.840.10008.3.1.1.1")
+    for number, (abstract, syntaxes) in enumerate(contexts):
+        names = [_item(0x30, abstract.encode()), *(_item(0x40, s.encode()) for s in syntaxes)]
+        body += _item(0x20, bytes([2 * number + 1, 0, 0, 0]) + b"".join(names))
+    body += _item(0x50, _item(0x51, (16384).to_bytes(4, "big")) + _item(0x52, b"1.2.3"))
+    return b"\1\0" + len(body).to_bytes(4, "big") + body
+
+
+def _item(kind: int, content: bytes) -> bytes:
+    return bytes([kind, 0]) + len(content).to_bytes(2, "big") + content
+
+
+def context_answers(associate_ac: bytes) -> list[tuple[int, str]]:
+    """Result and transfer syntax of each presentation context, by its number."""
+    found, at = {}, 74
+    while at < len(associate_ac):
+        length = int.from_bytes(associate_ac[at + 2 : at + 4], "big")
+        content = associate_ac[at + 4 : at + 4 + length]
+        if associate_ac[at] == 0x21:
+            found[content[0]] = content[2], content[8:].decode()
+        at += 4 + length
+    return [found[number] for number in sorted(found)]
+
+
+def status_of(response: bytes) -> int:
+    """Status (0000,0900) in the P-DATA-TF PDU of a response."""
+    at = response.index(b"\0\0\0\x09\2\0\0\0") + 8
+    return int.from_bytes(response[at : at + 2], "little")

@@ -16,6 +16,7 @@ from dicomnode.decisions.admission import (
     describe_policy,
     judge_admission,
     printable_ae_title,
+    readable_ae_title,
 )
 
 OWN = "DICOMNODE"
@@ -189,3 +190,23 @@ def test_a_wrong_entry_is_named_when_the_node_starts(peer: dict[str, object], na
 def test_a_wrong_called_title_is_named() -> None:
     with pytest.raises(ValueError, match="no AE title"):
         AdmissionPolicy(called_ae_titles=("",))
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_any_title_of_a_request_is_one_that_can_be_judged_and_logged(field: bytes) -> None:
+    title = readable_ae_title(field)
+    assert 1 <= len(title) <= 16
+    assert title == title.strip(" ")
+    assert title.isascii()
+    assert title.isprintable()
+    assert "\\" not in title
+
+
+@given(titles, st.binary(max_size=15))
+def test_a_title_that_is_padded_with_nul_is_read_up_to_it(title: str, behind: bytes) -> None:
+    assert readable_ae_title((title.encode() + b"\0" + behind)[:16]) == title
+
+
+@pytest.mark.parametrize("field", [bytes(16), b" " * 16, b"\0CT1", b"  \0CT1"])
+def test_no_title_is_no_known_title(field: bytes) -> None:
+    assert readable_ae_title(field) == "?"

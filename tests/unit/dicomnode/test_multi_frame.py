@@ -194,7 +194,8 @@ def test_a_group_that_is_missing_in_one_frame_is_a_reason(
 def test_any_damage_of_the_groups_is_a_reason_or_no_dicom(enhanced: Path, tmp_path: Path) -> None:
     """Bytes changed all over the header: never another exception than DataError."""
     data_set = dcmread(enhanced)
-    data_set.PixelData = bytes(2)
+    data_set.Rows = data_set.Columns = 4
+    data_set.PixelData = bytes(2 * 16 * int(data_set.NumberOfFrames))
     whole = saved(data_set, tmp_path).read_bytes()
     path = tmp_path / "damaged.dcm"
     ended = set()

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomnode.decisions.geometry import sort_slices
 from dicomnode.errors import DataError
@@ -180,7 +183,6 @@ def test_everything_below_air_becomes_air(tmp_path: Path) -> None:
         ({"PixelData": None}, "pixel_data", "absent or empty"),
         ({"PixelData": b""}, "pixel_data", "absent or empty"),
         ({"PixelData": bytes(10)}, "pixel_data", "10 bytes for 2 x 3 pixels"),
-        ({"PixelData": bytes(14)}, "pixel_data", "14 bytes for 2 x 3 pixels"),
         ({"Rows": None}, "pixel_data", "missing"),
         ({"BitsAllocated": b"\x20\x00"}, "pixel_data", "32 allocated"),
         ({"BitsStored": b"\x11\x00"}, "pixel_data", "17 bits stored"),
@@ -197,6 +199,83 @@ def test_refused(tmp_path: Path, changes: dict[str, bytes | None], rule: str, wo
         hu_of(dicom_file(tmp_path, changes))
     assert caught.value.rule == rule
     assert words in caught.value.value
+
+
+@given(st.binary(min_size=1, max_size=700))
+def test_what_pads_native_pixels_is_left_out(padding: bytes) -> None:
+    """One byte, a block of a disk, more than the pixels themselves (PS3.5 section 8.1.1, note)."""
+    stored = struct.pack("<6H", 0, 24, 1024, 1025, 2000, 4095)
+    for syntax in (ImplicitVRLittleEndian, ExplicitVRBigEndian):
+        data_set = plain_image(syntax)
+        value = stored if syntax == ImplicitVRLittleEndian else swapped(stored)
+        plain = decode_hu(data_set, value)
+        assert np.array_equal(decode_hu(data_set, value + padding), plain)
+
+
+@given(st.binary(max_size=20), st.integers(1, 5), st.integers(1, 5))
+def test_padded_bytes_in_big_endian_too(padding: bytes, rows: int, columns: int) -> None:
+    """8 bits allocated: pairs of bytes are swapped (PS3.5 section 7.3), the padded one too."""
+    stored = np.arange(rows * columns, dtype="u1").tobytes()
+    stored += bytes(len(stored) % 2)
+    data_set = plain_image(ExplicitVRBigEndian, rows, columns, bits=8)
+    little = plain_image(ImplicitVRLittleEndian, rows, columns, bits=8)
+    even = swapped(stored) + padding
+    assert np.array_equal(decode_hu(data_set, even), decode_hu(little, stored + padding))
+
+
+def test_what_is_encapsulated_uncompressed_is_decoded() -> None:
+    """In one fragment or several (PS3.5 section A.4.11)."""
+    stored = struct.pack("<6H", 0, 24, 1024, 1025, 2000, 4095)
+    data_set = plain_image(UID("1.2.840.10008.1.2.1.98"))
+    end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    wanted = decode_hu(plain_image(ImplicitVRLittleEndian), stored)
+    for count in (1, 2, 3):
+        value = encapsulate([stored], fragments_per_frame=count) + end
+        assert np.array_equal(decode_hu(data_set, value), wanted)
+    with pytest.raises(DataError):
+        decode_hu(data_set, encapsulate([stored[:8]]) + end)
+
+
+@pytest.mark.parametrize("uid", ["1.2.840.10008.1.2.4.110", "1.2.840.113619.5.2"])
+def test_pixels_in_an_encoding_that_nobody_knows_are_never_taken_for_native_ones(uid: str) -> None:
+    with pytest.raises(DataError, match="pixel_data"):
+        decode_hu(plain_image(UID(uid)), encapsulate([bytes(500)]) + b"\xfe\xff\xdd\xe0" + bytes(4))
+
+
+@pytest.mark.parametrize(
+    ("length", "frames", "problem"),
+    [
+        (12, "1", None),
+        (13, "1", None),
+        (524, "1", None),
+        (10, "1", "PixelData: 10 bytes, 12 are needed"),
+        (24, "2", None),
+        (22, "2", "PixelData: 22 bytes, 24 are needed"),
+    ],
+)
+def test_what_is_too_short_is_known_from_the_header(
+    tmp_path: Path, length: int, frames: str, problem: str | None
+) -> None:
+    value: dict[str, bytes | None] = {"PixelData": bytes(length), "NumberOfFrames": frames.encode()}
+    header = read_header_file(dicom_file(tmp_path, value))
+    assert header.has_pixel_data == (problem is None)
+    assert [told for told in header.problems if "PixelData" in told] == (
+        [problem] if problem else []
+    )
+
+
+def plain_image(syntax: UID, rows: int = 2, columns: int = 3, bits: int = 16) -> Dataset:
+    data_set = Dataset()
+    data_set.Rows, data_set.Columns, data_set.BitsAllocated = rows, columns, bits
+    data_set.BitsStored, data_set.HighBit, data_set.PixelRepresentation = bits, bits - 1, 0
+    data_set.RescaleSlope, data_set.RescaleIntercept = 1, -1024
+    data_set.file_meta = FileMetaDataset()
+    data_set.file_meta.TransferSyntaxUID = syntax
+    return data_set
+
+
+def swapped(value: bytes) -> bytes:
+    return np.frombuffer(value, "<u2").byteswap().tobytes()
 
 
 @pytest.mark.parametrize("name", ["jpeg_2000_lossless", "jpeg_lossless", "rle_lossless"])

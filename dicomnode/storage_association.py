@@ -1,0 +1,61 @@
+"""How an acceptor of pynetdicom negotiates here: storage classes alone, in what can be read.
+
+pynetdicom's unrestricted storage accepts whatever it does not know as some other service, in the
+transfer syntax that is named first. Its judgement is put right before the answer goes out.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import cast
+
+from pynetdicom import AE
+from pynetdicom._globals import MODE_ACCEPTOR
+from pynetdicom.acse import ACSE
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.presentation import PresentationContext
+
+from dicomnode.command_set import VERIFICATION
+from dicomnode.decisions.negotiation import ContextResult, judge_storage_context
+from dicomnode.storage_classes import is_storage_class
+from dicomnode.upper_layer import TitleReadingDul
+
+log = logging.getLogger(__name__)
+
+
+class StorageAcse(ACSE):
+    """The association control of an acceptor."""
+
+    def send_accept(self) -> None:
+        """Answer each presentation context as `judge_storage_context` has it."""
+        request = cast("A_ASSOCIATE", self.requestor.primitive)
+        proposed = {
+            (context.context_id, context.abstract_syntax): context.transfer_syntax
+            for context in request.presentation_context_definition_list
+        }
+        accepted = self.assoc._accepted_cx
+        for number, context in list(accepted.items()):
+            if context.abstract_syntax != VERIFICATION:
+                _judge(context, [str(each) for each in proposed[number, context.abstract_syntax]])
+            if context.result != ContextResult.ACCEPTED:
+                self.assoc._rejected_cx.append(accepted.pop(number))
+        super().send_accept()
+
+
+def _judge(context: PresentationContext, proposed: list[str]) -> None:
+    abstract_syntax = str(context.abstract_syntax)
+    answer = judge_storage_context(is_storage_class(abstract_syntax), proposed)
+    context.result, context.transfer_syntax = answer.result.value, [answer.transfer_syntax]
+    if answer.result is not ContextResult.ACCEPTED:
+        log.info("%s not accepted: %s", abstract_syntax, answer.result.name.lower())
+
+
+class PlainAssociation(Association):
+    """An accepted connection whose messages pynetdicom reads itself."""
+
+    def __init__(self, ae: AE) -> None:
+        super().__init__(ae, MODE_ACCEPTOR)
+        self.dul: TitleReadingDul = TitleReadingDul(self)
+        self.acse = StorageAcse(self)
+        self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
