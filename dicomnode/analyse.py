@@ -78,7 +78,7 @@ class Worker:
         self._stop = stop
         self._unawaited = threading.Event()
         self._reading = Retries()
-        self._database = Database.open(settings.database_url)
+        self._database = Database.open_later(settings.database_url)
         self._instances = InstanceFiles(settings.instances)
         self._results = ResultFiles(settings.result_files)
         self._results.remove_leftovers(datetime.now(UTC) - LEFTOVER_AGE)

@@ -172,7 +172,7 @@ class Assessor:
     def __init__(self, settings: Settings, owner: str) -> None:
         self._settings = settings
         self._owner = owner
-        self._database = Database.open(settings.database_url)
+        self._database = Database.open_later(settings.database_url)
         self._files = InstanceFiles(settings.instances)
         self._model_digest = models_digest(settings)
         self._looks: dict[str, _Look] = {}

@@ -30,11 +30,11 @@ from pynetdicom.presentation import PresentationContext
 from dicomnode.config import Destination, Settings
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerCause, PeerError
-from dicomnode.lifecycle import vital
+from dicomnode.lifecycle import Outage, vital
 from dicomnode.network import SUCCESS, associated, c_store, requestor
 from storage import outbox
 from storage.database import Database
-from storage.errors import LeaseLostError, StorageError, UnsafePathError
+from storage.errors import DatabaseUnavailableError, LeaseLostError, UnsafePathError
 from storage.records import Delivery
 from storage.results import ResultFiles
 
@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 _Mark = Callable[..., None]
 
 _LOOK_SECONDS = 0.5
+_FAULT_SECONDS = 30.0
+"""After a fault that no single object explains."""
+
 _BATCH = 64
 
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
@@ -113,18 +116,25 @@ class Deliverer:
         self._settings = settings
         self._destination = destination
         self._owner = f"{owner}{destination.name}"
-        self._database = Database.open(settings.database_url)
+        self._database = Database.open_later(settings.database_url)
         self._files = ResultFiles(settings.result_files)
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`: send, or wait for something to send."""
+        """Until `stop`: send, or wait for something to send.
+
+        A fault of this destination ends nothing: the others are served by threads beside it.
+        """
+        outage = Outage(f"delivery to {self._destination.name}")
         while not stop.is_set():
+            pause = _LOOK_SECONDS
             try:
-                if self.deliver_some(stop):
-                    continue
-            except StorageError as error:
-                log.warning("the outbox waits for the database: %s", error)
-            stop.wait(_LOOK_SECONDS)
+                with outage.told():
+                    if self.deliver_some(stop):
+                        continue
+            except Exception:
+                log.exception("delivery to %s goes on in a while", self._destination.name)
+                pause = _FAULT_SECONDS
+            stop.wait(pause)
 
     def deliver_some(self, stop: threading.Event) -> int:
         """Claim the results of one series and try to send them; how many there were."""
@@ -146,8 +156,9 @@ class Deliverer:
         renewed = time.monotonic()
         try:
             with associated(ae, self._destination) as association:
-                while waiting and not stop.is_set():
-                    self._send_one(association, waiting[0])
+                going_on = True
+                while waiting and going_on and not stop.is_set():
+                    going_on = self._send_one(association, waiting[0])
                     del waiting[0]
                     if time.monotonic() - renewed > renew_after:
                         self._renew(waiting)
@@ -157,8 +168,15 @@ class Deliverer:
             for delivery in waiting:
                 self._try_later(delivery, str(error))
             return
-        for delivery in waiting:  # asked to stop: others may take them at once
-            self._settle(outbox.mark_retry, delivery, datetime.now(UTC), "handed back at stop")
+        except DatabaseUnavailableError:
+            raise
+        except Exception as error:
+            log.exception("delivery to %s", self._destination.name)
+            for delivery in waiting:
+                self._try_later(delivery, _fault(error))
+            return
+        for delivery in waiting:  # others, or another association, may take them at once
+            self._settle(outbox.mark_retry, delivery, datetime.now(UTC), "handed back")
 
     def _renew(self, waiting: Sequence[Delivery]) -> None:
         """A slow peer must not cost the leases of what has not been sent yet."""
@@ -166,22 +184,43 @@ class Deliverer:
         with self._database.write() as session:
             outbox.renew_deliveries(session, waiting, datetime.now(UTC), lease)
 
-    def _send_one(self, association: Association, delivery: Delivery) -> None:
-        """One instance; a refusal of this one is settled here, a broken association is raised."""
+    def _send_one(self, association: Association, delivery: Delivery) -> bool:
+        """One instance; what is wrong with this one is settled here, a broken association is
+        raised. False: the association may be in disorder, the rest is sent over another."""
+        uid = delivery.result.sop_instance_uid
         try:
             send_instance(association, self._files.open_path(delivery.result.path))
         except PeerError as error:
             if not association.is_established:
                 raise
-            log.warning("%s: %s", delivery.result.sop_instance_uid, error)
-            self._try_later(delivery, str(error))
-            return
-        except (OSError, InvalidDicomError, UnsafePathError) as error:
-            told = f"its file cannot be read: {type(error).__name__}"
-            log.error("%s: %s", delivery.result.sop_instance_uid, told)
-            self._settle(outbox.mark_failed, delivery, datetime.now(UTC), told)
-            return
+            log.warning("%s: %s", uid, error)
+            if error.cause is PeerCause.OURS:
+                self._give_up(delivery, str(error))
+            else:
+                self._try_later(delivery, str(error))
+            return True
+        except OSError as error:
+            told = f"its file cannot be read: {error.strerror or type(error).__name__}"
+            log.error("%s: %s", uid, told)
+            if error.errno is None:  # pydicom's own: of the data, not of the disk
+                self._give_up(delivery, told)
+            else:
+                self._try_later(delivery, told)
+            return True
+        except (InvalidDicomError, UnsafePathError) as error:
+            log.error("%s: its file is damaged: %s", uid, type(error).__name__)
+            self._give_up(delivery, f"its file is damaged: {type(error).__name__}")
+            return True
+        except Exception as error:
+            log.exception("%s", uid)
+            self._give_up(delivery, _fault(error))
+            return False
         self._settle(outbox.mark_delivered, delivery, datetime.now(UTC))
+        return True
+
+    def _give_up(self, delivery: Delivery, error: str) -> None:
+        """Another attempt would end the same; `dicomnode results resend` makes one."""
+        self._settle(outbox.mark_failed, delivery, datetime.now(UTC), error)
 
     def _try_later(self, delivery: Delivery, error: str) -> None:
         now = datetime.now(UTC)
@@ -194,7 +233,7 @@ class Deliverer:
         )
         if decision is None:
             log.error("%s given up: %s", delivery.result.sop_instance_uid, error)
-            self._settle(outbox.mark_failed, delivery, now, error)
+            self._give_up(delivery, error)
         else:
             self._settle(outbox.mark_retry, delivery, decision.not_before, error)
 
@@ -204,6 +243,10 @@ class Deliverer:
                 mark(session, delivery, *arguments)
         except LeaseLostError:
             log.warning("%s is another's by now", delivery.result.sop_instance_uid)
+
+
+def _fault(error: Exception) -> str:
+    return f"a fault on our side: {type(error).__name__}"
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:

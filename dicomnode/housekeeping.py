@@ -17,10 +17,11 @@ from functools import partial
 from dicomnode.config import Settings
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
 from dicomnode.disk_gate import disk_space
+from dicomnode.lifecycle import Outage
 from storage import retention
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
-from storage.errors import StorageError
+from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
 from storage.records import EndedSeries, FileKind
 from storage.removable import RemovableFiles
@@ -61,11 +62,11 @@ class Keeper:
         self._place: retention.Place | None = None
 
     def keep(self, now: datetime) -> Kept:
-        """One pass. Raises StorageError, and OSError where a folder cannot be read."""
+        """One pass. Raises DatabaseUnavailableError, and OSError where a folder cannot be read."""
         leftovers = self._instances.remove_leftovers(now - LEFTOVER_AGE)
         leftovers += self._results.remove_leftovers(now - LEFTOVER_AGE)
         files = self._remove_files()  # what an earlier keeper did not come to
-        removed = [series for series in self._due(now) if self._remove(series, now)]
+        removed = [series for series in self._due(now) if self._remove_or_pass_over(series, now)]
         if removed:
             files += self._remove_files()
         self._remove_associations(now)
@@ -87,6 +88,16 @@ class Keeper:
             self._place = None if last is None else (last.ended_at, last.series_key)
             if last is None:
                 return
+
+    def _remove_or_pass_over(self, series: EndedSeries, now: datetime) -> bool:
+        """One series at fault is told and stays; it does not keep the disk from being freed."""
+        try:
+            return self._remove(series, now)
+        except (DatabaseUnavailableError, OSError):
+            raise
+        except Exception:
+            log.exception("series %s: cannot be removed, and stays", series.series_key)
+            return False
 
     def _remove(self, series: EndedSeries, now: datetime) -> bool:
         """Take the rows away, if the files were not touched for as long as they are kept."""
@@ -132,24 +143,22 @@ class Keeper:
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa: ARG001 - a role's
-    """Keep house once a minute until `stop`."""
+    """Keep house once a minute until `stop`; what fails is tried again with the next pass."""
     keeper = Keeper(settings, settings.retention, Database.open_later(settings.database_url))
+    outage = Outage("housekeeping", OSError)
     told_at = float("-inf")
     while not stop.is_set():
         if time.monotonic() - told_at >= _TELL_SPACE_SECONDS:
             told_at = time.monotonic()
             log.info("disk of the instances: %s", disk_space(settings.instances))
-        keep_once(keeper, datetime.now(UTC))
+        with outage.told():
+            keep_once(keeper, datetime.now(UTC))
         stop.wait(PASS_SECONDS)
 
 
 def keep_once(keeper: Keeper, now: datetime) -> None:
-    """One pass, told in the log; what fails is tried again with the next."""
-    try:
-        kept = keeper.keep(now)
-    except (StorageError, OSError) as error:
-        log.warning("housekeeping waits: %s", error)
-        return
+    """One pass, told in the log. Raises as `Keeper.keep` does."""
+    kept = keeper.keep(now)
     if kept != Kept():
         log.info(
             "removed %d series, %d files, %d leftovers", kept.series, kept.files, kept.leftovers

@@ -90,23 +90,24 @@ def vital(work: Callable[_P, None]) -> Callable[_P, None]:
 class Outage:
     """For a loop that asks the database: what keeps it waiting is told once, and once its end."""
 
-    def __init__(self, work: str) -> None:
-        """`work`: what waits, as a gerund ("assessing")."""
+    def __init__(self, work: str, *also: type[Exception]) -> None:
+        """`work`: what waits, as a gerund ("assessing"). `also`: what else is over by itself."""
         self._work = work
+        self._waited_for: tuple[type[Exception], ...] = (DatabaseUnavailableError, *also)
         self._lasts = False
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Around one look. An outage of the database ends here; every other fault is raised."""
+        """Around one look. What is waited for ends here; every other fault is raised."""
         try:
             yield
-        except DatabaseUnavailableError as error:
+        except self._waited_for as error:
             if not self._lasts:
-                log.warning("%s waits for the database: %s", self._work, error)
+                log.warning("%s waits: %s", self._work, error)
             self._lasts = True
         else:
             if self._lasts:
-                log.info("%s goes on: the database is back", self._work)
+                log.info("%s goes on", self._work)
             self._lasts = False
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from pydicom.dataset import Dataset
 
 from dicomnode.config import Settings
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.errors import DataError
+from dicomnode.lifecycle import Outage
+from dicomnode.reading import Retries, is_full, may_pass
 from dicomnode.result_settings import result_settings
 from dicomnode.results.context import Predecessor, ResultObject
 from dicomnode.results.encoding import encode
@@ -27,7 +30,7 @@ from dicomnode.retract import retract
 from dicomnode.told import MODALITY, first_source, is_own_result, told
 from storage import index, notes, result_life, study
 from storage.database import Database
-from storage.errors import StorageError
+from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
 from storage.records import NOTE_KIND, ResultRecord, ResultSet, SeriesRecord, SeriesState
 from storage.results import ResultFiles
@@ -51,27 +54,58 @@ class NoteWriter:
         self._instances = InstanceFiles(settings.instances)
         self._results = ResultFiles(settings.result_files)
         self._looked_until: datetime | None = None
+        self._reading = Retries()
+        self._passed_over: set[str] = set()
+        self._unread = False
 
     def write_due(self, now: datetime) -> int:
-        """One pass; how many notes were entered. Raises StorageError, and OSError (a full disk)."""
+        """One pass; how many notes were entered.
+
+        Raises DatabaseUnavailableError, and OSError (a full disk). A note that cannot be written
+        for another reason holds up no other: see `_each`.
+        """
         policy = self._settings.results.note
         if policy == "off":
             return 0
         whole_study = policy == "study"
         wait = timedelta(seconds=self._settings.study.wait_seconds if whole_study else 0)
         until = now - wait
+        self._unread = False
         after = (self._looked_until or until - _LONGEST_AWAY + _OVERLAP) - _OVERLAP
         with self._database.read() as session:
             ended = notes.ended_without_analysis(session, MODALITY, after, until)
-        written = self._of_studies(ended, until) if whole_study else self._of_series(ended)
+        write = self._of_studies if whole_study else self._of_series
+        written = write(ended, until)
         if whole_study:  # a note on one series stays true whatever becomes of the others
             with self._database.write() as session:
                 notes.withhold_outdated(session)
-        self._withdraw_outdated(whole_study=whole_study)
-        self._looked_until = until
+        self._withdraw_outdated(now, whole_study=whole_study)
+        if not self._unread:
+            self._looked_until = until
         return written
 
-    def _withdraw_outdated(self, *, whole_study: bool) -> None:
+    def _each(self, uid: str, write: Callable[[], bool], now: datetime) -> bool:
+        """Write one note; one whose files cannot be read just now is written by a later pass, and
+        one that is at fault is told and passed over."""
+        if uid in self._passed_over:
+            return False
+        try:
+            return write()
+        except DatabaseUnavailableError:
+            raise
+        except OSError as error:
+            if not may_pass(error) or is_full(error):
+                raise
+            if self._reading.failed(uid, now) is not None:
+                self._unread = True
+                return False
+            log.error("%s: no note, for no header can be read: %s", uid, error.strerror)
+        except Exception:
+            log.exception("%s: no note", uid)
+        self._passed_over.add(uid)
+        return False
+
+    def _withdraw_outdated(self, now: datetime, *, whole_study: bool) -> None:
         """What a PACS has and what no longer holds is withdrawn there, as a result would be.
 
         It would stand beside the report and say that there is none.
@@ -83,17 +117,18 @@ class NoteWriter:
         for each in sets:
             is_note = all(result.kind == NOTE_KIND for result in each.results)
             if is_note and each.retracted_at is None:
-                self._withdraw(each)
+                self._each(_uid(each.series), partial(self._withdraw, each), now)
 
-    def _withdraw(self, note: ResultSet) -> None:
+    def _withdraw(self, note: ResultSet) -> bool:
         uid, now = _uid(note.series), datetime.now(UTC)
         try:
             done = retract(self._database, self._settings, note, RejectionReason.OUTDATED, now)
         except DataError as error:
             log.warning("series %s: its note is outdated and stays: %s", uid, error)
-            return
+            return False
         if not done.already:
             log.info("series %s: its note no longer holds: withdrawn", uid)
+        return not done.already
 
     def _of_studies(self, ended: Sequence[str], until: datetime) -> int:
         written, judged = 0, set[str]()
@@ -104,17 +139,18 @@ class NoteWriter:
                 series = study.series_of_study(session, key)
             judged |= {each.series_key for each in series}
             if all(_came_to_nothing(each, until) for each in series):
-                written += self._write(series, whole_study=True)
+                write = partial(self._write, series, whole_study=True)
+                written += self._each(key, write, until)
         return written
 
-    def _of_series(self, ended: Sequence[str]) -> int:
+    def _of_series(self, ended: Sequence[str], until: datetime) -> int:
         written = 0
         for key in ended:
             with self._database.read() as session:
                 series = study.series_of_study(session, key)
             own = [each for each in series if each.series_key == key]
             if own and own[0].state in notes.NOT_ANALYSED and not is_own_result(own[0].reasons):
-                written += self._write(own, whole_study=False)
+                written += self._each(key, partial(self._write, own, whole_study=False), until)
         return written
 
     def _write(self, series: Sequence[SeriesRecord], *, whole_study: bool) -> bool:
@@ -222,9 +258,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Write notes until `stop`; a thread of the assessor's process."""
     if settings.results.note == "off":
         return
-    writer = NoteWriter(settings, Database.open(settings.database_url))
+    writer = NoteWriter(settings, Database.open_later(settings.database_url))
+    outage = Outage("writing notes", OSError)
     while not stop.wait(_LOOK_SECONDS):
-        try:
+        with outage.told():
             writer.write_due(datetime.now(UTC))
-        except (StorageError, OSError) as error:
-            log.warning("notes wait: %s", error)

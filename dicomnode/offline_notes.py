@@ -5,11 +5,13 @@ All there is lies in the folder, so nothing is waited for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from pydicom.dataset import Dataset
 
 from dicomnode.config import Settings
 from dicomnode.identity import Identity, identify_file
@@ -67,6 +69,14 @@ def _groups(ended: Sequence[EndedSeries], whole_study: bool) -> list[list[EndedS
     return [group for group in studies.values() if not any(each.analysed for each in group)]
 
 
+def _source(files: Iterable[Path]) -> Dataset | None:
+    """Here nothing is tried again later."""
+    try:
+        return first_source(files)
+    except OSError:
+        return None
+
+
 def _note(
     group: Sequence[EndedSeries],
     settings: Settings,
@@ -75,7 +85,7 @@ def _note(
     whole_study: bool,
 ) -> tuple[ResultObject, ...]:
     """None where no header can be read: nobody could tell whose note it is."""
-    sources = [first_source(each.files) for each in group]
+    sources = [_source(each.files) for each in group]
     readable = [source for source in sources if source is not None]
     if not readable:
         return ()

@@ -12,6 +12,7 @@ from dicomnode.attributes import AttributeReader
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import DataError
 from dicomnode.headers import read_source
+from dicomnode.reading import may_pass
 from dicomnode.results.note import SeriesNotAnalysed
 
 MODALITY = "CT"
@@ -21,12 +22,20 @@ _OWN_RESULT = "own_result"
 
 
 def first_source(paths: Iterable[Path]) -> Dataset | None:
-    """The header of the first file that can be read; None where none can."""
+    """The header of the first file that can be read; None where none can.
+
+    Raises OSError: none can just now, and one perhaps later.
+    """
+    passing: OSError | None = None
     for path in paths:
         try:
             return read_source(path)
-        except (DataError, OSError):
+        except DataError:
             continue
+        except OSError as error:
+            passing = error if may_pass(error) else passing
+    if passing is not None:
+        raise passing
     return None
 
 

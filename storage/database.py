@@ -83,7 +83,7 @@ class Database:
         the commit, perhaps all of it; every write of storage may be repeated.
         """
         with self._named_faults():
-            self._prepare()
+            self._prepare_at_last()
             with Session(self._engine) as session, session.begin():
                 yield session
 
@@ -94,13 +94,20 @@ class Database:
         Raises DatabaseUnavailableError.
         """
         with self._named_faults():
-            self._prepare()
+            self._prepare_at_last()
             with Session(self._reading) as session, session.begin():
                 yield session
 
     def close(self) -> None:
         """Close the idle connections."""
         self._engine.dispose()
+
+    def _prepare_at_last(self) -> None:
+        """What was opened later may have been waited for: its folder too."""
+        try:
+            self._prepare()
+        except OSError as error:
+            raise DatabaseUnavailableError(self.url, error.strerror or "no file") from error
 
     def _prepare(self) -> None:
         if self._prepared:

@@ -118,8 +118,10 @@ def test_a_keeper_that_is_killed_anywhere_leaves_no_harm(tmp_path: Path) -> None
     while kills < 25:
         child = os.fork()
         if child == 0:
-            keep_once(Keeper(house.settings, POLICY, house.database), house.now)
-            os._exit(0)
+            try:
+                keep_once(Keeper(house.settings, POLICY, house.database), house.now)
+            finally:
+                os._exit(0)
         time.sleep(chance.uniform(0.0, 0.06))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)

@@ -96,6 +96,7 @@ def no_descriptor_free() -> Iterator[None]:
 
 
 def test_a_series_is_read_again_when_no_descriptor_was_free(node: Node, tmp_path: Path) -> None:
+    assert not node.look()
     uid = node.receive(write_series(tmp_path / "series"))
     node.detail(uid)  # a connection lies open in the pool, as in a node that runs
     with no_descriptor_free():
@@ -108,6 +109,12 @@ def test_a_series_is_read_again_when_no_descriptor_was_free(node: Node, tmp_path
     assert waiting.jobs[0].attempt == 0, "it costs no attempt"
     assert node.look(after=2)
     assert node.detail(uid).series.state is SeriesState.QUEUED
+
+
+def test_no_descriptor_for_the_database_is_an_outage(node: Node, tmp_path: Path) -> None:
+    node.receive(write_series(tmp_path / "series"))
+    with no_descriptor_free(), pytest.raises(DatabaseUnavailableError, match="Too many open"):
+        node.look()
 
 
 def breaking(monkeypatch: pytest.MonkeyPatch, number: int, name: str = "") -> list[str]:
