@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 import re
 import struct
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
@@ -34,6 +36,7 @@ PLAUSIBLE: dict[str, Interval] = {
     "InConcatenationTotalNumber": (1, 65535),
     "InstanceNumber": (-(2**31), 2**31 - 1),  # IS, PS3.5 section 6.2
     "KVP": (1, 1000),  # kV
+    "MonoenergeticEnergyEquivalent": (1, 1000),  # keV
     "NumberOfFrames": (1, 65535),
     "NumberOfSeriesRelatedInstances": (1, 100_000),
     "PixelPaddingRangeLimit": (-(2**31), 2**32),
@@ -48,8 +51,8 @@ PLAUSIBLE: dict[str, Interval] = {
 }
 
 _UNPARSABLE = (
-    *(AttributeError, EOFError, IndexError, KeyError, NotImplementedError, OSError),
-    *(OverflowError, RecursionError, TypeError, ValueError, struct.error),
+    *(AttributeError, BytesLengthException, EOFError, IndexError, KeyError, NotImplementedError),
+    *(OSError, OverflowError, RecursionError, TypeError, ValueError, struct.error),
 )
 """What pydicom raises on the bytes of a broken sequence."""
 
@@ -68,9 +71,11 @@ class AttributeReader:
     A problem never quotes anything but numbers: a name may stand in any attribute.
     """
 
-    def __init__(self, data_set: Dataset) -> None:
+    def __init__(self, data_set: Dataset, around: AttributeReader | None = None) -> None:
+        """`around`: the reader of the data set of which this is an item; it has the problems."""
         self._data_set = data_set
-        self.problems: list[str] = []
+        self._around = around
+        self.problems: list[str] = [] if around is None else around.problems
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """All values, trimmed, without control characters; () when absent or empty."""
@@ -115,9 +120,11 @@ class AttributeReader:
 
     def items(self, keyword: str) -> list[Dataset]:
         """The items of a sequence; [] when absent, and with a problem when it cannot be parsed."""
-        tag = BaseTag(cast(int, tag_for_keyword(keyword)))
+        tag = _tag(keyword)
         if tag not in self._data_set:
             return []
+        if self._data_set.get_item(tag, keep_deferred=True).VR not in {"SQ", "UN", None}:
+            return self._problem(keyword, "is no sequence", [])
         try:
             value = self._data_set[tag].value
         except _UNPARSABLE:
@@ -125,6 +132,14 @@ class AttributeReader:
         if value is None or isinstance(value, Sequence):
             return list(value or [])
         return self._problem(keyword, "is no sequence", [])
+
+    def within(self, keyword: str) -> list[AttributeReader]:
+        """Readers of the items of a sequence; as `items` where there are none."""
+        return [AttributeReader(item, self) for item in self.items(keyword)]
+
+    @property
+    def empty(self) -> bool:
+        return len(self._data_set) == 0
 
     def signed_or_unsigned(self, keyword: str, *, signed: bool) -> int | None:
         """A value of VR "US or SS", whose sign Pixel Representation decides (PS3.3 C.7.6.3)."""
@@ -156,7 +171,7 @@ class AttributeReader:
 
     def _element(self, keyword: str) -> Any:
         """The element as it was received: raw bytes, or a value when built in memory."""
-        tag = BaseTag(cast(int, tag_for_keyword(keyword)))
+        tag = _tag(keyword)
         present = tag in self._data_set
         return self._data_set.get_item(tag, keep_deferred=True) if present else None
 
@@ -191,12 +206,22 @@ class AttributeReader:
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii")
         # the first value is often empty or Latin, which any bytes would pass as
-        for term in reversed(self.texts("SpecificCharacterSet")):
+        for term in reversed(self._character_sets()):
             try:
                 return value.decode(python_encoding.get(term, "ascii"))
             except (UnicodeDecodeError, LookupError):
                 continue
         return value.decode("latin-1")
+
+    def _character_sets(self) -> tuple[str, ...]:
+        """An item without its own has that of the data set around it (PS3.5 section 7.5.3)."""
+        own = self.texts("SpecificCharacterSet")
+        return own if own or self._around is None else self._around._character_sets()
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    return BaseTag(cast(int, tag_for_keyword(keyword)))
 
 
 def _clean(text: str) -> str:

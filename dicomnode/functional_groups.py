@@ -26,6 +26,10 @@ _LEGACY_ATTRIBUTES = (
     *("TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase", "PixelPaddingValue"),
     *("ContrastBolusAgent", "ContrastBolusRoute", "ContrastBolusVolume"),
     *("ContrastBolusStartTime", "ContrastFlowRate", "ImageComments", "ImagesInAcquisition"),
+    *("ContrastBolusStopTime", "ContrastBolusTotalDose", "ContrastFlowDuration"),
+    *("ContrastBolusIngredient", "ContrastBolusAgentSequence", "DerivationDescription"),
+    *("SeriesDescription", "ProtocolName", "MultienergyCTAcquisition", "QualityControlImage"),
+    *("RequestAttributesSequence", "PerformedProcedureStepDescription"),
 )
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -40,10 +44,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "PixelValueTransformationSequence": (  # C.7.6.16.2.9 and C.8.15.3.10
         *("RescaleIntercept", "RescaleSlope", "RescaleType"),
     ),
-    "ContrastBolusUsageSequence": (  # C.7.6.16.2.12
-        *("ContrastBolusAgentAdministered", "ContrastBolusAgentDetected"),
-        "ContrastBolusAgentPhase",
-    ),
+    "ContrastBolusUsageSequence": ("ContrastBolusAgentPhase",),  # C.7.6.16.2.12
     "CTImageFrameTypeSequence": ("FrameType", "VolumeBasedCalculationTechnique"),  # C.8.15.3.1
     "CTAcquisitionDetailsSequence": ("GantryDetectorTilt",),  # C.8.15.3.3
     "CTReconstructionSequence": ("ConvolutionKernel",),  # C.8.15.3.6
@@ -53,6 +54,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Functional group to those of its attributes that are read. No others are taken over: a frame
 must not bring a SOP Instance UID or a patient of its own."""
+
+
+WHOLE_GROUPS = (
+    "ContrastBolusUsageSequence",  # C.7.6.16.2.12, an item for each agent
+    "RealWorldValueMappingSequence",  # C.7.6.16.2.11, an item for each mapping
+    "MultienergyCTCharacteristicsSequence",  # C.8.15.3.14
+)
+"""Functional groups whose items are taken over as they stand."""
 
 
 def is_multi_frame_ct(data_set: Dataset) -> bool:
@@ -111,6 +120,10 @@ def _copy(data_set: Dataset) -> Dataset:
 
 
 def _take(frame: Dataset, groups: Dataset) -> None:
+    for sequence in WHOLE_GROUPS:
+        tag = BaseTag(tag_for_keyword(sequence) or 0)
+        if tag in groups:
+            frame[tag] = groups.get_item(tag, keep_deferred=True)
     for sequence, keywords in GROUPS.items():
         for item in _items(groups, sequence)[:1]:
             for keyword in keywords:

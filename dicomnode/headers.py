@@ -29,6 +29,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from dicomnode import nested_attributes as nested
 from dicomnode.attributes import AttributeReader
 from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.patient_attributes import PatientAttributes
@@ -192,6 +193,12 @@ def read_header(data_set: Dataset) -> InstanceHeader:
         contrast_bolus_start_time=read.text("ContrastBolusStartTime"),
         contrast_flow_rate=read.text("ContrastFlowRate"),
         contrast_bolus_agent_sequence=read.has_items("ContrastBolusAgentSequence"),
+        contrast_told=nested.contrast_told(read),
+        descriptions=nested.descriptions(read),
+        multi_energy=read.text("MultienergyCTAcquisition").upper() == "YES",
+        energy_kev=nested.energy_kev(read),
+        real_world_units=nested.real_world_units(read),
+        phantom_signs=nested.told_of_phantoms(read),
         acquisition_number=read.integer("AcquisitionNumber")
         if frame_acquisition_number is None
         else frame_acquisition_number,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from dicomnode.decisions.candidate import Candidate, tally
 from dicomnode.decisions.image_kind import ImageKind, image_kind
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.phantoms import is_phantom, is_phantom_series
 from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.virtual_image import virtual_image
 from dicomnode.version import MANUFACTURER
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -44,6 +46,10 @@ processes of JPEG and video are not among them."""
 HOUNSFIELD = frozenset({"", "HU", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNDSFIELD UNIT"})
 """Rescale Type for Hounsfield units, absent among them (PS3.3 C.8.2.1); the last one as sent by
 a workstation of a large vendor."""
+
+
+MAPPED_HOUNSFIELD = HOUNSFIELD - {""} | {"[HNSF'U]", "HNSF'U"}
+"""Hounsfield units among Measurement Units (UCUM, PS3.16 CID 83 and 84), in capitals."""
 
 
 def passed_if(passes: bool, otherwise: Verdict = Verdict.FAIL) -> Verdict:
@@ -87,9 +93,13 @@ def localizer(series: Candidate) -> Reason:
 
 
 def image_type(series: Candidate) -> Reason:
-    """Image Type (PS3.3 C.7.6.1.1.2 and C.8.2.1.1.1): original or at least primary, and axial."""
+    """Image Type (PS3.3 C.7.6.1.1.2 and C.8.2.1.1.1): original or at least primary, and axial.
+
+    Never a map or virtual image: its values are not HU as acquired, contrast may be taken out.
+    """
     verdict = _worst(map(_image_type_verdict, series.slices))
-    found = tally("\\".join(h.image_type) for h in series.slices)
+    virtual = sorted({str(v) for v in map(virtual_image, series.slices) if v is not None})
+    found = "; ".join((tally("\\".join(h.image_type) for h in series.slices), *virtual[:3]))
     return Reason("image_type", found, "ORIGINAL\\PRIMARY\\AXIAL", verdict)
 
 
@@ -118,7 +128,7 @@ def pixel_data(series: Candidate) -> Reason:
 def rescale(series: Candidate) -> Reason:
     """Whether stored values can be made Hounsfield units (PS3.3 C.11.1 and C.8.2.1)."""
     unknown = sum(1 for h in series.slices if not h.rescale_slope or h.rescale_intercept is None)
-    units = {h.rescale_type for h in series.slices if h.rescale_type.upper() not in HOUNSFIELD}
+    units = {unit for h in series.slices for unit in _other_units(h)}
     if unknown:
         found = f"slope or intercept missing in {unknown} of {len(series.slices)} instances"
     else:
@@ -126,10 +136,42 @@ def rescale(series: Candidate) -> Reason:
     return Reason("rescale", found, "HU", passed_if(not unknown and not units))
 
 
+def _other_units(header: InstanceHeader) -> tuple[str, ...]:
+    """Units other than HU, by Rescale Type and by Real World Value Mappings (C.7.6.16.2.11).
+
+    Rescale Type may be absent for HU only where the acquisition is of one energy (C.8.2.1).
+    """
+    mapped = header.real_world_units
+    in_hu = any(unit.upper() in MAPPED_HOUNSFIELD for unit in mapped)
+    if header.rescale_type.upper() not in HOUNSFIELD:
+        return (header.rescale_type,)
+    if mapped and not in_hu:
+        return tuple(f"real world values in {unit[:16]}" for unit in mapped)
+    if header.multi_energy and not header.rescale_type and not in_hu:
+        return ("not told in a multi-energy acquisition",)
+    return ()
+
+
 def own_result(series: Candidate) -> Reason:
     """Never analyse what this node made: it would go round in a loop."""
     own = sum(header.manufacturer == MANUFACTURER for header in series.headers)
     return Reason("own_result", own, 0, passed_if(own == 0))
+
+
+def phantom(series: Candidate) -> Reason:
+    """A phantom or a check of the scanner; by attributes' names, which may hold a patient's."""
+    signs = {sign for h in series.slices for sign in (*h.phantom_signs, *_phantom_texts(h))}
+    found = f"told by {', '.join(sorted(signs))}" if signs else "no sign of one"
+    return Reason("phantom", found, "a patient", passed_if(not signs))
+
+
+def _phantom_texts(header: InstanceHeader) -> Iterator[str]:
+    if is_phantom(header.study_description):
+        yield "Study Description"
+    if is_phantom(header.protocol_name):
+        yield "Protocol Name"
+    if is_phantom_series(header.series_description):
+        yield "Series Description"
 
 
 def header_problems(series: Candidate) -> Reason:
@@ -145,6 +187,8 @@ def header_problems(series: Candidate) -> Reason:
 def _image_type_verdict(header: InstanceHeader) -> Verdict:
     if image_kind(header) is not ImageKind.ACQUIRED:
         return Verdict.FAIL
+    if virtual_image(header) is not None:
+        return Verdict.WARNING
     upper = [value.upper() for value in header.image_type]
     # a frame of a regularly sampled volume says VOLUME (PS3.3 C.8.16.1.3)
     third = {"AXIAL"} if header.frame_number is None else {"AXIAL", "VOLUME"}

@@ -8,19 +8,7 @@ at a place counts. A term of letters stands alone: "art" is not in "partial". Ho
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-
-class Meaning(StrEnum):
-    """What a term says of the series, or of the procedure, in whose description it stands."""
-
-    GIVEN = "given"
-    NOT_GIVEN = "not given"
-    BOTH = "with and without"  # the procedure has series of either kind
-    NOTHING = "nothing"  # hides a shorter term within it
-
-
-Terms = dict[Meaning, tuple[str, ...]]
+from dicomnode.decisions.contrast_meaning import Meaning, Terms
 
 ANY_LANGUAGE: Terms = {
     Meaning.GIVEN: ("c+", "+c", "iv+", "ce", "cect", "ce ct", "angio", "bolus", "iodine"),
@@ -34,6 +22,8 @@ _WITHOUT = ("without", "w/o", "wo", "w/out", "non", "no", "pre", "before")
 _ROUTES = ("", "iv ", "intravenous ")
 _MEDIA = ("con", "cont", "contr", "contrast", "dye")
 _ENTERAL = ("oral", "po", "rectal", "enteric")
+_AGENTS = ("iodine", "contrast", "iv contrast", "contrast media", "contrast medium", "dye")
+_ILL = ("allergy", "allergies", "allergic", "reaction", "sensitivity", "intolerance")
 _LINKS = ("and", "&", "+", "or", "/", "")
 _PAIRS = tuple((a, b) for a in ("w", "w/", "with") for b in ("wo", "w/o", "without"))
 
@@ -56,7 +46,7 @@ ENGLISH: Terms = {
         *("without", "w/o", "wo", "w/out", "w/o c", "wo c", "nc", "no iv", "non iv", "wo iv"),
         *("w/o iv", "without iv", "pre injection", "no injection", "not injected", "unenhanced"),
         *("un enhanced", "non enhanced", "not enhanced", "without enhancement", "contrast none"),
-        *("contrast no", "contrast not given", "plain", "virtual non contrast"),
+        *("contrast no", "contrast not given", "plain", "contrast not used"),
     ),
     Meaning.BOTH: (
         *(f"{a} {link} {b}" for a, b in _PAIRS for link in _LINKS),
@@ -71,6 +61,8 @@ ENGLISH: Terms = {
         *(f"{word} {route}" for word in ("", *_WITH, *_WITHOUT) for route in _ENTERAL),
         *("high contrast", "low contrast", "contrast resolution"),
         *("contrast allergy", "allergy to contrast", "edge enhanced", "edge enhancement"),
+        *(f"{no} {agent} {ill}" for no in ("", "no") for agent in _AGENTS for ill in _ILL),
+        *(f"{no} {ill} to {agent}" for no in ("", "no") for ill in _ILL for agent in _AGENTS),
         *("resolution enhanced", "enhanced resolution", "plain film", "plain radiograph"),
         *("wo mip", "w/o mip", "without mip", "w/o mips", "wo mips", "wo recon", "w/o recon"),
         *("wo 3d", "w/o 3d", "w/o motion", "without motion", "without sedation", "w/o sedation"),
@@ -128,7 +120,9 @@ GERMAN: Terms = {
     ),
     Meaning.NOTHING: (
         *("oral km", "orales km", "km oral", "native lung", "native lungs", "native kidney"),
-        *("native valve", "native aorta", "native resolution"),
+        *("native valve", "native aorta", "native resolution", "km allergie", "allergie km"),
+        *("keine km allergie", "kontrastmittel allergie", "keine kontrastmittel allergie"),
+        *("allergie auf kontrastmittel", "allergie auf km", "keine allergie auf kontrastmittel"),
     ),
 }
 
@@ -172,7 +166,10 @@ FRENCH: Terms = {
         *("sans et avec injection", "avec et sans injection", "sans puis avec injection"),
         *("sans et avec contraste", "avec ou sans", "avec ou sans injection", "+/- injection"),
     ),
-    Meaning.NOTHING: ("contraste oral",),
+    Meaning.NOTHING: (
+        *("contraste oral", "allergie produit de contraste", "allergie au produit de contraste"),
+        *("allergie contraste", "allergie aux produits de contraste"),
+    ),
 }
 
 SPANISH_PORTUGUESE: Terms = {
@@ -203,6 +200,8 @@ SPANISH_PORTUGUESE: Terms = {
         "con contraste oral",
         "sin contraste oral",
         "sin hallazgos",
+        *("alergia al contraste", "alergia a contraste", "alergia al medio de contraste"),
+        *("alergia ao contraste", "sin alergia al contraste", "sem alergia ao contraste"),
     ),
 }
 
@@ -226,6 +225,10 @@ ITALIAN: Terms = {
     Meaning.BOTH: (
         *("senza e con", "con e senza", "senza e con mdc", "con e senza mdc", "senza/con mdc"),
         *("senza e con contrasto", "con e senza contrasto"),
+    ),
+    Meaning.NOTHING: (
+        *("allergia mdc", "allergia al mdc", "allergia al mezzo di contrasto"),
+        *("allergia a mdc", "allergia al contrasto"),
     ),
 }
 

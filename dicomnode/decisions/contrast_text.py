@@ -6,33 +6,66 @@ into descriptions.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
-from dicomnode.decisions.contrast import Contrast, ContrastWitness
-from dicomnode.decisions.contrast_terms import LANGUAGES, Meaning
+from dicomnode.decisions.contrast import Contrast, ContrastWitness, agent_says
+from dicomnode.decisions.contrast_meaning import Meaning
+from dicomnode.decisions.contrast_terms import LANGUAGES
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.term_table import TermTable, normal
+from dicomnode.decisions.virtual_terms import VIRTUAL_LANGUAGES
 
-LEVELS: tuple[dict[str, str], ...] = (
-    {"series_description": "Series Description", "image_comments": "Image Comments"},
+_REASONS = {
+    "reason_for_the_requested_procedure": "Reason for the Requested Procedure",
+    "reason_for_requested_procedure_code_sequence": "Reason for Requested Procedure Code",
+    "reason_for_performed_procedure_code_sequence": "Reason For Performed Procedure Code",
+    "reason_for_study": "Reason for Study",
+    "reason_for_the_imaging_service_request": "Reason for the Imaging Service Request",
+    "reason_for_visit": "Reason for Visit",
+    "reason_for_visit_code_sequence": "Reason for Visit Code",
+}
+
+LEVELS: tuple[Mapping[str, str], ...] = (
+    {
+        "series_description": "Series Description",
+        "series_description_code_sequence": "Series Description Code",
+        "image_comments": "Image Comments",
+        "frame_comments": "Frame Comments",
+    },
     {
         "protocol_name": "Protocol Name",
         "performed_procedure_step_description": "Performed Procedure Step Description",
+        "performed_protocol_code_sequence": "Performed Protocol Code",
+        "acquisition_protocol_name": "Acquisition Protocol Name",
+        "acquisition_protocol_description": "Acquisition Protocol Description",
     },
     {
         "requested_procedure_description": "Requested Procedure Description",
         "study_description": "Study Description",
+        "scheduled_procedure_step_description": "Scheduled Procedure Step Description",
+        "scheduled_protocol_code_sequence": "Scheduled Protocol Code",
+        "procedure_code_sequence": "Procedure Code",
+        "requested_procedure_code_sequence": "Requested Procedure Code",
+        "requested_contrast_agent": "Requested Contrast Agent",
     },
+    _REASONS,
 )
-"""From the series itself to what was ordered. The first level that says anything decides: the plain
-series of a study with contrast is plain."""
+"""From the series itself to what was ordered, and why. The first level that says anything decides:
+the plain series of a study with contrast is plain."""
+
+_AGENTS = frozenset({"requested_contrast_agent"})
+"""Where an agent is named, not described: any name is one."""
+
+_MEDIA = (
+    *("contrast", "kontrast", "контраст", "σκιαγραφ", "injec", "inj", "km", "mdc", "cte", "civ"),
+    *("iv ", " iv", "dye", "c+", "+c", "varjoain", "造影", "增强", "增強", "増強", "조영", "平扫"),
+)
+"""Parts of the terms that name the medium. A reason is about an illness: "sans fièvre" and "known
+pulmonary embolism" tell nothing of this scan."""
 
 Term = tuple[str, Meaning]
-
-_GAPS = frozenset(" \t\r\n\u3000-_.:\\^")
-_ALPHABETS = ("a", "z"), ("ß", "\u04ff")  # Latin; its extensions, accents, Greek, Cyrillic
 
 
 @dataclass(frozen=True)
@@ -44,24 +77,11 @@ class Found:
     meaning: Meaning
 
 
+@lru_cache(maxsize=1024)
 def read_terms(text: str) -> tuple[Term, ...]:
     """The terms in a text, each once, in their order; at each place the longest one."""
-    normal, position = _normal(text), 0
-    found: dict[Term, None] = {}
-    while position < len(normal):
-        pair, position = _longest_at(normal, position)
-        if pair is not None and pair[1] is not Meaning.NOTHING:
-            found[pair] = None
-    return tuple(found)
-
-
-def _longest_at(normal: str, position: int) -> tuple[Term | None, int]:
-    """The longest term that begins at a position, and where to go on."""
-    for parts, term in _by_first_character().get(normal[position], ()):
-        end = _end(normal, position, parts)
-        if end is not None and _begins(parts, normal[:position]) and _ends(parts, normal[end:]):
-            return term, end
-    return None, position + 1
+    found = dict.fromkeys(_terms().read(text))
+    return tuple(pair for pair in found if pair[1] is not Meaning.NOTHING)
 
 
 def text_witness(headers: Sequence[InstanceHeader]) -> ContrastWitness:
@@ -69,7 +89,8 @@ def text_witness(headers: Sequence[InstanceHeader]) -> ContrastWitness:
 
     Levels that are less specific and say something else are told as well.
     """
-    levels = [list(_found(headers, level)) for level in LEVELS]
+    texts = _texts(headers)
+    levels = [list(_found(texts, level)) for level in LEVELS]
     telling = [level for level in levels if level]
     if not telling:
         return ContrastWitness(Contrast.UNKNOWN, "no description tells")
@@ -86,11 +107,41 @@ def text_witness(headers: Sequence[InstanceHeader]) -> ContrastWitness:
     return ContrastWitness(verdicts[0], evidence + (f", against {_told(against)}" * bool(against)))
 
 
-def _found(headers: Sequence[InstanceHeader], level: dict[str, str]) -> Iterator[Found]:
+def _texts(headers: Sequence[InstanceHeader]) -> dict[str, list[str]]:
+    """The different texts of each attribute, in the fields of the header and in `descriptions`."""
+    fields = (field for level in LEVELS for field in level)
+    found = {field: {getattr(header, field, "") for header in headers} for field in fields}
+    for name, text in {pair for header in headers for pair in header.descriptions}:
+        found.setdefault(name, set()).add(text)
+    return {field: sorted(texts) for field, texts in found.items()}
+
+
+def _found(texts: Mapping[str, Sequence[str]], level: Mapping[str, str]) -> Iterator[Found]:
     for field, attribute in level.items():
-        texts = sorted({getattr(header, field) for header in headers})
-        pairs = dict.fromkeys(pair for text in texts for pair in read_terms(text))
-        yield from (Found(attribute, term, meaning) for term, meaning in pairs)
+        read = _agent_terms if field in _AGENTS else read_terms
+        pairs = dict.fromkeys(pair for text in texts[field] for pair in read(text))
+        for term, meaning in pairs:
+            if (said := _of_contrast(meaning)) and (level is not _REASONS or _names_medium(term)):
+                yield Found(attribute, term, said)
+
+
+def _of_contrast(meaning: Meaning) -> Meaning | None:
+    """What a term says of contrast: the image from which it was removed was taken with it."""
+    if meaning is Meaning.MADE_OF_CONTRAST:
+        return Meaning.GIVEN
+    return None if meaning in {Meaning.MAP, Meaning.MONOENERGETIC} else meaning
+
+
+def _agent_terms(text: str) -> tuple[Term, ...]:
+    said = agent_says(text)
+    if said is Contrast.UNKNOWN:
+        return ()
+    return (("an agent", Meaning.GIVEN) if said is Contrast.YES else ("none", Meaning.NOT_GIVEN),)
+
+
+def _names_medium(term: str) -> bool:
+    written = f" {normal(term)} "
+    return any(normal(part) in written for part in _MEDIA)
 
 
 def _verdict(level: Sequence[Found]) -> Contrast:
@@ -108,66 +159,9 @@ def _told(found: Sequence[Found]) -> str:
     return "; ".join(f"{name} says {', '.join(terms[:3])}" for name, terms in by_attribute.items())
 
 
-def _normal(text: str) -> str:
-    """Full width made ASCII, small letters, accents parted from them, two abbreviations."""
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return folded.replace("i.v.", "iv").replace("m.d.c.", "mdc")
-
-
-def _end(normal: str, position: int, parts: tuple[str, ...]) -> int | None:
-    """Where a term ends that begins at `position`, whatever gaps are between its parts."""
-    for index, part in enumerate(parts):
-        while index and position < len(normal) and normal[position] in _GAPS:
-            position += 1
-        if not normal.startswith(part, position):
-            return None
-        position += len(part)
-    return position
-
-
-def _begins(parts: tuple[str, ...], before: str) -> bool:
-    """A word begins here; "+c" may also end one (thorax+c, not a+c)."""
-    first = parts[0][0]
-    if first == "+":
-        return not (before[-1:] and _is_letter(before[-1]) and not _is_word(before[-2:-1], parts))
-    return not (_is_letter(first) or first in "-0123456789") or not _is_word(before[-1:], parts)
-
-
-def _ends(parts: tuple[str, ...], after: str) -> bool:
-    """A word ends here; terms of scripts without blanks may stand anywhere."""
-    last = parts[-1][-1]
-    return not (_is_letter(last) or last in "/+-0123456789") or not _is_word(after[:1], parts)
-
-
-def _is_word(neighbour: str, parts: tuple[str, ...]) -> bool:
-    """Whether a neighbour belongs to the same word; "" is none.
-
-    A number may touch a long term (cta1.25), but short ones also occur within codes.
-    """
-    long = sum(map(len, parts)) >= 3 and "".join(parts).isalpha()
-    return bool(neighbour) and (_is_letter(neighbour) or (neighbour.isdecimal() and not long))
-
-
-def _is_letter(character: str) -> bool:
-    return any(low <= character <= high for low, high in _ALPHABETS)
-
-
 @cache
-def _by_first_character() -> dict[str, list[tuple[tuple[str, ...], Term]]]:
-    """The terms with the parts between their gaps, the longest first."""
-    pairs = {
-        term: meaning
-        for terms in LANGUAGES.values()
-        for meaning, words in terms.items()
-        for term in words
-    }
-    table: dict[str, list[tuple[tuple[str, ...], Term]]] = {}
-    for term, meaning in sorted(pairs.items(), key=lambda item: (-_length(item[0]), item[0])):
-        parts = tuple(_normal(term).split())
-        table.setdefault(parts[0][0], []).append((parts, (" ".join(term.split()), meaning)))
-    return table
-
-
-def _length(term: str) -> int:
-    """Characters that must be there; blanks need not."""
-    return len("".join(_normal(term).split()))
+def _terms() -> TermTable[Meaning]:
+    tables = (*LANGUAGES.values(), *VIRTUAL_LANGUAGES.values())
+    return TermTable(
+        {term: meaning for table in tables for meaning, terms in table.items() for term in terms}
+    )

@@ -20,6 +20,7 @@ RULES: tuple[Callable[[Candidate], Reason], ...] = (
     attribute_rules.modality,
     attribute_rules.sop_class,
     attribute_rules.own_result,
+    attribute_rules.phantom,
     attribute_rules.localizer,
     stack_rules.stacks,
     stack_rules.one_pass,

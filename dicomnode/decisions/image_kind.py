@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.virtual_image import virtual_image
 
 NOT_ACQUIRED = frozenset(
     {
@@ -34,17 +35,21 @@ _NO_TECHNIQUE = frozenset({"", "NONE"})
 class ImageKind(StrEnum):
     ACQUIRED = "acquired"
     LOCALIZER = "localizer"
+    VIRTUAL = "map or virtual image"
     MADE_OF_SLICES = "reformat, projection or rendering"
     NO_SLICE = "secondary image, screen capture or report"
 
 
 def image_kind(header: InstanceHeader) -> ImageKind:
     """By Image Type or Frame Type, values 2 on (PS3.3 C.7.6.1.1.2, C.8.2.1.1.1, C.8.15.3.1),
-    and by Volume Based Calculation Technique (C.8.16.2.1.3) where there is one.
+    by Volume Based Calculation Technique (C.8.16.2.1.3) where there is one.
     """
     values = [value.upper() for value in header.image_type]
     if "LOCALIZER" in values[2:]:
         return ImageKind.LOCALIZER
+    virtual = virtual_image(header)
+    if virtual is not None and not virtual.as_acquired:
+        return ImageKind.VIRTUAL
     made = NOT_ACQUIRED if header.frame_number else NOT_ACQUIRED | _ONE_SLICE_ONLY
     if made & set(values[2:]) or header.volume_technique.upper() not in _NO_TECHNIQUE:
         return ImageKind.MADE_OF_SLICES

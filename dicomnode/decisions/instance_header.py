@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from dicomnode.decisions.patient_attributes import PatientAttributes
 
 Vector = tuple[float, float, float]
+Texts = tuple[tuple[str, str], ...]
+"""Keyword in snake_case and text, of attributes that may occur several times."""
 SliceKey = tuple[str, int | None]
 """SOP Instance UID and frame number."""
 
@@ -68,6 +70,12 @@ class InstanceHeader:
     contrast_bolus_start_time: str = ""
     contrast_flow_rate: str = ""
     contrast_bolus_agent_sequence: bool = False  # has at least one item
+    contrast_told: Texts = ()  # the other attributes of contrast, also those within sequences
+    descriptions: Texts = ()  # the other descriptions, also those within sequences
+    multi_energy: bool = False  # Multi-energy CT Acquisition
+    energy_kev: float | None = None  # Monoenergetic Energy Equivalent
+    real_world_units: tuple[str, ...] = ()  # of each Real World Value Mapping
+    phantom_signs: tuple[str, ...] = ()  # attributes that tell a phantom, never their text
     number_of_series_related_instances: int | None = None
     images_in_acquisition: int | None = None
     concatenation_uid: str = ""

@@ -84,6 +84,7 @@ def _label(keyword: str, name: str, show: Callable[[Value], str] = _short) -> At
 ALWAYS: tuple[Attribute, ...] = (
     Attribute("SOP Class", lambda h: h.sop_class_uid or None),
     Attribute("", image_kind),
+    Attribute("keV", lambda h: h.energy_kev, 0.0, _VALUES),
     Attribute("Frame of Reference", lambda h: h.frame_of_reference_uid or None, 0.0, _end_of_uid),
     Attribute("orientation", lambda h: h.image_orientation_patient, COSINE_TOLERANCE, _VALUES),
     Attribute("matrix", _matrix, 0.0, _joined("x")),

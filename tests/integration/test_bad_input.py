@@ -178,5 +178,5 @@ def test_the_log_names_each_refusal_once_and_no_patient(story: Story) -> None:
         assert sum(told in line for line in refusals) >= 1, told
     for line in story.node.log.splitlines():
         assert "Traceback" not in line
-        assert "PHANTOM-1" not in line
-        assert "Phantom^Chest" not in line
+        assert "DRAWN-1" not in line
+        assert "Chest^Drawn" not in line

@@ -82,7 +82,7 @@ def test_one_note_for_a_study_of_which_nothing_was_analysed(
     assert [each.kind for each in node.detail(second).results] == ["note", "note"]
     assert text.SOPClassUID == BasicTextSRStorage
     assert text.StudyInstanceUID == page.StudyInstanceUID == STUDY
-    assert text.PatientID == page.PatientID == "PHANTOM-1"
+    assert text.PatientID == page.PatientID == "DRAWN-1"
     told = report_as_text(text)
     assert "No CT series of this study was analysed." in told
     for number in (2, 3):

@@ -67,7 +67,7 @@ def _instance(hu: NDArray[np.int16], number: int, study: str, series: str, frame
     data_set.SOPInstanceUID = generate_uid()
     data_set.StudyInstanceUID, data_set.SeriesInstanceUID = study, series
     data_set.FrameOfReferenceUID = frame
-    data_set.PatientName, data_set.PatientID = "Phantom^Chest", "PHANTOM-1"
+    data_set.PatientName, data_set.PatientID = "Chest^Drawn", "DRAWN-1"
     data_set.PatientBirthDate, data_set.PatientSex = "19500101", "O"
     data_set.StudyDate, data_set.StudyTime = "20260102", "101500"
     data_set.StudyID, data_set.AccessionNumber = "1", f"ACC{series[-8:]}"

@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pydicom.datadict import tag_for_keyword
 
-from dicomnode import headers
+from dicomnode import headers, nested_attributes
 from dicomnode.decisions.eligibility import RULES, EligibilityPolicy, judge_eligibility
 from dicomnode.errors import DataError
 from support.ct_headers import ct_series
 from support.dicom_files import data_set, dicom_file, element
 
 POLICY = EligibilityPolicy(min_slices=2)
-READ = sorted(set(re.findall(r'"([A-Z]\w+)"', inspect.getsource(headers.read_header))))
+SOURCE = inspect.getsource(headers.read_header)
+KEYWORDS = {*re.findall(r'"([A-Z]\w+)"', SOURCE), *nested_attributes.READ}
+READ = sorted(filter(tag_for_keyword, KEYWORDS))
 IDENTITY = {"SOPInstanceUID", "SOPClassUID"}
 
 BAD = [

@@ -68,7 +68,7 @@ def test_unassigned_attributes_of_a_legacy_conversion_are_read_but_no_identity(
 ) -> None:
     path = write_multi_frame(tmp_path, 3, legacy=True)
     assert [h.instance_number for h in read_headers_file(path)] == [3, 2, 1]
-    assert {str(source.PatientName) for source in read_sources(path)} == {"Phantom^Chest"}
+    assert {str(source.PatientName) for source in read_sources(path)} == {"Chest^Drawn"}
 
 
 def test_a_frame_looks_like_an_instance_of_one_slice(enhanced: Path) -> None:

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomnode.decisions.contrast import Contrast
-from dicomnode.decisions.contrast_terms import LANGUAGES, Meaning
-from dicomnode.decisions.contrast_text import read_terms, text_witness
+from dicomnode.decisions.contrast_meaning import Meaning
+from dicomnode.decisions.contrast_terms import LANGUAGES
+from dicomnode.decisions.contrast_text import LEVELS, read_terms, text_witness
+from dicomnode.decisions.virtual_terms import VIRTUAL_LANGUAGES
 from support.ct_headers import ct_header, ct_series, real_series
 
 GIVEN = """
@@ -32,13 +34,20 @@ Non \\Contrast | Non\\Contrast\\Sagittal | 5.3 CHEST/ABD/PEL (NON CONTRAST) | NO
 CHEST W/O | 3.11 TRAUMA CHEST/ABD/PEL (NON CONTRAST) T-L SP PELVIS | 1A TRAUMA/PLAIN HEAD DM
 non_contrast | CT CHEST WO | CHEST W/O CONTRAST | WITHOUT INTRAVENOUS CONTRAST | UNENHANCED
 NON-ENHANCED | NECT thorax | NCCT | PRE CONTRAST | PRECONTRAST | NO IV CONTRAST
-non i.v. contrast | w/out dye
+non i.v. contrast | w/out dye | TNC | True non-contrast | NO CONTRAST GIVEN
 WO IV CONTRAST W ORAL CONTRAST | Thorax nativ | Thorax ohne KM | Thorax o.KM | oKM 1.0 | KM-
 TDM sans injection | TDM thorax non injecté | TAP IV- | sans contraste | TAC TORAX SIN CONTRASTE
 Torax simple | s/contraste | tórax sem contraste | torace senza mdc | TC torace basale
 thorax zonder contrast | blanco thorax | thorax utan kontrast | KT bez kontrastu | kontrastsız
 КТ ОГК без контраста | КТ ОГК без контрастирования | нативная фаза
 胸部平扫 | 胸部単純 | 単純CT | 造影なし | 非造影 | 非增强 | 胸部造影前 | 비조영 흉부 | 조영 전
+"""
+
+VIRTUAL = """
+VNC | Thorax 1.0 VNC | Virtual Non-Contrast | VIRTUAL NON CONTRAST [HU*] | VUE | Virtual Unenhanced
+DE_VNC_1.0 | Iodine no Water[mg/ml] | Water (Iodine) | virtual plain | Virtuell nativ
+virtuelle Nativphase | sans contraste virtuel | sin contraste virtual | virtual sem contraste
+basale virtuale | virtueel blanco | виртуальная нативная | 虚拟平扫 | 仮想単純 | 가상 비조영
 """
 
 BOTH = """
@@ -53,8 +62,14 @@ NON IONIC | CHEST W | PARTIAL | ARTHRO | HEART | START | SMART | CHEST 1.25 MM |
 T-L SPINE | C-SPINE | C- SPINE | CHEST/ABD/PEL | C-A-P | C+A+P | HELICAL CHEST | Routine  8.0.0
 PEDS CHEST | PELVIS | OPEN | Thorax^AThoraxRoutine (Adult) | Lung 1.0 Br59 Q3 | HRCT | LOW DOSE
 W ORAL CONTRAST | EDGE ENHANCEMENT | high contrast | PLAIN FILM | CT3CE9 | A1PE2 | wound | WORK
+no iodine allergy | iodine allergy | NO CONTRAST ALLERGY | KM-Allergie | keine KM-Allergie
+allergie au produit de contraste | allergia al mdc | alergia al contraste | VNCa | Electron Density
+MonoE 70 keV | Z effective | DE_Thorax M_0.6 | none | nonetheless
 angiomyolipoma | concert | scanner | CT CHEST WITHIN 24H | SUPREME | CHEST W/O MIPS
 """
+
+
+TABLES = [*LANGUAGES.items(), *VIRTUAL_LANGUAGES.items()]
 
 
 def _texts(block: str) -> list[str]:
@@ -67,7 +82,7 @@ def _meanings(text: str) -> set[Meaning]:
 
 @pytest.mark.parametrize(
     ("block", "verdict"),
-    [(GIVEN, "yes"), (NOT_GIVEN, "no"), (BOTH, "unknown"), (SILENT, "unknown")],
+    [(GIVEN, "yes"), (VIRTUAL, "yes"), (NOT_GIVEN, "no"), (BOTH, "unknown"), (SILENT, "unknown")],
 )
 def test_what_descriptions_say(block: str, verdict: str) -> None:
     said = {text: text_witness([ct_header(series_description=text)]) for text in _texts(block)}
@@ -86,7 +101,7 @@ def test_accents_written_in_either_way_are_the_same(form: str) -> None:
 
 def test_no_term_means_two_things() -> None:
     known: dict[str, Meaning] = {}
-    for language, terms in LANGUAGES.items():
+    for language, terms in TABLES:
         for meaning, words in terms.items():
             for word in words:
                 assert known.setdefault(word, meaning) is meaning, (language, word)
@@ -94,7 +109,7 @@ def test_no_term_means_two_things() -> None:
 
 
 def test_every_term_is_found_where_it_stands_alone() -> None:
-    for terms in LANGUAGES.values():
+    for _, terms in TABLES:
         for meaning, words in terms.items():
             for word in words:
                 expected = set() if meaning is Meaning.NOTHING else {meaning}
@@ -118,6 +133,52 @@ def test_a_study_of_both_kinds_says_nothing_of_a_series() -> None:
     assert witness.verdict is Contrast.UNKNOWN
     assert witness.evidence.endswith("series of either kind")
     assert "Study Description" in witness.evidence
+
+
+FIELDS = {name for level in LEVELS for name in level}
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_contrast_told_in_any_description_or_code(name: str) -> None:
+    """Whether a description, the meaning of a code, or an agent that is asked for."""
+    given, plain = (
+        text_witness([ct_header(descriptions=((name, text),))])
+        for text in ("CT chest with contrast", "without contrast")
+    )
+    assert (given.verdict, plain.verdict) == (Contrast.YES, Contrast.NO)
+    assert "with contrast" in given.evidence or "an agent" in given.evidence
+
+
+def test_any_agent_that_is_asked_for_is_one() -> None:
+    for text, verdict in {"Xenetix 350": "yes", "Not applicable": "unknown", "none": "no"}.items():
+        header = ct_header(descriptions=(("requested_contrast_agent", text),))
+        assert text_witness([header]).verdict == verdict
+        assert text[:7] not in text_witness([header]).evidence or text == "none"
+    header = ct_header(
+        series_description="Thorax nativ",
+        descriptions=(("requested_contrast_agent", "Xenetix 350"),),
+    )
+    assert text_witness([header]).verdict is Contrast.NO  # the plain series of such a study
+
+
+def test_a_reason_is_about_an_illness_and_tells_of_the_scan_by_the_medium_only() -> None:
+    for name in ("reason_for_the_requested_procedure", "reason_for_visit_code_sequence"):
+        silent = ["known pulmonary embolism", "toux sans fièvre", "delayed union", "TAVI", "ohne B"]
+        for text in (*silent, "allergy to contrast", "venous thrombosis", "plain"):
+            header = ct_header(descriptions=((name, text),))
+            assert text_witness([header]).evidence == "no description tells", text
+        header = ct_header(descriptions=((name, "sans injection"),))
+        assert text_witness([header]).verdict is Contrast.NO
+
+
+def test_a_study_is_asked_before_a_reason() -> None:
+    header = ct_header(
+        study_description="CT chest without contrast",
+        descriptions=(("reason_for_study", "CT with contrast advised"),),
+    )
+    witness = text_witness([header])
+    assert witness.verdict is Contrast.NO
+    assert witness.evidence.endswith("against Reason for Study says 'with contrast'")
 
 
 def test_two_attributes_of_one_level_that_disagree() -> None:
