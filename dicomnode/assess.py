@@ -20,18 +20,18 @@ from dicomnode.decisions.completeness import (
     judge_completeness,
     worth_asking,
 )
-from dicomnode.decisions.copies import possible_copies
 from dicomnode.decisions.eligibility import Eligibility, EligibilityPolicy, judge_eligibility
-from dicomnode.decisions.instance_header import InstanceHeader, SliceKey
+from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.overlaps import NOT_COMPARED, Pair
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.study_choice import Choice
 from dicomnode.errors import DataError
 from dicomnode.headers import read_headers_file
 from dicomnode.lifecycle import Outage, vital
 from dicomnode.pacs_counts import PacsCounts
-from dicomnode.pixel_frames import slice_digests
 from dicomnode.reading import Retries, may_pass
 from dicomnode.results.uids import instances_digest
+from dicomnode.same_slices import differences_of_overlaps, with_digests_of_possible_copies
 from dicomnode.study import ELIGIBLE_SINCE, choose_in_study
 from storage import index, jobs, series
 from storage.database import Database
@@ -112,38 +112,16 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
             continue
         headers += found
         by_uid[found[0].sop_instance_uid] = file
+    differences: Mapping[Pair, float] = NOT_COMPARED
     try:
-        headers = _with_digests_of_possible_copies(headers, by_uid)
+        headers = with_digests_of_possible_copies(headers, by_uid)
+        differences = differences_of_overlaps(headers, by_uid)
     except OSError as error:
         told = f"{Path(str(error.filename or '')).name}: {error.strerror}"
         unreadable.append(Reason("file", told, None, Verdict.FAIL))
         passing |= may_pass(error)
-    eligibility = judge_eligibility(headers, policy)
+    eligibility = judge_eligibility(headers, policy, differences)
     return Assessment(eligibility, by_uid, tuple(unreadable), tuple(headers), may_pass=passing)
-
-
-def _with_digests_of_possible_copies(
-    headers: Sequence[InstanceHeader], files: Mapping[str, Path]
-) -> list[InstanceHeader]:
-    """Only slices that are alike in all else are compared by their pixels."""
-    suspects = possible_copies(headers)
-    digests: dict[SliceKey, str] = {}
-    for uid in sorted({uid for uid, _ in suspects}):
-        digests |= _digests(files[uid])
-    return [
-        replace(each, pixel_data_sha256=digests.get(each.slice_key, ""))
-        if each.slice_key in suspects
-        else each
-        for each in headers
-    ]
-
-
-def _digests(file: Path) -> dict[SliceKey, str]:
-    """None where the pixels are no pixels: a rule, or the decoding, says so. Raises OSError."""
-    try:
-        return slice_digests(file)
-    except DataError:
-        return {}
 
 
 def input_digest(instances: Sequence[StoredInstance]) -> str:

@@ -6,7 +6,6 @@ of a multi-frame CT (PS3.3 C.7.6.16) and a single-frame CT image alike.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -65,11 +64,6 @@ def read_slices(path: Path) -> list[EncodedSlice]:
         EncodedSlice((uid, number), header, each)
         for number, (header, each) in enumerate(zip(headers, values, strict=False), start=1)
     ]
-
-
-def slice_digests(path: Path) -> dict[SliceKey, str]:
-    """SHA-256 (hex) of the encoded pixels of each slice in a file; raises like `read_slices`."""
-    return {each.key: hashlib.sha256(each.pixel_data).hexdigest() for each in read_slices(path)}
 
 
 def frame_values(

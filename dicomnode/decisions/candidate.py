@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dicomnode.decisions.contrast_decision import ContrastPolicy
@@ -11,7 +11,8 @@ from dicomnode.decisions.copies import without_copies
 from dicomnode.decisions.geometry import SliceStack
 from dicomnode.decisions.image_kind import ImageKind, image_kind
 from dicomnode.decisions.instance_header import InstanceHeader
-from dicomnode.decisions.stacks import stacks_of
+from dicomnode.decisions.overlaps import NOT_COMPARED, Pair
+from dicomnode.decisions.stacks import slices_to_compare, stacks_of
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,14 @@ class EligibilityPolicy:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A stack of the series that is not looked at further: its name, and why."""
+    """A stack of the series that is not looked at further: its name, and why.
+
+    `beyond_mm`: how far its slices reach beyond both ends of the stack that is, together.
+    """
 
     name: str
     why: str
+    beyond_mm: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,9 @@ class Candidate:
     """One stack of a series before the decision.
 
     `headers`: of all slices of the series. `localizers`: those among them, never part of `stack`
-    unless there is nothing else. `left_out`: the other stacks, once one is chosen. `copies`: how
-    many slices were left out because another is the same.
+    unless there is nothing else. `left_out`: the other stacks, once one is chosen. `joined`:
+    `stack` is made of acquisitions that overlap. `copies`: how many slices were left out because
+    another is the same.
     """
 
     headers: tuple[InstanceHeader, ...]
@@ -69,6 +75,7 @@ class Candidate:
     policy: EligibilityPolicy
     name: str = ""
     left_out: tuple[LeftOut, ...] = ()
+    joined: bool = False
     copies: int = 0
 
     @property
@@ -77,17 +84,37 @@ class Candidate:
 
 
 def candidates(
-    headers: Sequence[InstanceHeader], policy: EligibilityPolicy
+    headers: Sequence[InstanceHeader],
+    policy: EligibilityPolicy,
+    differences: Mapping[Pair, float] = NOT_COMPARED,
 ) -> tuple[Candidate, ...]:
     """One for each stack of the series; at least one, the same for any order of `headers`."""
     kept = without_copies(headers)
     localizers = tuple(h for h in kept if is_localizer(h))
-    others = tuple(h for h in kept if not is_localizer(h))
     copies = len(headers) - len(kept)
     return tuple(
-        Candidate(tuple(headers), localizers, part.stack, policy, part.name, copies=copies)
-        for part in stacks_of(others or kept)
+        Candidate(
+            tuple(headers),
+            localizers,
+            part.stack,
+            policy,
+            part.name,
+            joined=part.joined,
+            copies=copies,
+        )
+        for part in stacks_of(_of_scans(kept), differences)
     )
+
+
+def overlapping_slices(headers: Sequence[InstanceHeader]) -> tuple[Pair, ...]:
+    """Slices at the same place of two acquisitions that overlap: their pixels decide whether
+    these are one scan."""
+    return slices_to_compare(_of_scans(without_copies(headers)))
+
+
+def _of_scans(headers: Sequence[InstanceHeader]) -> Sequence[InstanceHeader]:
+    """All but the localizers, unless there is nothing else."""
+    return [header for header in headers if not is_localizer(header)] or headers
 
 
 def is_localizer(header: InstanceHeader) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dicomnode.decisions import attribute_rules, contrast_rules, patient_rules, stack_rules
 from dicomnode.decisions.candidate import Candidate, EligibilityPolicy, LeftOut, candidates
-from dicomnode.decisions.geometry import SliceStack, number_key
+from dicomnode.decisions.geometry import SliceStack, number_key, reaches_beyond_mm
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.overlaps import NOT_COMPARED, Pair
 from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.stacks import lies_evenly
 from dicomnode.decisions.study_choice import SeriesQuality
 
 __all__ = ["RULES", "Eligibility", "EligibilityPolicy", "judge_eligibility"]
@@ -24,6 +26,7 @@ RULES: tuple[Callable[[Candidate], Reason], ...] = (
     attribute_rules.localizer,
     stack_rules.stacks,
     stack_rules.one_pass,
+    stack_rules.coverage,
     stack_rules.copies,
     attribute_rules.image_type,
     attribute_rules.frames,
@@ -46,6 +49,10 @@ RULES: tuple[Callable[[Candidate], Reason], ...] = (
 """In the order in which a person reads them. The name of a rule is the name of its function."""
 
 
+_PICTURES = frozenset({"sop_class", "image_type", "localizer"})
+"""Rules that slices of a scan pass, whether they can be analysed or not."""
+
+
 @dataclass(frozen=True)
 class Eligibility:
     """The decision: one reason for each rule, and the stack that would be analysed."""
@@ -65,17 +72,23 @@ class Eligibility:
         }
 
 
-def judge_eligibility(headers: Sequence[InstanceHeader], policy: EligibilityPolicy) -> Eligibility:
+def judge_eligibility(
+    headers: Sequence[InstanceHeader],
+    policy: EligibilityPolicy,
+    differences: Mapping[Pair, float] = NOT_COMPARED,
+) -> Eligibility:
     """Decides on the headers of all instances of one series; the order of arrival does not matter.
 
     Each stack of the series is judged. The best of those that pass every rule is analysed, or, when
     none passes, the one that most looks like a scan is told of; `SeriesQuality.order` says which is
-    best. Never raises for bad data: a value that is missing or unusable is a reason.
+    best. `differences`: of the slices that `overlapping_slices` names, HU; acquisitions that
+    overlap are joined by them. Never raises for bad data: a value that is missing or unusable is a
+    reason.
     """
-    ranked = sorted(map(_judge, candidates(headers, policy)), key=_preference)
+    ranked = sorted(map(_judge, candidates(headers, policy, differences)), key=_preference)
     best, others = ranked[0], ranked[1:]
     if others:
-        left_out = tuple(LeftOut(each.series.name, _why_left_out(each)) for each in others)
+        left_out = tuple(_left_out(each, best.series.stack) for each in others)
         best = _judge(replace(best.series, left_out=left_out))
     return Eligibility(not best.failed, best.reasons, best.series.stack)
 
@@ -100,8 +113,15 @@ def _preference(judged: _Judged) -> tuple[Any, ...]:
     last = [number_key(header) for header in headers]
     if not judged.failed:
         return (0, SeriesQuality.of(judged.series.stack).order, last)
-    pictures = sum(rule in judged.failed for rule in ("sop_class", "image_type", "localizer"))
+    pictures = len(_PICTURES & set(judged.failed))
     return (1, pictures, -len(headers), len(judged.failed), last)
+
+
+def _left_out(judged: _Judged, chosen: SliceStack) -> LeftOut:
+    stack = judged.series.stack
+    scan = not _PICTURES & set(judged.failed) and lies_evenly(stack)
+    beyond = reaches_beyond_mm(stack, chosen) if scan else 0.0
+    return LeftOut(judged.series.name, _why_left_out(judged), beyond)
 
 
 def _why_left_out(judged: _Judged) -> str:

@@ -116,6 +116,34 @@ def sort_slices(headers: Iterable[InstanceHeader]) -> SliceStack:
     return _with_spacing_problems(stack)
 
 
+def heights(headers: Sequence[InstanceHeader], stack: SliceStack) -> list[float]:
+    """Where slices lie along the normal of a stack, mm; 0 where one has no position."""
+    normal = _normal(stack.headers) or (0.0, 0.0, 0.0)
+    return [_along(normal, header) for header in headers]
+
+
+def places_in_plane(stack: SliceStack) -> tuple[float, float]:
+    """Where the first pixel of the first slice lies along its rows and columns, mm."""
+    first = stack.headers[0]
+    if first.image_position_patient is None or first.image_orientation_patient is None:
+        return (0.0, 0.0)
+    row, column = _row_and_column(first.image_orientation_patient)
+    return (_dot(row, first.image_position_patient), _dot(column, first.image_position_patient))
+
+
+def reaches_beyond_mm(stack: SliceStack, chosen: SliceStack) -> float:
+    """How far a stack has slices beyond both ends of another, together; 0 where they do not
+    compare."""
+    both = (*stack.headers, *chosen.headers)
+    if not stack.headers or not chosen.spacings_mm or not stack.spacings_mm:
+        return 0.0
+    apart = {StackProblem.MIXED_ORIENTATION, StackProblem.MIXED_FRAME_OF_REFERENCE}
+    if apart & set(_attribute_problems(both)):
+        return 0.0
+    own, others = heights(stack.headers, chosen), heights(chosen.headers, chosen)
+    return max(0.0, others[0] - min(own)) + max(0.0, max(own) - others[-1])
+
+
 def number_key(header: InstanceHeader) -> tuple[float, str, int, str]:
     """Instance Number; what follows only makes the order the same for any order of arrival."""
     number = math.inf if header.instance_number is None else header.instance_number

@@ -18,12 +18,16 @@ _UNPLACED = (
 
 _STACKS_TOLD = 5
 
+COVERAGE_LEFT_OUT_MM = 10.0
+"""Less is the end of another reconstruction of the same scan."""
+
 
 def stacks(series: Candidate) -> Reason:
     """One stack is analysed; what else the series holds is named."""
     others = series.left_out
     if not others:
-        return Reason("stacks", 1, 1, Verdict.PASS)
+        found = f"1: {series.name}" if series.joined else "1"
+        return Reason("stacks", found, 1, passed_if(not series.joined, Verdict.WARNING))
     told = [f"{each.name}: {each.why}" for each in others[:_STACKS_TOLD]]
     if len(others) > _STACKS_TOLD:
         told.append(f"and {len(others) - _STACKS_TOLD} more")
@@ -39,6 +43,17 @@ def one_pass(series: Candidate) -> Reason:
     told = ", ".join(dict.fromkeys(passes.name for passes in mixed))
     found = f"slices of several passes or phases in turn, as {told} tells"
     return Reason("one_pass", found, 1, Verdict.FAIL)
+
+
+def coverage(series: Candidate) -> Reason:
+    """What of the scan lies in stacks that are left out: lungs there are not read."""
+    limit = f"at most {COVERAGE_LEFT_OUT_MM:g} mm not read"
+    missed = [each for each in series.left_out if each.beyond_mm > COVERAGE_LEFT_OUT_MM]
+    if not missed:
+        return Reason("coverage", "all", limit, Verdict.PASS)
+    told = [f"{each.name} reaches {each.beyond_mm:.0f} mm further" for each in missed]
+    found = f"{'; '.join(told[:_STACKS_TOLD])}; what lies there is not read"
+    return Reason("coverage", found, limit, Verdict.WARNING)
 
 
 def copies(series: Candidate) -> Reason:

@@ -4,13 +4,14 @@ A series is whatever a scanner or a workstation sent under one UID (PS3.3 A.1.2.
 one stack of slices. Some attributes never differ within one stack (`ALWAYS`). Others may, as
 Acquisition Number does from rotation to rotation; they part slices only where the slices
 do not lie evenly as they are (`IF_UNEVEN`), or where two passes are mixed (`passes_in_turn`). What
-then still shares positions is parted by rank.
+then still shares positions is parted by rank. Acquisitions of one scan that overlap are joined
+again where their pixels agree.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,6 +23,13 @@ from dicomnode.decisions.geometry import (
     sort_slices,
 )
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.overlaps import (
+    NOT_COMPARED,
+    Pair,
+    groups_that_agree,
+    join,
+    pairs_to_compare,
+)
 from dicomnode.decisions.passes import FEWEST_OF_A_SCAN, Passes, passes_in_turn
 from dicomnode.decisions.stack_attributes import ALWAYS, IF_UNEVEN, Attribute, Value
 
@@ -38,6 +46,7 @@ class StackOfSeries:
 
     stack: SliceStack
     told_apart_by: tuple[str, ...] = ()
+    joined: bool = False  # of acquisitions that overlap
 
     @property
     def name(self) -> str:
@@ -46,16 +55,56 @@ class StackOfSeries:
         return f"{', '.join(self.told_apart_by)} ({slices})" if self.told_apart_by else slices
 
 
-def stacks_of(headers: Iterable[InstanceHeader]) -> tuple[StackOfSeries, ...]:
+def stacks_of(
+    headers: Iterable[InstanceHeader], differences: Mapping[Pair, float] = NOT_COMPARED
+) -> tuple[StackOfSeries, ...]:
     """The stacks of one series, the longest first; the same for any order of `headers`.
 
-    Every header is in exactly one of them. No headers are one stack of nothing.
+    `differences`: of the slices that `slices_to_compare` names, HU. Every header is in exactly one
+    of the stacks, but for those at a place that an acquisition which overlaps has as well. No
+    headers are one stack of nothing.
     """
+    found = [each for parts in _parts(headers) for each in _joined(parts, differences)]
+    return tuple(sorted(found, key=_longest_first))
+
+
+def slices_to_compare(headers: Iterable[InstanceHeader]) -> tuple[Pair, ...]:
+    """Slices at the same place in acquisitions that overlap, whose pixels decide on joining."""
+    parts = [[each.stack for each in _even_ones(stacks)] for stacks in _parts(headers)]
+    return tuple(pair for stacks in parts for pair in pairs_to_compare(stacks))
+
+
+def _parts(headers: Iterable[InstanceHeader]) -> list[list[StackOfSeries]]:
+    """The stacks, those that differ in nothing of `ALWAYS` together."""
     parts = [StackOfSeries(sort_slices(headers))]
     for attribute in ALWAYS:
         parts = [smaller for part in parts for smaller in _parted(part, attribute)]
-    found = [smaller for part in parts for smaller in _even(part)]
-    return tuple(sorted(found, key=_longest_first))
+    return [sorted(_even(part), key=_longest_first) for part in parts]
+
+
+def _even_ones(parts: Sequence[StackOfSeries]) -> list[StackOfSeries]:
+    return [part for part in parts if _may_be_joined(part.stack)]
+
+
+def _may_be_joined(stack: SliceStack) -> bool:
+    return len(stack.headers) >= FEWEST_OF_A_SCAN and lies_evenly(stack)
+
+
+def _joined(
+    parts: Sequence[StackOfSeries], differences: Mapping[Pair, float]
+) -> list[StackOfSeries]:
+    """Acquisitions of one scan that overlap made one, where that lies evenly as well."""
+    even = _even_ones(parts)
+    found = [part for part in parts if not _may_be_joined(part.stack)]
+    for group in groups_that_agree([part.stack for part in even], differences):
+        members = [even[index] for index in group]
+        stack = join([part.stack for part in members])
+        if len(members) > 1 and _is_one_scan(stack):
+            names = " and ".join(part.name for part in members)
+            found.append(StackOfSeries(stack, (f"{names} joined",), joined=True))
+        else:
+            found += members
+    return found
 
 
 def lies_evenly(stack: SliceStack) -> bool:

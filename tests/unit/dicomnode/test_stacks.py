@@ -310,7 +310,7 @@ def test_copies_under_another_uid_are_left_out_and_counted() -> None:
     assert value(decision, "copies") == "7 of 67 slices, left out"
 
 
-def test_only_slices_alike_in_all_else_are_compared() -> None:
+def test_only_slices_alike_in_what_counts_are_compared() -> None:
     series = ct_series(5)
     twin = replace(series[2], sop_instance_uid="9", instance_number=77)
     other = replace(series[3], sop_instance_uid="8", slice_thickness=1.0)
