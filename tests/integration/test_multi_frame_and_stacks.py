@@ -161,7 +161,8 @@ def mixed_series(folder: Path) -> str:
     frame = pydicom.dcmread(standard[0]).FrameOfReferenceUID
     for n, each in enumerate([*copies, scout, *(pydicom.dcmread(path) for path in sharp)]):
         each.SeriesInstanceUID, each.FrameOfReferenceUID = series, frame
-        each.StudyInstanceUID = copies[0].StudyInstanceUID
+        for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "PatientBirthDate"):
+            setattr(each, keyword, copies[0][keyword].value)
         each.SOPInstanceUID = each.file_meta.MediaStorageSOPInstanceUID = generate_uid()
         each.InstanceNumber = 100 + n
         each.save_as(folder / "c" / f"{n}.dcm", enforce_file_format=True)
