@@ -72,12 +72,14 @@ class Provenance:
     """Who brought an instance; kept in its file, so that a lost index can be made again.
 
     Source and Receiving Application Entity Title (0002,0016), (0002,0018) and Private
-    Information (0002,0102), PS3.10 section 7.1.
+    Information (0002,0102), PS3.10 section 7.1. `priority`: that of the C-STORE request, as order
+    of work: 0 high, 1 medium, 2 low.
     """
 
     association_id: str
     calling_ae_title: str
     called_ae_title: str
+    priority: int = 1
 
 
 def identify(data_set: bytes | memoryview, transfer_syntax: UID) -> Identity:
@@ -221,7 +223,7 @@ def file_head(
     elements = before + _element(0x0003, b"UI", sop_instance_uid.encode("ascii")) + after
     padding = bytes(max(0, length - _META_START - len(elements)))
     if padding:
-        own = provenance.association_id.encode("ascii")
+        own = _private_information(provenance)
         own += b"\0" * (len(own) % 2)
         elements = elements[: -len(own) - 12] + _element(0x0102, b"OB", own + padding)
     group_length = _element(0x0000, b"UL", len(elements).to_bytes(4, "little"))
@@ -241,8 +243,13 @@ def _meta_parts(
     after += _element(0x0016, b"AE", _ae_title(provenance.calling_ae_title))
     after += _element(0x0018, b"AE", _ae_title(provenance.called_ae_title))
     after += _element(0x0100, b"UI", _PROVENANCE_CREATOR.encode("ascii"))
-    after += _element(0x0102, b"OB", provenance.association_id.encode("ascii"))
+    after += _element(0x0102, b"OB", _private_information(provenance))
     return before, after
+
+
+def _private_information(provenance: Provenance) -> bytes:
+    """The association and the priority; a former release wrote the association alone."""
+    return f"{provenance.association_id} {provenance.priority}".encode("ascii")
 
 
 def _ae_title(title: str) -> bytes:
@@ -259,15 +266,21 @@ def _element(number: int, vr: bytes, value: bytes) -> bytes:
     return tag + vr + len(value).to_bytes(2, "little") + value
 
 
+_PRIORITIES = {"0", "1", "2"}
+
+
 def provenance_of(meta: FileMetaDataset) -> Provenance:
     """Read back what `file_head` wrote; empty where another program wrote the file."""
     try:
         with PYDICOM_QUIET:
             ours = meta.get("PrivateInformationCreatorUID") == _PROVENANCE_CREATOR
+            own = bytes(meta.PrivateInformation).rstrip(b"\0").decode("ascii") if ours else ""
+            association_id, _, priority = own.partition(" ")
             return Provenance(
-                bytes(meta.PrivateInformation).rstrip(b"\0").decode("ascii") if ours else "",
+                association_id,
                 str(meta.get("SourceApplicationEntityTitle", "")),
                 str(meta.get("ReceivingApplicationEntityTitle", "")),
+                int(priority) if priority in _PRIORITIES else 1,
             )
     except UNREADABLE:
         return Provenance("", "", "")

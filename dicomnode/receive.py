@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 import uuid
+import weakref
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -102,6 +103,8 @@ class StorageReceiver:
         self._indexer = indexer
         self._receiver_id = receiver_id
         self._open: dict[DicomAssociation, Association] = {}
+        self._ends: weakref.WeakKeyDictionary[DicomAssociation, AssociationEnd]
+        self._ends = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def on_requested(self, event: evt.Event) -> None:
@@ -135,7 +138,10 @@ class StorageReceiver:
         self, identity: Identity, request: StoreRequest, association: Association
     ) -> StoredFile:
         provenance = Provenance(
-            association.association_id, association.calling_ae_title, association.called_ae_title
+            association.association_id,
+            association.calling_ae_title,
+            association.called_ae_title,
+            _order(request),
         )
         head = file_head(
             identity.sop_class_uid,
@@ -166,7 +172,11 @@ class StorageReceiver:
         return PlainRequestHandler
 
     def _association(self, assoc: DicomAssociation) -> Association:
-        """The record of an association, made when its first instance comes: not for C-ECHO."""
+        """The record of an association, made when its first instance comes: not for C-ECHO.
+
+        The connection may have closed meanwhile, as another thread tells: then nobody tells again
+        that it ended, and the series would wait for more as long as the node runs.
+        """
         with self._lock:
             known = self._open.get(assoc)
             if known is None:
@@ -179,6 +189,10 @@ class StorageReceiver:
                     opened_at=datetime.now(UTC),
                 )
                 self._indexer.put(known)
+                ended = self._ends.get(assoc)
+                if ended is not None:
+                    del self._open[assoc]
+                    self._put_end(known, ended)
         return known
 
     def on_released(self, event: evt.Event) -> None:
@@ -199,9 +213,13 @@ class StorageReceiver:
     def _ended(self, assoc: DicomAssociation, end: AssociationEnd) -> None:
         self._room.leave(assoc)
         with self._lock:
+            self._ends.setdefault(assoc, end)
             known = self._open.pop(assoc, None)
         if known is not None:
-            self._indexer.put(AssociationEnded(known.association_id, datetime.now(UTC), end))
+            self._put_end(known, end)
+
+    def _put_end(self, association: Association, end: AssociationEnd) -> None:
+        self._indexer.put(AssociationEnded(association.association_id, datetime.now(UTC), end))
 
     def handlers(self) -> dict[Any, Handler]:
         """By event of pynetdicom."""
@@ -251,9 +269,13 @@ def _record(
         association_id=association.association_id,
         calling_ae_title=association.calling_ae_title,
         received_at=datetime.now(UTC),
-        priority=_PRIORITY_ORDER.get(request.priority, 1),
+        priority=_order(request),
         identity_digest=identity.digest,
     )
+
+
+def _order(request: StoreRequest) -> int:
+    return _PRIORITY_ORDER.get(request.priority, 1)
 
 
 def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:

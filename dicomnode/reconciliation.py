@@ -166,5 +166,6 @@ def _stored_instance(
         association_id=provenance.association_id or f"recovered-{path[:35]}",
         calling_ae_title=provenance.calling_ae_title,
         received_at=datetime.fromtimestamp(found.st_mtime, UTC),
+        priority=provenance.priority,
         identity_digest=identity.digest,
     )

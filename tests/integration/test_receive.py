@@ -106,6 +106,7 @@ def test_what_was_stored_but_not_indexed_is_found_again(receiver: Receiver, tmp_
         original = index.instances_of_series(session, series_uid(files))
     fresh.close()
     assert [each.sha256 for each in recovered] == [each.sha256 for each in original]
+    assert [each.priority for each in recovered] == [each.priority for each in original]
     assert {each.calling_ae_title for each in recovered} == {"TESTER"}
     assert arrival is not None
     assert arrival.last_association_end is AssociationEnd.LOST

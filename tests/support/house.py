@@ -48,7 +48,7 @@ class House:
         return [self.store_file(uid, number) for number in range(count)]
 
     def store_file(self, uid: str, number: int) -> StoredInstance:
-        data_set = _encoded(uid, number)
+        data_set = encoded(uid, number)
         sample = instance(number, uid, association_id="a" * 32)
         head = file_head(
             sample.sop_class_uid,
@@ -139,7 +139,8 @@ class House:
         assert reconcile(self.database, self.files, NODE) == 0
 
 
-def _encoded(uid: str, number: int) -> bytes:
+def encoded(uid: str, number: int) -> bytes:
+    """The data set of one CT instance, as far as the index asks for it."""
     data_set = Dataset()
     data_set.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
     data_set.SOPInstanceUID = f"{uid}.{number}"

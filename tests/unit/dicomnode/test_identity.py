@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from io import BytesIO
 from pathlib import Path
 
@@ -124,7 +125,29 @@ def test_a_stored_file_gives_back_who_brought_it(tmp_path: Path) -> None:
     identity, meta = identify_file(path)
     assert identity.series_instance_uid == "1.2.3.1"
     assert provenance_of(meta) == provenance
+    meta.PrivateInformation = b"a" * 32  # as a former release wrote it
+    assert provenance_of(meta) == provenance
+    meta.PrivateInformation = b"a" * 32 + b" x"
+    assert provenance_of(meta) == provenance
     assert pydicom.dcmread(path).PatientName == "Doe^Jane"
+
+
+@pytest.mark.parametrize("function", ["read_file_meta_info", "read_dataset"])
+def test_a_fault_of_the_disk_is_none_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    provenance = Provenance("a" * 32, "SCANNER", "DICOMNODE")
+    path = tmp_path / "x.dcm"
+    head = file_head(CTImageStorage, "1.2.3.4", ExplicitVRLittleEndian, provenance)
+    path.write_bytes(head + encoded(data_set(), ExplicitVRLittleEndian))
+
+    def broken(*_arguments: object, **_named: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(f"pydicom.filereader.{function}", broken)
+    monkeypatch.setattr("dicomnode.identity.read_dataset", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        identify_file(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 200, b"\0" * 128 + b"DICM"])

@@ -123,16 +123,17 @@ def test_the_file_head_is_what_pydicom_writes(uid: str, title: str) -> None:
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     meta.SourceApplicationEntityTitle, meta.ReceivingApplicationEntityTitle = title, "DICOMNODE"
     meta.PrivateInformationCreatorUID = UID("2.25.281216354187320153829170355410972463880")
-    meta.PrivateInformation = b"a1" * 16
+    meta.PrivateInformation = b"a1" * 16 + b" 1"
     written = BytesIO()
     write_file_meta_info(written, meta)  # type: ignore[arg-type]
     made = file_head(CTImageStorage, uid, ExplicitVRLittleEndian, provenance)
     assert made == bytes(128) + b"DICM" + written.getvalue()
 
 
+@pytest.mark.parametrize("priority", [0, 1, 2])
 @pytest.mark.parametrize("association_id", ["b" * 32, "odd", ""])
-def test_a_head_of_a_wanted_length_reads_like_any_other(association_id: str) -> None:
-    provenance = Provenance(association_id, "SCANNER 1", "NODE")
+def test_a_head_of_a_wanted_length_reads_like_any_other(association_id: str, priority: int) -> None:
+    provenance = Provenance(association_id, "SCANNER 1", "NODE", priority)
     made = file_head(
         CTImageStorage, "1.2.3", ExplicitVRLittleEndian, provenance, length=FILE_HEAD_ROOM
     )
