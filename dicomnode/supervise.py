@@ -135,11 +135,11 @@ class Supervisor:
         roles += [f"worker-{n}" for n in range(1, settings.inference.workers + 1)]
         self._children = [_Child(role) for role in roles]
         self._pipe_read, self._pipe_write = os.pipe()
-        # held here, so that peers wait while a receiver is started again, and are not refused
-        receive = settings.receive
-        if receive.tls.enabled:
-            server_context(receive.tls)  # a file that cannot be used stops the start, with its name
-        self._listeners = [_bound((receive.address, port)) for port in receive.ports]
+        if (
+            settings.receive.tls.enabled
+        ):  # a file that cannot be used stops the start, with its name
+            server_context(settings.receive.tls)
+        self._listeners: list[socket.socket] = []
 
     def run(self, stop: threading.Event) -> None:
         """Start all, restart what dies, until `stop`; then end all within STOP_SECONDS.
@@ -153,6 +153,7 @@ class Supervisor:
         # before any new process holds a lease of this node
         leftover = self._hand_back(f"{self._node_id}/")
         try:
+            self._listen(stop)
             while leftover.is_alive() and not stop.is_set():
                 leftover.join(_LOOK_SECONDS)
             while not stop.is_set():
@@ -163,6 +164,15 @@ class Supervisor:
                 stop.wait(_LOOK_SECONDS)
         finally:
             self._stop_all()
+
+    def _listen(self, stop: threading.Event) -> None:
+        """The sockets are held here, so that peers wait while a receiver is started again, and are
+        not refused. Raises ConfigurationError."""
+        for port in self._settings.receive.ports:
+            listener = _bound((self._settings.receive.address, port), stop)
+            if listener is None:
+                return
+            self._listeners.append(listener)
 
     def _look_after(self, child: _Child) -> None:
         now = time.monotonic()
@@ -247,8 +257,10 @@ class Supervisor:
         os.close(self._pipe_read)
 
 
-def _bound(address: tuple[str, int]) -> socket.socket:
+def _bound(address: tuple[str, int], stop: threading.Event) -> socket.socket | None:
     """A listening socket; the receivers of a supervisor that was killed may hold it a moment.
+
+    None when asked to stop meanwhile.
 
     Raises:
         ConfigurationError: somebody else listens there, and goes on to.
@@ -260,7 +272,8 @@ def _bound(address: tuple[str, int]) -> socket.socket:
         except ConfigurationError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(_LOOK_SECONDS)
+            if stop.wait(_LOOK_SECONDS):
+                return None
 
 
 def owner_name(node_id: str, role: str, pid: int) -> str:
