@@ -48,6 +48,7 @@ PLAUSIBLE: dict[str, Interval] = {
     "Rows": (1, 65535),
     "SamplesPerPixel": (1, 4),
     "SliceThickness": (0.01, 100),  # mm
+    "SpacingBetweenSlices": (-100, 100),  # mm; negative in some orders of the slices
 }
 
 _UNPARSABLE = (

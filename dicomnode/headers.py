@@ -164,6 +164,7 @@ def read_header(data_set: Dataset) -> InstanceHeader:
         samples_per_pixel=read.integer("SamplesPerPixel"),
         pixel_spacing=read.pair("PixelSpacing"),
         slice_thickness=read.number("SliceThickness"),
+        spacing_between_slices=read.number("SpacingBetweenSlices"),
         image_position_patient=read.vector("ImagePositionPatient"),
         image_orientation_patient=read.two_vectors("ImageOrientationPatient"),
         frame_of_reference_uid=read.uid("FrameOfReferenceUID"),

@@ -33,6 +33,7 @@ TRIVIAL: dict[str, Any] = {
     **dict.fromkeys(("number_of_series_related_instances", "images_in_acquisition"), None),
     "in_concatenation_total_number": None,
     "number_of_frames": 1,
+    "spacing_between_slices": None,
     "patient": PatientAttributes(),  # whose it is, is a question of its own
     "labels": (),
     "problems": (),

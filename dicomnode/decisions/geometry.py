@@ -15,6 +15,7 @@ from itertools import pairwise
 from statistics import median
 
 from dicomnode.decisions.instance_header import InstanceHeader, Vector
+from dicomnode.decisions.rounding import before_rounding, rounding_unit
 
 Orientation = tuple[float, float, float, float, float, float]
 Affine = tuple[tuple[float, float, float, float], ...]
@@ -55,7 +56,8 @@ class SliceStack:
     """Slices sorted to the head (for axial ones), with their geometry.
 
     `headers`: by position along the normal, or by Instance Number where positions are missing.
-    `spacings_mm`: along the normal, one fewer than the slices. `affine`: (slice, row, column, 1)
+    `spacings_mm`: along the normal, one fewer than the slices; as they were before positions were
+    rounded, where an even stack explains them. `affine`: (slice, row, column, 1)
     to LPS mm, or None where the geometry does not allow it. `tilt_degrees`: the normal against
     the patient's axis (z). `shear_degrees`: the way from slice to slice against the normal, what a
     tilted gantry leaves.
@@ -102,7 +104,8 @@ def sort_slices(headers: Iterable[InstanceHeader]) -> SliceStack:
     if normal is None or StackProblem.POSITION_MISSING in problems:
         return SliceStack(by_number, problems)
     placed = tuple(sorted(by_number, key=lambda header: _along(normal, header)))
-    distances = [_along(normal, header) for header in placed]
+    written = [_along(normal, header) for header in placed]
+    distances = before_rounding(written, _rounding_mm(placed, normal), _stated_spacing(placed))
     spacings = tuple(b - a for a, b in pairwise(distances))
     step = _step(placed, normal)
     stack = SliceStack(
@@ -114,6 +117,20 @@ def sort_slices(headers: Iterable[InstanceHeader]) -> SliceStack:
         problems=problems,
     )
     return _with_spacing_problems(stack)
+
+
+def _rounding_mm(headers: Sequence[InstanceHeader], normal: Vector) -> float:
+    """To what the places along the normal were rounded when the positions were written."""
+    positions = [h.image_position_patient for h in headers if h.image_position_patient is not None]
+    axes = zip(normal, zip(*positions, strict=True), strict=True)
+    return sum(abs(share) * rounding_unit(values) for share, values in axes)
+
+
+def _stated_spacing(headers: Sequence[InstanceHeader]) -> float | None:
+    """Spacing Between Slices (0018,0088) where all state the same; some write it negative."""
+    stated = {header.spacing_between_slices for header in headers}
+    spacing = next(iter(stated)) if len(stated) == 1 else None
+    return abs(spacing) if spacing else None
 
 
 def heights(headers: Sequence[InstanceHeader], stack: SliceStack) -> list[float]:

@@ -42,6 +42,7 @@ class InstanceHeader:
     samples_per_pixel: int | None = None
     pixel_spacing: tuple[float, float] | None = None  # mm between rows, between columns
     slice_thickness: float | None = None  # mm
+    spacing_between_slices: float | None = None  # mm between centres; may be negative
     image_position_patient: Vector | None = None  # LPS mm
     image_orientation_patient: tuple[float, float, float, float, float, float] | None = None
     frame_of_reference_uid: str = ""
