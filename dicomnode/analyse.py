@@ -30,9 +30,10 @@ from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.study_choice import STUDY_CHOICE
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import Outage, vital
-from dicomnode.predecessor import former_report
+from dicomnode.predecessor import former_report, withdrawals
 from dicomnode.reading import Retries, is_full, may_pass
-from dicomnode.results.build import ResultObject, encode, warm_up
+from dicomnode.result_store import store_result
+from dicomnode.results.build import warm_up
 from storage import index, jobs, queue, series, study
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
@@ -166,6 +167,7 @@ class Worker:
                 input_digest=job.input_digest,
                 completeness=evidence,
                 predecessor=former_report(detail),
+                revision=withdrawals(detail),
                 progress=self._stop_if_superseded,
             )
         except _SupersededError:
@@ -217,7 +219,10 @@ class Worker:
 
     def _record(self, job: Job, analysis: Analysis) -> None:
         """Results durable as files first; then rows, deliveries and job in one transaction."""
-        records = [self._store(job, each) for each in analysis.objects]
+        records = [
+            store_result(self._results, job.series_key, each, job.created_at)
+            for each in analysis.objects
+        ]
         with self._database.write() as session:
             superseded = series.record_analysed(
                 session,
@@ -230,8 +235,7 @@ class Worker:
             )
         if superseded is not None:
             log.info("series %s: changed during its analysis", job.series_key)
-            for record in records:
-                self._results.remove(record.path)
+            self._remove_unknown(job, records)
             return
         log.info(
             "series %s: analysed, %d objects, %.1f s",
@@ -248,19 +252,13 @@ class Worker:
                 "; ".join(analysis.repairs),
             )
 
-    def _store(self, job: Job, result: ResultObject) -> ResultRecord:
-        content = encode(result)
-        uid = str(result.sop_instance_uid)
-        return ResultRecord(
-            sop_instance_uid=uid,
-            sop_class_uid=str(result.sop_class_uid),
-            result_series_instance_uid=str(result.data_set.SeriesInstanceUID),
-            series_key=job.series_key,
-            kind=result.kind,
-            path=self._results.store(job.series_key, uid, content),
-            size_bytes=len(content),
-            created_at=job.created_at,
-        )
+    def _remove_unknown(self, job: Job, records: Sequence[ResultRecord]) -> None:
+        """The files that no row tells of; what was there before is of an earlier analysis."""
+        with self._database.read() as session:
+            detail = queue.series_detail(session, job.series_key)
+        known = {each.path for each in detail.results} if detail else set()
+        for path in {each.path for each in records} - known:
+            self._results.remove(path)
 
     @contextmanager
     def _held(self, job: Job) -> Iterator[None]:

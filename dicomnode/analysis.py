@@ -29,7 +29,7 @@ from dicomnode.findings_json import model_json, probabilities, regions_json
 from dicomnode.headers import read_sources
 from dicomnode.methods import MethodFindings, no_lungs, rule_of, run_methods
 from dicomnode.pixel_rules import judge_pixels
-from dicomnode.result_settings import result_settings
+from dicomnode.result_settings import analysis_digest, result_settings
 from dicomnode.results.build import (
     ResultContext,
     ResultObject,
@@ -56,6 +56,8 @@ class Analysis:
     not configured or failed; never both. `failures`: of either, with why; `agreement`: None
     without two answers. `covnet`: the model of the classification, whether it failed or not.
 
+    `made_with`: `analysis_digest` of the settings.
+
     `reasons`: what the pixels and the failures added to the decision. `repairs`: what of the
     source's header had to be mended, in sentences without values.
     """
@@ -69,12 +71,14 @@ class Analysis:
     reasons: tuple[Reason, ...]
     repairs: tuple[str, ...]
     seconds: dict[str, float]
+    made_with: str
 
     def as_json(self) -> dict[str, Any]:
         """What the queue keeps of it."""
         return {
             "probabilities": probabilities(self.findings) if self.findings else {},
             "model": model_json(self.covnet),
+            "made_with": self.made_with,
             "failures": [failure.as_json() for failure in self.failures],
             "regions": regions_json(self.regions) if self.regions else None,
             "agreement": self.agreement.sentence if self.agreement else None,
@@ -101,9 +105,12 @@ def analyse_series(
     input_digest: str,
     completeness: str,
     predecessor: Predecessor | None = None,
+    revision: int = 0,
     progress: Progress | None = None,
 ) -> Analysis | Refusal:
     """Decode, analyse and build the result objects of one eligible series.
+
+    `revision`: how often results of the series were withdrawn.
 
     Refused when the pixels show no chest, or contrast that the headers did not tell of.
 
@@ -138,6 +145,7 @@ def analyse_series(
         lungs=found.lungs.mask,
         lung_check=found.lungs.check,
         failures=methods.failures,
+        revision=revision,
     )
     objects = build_results(context)
     built = time.perf_counter()
@@ -150,6 +158,7 @@ def analyse_series(
         objects=objects,
         reasons=(*found.seen, *(each.as_reason() for each in methods.failures)),
         repairs=context.header.repairs,
+        made_with=analysis_digest(settings),
         seconds={"decode": decoded - started, **found.seconds, "results": built - analysed},
     )
 

@@ -21,8 +21,8 @@ from dicomnode.errors import DataError
 from dicomnode.lifecycle import Outage
 from dicomnode.reading import Retries, is_full, may_pass
 from dicomnode.result_settings import result_settings
+from dicomnode.result_store import store_result
 from dicomnode.results.context import Predecessor, ResultObject
-from dicomnode.results.encoding import encode
 from dicomnode.results.note import SeriesNotAnalysed, note_objects
 from dicomnode.results.patient import normalised_header
 from dicomnode.results.text_document import TextOrigin, text_sop_class
@@ -164,7 +164,9 @@ class NoteWriter:
         objects = self._objects(series, former, moment, whole_study=whole_study)
         if not objects:
             return False
-        records = [self._store(each, last, moment) for each in objects]
+        records = [
+            store_result(self._results, _uid(last), each, moment, NOTE_KIND) for each in objects
+        ]
         names = [destination.name for destination in self._settings.destinations]
         now = datetime.now(UTC)
         with self._database.write() as session:
@@ -204,20 +206,6 @@ class NoteWriter:
         with self._database.read() as session:
             instances = index.instances_of_series(session, series_key)
         return first_source(self._instances.open_path(each.path) for each in instances)
-
-    def _store(self, result: ResultObject, series: SeriesRecord, moment: datetime) -> ResultRecord:
-        content = encode(result)
-        uid = str(result.sop_instance_uid)
-        return ResultRecord(
-            sop_instance_uid=uid,
-            sop_class_uid=str(result.sop_class_uid),
-            result_series_instance_uid=str(result.data_set.SeriesInstanceUID),
-            series_key=_uid(series),
-            kind=NOTE_KIND,
-            path=self._results.store(_uid(series), uid, content),
-            size_bytes=len(content),
-            created_at=moment,
-        )
 
 
 def _uid(series: SeriesRecord) -> str:

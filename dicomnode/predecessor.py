@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dicomnode.results.context import Predecessor
-from storage.records import DeliveryRecord, ResultRecord, SeriesDetail
+from storage.records import (
+    NOTE_KIND,
+    RETRACTION_KIND,
+    DeliveryRecord,
+    ResultRecord,
+    SeriesDetail,
+)
+from storage.result_life import RETRACTED
 
 _MORE_CAME = "more instances of the series came after it"
 _OTHER_MODEL = "it was made by another model or other settings"
+_HALF = "one of the two methods had failed in it"
 
 
 def former_report(detail: SeriesDetail) -> Predecessor | None:
@@ -27,7 +35,21 @@ def former_report(detail: SeriesDetail) -> Predecessor | None:
         series_instance_uid=newest.result_series_instance_uid,
         sop_class_uid=newest.sop_class_uid,
         sop_instance_uid=newest.sop_instance_uid,
-        why=_MORE_CAME if _more_came(detail) else _OTHER_MODEL,
+        why=_MORE_CAME if _more_came(detail) else _HALF if _had_failed(detail) else _OTHER_MODEL,
+    )
+
+
+def withdrawals(detail: SeriesDetail) -> int:
+    """How often results of analyses of the series were withdrawn; notes do not count."""
+    results = {
+        each.sop_instance_uid
+        for each in detail.results
+        if each.kind not in {NOTE_KIND, RETRACTION_KIND}
+    }
+    return sum(
+        1
+        for entry in detail.series.history
+        if entry["state"] == RETRACTED and results & set(entry["retracted"])
     )
 
 
@@ -35,6 +57,12 @@ def _more_came(detail: SeriesDetail) -> bool:
     """Whether the input is another than at the decision before this one."""
     former = [each["input_digest"] for each in detail.series.history if each.get("input_digest")]
     return not former or former[-1] != detail.series.input_digest
+
+
+def _had_failed(detail: SeriesDetail) -> bool:
+    """Whether a method failed in the analysis before this one."""
+    made = [each["analysis"] for each in detail.series.history if each.get("analysis")]
+    return bool(made and made[-1].get("failures"))
 
 
 def _known_outside(report: ResultRecord, deliveries: Sequence[DeliveryRecord]) -> bool:

@@ -1,8 +1,8 @@
-"""Analysing a series again, with another model or other settings than before.
+"""Analysing a series again: with another model or other settings, or since a method had failed.
 
-Who has the older results gets new ones that name the older report: the same input with another
-model or other settings gives other UIDs. With the same it would give the same UIDs, and an archive
-keeps what it has under a UID: so that is refused.
+Who has the older results gets new ones that name the older report. The same model and settings
+would say the same again: that is refused. What an analysis was made with is kept with it; of one
+made by a version that did not keep it nobody knows, and it can be renewed.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ from datetime import datetime
 
 from dicomnode.config import Settings, kept_settings
 from dicomnode.errors import ConfigurationError, DataError
-from dicomnode.result_settings import configuration_digest
-from dicomnode.results.uids import UidSeed, model_digest
-from inference.bundle import load_card
-from storage import result_life
+from dicomnode.result_settings import analysis_digest
 from storage.database import Database
-from storage.records import ResultSet
+from storage.records import ResultSet, SeriesRecord
 from storage.reopening import reopen_ended
 
 _KEPT = "settings.json"
@@ -27,15 +24,13 @@ def renew(database: Database, settings: Settings, chosen: ResultSet, now: dateti
 
     Raises:
         ConfigurationError: the node was started with other settings, or never.
-        DataError: there are results of this model and these settings, or the series is not
+        DataError: its results are whole, of this model and these settings, or the series is not
             decided yet or has no files any more.
         BundleError: the card of a configured bundle cannot be read.
     """
     check_started_with(settings)
     uid = chosen.series.series_key
-    with database.read() as session:
-        sets = result_life.sets_of_series(session, uid)
-    if any(_made_alike(each, settings) for each in sets):
+    if _made_alike(chosen.series, settings):
         raise DataError("results", f"those of series {uid} are of this model and these settings")
     with database.write() as session:
         reopened = reopen_ended(session, uid, now)
@@ -54,18 +49,14 @@ def check_started_with(settings: Settings) -> None:
         started = kept_settings(settings.node.data_directory / _KEPT)
     except OSError as error:
         raise ConfigurationError("no node has run yet on this data directory") from error
-    if configuration_digest(started) != configuration_digest(settings):
+    if analysis_digest(started) != analysis_digest(settings):
         raise ConfigurationError("the node runs with other settings: start it anew first")
 
 
-def _made_alike(made: ResultSet, settings: Settings) -> bool:
-    """Whether a report would get the UID that it has, if it were made today."""
-    card = load_card(settings.bundle_folders["covnet"])
-    seed = UidSeed(
-        source_series_uid=made.series.series_instance_uid,
-        source_digest=made.series.input_digest or "",
-        model_digest=model_digest(card.name, card.version, card.weights_sha256),
-        configuration_digest=configuration_digest(settings),
-    )
-    reports = [each for each in made.results if each.kind == "sr"]
-    return any(seed.uid("sr", each.sop_class_uid) == each.sop_instance_uid for each in reports)
+def _made_alike(series: SeriesRecord, settings: Settings) -> bool:
+    """Whether an analysis would leave what the last one left, if it were made today.
+
+    Not after one in which a method failed: that is tried again.
+    """
+    made = series.analysis or {}
+    return not made.get("failures") and made.get("made_with") == analysis_digest(settings)

@@ -12,6 +12,9 @@ from dicomnode.results.context import AllSlices, ResultSettings, SegmentationKin
 from dicomnode.results.uids import derived_uid
 from dicomnode.version import MANUFACTURER, PRODUCT_NAME, VERSION
 
+_NOT_OF_AN_ANALYSIS = frozenset({"note", "note_series_number", "rejection_series_number"})
+"""Keys of `[results]` that show in no result of an analysis."""
+
 
 def result_settings(settings: Settings) -> ResultSettings:
     """The part of the configuration that shows in results.
@@ -26,7 +29,6 @@ def result_settings(settings: Settings) -> ResultSettings:
         device_serial_number=ae_title,
         device_uid=derived_uid("device", PRODUCT_NAME, ae_title),
         ae_title=ae_title,
-        configuration_digest=configuration_digest(settings),
         institution_name=results.institution_name,
         key_slices=results.key_slices,
         sr_class=SrClass(results.sr_class),
@@ -41,18 +43,23 @@ def result_settings(settings: Settings) -> ResultSettings:
     )
 
 
-def configuration_digest(settings: Settings) -> str:
-    """SHA-256 of all that can change a result of the same input.
+def analysis_digest(settings: Settings) -> str:
+    """SHA-256 of all settings that can change what an analysis of the same input leaves.
+
+    Not of those that show in notes and withdrawals alone. It is kept with each analysis; no UID
+    is made of it.
 
     Raises:
         BundleError: the card of a configured bundle cannot be read.
     """
+    results = settings.results.model_dump(exclude=set(_NOT_OF_AN_ANALYSIS))
     covered = {
         "version": VERSION,
         "ae_title": settings.node.ae_title,
         "models": models_digest(settings),
+        "engine": [settings.inference.engine, settings.inference.device],
         "eligibility": asdict(settings.eligibility),
         "chest": asdict(settings.chest),
-        "results": settings.results.model_dump(),
+        "results": results,
     }
     return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()

@@ -18,8 +18,8 @@ from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.errors import DataError
 from dicomnode.headers import read_source
 from dicomnode.result_settings import result_settings
+from dicomnode.result_store import store_result
 from dicomnode.results.context import ResultObject
-from dicomnode.results.encoding import encode
 from dicomnode.results.patient import normalised_header
 from dicomnode.results.retraction import (
     TITLES,
@@ -71,7 +71,10 @@ def retract(
         return Retraction(uids, (), already=True)
     files = ResultFiles(settings.result_files)
     objects = _objects(files, settings, chosen, reason, now)
-    notes = {name: _store(files, chosen, each, now) for name, each in objects.items()}
+    key = chosen.series.series_key
+    notes = {
+        name: store_result(files, key, each, now, RETRACTION_KIND) for name, each in objects.items()
+    }
     entry = {"why": reason.value, "title": TITLES[reason].meaning}
     with database.write() as session:
         told = result_life.record_retraction(session, chosen, notes, entry, now)
@@ -112,20 +115,3 @@ def _report(files: ResultFiles, results: Sequence[ResultRecord]) -> Dataset:
     except OSError as error:
         uid = reports[0].sop_instance_uid
         raise DataError("results", f"report {uid}: its file cannot be read") from error
-
-
-def _store(
-    files: ResultFiles, chosen: ResultSet, result: ResultObject, now: datetime
-) -> ResultRecord:
-    content = encode(result)
-    uid, series_uid = str(result.sop_instance_uid), chosen.series.series_key
-    return ResultRecord(
-        sop_instance_uid=uid,
-        sop_class_uid=str(result.sop_class_uid),
-        result_series_instance_uid=str(result.data_set.SeriesInstanceUID),
-        series_key=series_uid,
-        kind=RETRACTION_KIND,
-        path=files.store(series_uid, uid, content),
-        size_bytes=len(content),
-        created_at=now,
-    )

@@ -26,13 +26,17 @@ class ResultFiles:
     def store(self, series_key: str, sop_instance_uid: str, content: bytes) -> str:
         """Store one whole file and return its path; `series_key` is of the CT series.
 
-        The UIDs of results are deterministic, so a repeated analysis replaces the same file in
-        one step. Raises OSError when the disk is full; the file before it is untouched then.
+        A file that is there is replaced in one step. Raises OSError when the disk is full; the
+        file before it is untouched then.
         """
-        digest = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
-        path = f"{series_folder(series_key)}/{digest[:32]}.dcm"
+        path = _path(series_key, sop_instance_uid)
         self._files.put(path, (content,))
         return path
+
+    def find(self, series_key: str, sop_instance_uid: str) -> str | None:
+        """The path of what was stored before under this UID, durable; None where nothing was."""
+        path = _path(series_key, sop_instance_uid)
+        return path if self._files.confirm(path) else None
 
     def open_path(self, path: str) -> Path:
         """The file of a stored `path`. Raises UnsafePathError for any other form of path."""
@@ -57,3 +61,8 @@ class ResultFiles:
         """Remove one result file durably. Raises UnsafePathError; gone already is no fault."""
         self.open_path(path)
         self._files.remove(path)
+
+
+def _path(series_key: str, sop_instance_uid: str) -> str:
+    digest = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
+    return f"{series_folder(series_key)}/{digest[:32]}.dcm"

@@ -21,6 +21,7 @@ from dicomnode.results.capture import set_image, slice_panel, source_item
 from dicomnode.results.context import AllSlices, ResultContext, ResultObject
 from dicomnode.results.modules import Place, complete, series_description
 from dicomnode.results.multi_frame import set_frames
+from dicomnode.results.naming import named
 from dicomnode.results.pixels import EncodedPixels, jpeg, set_encoded, uncompressed
 
 SLICE = "slice"
@@ -38,8 +39,10 @@ def all_slices(context: ResultContext) -> tuple[ResultObject, ...]:
     if settings.all_slices is AllSlices.OFF or context.findings is None:
         return ()
     if settings.multi_frame:
-        return (_multi_frame(context, indices),)
-    return tuple(_single(context, index, number) for number, index in enumerate(indices, 1))
+        made = [_multi_frame(context, indices)]
+    else:
+        made = [_single(context, index, number) for number, index in enumerate(indices, 1)]
+    return named(made, *context.salt)
 
 
 def _as_the_source_is_read(context: ResultContext) -> list[int]:
@@ -57,8 +60,7 @@ def _single(context: ResultContext, index: int, number: int) -> ResultObject:
     set_image(data_set, context, [index])
     pixels = _encoded(context, [slice_panel(context, index)])
     set_encoded(data_set, pixels)
-    name = context.slices[index].name
-    place = _place(context, SLICE, SecondaryCaptureImageStorage, name, number)
+    place = _place(context, SecondaryCaptureImageStorage, number)
     return _completed(data_set, context, SLICE, place, pixels)
 
 
@@ -69,7 +71,7 @@ def _multi_frame(context: ResultContext, indices: Sequence[int]) -> ResultObject
     set_frames(data_set, [source_item([context.slices[index]]) for index in indices])
     pixels = _encoded(context, (slice_panel(context, index) for index in indices))
     set_encoded(data_set, pixels)
-    place = _place(context, SLICES, MultiFrameTrueColorSecondaryCaptureImageStorage, "", 1)
+    place = _place(context, MultiFrameTrueColorSecondaryCaptureImageStorage, 1)
     return _completed(data_set, context, SLICES, place, pixels)
 
 
@@ -78,11 +80,9 @@ def _encoded(context: ResultContext, pictures: Iterable[NDArray[np.uint8]]) -> E
     return jpeg(pictures) if as_jpeg else uncompressed(pictures)
 
 
-def _place(context: ResultContext, kind: str, sop_class: UID, name: str, number: int) -> Place:
+def _place(context: ResultContext, sop_class: UID, number: int) -> Place:
     return Place(
         sop_class_uid=sop_class,
-        sop_instance_uid=context.seed.uid(kind, sop_class, name),
-        series_instance_uid=context.seed.uid("all slices series", sop_class),
         series_number=context.settings.all_slices_series_number,
         instance_number=number,
         modality="OT",

@@ -41,10 +41,11 @@ def build_results(context: ResultContext) -> tuple[ResultObject, ...]:
         ConfigurationError: the model has a class that no code is known for.
         ValueError: the box of an activation lies outside its slice.
     """
+    masks = segmentations(context)
     return (
-        structured_report(context),
+        structured_report(context, masks),
         *secondary_captures(context),
-        *segmentations(context),
+        *masks,
         *all_slices(context),
     )
 
@@ -76,5 +77,5 @@ def _smallest_context() -> ResultContext:
         input_digest="",
         completeness="warm-up",
         conditions="nothing",
-        settings=ResultSettings("-", "-", "-", "-", "2.25.1", "WARMUP", ""),
+        settings=ResultSettings("-", "-", "-", "-", "2.25.1", "WARMUP"),
     )

@@ -21,6 +21,7 @@ from dicomnode.results.heatmap import blend
 from dicomnode.results.key_slices import KeySlice
 from dicomnode.results.modules import Place, complete, series_description
 from dicomnode.results.montage import TILES_ACROSS, Tile, draw_montage
+from dicomnode.results.naming import named
 from dicomnode.results.panel import Caption, draw_panel
 from dicomnode.results.pixels import set_encoded, uncompressed
 from dicomnode.results.summary import RESEARCH_ONLY, percent
@@ -46,7 +47,7 @@ def secondary_captures(context: ResultContext) -> tuple[ResultObject, ...]:
         _panel(context, rank, key, pictures[key.slice_index])
         for rank, key in enumerate(context.key_slices, 1)
     ]
-    return (_montage(context, pictures), *panels)
+    return named((_montage(context, pictures), *panels), *context.salt)
 
 
 def _picture(context: ResultContext, key: KeySlice) -> NDArray[np.uint8]:
@@ -70,7 +71,7 @@ def _montage(context: ResultContext, pictures: Mapping[int, NDArray[np.uint8]]) 
     ]
     caption = Caption(context.warning, montage_lines(context))
     pixels = draw_montage(tiles, view_of(context.volume.affine), caption)
-    return _object(context, MONTAGE, pixels, 1, "", [key.slice_index for key in keys])
+    return _object(context, MONTAGE, pixels, 1, [key.slice_index for key in keys])
 
 
 def _shown_for(key: KeySlice) -> str:
@@ -104,8 +105,7 @@ def _panel(
     context: ResultContext, rank: int, key: KeySlice, picture: NDArray[np.uint8]
 ) -> ResultObject:
     pixels = _drawn(context, key, picture)
-    source_name = context.slices[key.slice_index].name
-    return _object(context, KEY_SLICE, pixels, rank + 1, source_name, [key.slice_index])
+    return _object(context, KEY_SLICE, pixels, rank + 1, [key.slice_index])
 
 
 def slice_panel(context: ResultContext, index: int) -> NDArray[np.uint8]:
@@ -134,15 +134,11 @@ def _object(
     kind: str,
     pixels: NDArray[np.uint8],
     number: int,
-    source_name: str,
     shown: Sequence[int],
 ) -> ResultObject:
-    """`source_name`: of the one slice that the picture shows; empty for the montage."""
     sop_class = SecondaryCaptureImageStorage
     place = Place(
         sop_class_uid=sop_class,
-        sop_instance_uid=context.seed.uid(kind, sop_class, source_name),
-        series_instance_uid=context.seed.uid("sc series", sop_class),
         series_number=context.settings.sc_series_number,
         instance_number=number,
         modality="OT",

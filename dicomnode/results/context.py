@@ -19,7 +19,7 @@ from dicomnode.results.character_sets import raw_keyword
 from dicomnode.results.codes import class_codes
 from dicomnode.results.key_slices import KeySlice, key_slices
 from dicomnode.results.patient import StudyHeader, normalised_header
-from dicomnode.results.uids import UidSeed, model_digest
+from dicomnode.results.uids import derived_uid, model_digest
 from inference.findings import CovnetFindings, LungCheck, ModelIdentity, Training
 from inference.region_findings import NO_INFECTION, RegionFindings
 from inference.volume import CtVolume
@@ -59,7 +59,6 @@ class ResultSettings:
     device_serial_number: str
     device_uid: str
     ae_title: str
-    configuration_digest: str
     institution_name: str = ""  # used where the sources name none
     key_slices: int = 10
     sr_class: SrClass = SrClass.COMPREHENSIVE_3D
@@ -71,7 +70,6 @@ class ResultSettings:
     all_slices: AllSlices = AllSlices.OFF
     multi_frame: bool = False  # all slices in one object
     all_slices_series_number: int = 9008
-    revision: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,6 @@ class SourceSlice:
     sop_instance_uid: str
     instance_number: int | None
     frame_number: int | None = None  # from 1, of a multi-frame instance
-
-    @property
-    def name(self) -> str:
-        """What no other slice of the series is called."""
-        frame = "" if self.frame_number is None else f" frame {self.frame_number}"
-        return self.sop_instance_uid + frame
 
 
 @dataclass(frozen=True)
@@ -110,7 +102,8 @@ class ResultContext:
     `analysed_at`: aware; stored with the job, and the only clock of the objects. It is written in
     the zone of the source's Timezone Offset From UTC, else in its own.
     `input_digest`: names all that came for the series and its content, not the analysed slices
-    alone: whatever may change a result of the same slices, even its wording, changes its UIDs.
+    alone. `revision`: how often results of the series were withdrawn: what is made then has other
+    UIDs, even with the same content.
     `frame_numbers`: of each source, None where it is an instance by itself; () when all are.
     `completeness`, `conditions`, `notes`: sentences for the summary, without patient identity.
     `findings`: None where the classification failed; `regions`: of the second method, on the same
@@ -138,6 +131,7 @@ class ResultContext:
     lungs: NDArray[np.bool_] | None = None
     lung_check: LungCheck | None = None
     failures: Sequence[MethodFailure] = field(default=())
+    revision: int = 0
 
     def __post_init__(self) -> None:
         slices = len(self.volume.hu)
@@ -248,17 +242,15 @@ class ResultContext:
             Answer(outcome, infections, regions.model.warning),
         )
 
-    @cached_property
-    def seed(self) -> UidSeed:
-        model = self.models[0]
-        return UidSeed(
-            source_series_uid=self.source_series_uid,
-            source_digest=self.input_digest,
-            model_digest=model_digest(model.name, model.version, model.weights_sha256),
-            configuration_digest=self.settings.configuration_digest,
-            revision=self.settings.revision,
-            failed=" ".join(sorted(f"{each.method} {each.rule}" for each in self.failures)),
-        )
+    def tracking_uid(self, finding: str, model: ModelIdentity) -> str:
+        """By which a finding of a model is tracked, in the report and in the segmentation."""
+        digest = model_digest(model.name, model.version, model.weights_sha256)
+        return derived_uid("tracking", self.source_series_uid, self.input_digest, digest, finding)
+
+    @property
+    def salt(self) -> tuple[str, ...]:
+        """What besides their content goes into the UIDs of the objects."""
+        return (f"revision {self.revision}",) if self.revision else ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,8 @@ from dicomnode.results.patient import StudyHeader
 from inference.findings import Training
 
 _LO_LIMIT = 64  # characters, PS3.5 section 6.2
+_AFTER = ", research only"
+_LEAST_NAME = 4  # characters of a model's name that still tell something
 
 
 class Origin(Protocol):
@@ -34,11 +36,12 @@ class Origin(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """Where an object stands in its study: its class, its series and its own number."""
+    """Where an object stands in its study: its class, the number of its series and its own.
+
+    Its UIDs it gets when it is whole, from its content (`naming`).
+    """
 
     sop_class_uid: UID
-    sop_instance_uid: str
-    series_instance_uid: str
     series_number: int
     instance_number: int
     modality: str
@@ -52,7 +55,6 @@ def complete(data_set: Dataset, place: Place, context: Origin) -> Dataset:
     _set_times(data_set, context)
     _set_equipment(data_set, context)
     data_set.SOPClassUID = place.sop_class_uid
-    data_set.SOPInstanceUID = place.sop_instance_uid
     data_set.InstanceNumber = place.instance_number
     data_set.file_meta = _file_meta(place, context.settings.ae_title)
     return data_set
@@ -64,8 +66,26 @@ def series_description(what: str, context: ResultContext, training: Training | N
     `training`: of what the object shows; None is the least of what the methods' weights have.
     """
     model = context.models[0]
-    mark = training_mark(training or context.training)
-    return f"{mark}AI {what} ({model.name} {model.version}), research only"[:_LO_LIMIT].rstrip()
+    before = f"{training_mark(training or context.training)}AI {what}"
+    room = _LO_LIMIT - len(before) - len(_AFTER) - len(" ()")
+    name = _shortened(model.name, model.version, room)
+    return f"{before} ({name}){_AFTER}" if name else f"{before}{_AFTER}"
+
+
+def _shortened(name: str, version: str, room: int) -> str:
+    """A model in `room` characters, its version whole where something of the name is left beside
+    it; in ASCII without backslash, which every archive and list can show."""
+    name, version = _ascii(name), _ascii(version)
+    if len(whole := f"{name} {version}".strip()) <= room:
+        return whole
+    left = room - len(version) - 1
+    shown = f"{name[:left].strip()} {version}" if left >= _LEAST_NAME else whole[: max(room, 0)]
+    return shown.strip()
+
+
+def _ascii(text: str) -> str:
+    plain = text.encode("ascii", "replace").decode("ascii")
+    return " ".join("".join(c if " " <= c <= "~" and c != "\\" else " " for c in plain).split())
 
 
 def training_mark(training: Training) -> str:
@@ -93,7 +113,6 @@ def local_time(context: Origin) -> datetime:
 def _set_series(data_set: Dataset, place: Place) -> None:
     """General Series (PS3.3 section C.7.3.1), SR Document Series (C.17.1)."""
     data_set.Modality = place.modality
-    data_set.SeriesInstanceUID = place.series_instance_uid
     data_set.SeriesNumber = place.series_number
     data_set.SeriesDescription = place.series_description
 
@@ -129,7 +148,6 @@ def _file_meta(place: Place, ae_title: str) -> FileMetaDataset:
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID = place.sop_class_uid
-    meta.MediaStorageSOPInstanceUID = UID(place.sop_instance_uid)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME

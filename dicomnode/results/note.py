@@ -6,16 +6,16 @@ reports, and for programs) and as a page of pixels (for all others).
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
 from dicomnode.decisions.reasons import Reason, ReasonValue, Verdict
 from dicomnode.results.context import Predecessor, ResultObject
 from dicomnode.results.modules import Place
+from dicomnode.results.naming import named
 from dicomnode.results.page import text_page
 from dicomnode.results.summary import RESEARCH_ONLY
 from dicomnode.results.text_document import (
@@ -25,9 +25,9 @@ from dicomnode.results.text_document import (
     text_document,
     text_sop_class,
 )
-from dicomnode.results.uids import derived_uid
 
 KIND = "note"
+_NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _HEADLINE = "NOT ANALYSED BY AI"
 _NO_FINDING = "Nothing is known about findings: this is no negative result."
 _WORDS = {
@@ -92,21 +92,50 @@ def note_objects(
     series_number: int,
     predecessor: Predecessor | None = None,
 ) -> tuple[ResultObject, ...]:
-    """The text, then the page; the same input gives the same UIDs and bytes.
+    """The text, then the page; the same input gives the same UIDs.
+
+    Both speak of the time, which makes no other UID. A page that takes the place of another has
+    one of its own even where it says the same: the one before it may have been withdrawn.
 
     Raises:
         ValueError: there is no series to tell of.
     """
     if not series:
         raise ValueError("a note is about at least one series")
+    in_order = sorted(series, key=_as_listed)
+    timeless = replace(origin, analysed_at=_NO_TIME)
+    salt = [each.input_digest for each in in_order]
+    if predecessor is not None:
+        salt.append(predecessor.sop_instance_uid)
+    made, contents = (
+        _objects(each, in_order, whole_study, series_number, predecessor)
+        for each in (origin, timeless)
+    )
+    pairs = zip(made, contents, strict=True)
+    return tuple(named([one], *salt, contents=[content])[0] for one, content in pairs)
+
+
+def _objects(
+    origin: TextOrigin,
+    series: Sequence[SeriesNotAnalysed],
+    whole_study: bool,
+    series_number: int,
+    predecessor: Predecessor | None,
+) -> tuple[ResultObject, ResultObject]:
     lines = note_lines(origin, series, whole_study)
     outcomes = {FAILED if each.failed else NOT_ATTEMPTED for each in series}
-    text_place = _place(origin, series, text_sop_class(), series_number)
-    page_place = _place(origin, series, str(SecondaryCaptureImageStorage), series_number + 1)
     in_order = sorted(outcomes, key=lambda code: code.value)
+    text_place = _place(UID(text_sop_class()), "SR", series_number)
+    page_place = _place(SecondaryCaptureImageStorage, "OT", series_number + 1)
     text = text_document(text_place, origin, lines, in_order, predecessor)
     page = text_page(page_place, origin, _HEADLINE, lines)
     return ResultObject(KIND, text), ResultObject(KIND, page)
+
+
+def _as_listed(series: SeriesNotAnalysed) -> tuple[int, str, str, str]:
+    """By Series Number, as in the list of a viewer; in whichever order they were told."""
+    number = series.number
+    return len(number), number, series.series_instance_uid, series.input_digest
 
 
 def note_lines(
@@ -145,20 +174,11 @@ def _headline(series: SeriesNotAnalysed) -> str:
     return f"{number}{described}, {count} instance{'' if count == 1 else 's'}: {outcome}"
 
 
-def _place(
-    origin: TextOrigin, series: Sequence[SeriesNotAnalysed], sop_class: str, number: int
-) -> Place:
-    told = [
-        [each.series_instance_uid, each.input_digest, *map(str, each.reasons)] for each in series
-    ]
-    digest = hashlib.sha256(json.dumps(sorted(told)).encode()).hexdigest()
-    seed = (origin.header.study_instance_uid, digest, origin.settings.configuration_digest)
+def _place(sop_class: UID, modality: str, series_number: int) -> Place:
     return Place(
-        sop_class_uid=UID(sop_class),
-        sop_instance_uid=derived_uid(KIND, *seed, sop_class),
-        series_instance_uid=derived_uid("note series", *seed, sop_class),
-        series_number=number,
+        sop_class_uid=sop_class,
+        series_number=series_number,
         instance_number=1,
-        modality="OT" if sop_class == SecondaryCaptureImageStorage else "SR",
+        modality=modality,
         series_description="Not analysed by AI, research only",
     )

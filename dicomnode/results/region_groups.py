@@ -8,7 +8,7 @@ same tracking unique identifier.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from highdicom import sr
@@ -16,7 +16,7 @@ from highdicom import sr
 from dicomnode.results import codes
 from dicomnode.results.context import ResultContext
 from dicomnode.results.region_segments import region_tracking
-from dicomnode.results.segmentation import SegmentReference, segment_references
+from dicomnode.results.segmentation import SegmentReference
 from dicomnode.results.sr_items import algorithm, lung_box, rectangle
 from inference.findings import RowColumnBox, Training
 from inference.region_findings import CandidateRegion, RegionFindings
@@ -24,10 +24,13 @@ from inference.region_findings import CandidateRegion, RegionFindings
 Group = sr.PlanarROIMeasurementsAndQualitativeEvaluations
 
 
-def region_groups(context: ResultContext, document_uid: str) -> Iterator[Group]:
+def region_groups(
+    context: ResultContext, segments: Mapping[int, SegmentReference]
+) -> Iterator[Group]:
     """The case, then its infections, the highest confidence first; nothing without a search.
 
-    Candidates that were voted irrelevant are counted in the summary, and not shown.
+    `segments`: of the infections that have one, by their number. Candidates that were voted
+    irrelevant are counted in the summary, and not shown.
 
     Raises:
         ConfigurationError: the model has an infection that no code is known for.
@@ -35,19 +38,18 @@ def region_groups(context: ResultContext, document_uid: str) -> Iterator[Group]:
     regions = context.regions
     if regions is None:
         return
-    yield _case(context, regions, document_uid)
-    segments = segment_references(context)
+    yield _case(context, regions)
     for number, region in enumerate(regions.infections, start=1):
         yield _region(context, regions, region, number, segments.get(number))
 
 
-def _case(context: ResultContext, regions: RegionFindings, document_uid: str) -> Group:
+def _case(context: ResultContext, regions: RegionFindings) -> Group:
     """Outcome and scores; its box are the lungs, where the surest infection is."""
     index = regions.verdict.class_index
     found = None if index is None else codes.class_codes(regions.infection_names[index]).finding
     return Group(
         tracking_identifier=sr.TrackingIdentifier(
-            uid=context.seed.uid("tracking case by regions", document_uid),
+            uid=context.tracking_uid("case by regions", regions.model),
             identifier="Lungs, AI search for regions",
         ),
         referenced_region=lung_box(context, _slice_of_case(context, regions)),
@@ -116,7 +118,7 @@ def _region(
     training = regions.model.training
     (top, bottom), (left, right) = region.box.rows, region.box.columns
     confidence = round(100.0 * region.vote.confidence, 2)
-    identifier, uid = region_tracking(context, number)
+    identifier, uid = region_tracking(context, regions.model, number)
     laterality = codes.SIDES[region.side] if region.side else None
     return Group(
         tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier=identifier),

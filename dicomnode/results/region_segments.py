@@ -11,6 +11,7 @@ from dicomnode.results.context import ResultContext
 from dicomnode.results.modules import training_mark
 from dicomnode.results.segments import Lab, Segment, SegmentAlgorithm
 from dicomnode.score_text import score_text
+from inference.findings import ModelIdentity
 from inference.region_findings import CandidateRegion
 
 _CATEGORY = Code("49755003", "SCT", "Morphologically Altered Structure")  # CID 7150
@@ -63,15 +64,15 @@ def region_segments(context: ResultContext) -> tuple[Segment, ...]:
             mask=region.lesion.array,
             box=region.box,
             site=codes.LUNG,
-            tracking=region_tracking(context, number),
+            tracking=region_tracking(context, regions.model, number),
         )
         for number, region in drawn_infections(context)
     )
 
 
-def region_tracking(context: ResultContext, number: int) -> tuple[str, str]:
+def region_tracking(context: ResultContext, model: ModelIdentity, number: int) -> tuple[str, str]:
     """Tracking identifier and unique identifier of an infection, in report and segmentation."""
-    return f"Region {number}", context.seed.uid(f"tracking region {number}", "")
+    return f"Region {number}", context.tracking_uid(f"region {number}", model)
 
 
 def _answer(class_names: tuple[str, ...], region: CandidateRegion) -> str:

@@ -8,7 +8,7 @@ there is none, and the last container says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from highdicom import sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -24,8 +24,9 @@ from dicomnode.results import codes
 from dicomnode.results.context import ResultContext, ResultObject, SrClass
 from dicomnode.results.library import image_library
 from dicomnode.results.modules import Place, complete, series_description
+from dicomnode.results.naming import UNNAMED, named
 from dicomnode.results.region_groups import region_groups
-from dicomnode.results.segmentation import segment_references
+from dicomnode.results.segmentation import SegmentReference, segment_references, segmentations
 from dicomnode.results.sr_items import algorithm, lung_box
 from dicomnode.results.summary import summary
 from dicomnode.results.text_document import predecessor_item
@@ -37,9 +38,16 @@ _CLASSES: dict[SrClass, tuple[type, UID]] = {
 }
 _CONTAINS = sr.RelationshipTypeValues.CONTAINS
 
+Segments = Mapping[int, SegmentReference]
 
-def structured_report(context: ResultContext) -> ResultObject:
+
+def structured_report(
+    context: ResultContext, masks: Sequence[ResultObject] | None = None
+) -> ResultObject:
     """The report of one analysis, in a series of its own.
+
+    `masks`: the segmentations of the analysis, which it refers to; None where they are not made
+    yet.
 
     Raises:
         ConfigurationError: the model has a class that no code is known for.
@@ -47,19 +55,18 @@ def structured_report(context: ResultContext) -> ResultObject:
     sop_class, sop_class_uid = _CLASSES[context.settings.sr_class]
     place = Place(
         sop_class_uid=sop_class_uid,
-        sop_instance_uid=context.seed.uid("sr", sop_class_uid),
-        series_instance_uid=context.seed.uid("sr series", sop_class_uid),
         series_number=context.settings.sr_series_number,
         instance_number=1,
         modality="SR",
         series_description=series_description("chest CT report", context, context.training),
     )
+    segments = segment_references(context, segmentations(context) if masks is None else masks)
     document = sop_class(
-        evidence=_evidence(context),
-        content=_content(context, place.sop_instance_uid),
-        series_instance_uid=place.series_instance_uid,
+        evidence=_evidence(context, segments),
+        content=_content(context, segments),
+        series_instance_uid=UNNAMED,
         series_number=place.series_number,
-        sop_instance_uid=place.sop_instance_uid,
+        sop_instance_uid=UNNAMED,
         instance_number=place.instance_number,
         is_complete=True,
         coding_schemes=[
@@ -71,7 +78,8 @@ def structured_report(context: ResultContext) -> ResultObject:
     _separate(data_set)
     if context.predecessor is not None:
         data_set.PredecessorDocumentsSequence = [predecessor_item(context.predecessor)]
-    return ResultObject("sr", complete(data_set, place, context))
+    (report,) = named([ResultObject("sr", complete(data_set, place, context))], *context.salt)
+    return report
 
 
 def _separate(item: Dataset) -> None:
@@ -85,7 +93,7 @@ def _separate(item: Dataset) -> None:
         _separate(child)
 
 
-def _evidence(context: ResultContext) -> list[Dataset]:
+def _evidence(context: ResultContext, segments: Segments) -> list[Dataset]:
     """All analysed instances, and the segmentation that the regions refer to.
 
     With only what highdicom reads; the identity is set afterwards.
@@ -94,7 +102,7 @@ def _evidence(context: ResultContext) -> list[Dataset]:
     instances = {
         source.sop_instance_uid: (source.sop_class_uid, series) for source in context.slices
     }
-    for reference in segment_references(context).values():
+    for reference in segments.values():
         of_regions = reference.sop_class_uid, reference.series_instance_uid
         instances[reference.sop_instance_uid] = of_regions
     return [_evidence_item(context, uid, *of) for uid, of in instances.items()]
@@ -115,14 +123,14 @@ def _evidence_item(
     return item
 
 
-def _content(context: ResultContext, document_uid: str) -> Dataset:
+def _content(context: ResultContext, segments: Segments) -> Dataset:
     """The tree: context, summary, images, measurements, and last what became of the analysis."""
     root = sr.MeasurementReport(
         observation_context=_observation_context(context),
         procedure_reported=codes.PROCEDURE,
         imaging_measurements=[
-            *_classification(context, document_uid),
-            *region_groups(context, document_uid),
+            *_classification(context),
+            *region_groups(context, segments),
         ],
         title=codes.REPORT_TITLE,
     )[0]
@@ -148,7 +156,7 @@ def _observation_context(context: ResultContext) -> sr.ObservationContext:
 
 
 def _classification(
-    context: ResultContext, document_uid: str
+    context: ResultContext,
 ) -> Iterator[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
     """TID 1410. Each probability has a name of its own: viewers show that and the number."""
     findings = context.findings
@@ -158,7 +166,8 @@ def _classification(
     names = [codes.class_codes(name) for name in findings.class_names]
     yield sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
-            uid=context.seed.uid("tracking", document_uid), identifier="Lungs, AI classification"
+            uid=context.tracking_uid("lungs", findings.model),
+            identifier="Lungs, AI classification",
         ),
         referenced_region=lung_box(context, peak.slice_index, peak.box),
         finding_type=codes.CLASSIFICATION,

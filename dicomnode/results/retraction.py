@@ -21,11 +21,12 @@ from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.results import codes
 from dicomnode.results.context import Predecessor, ResultObject
 from dicomnode.results.modules import Place, complete
+from dicomnode.results.naming import named
 from dicomnode.results.summary import RESEARCH_ONLY
 from dicomnode.results.text_document import TextOrigin, reference, text_document, text_sop_class
-from dicomnode.results.uids import derived_uid
 
 KIND = "retraction"
+_SERIES = "AI results WITHDRAWN, do not use"
 _DESCRIPTION = Code("113012", "DCM", "Key Object Description")
 _STRUCTURED_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 
@@ -76,6 +77,7 @@ def rejection_note(
     """
     if not rejected:
         raise ValueError("a rejection note names at least one object")
+    rejected = _in_order(rejected)
     data_set = Dataset()
     data_set.ReferencedPerformedProcedureStepSequence = []
     data_set.CurrentRequestedProcedureEvidenceSequence = [_evidence(origin, rejected)]
@@ -87,8 +89,14 @@ def rejection_note(
     template.TemplateIdentifier = "2010"
     data_set.ContentTemplateSequence = [template]
     data_set.ContentSequence = [_description(reason), *map(_object, rejected)]
-    place = _place(rejected, reason, str(KeyObjectSelectionDocumentStorage), series_number)
-    return ResultObject(KIND, complete(data_set, place, origin))
+    place = Place(
+        sop_class_uid=KeyObjectSelectionDocumentStorage,
+        series_number=series_number,
+        instance_number=1,
+        modality="KO",
+        series_description=_SERIES,
+    )
+    return named([ResultObject(KIND, complete(data_set, place, origin))])[0]
 
 
 def superseding_report(
@@ -96,20 +104,20 @@ def superseding_report(
 ) -> ResultObject:
     """A report in the place of a withdrawn one: in its series, and naming it as predecessor.
 
-    It stands in the same series since viewers show the newest report of a series. `report`: the
-    data set of the withdrawn one.
+    It stands in the same series since viewers show the newest report of a series, but under a
+    description of its own: a list shall not call it a result. `report`: the data set of the
+    withdrawn one.
     """
+    rejected = _in_order(rejected)
     uid = str(report.SOPInstanceUID)
     series_uid, study_uid = str(report.SeriesInstanceUID), str(report.StudyInstanceUID)
     predecessor = Predecessor(study_uid, series_uid, str(report.SOPClassUID), uid)
     place = Place(
         sop_class_uid=UID(text_sop_class()),
-        sop_instance_uid=_uid(rejected, reason, text_sop_class()),
-        series_instance_uid=series_uid,
         series_number=int(report.SeriesNumber),
         instance_number=int(report.InstanceNumber) + 1,
         modality="SR",
-        series_description=str(report.SeriesDescription),
+        series_description=_SERIES,
     )
     lines = [
         f"WITHDRAWN. {_SENTENCES[reason]}",
@@ -119,27 +127,14 @@ def superseding_report(
     ]
     data_set = text_document(place, origin, lines, predecessor=predecessor)
     data_set.SeriesDate, data_set.SeriesTime = report.SeriesDate, report.SeriesTime
-    return ResultObject(KIND, data_set)
+    return named([ResultObject(KIND, data_set)], series_instance_uid=series_uid)[0]
 
 
-def _place(
-    rejected: Sequence[Rejected], reason: RejectionReason, sop_class: str, number: int
-) -> Place:
-    uid = _uid(rejected, reason, sop_class)
-    return Place(
-        sop_class_uid=UID(sop_class),
-        sop_instance_uid=uid,
-        series_instance_uid=derived_uid("retraction series", uid),
-        series_number=number,
-        instance_number=1,
-        modality="KO",
-        series_description="AI results withdrawn",
+def _in_order(rejected: Sequence[Rejected]) -> list[Rejected]:
+    """Reports first, which are what is read; in whichever order they were named."""
+    return sorted(
+        rejected, key=lambda each: (not _is_document(each.sop_class_uid), each.sop_instance_uid)
     )
-
-
-def _uid(rejected: Sequence[Rejected], reason: RejectionReason, sop_class: str) -> str:
-    uids = sorted(each.sop_instance_uid for each in rejected)
-    return derived_uid(KIND, reason.value, sop_class, *uids)
 
 
 def _evidence(origin: TextOrigin, rejected: Sequence[Rejected]) -> Dataset:
@@ -162,10 +157,13 @@ def _object(rejected: Rejected) -> Dataset:
     """TID 2010 rows 5 and 6: documents are COMPOSITE, all else has pixels."""
     item = Dataset()
     item.RelationshipType = "CONTAINS"
-    document = rejected.sop_class_uid.startswith(_STRUCTURED_REPORTS)
-    item.ValueType = "COMPOSITE" if document else "IMAGE"
+    item.ValueType = "COMPOSITE" if _is_document(rejected.sop_class_uid) else "IMAGE"
     item.ReferencedSOPSequence = [_sop_reference(rejected)]
     return item
+
+
+def _is_document(sop_class_uid: str) -> bool:
+    return sop_class_uid.startswith(_STRUCTURED_REPORTS)
 
 
 def _sop_reference(rejected: Rejected) -> Dataset:

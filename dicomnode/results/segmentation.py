@@ -18,6 +18,7 @@ from dicomnode.results import codes
 from dicomnode.results.capture import set_compression_history
 from dicomnode.results.context import ResultContext, ResultObject, SegmentationKind
 from dicomnode.results.modules import Place, complete, training_mark
+from dicomnode.results.naming import named
 from dicomnode.results.region_segments import drawn_infections, region_segments
 from dicomnode.results.segment_frames import (
     Frame,
@@ -29,16 +30,17 @@ from dicomnode.results.segment_frames import (
 )
 from dicomnode.results.segments import Segment, lung_segments
 from dicomnode.results.summary import RESEARCH_ONLY
-from dicomnode.results.uids import LabelMapSegmentationStorage
+from dicomnode.results.uids import LabelMapSegmentationStorage, derived_uid
 from inference.findings import Training
 
+REGIONS = "region_seg"
 _BACKGROUND = Code("125040", "DCM", "Background")
 _LO_LIMIT = 64  # characters, PS3.5 section 6.2
 
 
 @dataclass(frozen=True)
 class Content:
-    """What an object is about. `kind`: of the `ResultObject`, and in its UIDs; `label`: Content
+    """What an object is about. `kind`: of the `ResultObject`; `label`: Content
     Label (0070,0080); `training`: of the weights that drew it."""
 
     kind: str
@@ -60,7 +62,7 @@ def regions_content(context: ResultContext) -> Content:
     if context.regions is not None:
         training = context.regions.model.training
     description = "AI segmentation of regions, research only"
-    return Content("region_seg", "REGIONS", description, number, training)
+    return Content(REGIONS, "REGIONS", description, number, training)
 
 
 @dataclass(frozen=True)
@@ -94,18 +96,18 @@ def segmentations(context: ResultContext) -> tuple[ResultObject, ...]:
     return tuple(made)
 
 
-def segment_references(context: ResultContext) -> dict[int, SegmentReference]:
-    """The segment of each infection that has one, by its number; none where no masks are made."""
-    kind = context.settings.segmentation
-    numbers = [number for number, _ in drawn_infections(context)]
-    if kind is SegmentationKind.OFF or not numbers:
+def segment_references(
+    context: ResultContext, masks: Sequence[ResultObject]
+) -> dict[int, SegmentReference]:
+    """The segment of each infection that has one among `masks`, by its number."""
+    made = next((each.data_set for each in masks if each.kind == REGIONS), None)
+    if made is None:
         return {}
-    place = _place(context, region_segments(context), kind, regions_content(context))
     return {
         number: SegmentReference(
-            str(place.sop_class_uid), place.sop_instance_uid, place.series_instance_uid, at
+            str(made.SOPClassUID), str(made.SOPInstanceUID), str(made.SeriesInstanceUID), at
         )
-        for at, number in enumerate(numbers, start=1)
+        for at, (number, _) in enumerate(drawn_infections(context), start=1)
     }
 
 
@@ -133,30 +135,26 @@ def segmentation(
     if not frames:
         raise ValueError("a segmentation has at least one voxel")
     of = content or lungs_content(context)
-    place = _place(context, segments, kind, of)
+    place = _place(kind, of)
     data_set = Dataset()
     _set_image(data_set, context, segments, label_map)
     data_set.ContentLabel = of.label
-    dimensions = context.seed.uid(f"{of.kind} dimensions", place.sop_class_uid)
+    dimensions = derived_uid("dimensions", of.kind, context.source_series_uid)
     set_dimensions(data_set, dimensions, not label_map)
     set_functional_groups(data_set, context, frames)
     _set_references(data_set, context, frames)
     pixels = label_bytes if label_map else packed_bits
     data_set.PixelData = pixels(segments, frames, (shape[1], shape[2]))
     data_set["PixelData"].VR = "OB"
-    return ResultObject(of.kind, complete(data_set, place, context))
+    made = ResultObject(of.kind, complete(data_set, place, context))
+    return named([made], *context.salt)[0]
 
 
-def _place(
-    context: ResultContext, segments: Sequence[Segment], kind: SegmentationKind, of: Content
-) -> Place:
+def _place(kind: SegmentationKind, of: Content) -> Place:
     label_map = kind is SegmentationKind.LABELMAP
     sop_class = LabelMapSegmentationStorage if label_map else SegmentationStorage
-    names = ", ".join(segment.label for segment in segments)
     return Place(
         sop_class_uid=sop_class,
-        sop_instance_uid=context.seed.uid(of.kind, sop_class, names),
-        series_instance_uid=context.seed.uid(f"{of.kind} series", sop_class),
         series_number=of.series_number,
         instance_number=1,
         modality="SEG",
@@ -197,7 +195,7 @@ def _frame_of_reference(context: ResultContext) -> str:
 
     Such a mask lies on its source by its references alone.
     """
-    own = context.seed.uid("frame of reference", SegmentationStorage)
+    own = derived_uid("frame of reference", context.source_series_uid)
     return context.header.frame_of_reference_uid or own
 
 

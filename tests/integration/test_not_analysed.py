@@ -14,8 +14,9 @@ from pydicom.uid import BasicTextSRStorage
 from dicomnode.config import Destination
 from dicomnode.decisions.study_choice import StudyPolicy
 from dicomnode.not_analysed import NoteWriter
+from dicomnode.result_store import store_result
 from dicomnode.results.text import report_as_text
-from storage.records import DeliveryState, SeriesState
+from storage.records import NOTE_KIND, DeliveryState, SeriesState
 from support.node import Node
 from support.pacs import running_pacs
 from support.phantom import series_uid, write_series
@@ -153,7 +154,7 @@ def test_the_same_rows_give_the_same_bytes(
     assert {each.SOPInstanceUID for each in before} == set(node.result_bytes())
     content = node.result_bytes()
     again = [
-        writer._store(each, series[0], moment)
+        store_result(writer._results, uid, each, moment, NOTE_KIND)
         for each in writer._objects(series, (), moment, whole_study=True)
     ]
     assert len(again) == 2

@@ -60,9 +60,8 @@ def every_kind() -> dict[str, ResultObject]:
 
 def _results() -> Iterator[tuple[str, ResultObject]]:
     one = build_results(context())
-    settings = with_settings(configuration_digest="with regions").settings
     found = regions(region(COVID, 0.75), region(FLU, 0.6))
-    both = build_results(context(regions=found, settings=settings))
+    both = build_results(context(regions=found))
     named = {each.kind: each for each in one}
     yield "report", named["sr"]
     yield "montage", named["montage"]

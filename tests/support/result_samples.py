@@ -35,7 +35,6 @@ SETTINGS = ResultSettings(
     device_serial_number="0001",
     device_uid="2.25.4711",
     ae_title="DICOMNODE",
-    configuration_digest="c0ffee",
 )
 MODEL = ModelIdentity("COVNet", "0.1.0", "ab" * 32, Training.UNTRAINED)
 

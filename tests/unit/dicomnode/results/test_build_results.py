@@ -18,7 +18,6 @@ from support.result_samples import (
     MODEL,
     context,
     findings,
-    with_settings,
 )
 
 SCRIPT = """
@@ -67,25 +66,6 @@ def test_order_of_arrival_and_time_do_not_change_uids() -> None:
     assert (
         uids(replace(context(), analysed_at=datetime.fromisoformat("2027-01-01T00:00Z"))) == first
     )
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        with_settings(configuration_digest="other"),
-        with_settings(revision=1),
-        context(findings=findings(replace(MODEL, weights_sha256="cd" * 32))),
-    ],
-    ids=["configuration", "revision", "weights"],
-)
-def test_another_model_or_setting_gives_other_uids(other: ResultContext) -> None:
-    assert not set(uids(other)) & set(uids(context()))
-
-
-def test_another_input_gives_other_uids() -> None:
-    """Even when the same slices are analysed: the report may speak of what else has come."""
-    late = replace(context(), input_digest="cd" * 32)
-    assert not set(uids(late)) & set(uids(context()))
 
 
 def test_the_sources_are_left_as_they_were() -> None:

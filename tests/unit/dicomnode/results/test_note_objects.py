@@ -93,11 +93,26 @@ def test_a_failed_series_is_told_from_a_skipped_one() -> None:
 def test_the_same_input_gives_the_same_bytes_and_another_other_uids() -> None:
     first = note()
     assert [encode(each) for each in note()] == [encode(each) for each in first]
-    assert [encode(each) for each in note(SCOUT, SERIES)][1] != encode(first[1])
-    assert note(SCOUT, SERIES)[0].sop_instance_uid == first[0].sop_instance_uid
+    assert [encode(each) for each in note(SCOUT, SERIES)] == [encode(each) for each in first]
     for other in (replace(SERIES, input_digest="x"), replace(SERIES, reasons=(FEW,))):
         uids = {each.sop_instance_uid for each in note(other, SCOUT)}
         assert not uids & {each.sop_instance_uid for each in first}
+
+
+def test_the_time_of_a_note_changes_no_uid_though_its_text_and_page_tell_it() -> None:
+    later = replace(origin(), analysed_at=datetime(2027, 1, 1, tzinfo=UTC))
+    told = note_objects(later, [SERIES, SCOUT], whole_study=True, series_number=9004)
+    for each, first in zip(told, note(), strict=True):
+        assert each.sop_instance_uid == first.sop_instance_uid
+        assert encode(each) != encode(first)
+
+
+def test_a_later_note_has_other_uids_even_where_its_page_says_the_same() -> None:
+    """The page before it may have been withdrawn, and an archive hides what was."""
+    later = note(predecessor=Predecessor(STUDY_UID, "2.25.5", BasicTextSRStorage, "2.25.6"))
+    assert later[1].data_set.PixelData == note()[1].data_set.PixelData
+    uids = [{str(each.sop_instance_uid) for each in made} for made in (later, note())]
+    assert not uids[0] & uids[1]
 
 
 def test_a_later_note_names_the_one_before() -> None:

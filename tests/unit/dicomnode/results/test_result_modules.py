@@ -4,15 +4,34 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from dicomnode.identity import IMPLEMENTATION_CLASS_UID
 from dicomnode.results.context import ResultContext
-from dicomnode.results.modules import Place, complete, local_time, series_description
+from dicomnode.results.modules import (
+    Place,
+    complete,
+    local_time,
+    series_description,
+    training_mark,
+)
+from inference.findings import ModelIdentity, Training
+from support.result_kinds import every_kind
 from support.result_samples import MODEL, SLICES, context, findings, source
 
-PLACE = Place(SecondaryCaptureImageStorage, "2.25.1", "2.25.2", 9002, 3, "OT", "a series")
+WHOLE = context()
+WHOLE_FINDINGS = findings()
+
+
+def made_by(model: ModelIdentity) -> ResultContext:
+    """The phantom with findings of another model."""
+    return replace(WHOLE, findings=replace(WHOLE_FINDINGS, model=model))
+
+
+PLACE = Place(SecondaryCaptureImageStorage, 9002, 3, "OT", "a series")
 
 
 def with_headers(**values: str | None) -> ResultContext:
@@ -42,7 +61,6 @@ def test_shared_modules_replace_what_stood_there() -> None:
 def test_file_meta_information() -> None:
     meta = complete(Dataset(), PLACE, context()).file_meta
     assert meta.MediaStorageSOPClassUID == SecondaryCaptureImageStorage
-    assert meta.MediaStorageSOPInstanceUID == "2.25.1"
     assert meta.ImplementationClassUID == IMPLEMENTATION_CLASS_UID
 
 
@@ -74,8 +92,46 @@ def test_series_description_names_what_and_whose() -> None:
     assert series_description("heatmaps", context()) == (
         "UNTRAINED AI heatmaps (COVNet 0.1.0), research only"
     )
-    long = context(findings=findings(replace(MODEL, name="N" * 80)))
-    assert len(series_description("heatmaps", long)) == 64
+
+
+@given(
+    name=st.text(max_size=100),
+    version=st.text(max_size=40),
+    training=st.sampled_from(Training),
+    what=st.sampled_from(["chest CT report", "heatmaps", "all slices"]),
+)
+def test_no_length_of_a_model_costs_a_description_its_warnings(
+    name: str, version: str, training: Training, what: str
+) -> None:
+    model = replace(MODEL, name=name, version=version, training=training)
+    told = series_description(what, made_by(model))
+    assert len(told) <= 64
+    assert told.startswith(f"{training_mark(training)}AI {what}")
+    assert told.endswith(", research only")
+    assert told.isascii()
+    assert told.isprintable()
+    assert "\\" not in told
+    assert "  " not in told
+    assert "()" not in told
+
+
+def test_of_a_model_with_a_long_name_the_version_is_told() -> None:
+    model = replace(MODEL, name="A model with a rather long name", version="2.13.1")
+    assert series_description("heatmaps", made_by(model)) == (
+        "UNTRAINED AI heatmaps (A model with a rat 2.13.1), research only"
+    )
+    strange = replace(MODEL, name="Lunge\\Größe\n2", training=Training.PATIENTS)
+    assert series_description("heatmaps", made_by(strange)) == (
+        "AI heatmaps (Lunge Gr??e 2 0.1.0), research only"
+    )
+
+
+def test_every_kind_says_what_it_is_within_64_characters() -> None:
+    for kind, each in every_kind().items():
+        told = str(each.data_set.SeriesDescription)
+        assert len(told) <= 64
+        assert told.isascii()
+        assert told.endswith(", research only") or "WITHDRAWN" in told, kind
 
 
 def test_slices_as_others_refer_to_them() -> None:
