@@ -11,11 +11,11 @@ from pathlib import Path
 
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import DataError
+from dicomnode.file_meta import begins_like_dicom
 from dicomnode.headers import PYDICOM_QUIET, UNREADABLE
 from dicomnode.identity import Identity, identify_file
 
-_PREFIX = b"DICM"  # after a preamble of 128 bytes (PS3.10 section 7.1)
-_PREFIX_END = 132
+_PREFIX_END = 132  # bytes: a preamble of 128, then "DICM" (PS3.10 section 7.1)
 
 
 def files_by_series(folder: Path) -> tuple[dict[str, list[Path]], tuple[Reason, ...]]:
@@ -69,7 +69,7 @@ def _identity(path: Path) -> Identity | str:
     try:
         with path.open("rb") as file:
             head = file.read(_PREFIX_END)
-        if not head.endswith(_PREFIX):
+        if not begins_like_dicom(head):
             return "an empty file" if not head else "no DICOM file: its prefix DICM is missing"
         with PYDICOM_QUIET:
             return identify_file(path)[0]

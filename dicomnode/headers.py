@@ -13,7 +13,7 @@ import warnings
 import zlib
 from dataclasses import replace
 from itertools import islice
-from os import SEEK_CUR, fstat
+from os import SEEK_CUR
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -40,11 +40,12 @@ from dicomnode.functional_groups import (
     frame_data_sets,
     is_multi_frame_ct,
 )
-
-PIXEL_DATA = 0x7FE00010
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-_FLOAT_PIXEL_DATA = 0x7FE00008  # the first that is large; offset tables may come before it
-SEQUENCE_DELIMITATION = 0xE0DDFFFE  # (FFFE,E0DD) read as one little-endian number
+from dicomnode.pixel_element import (
+    PIXEL_DATA,
+    UNDEFINED_LENGTH,
+    PixelElement,
+    add_what_follows,
+)
 
 NATIVE_SYNTAXES = frozenset(
     {
@@ -114,31 +115,6 @@ class _PydicomQuiet:
 
 
 PYDICOM_QUIET = _PydicomQuiet()
-
-
-class _PixelElement:
-    """Stops the reading at the first pixels (7FE0,0008 to 7FE0,0010, PS3.6).
-
-    Remembers how Pixel Data is announced there.
-    """
-
-    def __init__(self) -> None:
-        self.vr: str | None = None
-        self.claimed_length = 0
-
-    def __call__(self, tag: int, vr: str | None, length: int) -> bool:
-        if tag == PIXEL_DATA:
-            self.vr, self.claimed_length = vr, length
-        return tag >= _FLOAT_PIXEL_DATA
-
-    @property
-    def header_length(self) -> int:
-        """Bytes of tag, VR and length before the value (PS3.5 section 7.1.2 and 7.1.3)."""
-        return 12 if self.vr in {"OB", "OW", "UN"} else 8
-
-    @property
-    def encapsulated(self) -> bool:
-        return self.claimed_length == _UNDEFINED_LENGTH
 
 
 def read_header(data_set: Dataset) -> InstanceHeader:
@@ -286,7 +262,7 @@ def read_headers_file(path: Path) -> tuple[InstanceHeader, ...]:
 
 
 def _look_at_pixels(
-    file: BinaryIO, data_set: Dataset, pixels: _PixelElement
+    file: BinaryIO, data_set: Dataset, pixels: PixelElement
 ) -> tuple[bool, str | None]:
     """Whether Pixel Data are there and whole, and what is wrong with them."""
     problem = _of_wrong_length(data_set, pixels)
@@ -295,7 +271,7 @@ def _look_at_pixels(
     return pixels.claimed_length > 0 and problem is None, problem
 
 
-def _of_wrong_length(data_set: Dataset, pixels: _PixelElement) -> str | None:
+def _of_wrong_length(data_set: Dataset, pixels: PixelElement) -> str | None:
     """Uncompressed Pixel Data too short for their frames; what is too long is padding."""
     if pixels.claimed_length == 0 or transfer_syntax_of(data_set) not in NATIVE_SYNTAXES:
         return None
@@ -367,30 +343,27 @@ def _is_deflated(data_set: Dataset) -> bool:
     return transfer_syntax_of(data_set) == DeflatedExplicitVRLittleEndian
 
 
-def _read_before_pixels(file: BinaryIO) -> tuple[Dataset, _PixelElement]:
+def _read_before_pixels(file: BinaryIO) -> tuple[Dataset, PixelElement]:
     """The data set, and how Pixel Data is announced; the file then stands before that element."""
-    pixels = _PixelElement()
+    pixels = PixelElement()
     data_set = _parse(file, pixels)
+    if pixels.met and not _is_deflated(data_set):
+        try:
+            add_what_follows(file, data_set, pixels)
+        except UNREADABLE as error:  # padding
+            raise_if_of_the_disk(error)
+    if not _is_named(data_set):
+        raise DataError("dicom_file", "no SOP Class UID and SOP Instance UID: no DICOM instance")
     _check_whole(data_set)
     return data_set, pixels
 
 
-def _cut_short(file: BinaryIO, pixels: _PixelElement) -> str | None:
-    """What is missing of Pixel Data at the end of the file; only lengths are read."""
+def _cut_short(file: BinaryIO, pixels: PixelElement) -> str | None:
+    """What is missing of Pixel Data at the end of the file."""
     if pixels.claimed_length == 0:
         return None
-    size = fstat(file.fileno()).st_size
-    end = file.tell() + pixels.header_length
-    if not pixels.encapsulated:
-        lacking = end + pixels.claimed_length - size
-        return f"PixelData: the file ends {lacking} bytes before its end" if lacking > 0 else None
-    while end + 8 <= size:
-        file.seek(end)
-        tag, length = struct.unpack("<II", file.read(8))
-        if tag == SEQUENCE_DELIMITATION:
-            return None
-        end += 8 + length
-    return "PixelData: the file ends before its last fragment"
+    end = pixels.end(file)
+    return f"PixelData: {end}" if isinstance(end, str) else None
 
 
 def raise_if_of_the_disk(error: BaseException) -> None:
@@ -399,25 +372,25 @@ def raise_if_of_the_disk(error: BaseException) -> None:
         raise error
 
 
-def _parse(file: BinaryIO, pixels: _PixelElement) -> Dataset:
+def _parse(file: BinaryIO, pixels: PixelElement) -> Dataset:
     """The data set before the pixels, with or without preamble and file meta."""
     try:
-        data_set = read_partial(file, stop_when=pixels, force=True)
-        identified = AttributeReader(data_set)
-        named = identified.uid("SOPInstanceUID") and identified.uid("SOPClassUID")
+        return read_partial(file, stop_when=pixels, force=True)
     except UNREADABLE as error:
         raise_if_of_the_disk(error)
         # the text of the error may quote the data, so only its kind is told
         raise DataError("dicom_file", f"not readable as DICOM ({type(error).__name__})") from error
-    if not named:
-        raise DataError("dicom_file", "no SOP Class UID and SOP Instance UID: no DICOM instance")
-    return data_set
+
+
+def _is_named(data_set: Dataset) -> bool:
+    read = AttributeReader(data_set)
+    return bool(read.uid("SOPInstanceUID") and read.uid("SOPClassUID"))
 
 
 def _check_whole(data_set: Dataset) -> None:
     """Raises DataError when the file ended within the value of an element."""
     for tag in data_set.keys():  # noqa: SIM118 - iterating a Dataset converts its elements
         element = data_set.get_item(tag, keep_deferred=True)
-        length = getattr(element, "length", _UNDEFINED_LENGTH)
-        if length != _UNDEFINED_LENGTH and len(element.value or b"") < length:
+        length = getattr(element, "length", UNDEFINED_LENGTH)
+        if length != UNDEFINED_LENGTH and len(element.value or b"") < length:
             raise DataError("dicom_file", f"the file ends within {element.tag}")

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
@@ -25,7 +26,9 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from dicomnode.attributes import AttributeReader
 from dicomnode.errors import DataError
+from dicomnode.file_meta import read_file_meta
 from dicomnode.headers import PYDICOM_QUIET, UNREADABLE, raise_if_of_the_disk
 from dicomnode.quick_identity import (
     ACCESSION_NUMBER,
@@ -46,6 +49,9 @@ _SERIES_INSTANCE_UID = 0x0020000E
 _META_START = 128 + 4 + 12  # preamble, prefix, and the element that tells the group's length
 _INFLATED_HEAD_BYTES = 1 << 20
 _LONGEST_HEAD_BYTES = 16 << 20  # where the series is not named by then, it is refused
+_NAMES = ("SOPClassUID", "SOPInstanceUID", "PatientID", "StudyInstanceUID", "SeriesInstanceUID")
+_LONGEST_NAME_BYTES = 1 << 16  # values above it are passed over
+_Stop = Callable[[BaseTag, str | None, int], bool]
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
@@ -117,17 +123,21 @@ def identify_file(path: Path) -> tuple[Identity, FileMetaDataset]:
         OSError: the file cannot be opened or read.
     """
     with path.open("rb") as file:
-        try:
-            with PYDICOM_QUIET:
-                meta = pydicom.filereader.read_file_meta_info(path)
-                syntax = UID(meta.TransferSyntaxUID)
-                file.seek(_META_START + int(meta.FileMetaInformationGroupLength))
-        except UNREADABLE as error:
-            raise_if_of_the_disk(error)
-            raise DataError("dicom_file", f"cannot be read: {type(error).__name__}") from error
+        meta = _meta(file)
+        syntax = UID(AttributeReader(meta).uid("TransferSyntaxUID"))
         if syntax == DeflatedExplicitVRLittleEndian:
             return identify(file.read(), syntax), meta
         return _identity(file, syntax), meta
+
+
+def _meta(file: BinaryIO) -> FileMetaDataset:
+    """File meta information; the file then stands where the data set begins."""
+    try:
+        with PYDICOM_QUIET:
+            return read_file_meta(file)[0]
+    except UNREADABLE as error:
+        raise_if_of_the_disk(error)
+        raise DataError("dicom_file", f"cannot be read: {type(error).__name__}") from error
 
 
 def _inflated_head(data_set: bytes | memoryview) -> bytes:
@@ -138,20 +148,47 @@ def _inflated_head(data_set: bytes | memoryview) -> bytes:
         raise DataError("data_set", f"cannot be inflated: {error}") from error
 
 
-def _after_series(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return bool(tag > _SERIES_INSTANCE_UID)
-
-
 def _identity(stream: BinaryIO, syntax: UID) -> Identity:
+    start, stop = stream.tell(), _AfterSeries()
+    head = _elements(stream, syntax, stop)
+    if not (stop.in_order and all(keyword in head for keyword in _NAMES)):
+        stream.seek(start)  # elements out of order: what names the instance may stand anywhere
+        with suppress(DataError):  # what follows may be no data set any more
+            return _identity_in(_elements(stream, syntax, None))
+    return _identity_in(head)
+
+
+class _AfterSeries:
+    """Stops the reading behind Series Instance UID; `in_order` if the tags ascended till then."""
+
+    def __init__(self) -> None:
+        self.in_order, self._last = True, 0
+
+    def __call__(self, tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        self.in_order &= tag > self._last
+        self._last = tag
+        return bool(tag > _SERIES_INSTANCE_UID)
+
+
+def _elements(stream: BinaryIO, syntax: UID, stop: _Stop | None) -> Dataset:
     try:
         with PYDICOM_QUIET:
-            head = read_dataset(
+            return read_dataset(
                 stream,
                 # what is not known is Explicit VR Little Endian around its pixels (PS3.5 A.4)
                 is_implicit_VR=syntax == ImplicitVRLittleEndian,
                 is_little_endian=syntax != ExplicitVRBigEndian,
-                stop_when=_after_series,
+                stop_when=stop,
+                defer_size=_LONGEST_NAME_BYTES,
             )
+    except UNREADABLE as error:
+        raise_if_of_the_disk(error)
+        raise DataError("data_set", f"cannot be parsed: {type(error).__name__}") from error
+
+
+def _identity_in(head: Dataset) -> Identity:
+    try:
+        with PYDICOM_QUIET:
             study = _uid(head, "StudyInstanceUID")
             return Identity(
                 sop_class_uid=_uid(head, "SOPClassUID"),
@@ -163,7 +200,6 @@ def _identity(stream: BinaryIO, syntax: UID) -> Identity:
                 digest=_digest(study, _patient_id(head)),
             )
     except UNREADABLE as error:
-        raise_if_of_the_disk(error)
         raise DataError("data_set", f"cannot be parsed: {type(error).__name__}") from error
 
 
@@ -194,11 +230,14 @@ def _uid(head: Dataset, keyword: str) -> str:
     return text
 
 
-def data_set_sha256(path: Path, meta: FileMetaDataset) -> str:
-    """SHA-256 (hex) of what follows the file meta information, as it was when it was received."""
+def data_set_sha256(path: Path) -> str:
+    """SHA-256 (hex) of what follows the file meta information, as it was when it was received.
+
+    Raises as `identify_file` does.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as stream:
-        stream.seek(_META_START + int(meta.FileMetaInformationGroupLength))
+        _meta(stream)
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

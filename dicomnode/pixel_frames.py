@@ -23,10 +23,10 @@ from dicomnode.functional_groups import frame_data_sets, is_multi_frame_ct, numb
 from dicomnode.headers import (
     NATIVE_SYNTAXES,
     PYDICOM_QUIET,
-    SEQUENCE_DELIMITATION,
     read_with_pixels,
     transfer_syntax_of,
 )
+from dicomnode.pixel_element import SEQUENCE_DELIMITATION
 from dicomnode.pixels import check_fragments, read_layout
 
 _EXTENDED_OFFSET_TABLE = 0x7FE00001

@@ -24,9 +24,9 @@ from dicomnode.errors import DataError
 from dicomnode.headers import (
     NATIVE_SYNTAXES,
     PYDICOM_QUIET,
-    SEQUENCE_DELIMITATION,
     transfer_syntax_of,
 )
+from dicomnode.pixel_element import SEQUENCE_DELIMITATION
 from inference.volume import AIR_HU
 
 LOWEST_PADDING_TISSUE_HU, HIGHEST_TISSUE_HU = AIR_HU, 3071

@@ -167,10 +167,8 @@ def _stop(outcome: SeriesOutcome, state: str, why: Reason) -> None:
 
 def _input_digest(files: Sequence[Path]) -> str:
     """As the node has it for the same instances, so that it gives its results the same UIDs."""
-    identified = [(file, *identify_file(file)) for file in files]
     return instances_digest(
-        (identity.sop_instance_uid, data_set_sha256(file, meta))
-        for file, identity, meta in identified
+        (identify_file(file)[0].sop_instance_uid, data_set_sha256(file)) for file in files
     )
 
 

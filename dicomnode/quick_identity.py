@@ -44,23 +44,25 @@ class _OddError(Exception):
 def quick_identity(data_set: bytes | memoryview, implicit: bool) -> dict[int, str] | None:
     """Values by tag, of the seven above; those that are absent or empty are left out.
 
-    None when the data set is in any way unusual up to Series Instance UID.
+    None when the data set is in any way unusual up to Series Instance UID, or has no Patient ID,
+    not even an empty one: it may stand further on.
     """
     reader = _Reader(data_set, implicit)
     found: dict[int, str] = {}
-    at, last = 0, 0
+    at, last, has_patient_id = 0, 0, False
     try:
         while last < SERIES_INSTANCE_UID:
             tag, vr, length, at = reader.element(at)
             if not last < tag <= SERIES_INSTANCE_UID:
                 return None
+            has_patient_id |= tag == PATIENT_ID
             if tag in _VR:
                 value = _value(tag, vr, bytes(data_set[at : at + length]))
                 found |= {tag: value} if value else {}
             at, last = reader.after(vr, length, at), tag
     except (_OddError, struct.error):
         return None
-    return found if found.keys() >= _UIDS else None
+    return found if has_patient_id and found.keys() >= _UIDS else None
 
 
 def _value(tag: int, vr: bytes, raw: bytes) -> str:

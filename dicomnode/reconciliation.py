@@ -162,7 +162,7 @@ def _stored_instance(
         modality=identity.modality,
         path=path,
         size_bytes=found.st_size,
-        sha256=data_set_sha256(file, meta),
+        sha256=data_set_sha256(file),
         association_id=provenance.association_id or f"recovered-{path[:35]}",
         calling_ae_title=provenance.calling_ae_title,
         received_at=datetime.fromtimestamp(found.st_mtime, UTC),

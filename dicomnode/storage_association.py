@@ -16,7 +16,6 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 
-from dicomnode.command_set import VERIFICATION
 from dicomnode.decisions.negotiation import ContextResult, judge_storage_context
 from dicomnode.storage_classes import is_storage_class
 from dicomnode.upper_layer import TitleReadingDul
@@ -28,15 +27,16 @@ class StorageAcse(ACSE):
     """The association control of an acceptor."""
 
     def send_accept(self) -> None:
-        """Answer each presentation context as `judge_storage_context` has it."""
+        """Answer as `judge_storage_context` has it, but for the classes that the AE names."""
         request = cast("A_ASSOCIATE", self.requestor.primitive)
         proposed = {
             (context.context_id, context.abstract_syntax): context.transfer_syntax
             for context in request.presentation_context_definition_list
         }
+        named = {context.abstract_syntax for context in self.acceptor.supported_contexts}
         accepted = self.assoc._accepted_cx
         for number, context in list(accepted.items()):
-            if context.abstract_syntax != VERIFICATION:
+            if context.abstract_syntax not in named:
                 _judge(context, [str(each) for each in proposed[number, context.abstract_syntax]])
             if context.result != ContextResult.ACCEPTED:
                 self.assoc._rejected_cx.append(accepted.pop(number))

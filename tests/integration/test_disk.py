@@ -23,7 +23,7 @@ from dicomnode.decisions.admission import AdmissionPolicy
 from dicomnode.decisions.disk import DiskPolicy
 from dicomnode.demo import listens
 from dicomnode.disk_gate import disk_space
-from dicomnode.identity import data_set_sha256, identify_file
+from dicomnode.identity import data_set_sha256
 from dicomnode.network import associated, c_store, echo, requestor
 from dicomnode.own_database import take_database
 from storage import index
@@ -71,7 +71,7 @@ class Running:
     def digests(self) -> set[str]:
         """Of the data sets that lie under final names."""
         found = [self.files.open_path(path) for path in self.files.iter_paths()]
-        return {data_set_sha256(path, identify_file(path)[1]) for path in found}
+        return {data_set_sha256(path) for path in found}
 
     def indexed(self, uid: str) -> int:
         with (
@@ -94,7 +94,7 @@ def _context(path: Path) -> PresentationContext:
 
 
 def sent_digest(path: Path) -> str:
-    return data_set_sha256(path, identify_file(path)[1])
+    return data_set_sha256(path)
 
 
 @pytest.fixture

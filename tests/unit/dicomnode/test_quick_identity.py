@@ -48,6 +48,7 @@ def nested(undefined: bool) -> Dataset:
     made.ReferencedImageSequence = Sequence([item, item])
     made.AccessionNumber, made.Modality, made.PatientName = "A17", "CT", "Doe^Jane"
     made.StudyInstanceUID, made.SeriesInstanceUID, made.Rows = "1.2.3", "1.2.3.1", 2
+    made.PatientID = "7"
     for sequence in (made["ReferencedImageSequence"], item["PurposeOfReferenceCodeSequence"]):
         sequence.is_undefined_length = undefined
     item.is_undefined_length_sequence_item = undefined
@@ -141,3 +142,24 @@ def test_a_head_of_a_wanted_length_reads_like_any_other(association_id: str, pri
     read = pydicom.dcmread(BytesIO(made + encoded(nested(False), ExplicitVRLittleEndian)))
     assert provenance_of(read.file_meta) == provenance
     assert read.Rows == 2
+
+
+@given(
+    st.permutations(range(10)), st.sampled_from([ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+)
+def test_elements_out_of_order_name_the_same_instance(order: list[int], syntax: UID) -> None:
+    """Patient ID and Accession Number, too, wherever they stand (PS3.5 7.1 wants them in order)."""
+    made = nested(True)
+    assert len(made) == 10
+    elements = [encoded(Dataset({element.tag: element}), syntax) for element in made]
+    wanted = identify(encoded(made, syntax), syntax)
+    assert identify(b"".join(elements[each] for each in order), syntax) == wanted
+
+
+def test_a_data_set_without_patient_id_is_looked_through_and_then_has_none() -> None:
+    made = nested(True)
+    del made.PatientID
+    for behind in (b"", b"no data set any more"):
+        data_set = encoded(made, ExplicitVRLittleEndian) + behind
+        assert quick_identity(data_set, implicit=False) is None
+        assert identify(data_set, ExplicitVRLittleEndian).sop_instance_uid == "1.2.3.4"

@@ -1,0 +1,73 @@
+"""The head of a DICOM file: file meta information, and where the data set begins.
+
+PS3.10 section 7.1 wants a preamble, a prefix and a group 0002 that tells its own length. Files
+without preamble, without that length or with a wrong one are met in the field; as pydicom, DCMTK
+and GDCM have it, the group ends where the last of its elements ends.
+"""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from pydicom.dataset import FileMetaDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from dicomnode.attributes import AttributeReader
+
+_PREAMBLE, _PREFIX = 128, b"DICM"
+_META_GROUP = 0x0002
+_SHORTEST = 132  # bytes; an instance without preamble is longer
+_FIRST_BIG_ENDIAN_GROUP = 0x0400  # group 0004 or 0008 with its bytes the other way round
+
+
+def read_file_meta(file: BinaryIO) -> tuple[FileMetaDataset, int]:
+    """File meta information, and where the data set begins; the file then stands there.
+
+    It always names a Transfer Syntax UID: where the file does not, that which the first element of
+    its data set looks like. Raises any of `headers.UNREADABLE`.
+    """
+    head = file.read(_PREAMBLE + len(_PREFIX))
+    if not begins_like_dicom(head):
+        raise InvalidDicomError("neither a prefix nor a first element")
+    file.seek(len(head) if head.endswith(_PREFIX) else 0)
+    elements = read_dataset(file, False, True, stop_when=_is_beyond)
+    start = file.tell()
+    meta = FileMetaDataset(elements)
+    if not AttributeReader(meta).uid("TransferSyntaxUID"):
+        first = file.read(6)
+        if not first:
+            raise EOFError("no data set")
+        meta.TransferSyntaxUID = _look_of(first)
+        file.seek(start)
+    return meta, start
+
+
+def begins_like_dicom(head: bytes) -> bool:
+    """Whether a file of these first bytes may be DICOM: 132 of them tell.
+
+    By its prefix, or by a first element of group 0002 or 0008, where a file has no preamble.
+    """
+    if head.endswith(_PREFIX):
+        return True
+    first = head[:2] in (b"\2\0", b"\x08\0") or (head[:2] == b"\0\x08" and head[4:6].isupper())
+    return first and len(head) >= _SHORTEST
+
+
+def _is_beyond(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return tag.group != _META_GROUP
+
+
+def _look_of(first: bytes) -> UID:
+    """The transfer syntax of a data set that begins with these bytes: tag and, perhaps, VR."""
+    if not (first[4:6].isalpha() and first[4:6].isupper()):
+        return ImplicitVRLittleEndian
+    big_endian = int.from_bytes(first[:2], "little") >= _FIRST_BIG_ENDIAN_GROUP
+    return ExplicitVRBigEndian if big_endian else ExplicitVRLittleEndian
