@@ -126,3 +126,41 @@ def test_a_series_without_lungs_is_skipped_and_says_so(node: Pipeline, tmp_path:
     assert node.detail(series_uid(files)).series.state is SeriesState.SKIPPED
     told = reason(node, series_uid(files), "lungs")
     assert (told["value"], told["limit"]) == ("lung volume: 0 ml", "at least 150 ml")
+
+
+TWINS: tuple[dict[str, Any], ...] = (
+    {"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "MAT_REMOVED"]},
+    {"SeriesDescription": "Thorax 1.0 Virtual Non-Contrast"},
+)
+
+
+def test_no_virtual_image_takes_the_place_of_a_scan_with_contrast(
+    node: Pipeline, tmp_path: Path
+) -> None:
+    """Contrast is taken out of its pixels, so that they show none: no result for such a study."""
+
+    def scan(data_set: Dataset, number: int) -> None:
+        of_the_study("STANDARD", enhanced=True)(data_set, number)
+        data_set.SeriesDescription = "Thorax arteriell"
+
+    def virtual(twin: dict[str, Any]) -> Callable[[Dataset, int], None]:
+        def change(data_set: Dataset, number: int) -> None:
+            of_the_study("STANDARD")(data_set, number)
+            for keyword, value in twin.items():
+                setattr(data_set, keyword, value)
+
+        return change
+
+    enhanced = write_series(tmp_path / "enhanced", seed=1, change=scan)
+    made = [
+        write_series(tmp_path / f"made{number}", seed=number + 2, change=virtual(twin))
+        for number, twin in enumerate(TWINS)
+    ]
+    node.receive([*enhanced, *(path for paths in made for path in paths)])
+    assess_all(node)
+    with node.database.read() as session:
+        states = {each.state for each in list_series(session)}
+    assert states == {SeriesState.SKIPPED}
+    assert reason(node, series_uid(enhanced), "contrast")["verdict"] == "fail"
+    for paths in made:
+        assert node.detail(series_uid(paths)).results == ()

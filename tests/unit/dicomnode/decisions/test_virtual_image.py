@@ -24,7 +24,8 @@ Electron Density [%EDW] | Uric Acid | Lung PBV 1.0 | DE_VNC_1.0 | Contrast [HU*]
 Virtuell nativ | virtuelle Nativphase | Jodkarte | Elektronendichte | carte d'iode
 sans iode virtuel | sin contraste virtual | mapa de yodo | mapa de iodo | mappa iodio
 basale virtuale | jodiumkaart | virtuell utan kontrast | виртуальная нативная
-карта йода | 虚拟平扫 | 碘图 | 有效原子序数 | 电子密度 | 仮想単純 | ヨードマップ | 実効原子番号 | 가상 비조영 | 요오드 맵
+карта йода | 虚拟平扫 | 碘图 | 有效原子序数 | 电子密度 | 仮想単純 | ヨードマップ | 実効原子番号
+가상 비조영 | 요오드 맵
 """
 OTHER_ENERGY = """
 MonoE 40keV | MonoE 40keV[HU] | Mono+ 55 keV | MonoE 190 keV | Monoenergetic Plus 40 | 40 keV
