@@ -193,8 +193,7 @@ class Loop:
         for name, value in losses.items():
             number = float(value.detach())
             if not math.isfinite(number) and not self._scaler.is_enabled():
-                told = f"{name} is {number} at step {self._at.step}: try a lower learning rate"
-                raise TrainingDivergedError(told)
+                raise self._diverged(f"{name} is {number}")
             self._at.sums[name] = self._at.sums.get(name, 0.0) + number
         self._at.summed += 1
 
@@ -210,8 +209,11 @@ class Loop:
 
     def _validate(self, stage: Stage) -> None:
         self._network.eval()
+        self._check_weights()
         with torch.no_grad():
             result = self._task.validate(self._network, stage, self._device)
+        if not math.isfinite(result.score):
+            raise self._diverged(f"the score of the validation is {result.score}")
         best = self._at.best_score
         is_best = best is None or result.score > best
         if is_best:
@@ -221,6 +223,15 @@ class Loop:
         append_curves(self._folder / CURVES, stage.name, self._at.step, figures)
         self._told.validated(stage, self._at.step, result, is_best)
 
+    def _check_weights(self) -> None:
+        """Losses in half precision may pass as infinite; weights that are not numbers never do."""
+        for name, tensor in self._network.state_dict().items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise self._diverged(f"{name} is not finite before the validation")
+
+    def _diverged(self, what: str) -> TrainingDivergedError:
+        return TrainingDivergedError(f"{what} at step {self._at.step}: try a lower learning rate")
+
     def _keep_best(self, stage: Stage, result: Validation) -> None:
         weights = {
             name: value.detach().cpu().contiguous()
@@ -228,7 +239,9 @@ class Loop:
         }
         write_whole(self._folder / BEST, save(weights))
         told = {"stage": stage.name, "step": self._at.step, "score": result.score}
-        card = told | {"figures": dict(result.figures)} | dict(result.extra)
+        # a figure of nothing (no case of a class) is no number, and none of JSON's
+        figures = {name: value for name, value in result.figures.items() if math.isfinite(value)}
+        card = told | {"figures": figures} | dict(result.extra)
         write_json(self._folder / BEST_CARD, card)
 
     def _save(self, optimiser: torch.optim.Optimizer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,6 +123,49 @@ def test_what_a_killed_run_did_after_its_checkpoint_is_done_again_and_told_once(
     assert run(killed, TinyTask()) is End.FINISHED
     assert same(state(whole), state(killed))
     assert (whole / CURVES).read_text() == (killed / CURVES).read_text()
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_validation_without_a_number_is_a_training_that_diverged(
+    tmp_path: Path, score: float
+) -> None:
+    """Not a ValueError of JSON, nor a best that nothing is ever better than."""
+    task = TinyTask(scores={("one", 5): score})
+    with pytest.raises(TrainingDivergedError, match=r"validation is (nan|inf) at step 5: try a"):
+        run(tmp_path, task)
+    assert not (tmp_path / BEST).exists()
+
+
+def test_weights_that_are_no_numbers_are_told_before_the_validation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = TinyTask()
+    loop = Loop(task, tmp_path, SETTINGS, torch.device("cpu"), stop=never, told=None)
+    step = loop._add
+
+    def spoil(losses: dict[str, Tensor]) -> None:
+        step(losses)
+        if loop._at.step == SETTINGS.validate_every:
+            next(iter(loop._network.parameters())).data.fill_(float("nan"))
+
+    monkeypatch.setattr(loop, "_add", spoil)
+    with pytest.raises(TrainingDivergedError, match="not finite before the validation at step 5"):
+        loop.run()
+
+
+def test_a_figure_of_nothing_is_left_out_of_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = TinyTask()
+    validate = task.validate
+
+    def without_a_class(*arguments: Any) -> Validation:
+        found = validate(*arguments)
+        return replace(found, figures=dict(found.figures) | {"AUC rare": float("nan")})
+
+    monkeypatch.setattr(task, "validate", without_a_class)
+    assert run(tmp_path, task) is End.FINISHED
+    assert set(json.loads((tmp_path / BEST_CARD).read_text("utf-8"))["figures"]) == {"accuracy"}
 
 
 def test_a_finished_run_does_nothing_more(tmp_path: Path) -> None:
