@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -75,3 +76,19 @@ def queue_why(
         return
     for why in found:
         why_view.print_why(console(), why)
+
+
+@queue_app.command("retry")
+def queue_retry(uid: UidArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Try a series again that failed, once what it failed by is mended."""
+    from dicomnode import queue_view
+    from dicomnode.try_again import try_again
+
+    database = open_database(config)
+    retried = try_again(database, queue_view.find(database, uid), datetime.now(UTC))
+    if as_json:
+        print_json([each.as_json() for each in retried])
+        return
+    for each in retried:
+        failed_by = "; ".join(each.failed_by)
+        typer.echo(f"series {each.series_key}: failed ({failed_by}); is decided on again")

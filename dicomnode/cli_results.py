@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from dicomnode.cli_common import (
 )
 from dicomnode.config import load_settings
 from dicomnode.decisions.rejection import RejectionReason
+from dicomnode.errors import ConfigurationError
 
 results_app = typer.Typer(
     help="Results: sent where, send again, renew, withdraw.", no_args_is_help=True
@@ -74,14 +76,18 @@ def results_resend(uid: ResultArgument, config: ConfigOption = None) -> None:
 
 @results_app.command("renew")
 def results_renew(uid: ResultArgument, config: ConfigOption = None) -> None:
-    """Analyse their series again, with the model and settings of the running node."""
+    """Analyse a series again, with the model and settings of the running node.
+
+    It need not have results: it may have been skipped, or have failed.
+    """
     from dicomnode import queue_view, results_view
     from dicomnode.renew import renew
 
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
-    series = renew(database, settings, results_view.one_set(database, uid), datetime.now(UTC))
-    typer.echo(f"series {series}: is decided on and analysed again")
+    series = results_view.one_series(database, uid)
+    renew(database, settings, series, datetime.now(UTC))
+    typer.echo(f"series {series.series_key}: is decided on and analysed again")
 
 
 @results_app.command("retract")
@@ -93,14 +99,20 @@ def results_retract(
         RejectionReason,
         typer.Option("--reason", help="Misleading, of the wrong patient, or no longer so."),
     ] = RejectionReason.SAFETY,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Withdraw one set of results: a rejection note, or a report in its place, says so."""
+    """Withdraw one set of results: a rejection note, or a report in its place, says so.
+
+    Asks before it does: it cannot be taken back.
+    """
     from dicomnode import queue_view, results_view
     from dicomnode.retract import retract
 
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
     chosen = results_view.one_set(database, uid)
+    if not yes and chosen.retracted_at is None:
+        _ask(results_view.to_be_withdrawn(chosen, reason.value))
     done = retract(database, settings, chosen, reason, datetime.now(UTC))
     if as_json:
         print_json(done.as_json())
@@ -108,3 +120,18 @@ def results_retract(
     how = "were withdrawn before" if done.already else "are withdrawn"
     told = f"; {', '.join(done.told)} will be told" if done.told else ""
     typer.echo(f"series {chosen.series.series_key}: {len(done.withdrawn)} {how}{told}")
+
+
+def _ask(what: str) -> None:
+    """On standard error, so that what a program reads stays whole.
+
+    Raises:
+        ConfigurationError: nobody is there to answer.
+        typer.Exit: the answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"{what}; nobody is there to be asked: give --yes to do it")
+    typer.echo(what, err=True)
+    if not typer.confirm("Withdraw them? It cannot be taken back.", err=True):
+        typer.echo("nothing was withdrawn", err=True)
+        raise typer.Exit(1)

@@ -13,14 +13,14 @@ from dicomnode.config import Settings, kept_settings
 from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.result_settings import analysis_digest
 from storage.database import Database
-from storage.records import ResultSet, SeriesRecord
+from storage.records import SeriesRecord
 from storage.reopening import reopen_ended
 
 _KEPT = "settings.json"
 
 
-def renew(database: Database, settings: Settings, chosen: ResultSet, now: datetime) -> str:
-    """Have the series of a set decided on and analysed anew by the running node; its UID.
+def renew(database: Database, settings: Settings, series: SeriesRecord, now: datetime) -> None:
+    """Have a series decided on and analysed anew by the running node; it need not have results.
 
     Raises:
         ConfigurationError: the node was started with other settings, or never.
@@ -29,14 +29,13 @@ def renew(database: Database, settings: Settings, chosen: ResultSet, now: dateti
         BundleError: the card of a configured bundle cannot be read.
     """
     check_started_with(settings)
-    uid = chosen.series.series_key
-    if _made_alike(chosen.series, settings):
-        raise DataError("results", f"those of series {uid} are of this model and these settings")
+    key = series.series_key
+    if _made_alike(series, settings):
+        raise DataError("results", f"those of series {key} are of this model and these settings")
     with database.write() as session:
-        reopened = reopen_ended(session, uid, now)
+        reopened = reopen_ended(session, key, now)
     if not reopened:
-        raise DataError("series", f"{uid} is not decided yet, or its files were removed")
-    return uid
+        raise DataError("series", f"{key} is not decided yet, or its files were removed")
 
 
 def check_started_with(settings: Settings) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 from rich.console import Console
 
+from dicomnode import queue_view
 from dicomnode.config import Settings
 from dicomnode.errors import DataError
 from dicomnode.queue_view import as_json, say, shown_time
 from dicomnode.tables import add_row, new_table, print_table
 from storage import result_life
 from storage.database import Database
-from storage.records import DeliveryState, ResultSet
+from storage.records import DeliveryState, ResultSet, SeriesRecord
 
 
 def list_sets(database: Database, limit: int) -> tuple[ResultSet, ...]:
@@ -53,6 +54,25 @@ def one_set(database: Database, text: str) -> ResultSet:
     return (made or found)[0]
 
 
+def one_series(database: Database, text: str) -> SeriesRecord:
+    """The one CT series that is meant, by a UID of its results or as `queue` finds it.
+
+    It need not have results: it may have been skipped or have failed, without a note.
+
+    Raises:
+        DataError: there is none, or several match; they are named.
+    """
+    with database.read() as session:
+        has_results = bool(result_life.find_sets(session, text))
+    if has_results:
+        return one_set(database, text).series
+    details = queue_view.find(database, text)
+    if len(details) > 1:
+        shown = ", ".join(each.series.series_key for each in details[:10])
+        raise DataError("series", f"{len(details)} match {text!r}: {shown}")
+    return details[0].series
+
+
 def resend(database: Database, settings: Settings, text: str, now: datetime) -> tuple[str, int]:
     """Put the deliveries of one set back to waiting; the CT series, and how many deliveries.
 
@@ -86,6 +106,16 @@ def state_of(chosen: ResultSet) -> str:
     if chosen.retracted_at is not None:
         return "withdrawn"
     return "superseded" if chosen.superseded else "standing"
+
+
+def to_be_withdrawn(chosen: ResultSet, reason: str) -> str:
+    """What a withdrawal is about, for who is asked whether it shall be."""
+    sent = sorted({each.destination for each in chosen.deliveries if each.delivered_at})
+    where = f"delivered to {', '.join(sent)}" if sent else "not delivered yet"
+    return (
+        f"series {chosen.series.series_key}: {_kinds(chosen)}, made "
+        f"{shown_time(chosen.created_at)}, {where}; reason: {reason}"
+    )
 
 
 def set_json(chosen: ResultSet) -> dict[str, Any]:

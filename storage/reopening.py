@@ -33,6 +33,12 @@ def reopen_ended(session: Session, series_key: str, now: datetime) -> bool:
     return True
 
 
+def retry_failed(session: Session, series_key: str, now: datetime) -> bool:
+    """Have a series that failed decided on anew, with all its attempts; False when it is none."""
+    series = lock_series(session, series_key)
+    return series.state is SeriesState.FAILED and reopen_ended(session, series_key, now)
+
+
 def _decision(series: SeriesRow) -> JsonObject:
     removed = {} if series.removed_at is None else {"removed_at": series.removed_at.isoformat()}
     return removed | {

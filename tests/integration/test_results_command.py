@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,9 @@ from pydicom.uid import (
     KeyObjectSelectionDocumentStorage,
 )
 
-from dicomnode.config import Destination
-from storage.records import DeliveryState
+from dicomnode.config import Destination, load_settings
+from dicomnode.supervise import keep_settings
+from storage.records import DeliveryState, SeriesState
 from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
@@ -133,7 +135,7 @@ def test_resend_sends_the_same_objects_again(site: Site) -> None:
 def test_retract_rejects_where_that_is_taken_and_supersedes_elsewhere(site: Site) -> None:
     withdrawn = set(site.plain.by_uid())
     report = next(d for d in site.plain.received if d.SOPClassUID == Comprehensive3DSRStorage)
-    told = site.json("retract", site.uid)
+    told = site.json("retract", site.uid, "--yes")
     assert (set(told["withdrawn"]), told["told"]) == (withdrawn, ["plain", "rejecting"])
     assert site.deliver() == 2
 
@@ -160,7 +162,7 @@ def test_retract_rejects_where_that_is_taken_and_supersedes_elsewhere(site: Site
 
 
 def test_retract_again_changes_nothing_and_nothing_is_sent_again(site: Site) -> None:
-    site.run("retract", site.uid)
+    site.run("retract", site.uid, "--yes")
     assert site.deliver() == 2
     again = site.json("retract", site.uid, "--reason", "worklist")
     assert (again["already_withdrawn"], again["told"]) == (True, [])
@@ -173,7 +175,7 @@ def test_retract_again_changes_nothing_and_nothing_is_sent_again(site: Site) -> 
 
 
 def test_what_was_not_sent_yet_is_only_stopped(unsent: Site) -> None:
-    assert unsent.json("retract", unsent.uid)["told"] == []
+    assert unsent.json("retract", unsent.uid, "--yes")["told"] == []
     assert unsent.deliver() == 0
     states = {(e.state, e.error) for e in unsent.node.detail(unsent.uid).deliveries}
     assert states == {(DeliveryState.FAILED, "retracted")}
@@ -187,5 +189,49 @@ def test_what_was_not_sent_yet_is_only_stopped(unsent: Site) -> None:
 def test_a_set_whose_files_are_gone_cannot_be_withdrawn(site: Site) -> None:
     (report,) = [r for r in site.node.detail(site.uid).results if r.kind == "sr"]
     (site.node.settings.result_files / report.path).unlink()
-    assert "its file cannot be read" in site.run("retract", site.uid, status=2)
+    assert "its file cannot be read" in site.run("retract", site.uid, "--yes", status=2)
     assert site.json("list")[0]["state"] == "standing"
+
+
+def test_retract_without_anybody_to_ask_refuses(site: Site) -> None:
+    told = site.run("retract", site.uid, status=2)
+    assert "give --yes" in told
+    assert "delivered to plain, rejecting; reason: safety" in told
+    (listed,) = site.json("list")
+    assert listed["state"] == "standing"
+
+
+@pytest.mark.parametrize(("answer", "state"), [("n", "standing"), ("y", "withdrawn")])
+def test_retract_asks_at_a_terminal(unsent: Site, answer: str, state: str) -> None:
+    keyboard, terminal = os.openpty()
+    command = [sys.executable, "-m", "dicomnode", "results", "retract", unsent.uid]
+    os.write(keyboard, f"{answer}\n".encode())
+    done = subprocess.run(
+        [*command, "--config", str(unsent.config)],
+        stdin=terminal,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(keyboard)
+    os.close(terminal)
+    assert "It cannot be taken back" in done.stderr
+    assert done.returncode == (0 if answer == "y" else 1)
+    assert {each["state"] for each in unsent.json("list")} == {state}
+
+
+def test_renew_finds_a_series_without_any_result(site: Site, tmp_path: Path) -> None:
+    """It was skipped, and there is no note: it is found as `queue` finds it."""
+    files = write_series(tmp_path / "short", slices=2, seed=5)
+    site.node.receive(files)
+    site.node.assess()
+    uid = series_uid(files)
+    assert site.node.detail(uid).series.state is SeriesState.SKIPPED
+    assert site.node.detail(uid).results == ()
+    assert "no node has run yet" in site.run("renew", uid, status=2)
+    keep_settings(load_settings(site.config))
+    assert "is decided on and analysed again" in site.run("renew", uid)
+    assert site.node.detail(uid).series.state is SeriesState.RECEIVING
+    assert "is not decided yet" in site.run("renew", uid, status=2)
+    assert "none has the UID" in site.run("renew", "9.9.9", status=2)
