@@ -1,7 +1,8 @@
-"""What the three contrast witnesses say of real series: `contrast_witnesses.py FOLDER`.
+"""What the three contrast witnesses say of real series.
 
-FOLDER holds one folder a case, unpacked; DICOM series are parted into stacks as the node does it,
-`*.nii.gz` and `*.mha` are read by SimpleITK and have no attributes. Prints a Markdown table.
+`python tests/benchmarks/contrast_witnesses.py FOLDER`: FOLDER holds one folder a case, unpacked.
+DICOM series are parted into stacks as the node does it, `*.nii.gz` and `*.mha` are read by
+SimpleITK and have no attributes. Prints a Markdown table.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """A Storage SCP as pynetdicom's documentation has it, at its quickest: raw bytes, large PDUs.
 
-python plain_pynetdicom.py PORT FOLDER
+`python tests/benchmarks/plain_pynetdicom.py PORT FOLDER`; the files are written to FOLDER.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 from pynetdicom import AE, AllStoragePresentationContexts, evt
@@ -29,4 +29,8 @@ def serve(port: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("folder", type=Path)
+    asked = parser.parse_args()
+    serve(asked.port, asked.folder)

@@ -1,6 +1,7 @@
 """The node's command line with fsync and fdatasync made to do nothing: for the benchmark alone.
 
-What is then left is everything but the disk. (SQLite has calls of its own and goes on syncing.)
+`python tests/benchmarks/without_sync.py run --config FILE`, or any other command of the node. What
+is then left is everything but the disk. (SQLite has calls of its own and goes on syncing.)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How near the inference is to what the machine can do, and where the time goes.
 
-`python tests/benchmarks/inference.py` prints two tables: COVNet on the same slices by the peer, by
+`python tests/benchmarks/analysis.py` prints two tables: COVNet on the same slices by the peer, by
 ours on PyTorch and on OpenVINO, against the machine's limit; and the stages of a whole series
 through what `dicomnode process` does. `--quick` takes fewer slices, `--slices` any number. Threads
 are those of the machine unless `--threads` says otherwise. Nothing is kept.
