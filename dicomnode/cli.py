@@ -67,8 +67,10 @@ def serve(config: ConfigOption = None) -> None:
     stop = stop_on_request()
     settings = load_settings(config_file(config))
     from dicomnode.own_database import Taking, note_first_start
+    from dicomnode.pynetdicom_version import check_pynetdicom
     from dicomnode.supervise import Supervisor, check_bundle, keep_settings, only_one
 
+    check_pynetdicom()
     with only_one(settings.node.data_directory) as node_id:
         note_first_start(settings)
         taking = Taking(settings, node_id)

@@ -21,7 +21,7 @@ from typing import cast
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom import AE, __version__, _config, evt
+from pynetdicom import AE, _config, evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_STORE_RSP
@@ -48,9 +48,6 @@ from dicomnode.upper_layer import PatientSocket, WakefulDul
 from storage.durable import GrowingFile
 
 log = logging.getLogger(__name__)
-
-FITTING_VERSIONS = ("3.0.4",)
-"""Of pynetdicom. With any other its own receive path is used, which is slower and as right."""
 
 LONGEST_MAXIMUM_LENGTH = 1 << 24
 _LONGEST_COMMAND_SET = 1 << 14
@@ -97,9 +94,8 @@ def request_of(event: evt.Event) -> StoreRequest:
 
 
 def fits(ae: AE) -> bool:
-    """Whether the fast path can be used with this pynetdicom, system and configuration."""
-    known = __version__ in FITTING_VERSIONS and sys.platform == "linux"
-    return known and 0 < ae.maximum_pdu_size <= LONGEST_MAXIMUM_LENGTH
+    """Whether the fast path can be used; if not, pynetdicom's own is slower and as right."""
+    return sys.platform == "linux" and 0 < ae.maximum_pdu_size <= LONGEST_MAXIMUM_LENGTH
 
 
 def request_handler(store: StoreHandler, spill: Spill | None = None) -> type[RequestHandler]:

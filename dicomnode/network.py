@@ -24,6 +24,7 @@ from dicomnode.config import Destination
 from dicomnode.errors import ConfigurationError, PeerCause, PeerError
 from dicomnode.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.peer_connection import Requestor, why_ended, why_not_associated
+from dicomnode.pynetdicom_version import check_pynetdicom
 from dicomnode.tls import client_context
 from dicomnode.tls_acceptor import ServerTls, TlsHandshakes
 
@@ -45,11 +46,15 @@ Handler = Callable[[evt.Event], Any]
 
 
 def application_entity(ae_title: str) -> AE:
-    """An Application Entity that says what implementation it is (PS3.7 D.3.3.2)."""
+    """An Application Entity that says what implementation it is (PS3.7 D.3.3.2).
+
+    Raises ConfigurationError with a pynetdicom that is not known (see `pynetdicom_version`).
+    """
     return _introduced(AE(ae_title))
 
 
 def _introduced(ae: AE) -> AE:
+    check_pynetdicom()
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     return ae
