@@ -14,3 +14,11 @@ def shared_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("models") / "covnet-untrained"
     return make_untrained_bundle(folder)
+
+
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights on slices of 32 x 32: for tests of what is around the network."""
+    from support.evaluated_phantoms import covnet_bundle
+
+    return covnet_bundle(tmp_path_factory.mktemp("small"))

@@ -41,7 +41,6 @@ _WORDS = {
     "contrast_attributes": "contrast agent named in the header",
     "contrast_text": "contrast agent named in a description",
     "slice_count": "number of slices",
-    "lost_slices": "slices that are missing",
     "evenly_spaced": "even spacing of the slices",
     "matrix_size": "rows and columns",
     "rescale": "conversion to Hounsfield units",

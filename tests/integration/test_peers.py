@@ -38,7 +38,6 @@ from dicomnode.identity import Identity, identify
 from dicomnode.network import associated, requestor
 from storage.records import DeliveryState
 from support.dcmjs import dcmjs_send, running_dcmjs
-from support.evaluated_phantoms import covnet_bundle
 from support.find_scp import running_dcmqrscp
 from support.node import free_port, sop_instance_uids
 from support.orthanc import running_orthanc
@@ -268,14 +267,14 @@ RECEIVERS: dict[str, tuple[Peer, dict[str, str]]] = {
 
 
 @pytest.fixture(scope="module")
-def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, str]:
+def analysed(tmp_path_factory: pytest.TempPathFactory, small_models: Path) -> tuple[Pipeline, str]:
     """A node with the results of one series, waiting for every receiver of the table."""
     home = tmp_path_factory.mktemp("peers")
     files = write_series(home / "series", 12)
     destinations = [
         Destination(name=name, ae_title="X", address="127.0.0.1", port=1) for name in RECEIVERS
     ]
-    node = Pipeline(home / "data", covnet_bundle(home / "models"), destinations)
+    node = Pipeline(home / "data", small_models, destinations)
     node.bring_to_results(files)
     return node, series_uid(files)
 
