@@ -32,7 +32,7 @@ from dicomnode.pacs_counts import PacsCounts
 from dicomnode.reading import Retries, may_pass
 from dicomnode.results.uids import instances_digest
 from dicomnode.same_slices import differences_of_overlaps, with_digests_of_possible_copies
-from dicomnode.study import ELIGIBLE_SINCE, choose_in_study
+from dicomnode.study import ELIGIBLE_SINCE, choose_in_study, noted_acquisitions
 from storage import index, jobs, series
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
@@ -287,6 +287,7 @@ class Assessor:
         reason = incomplete_reason(completeness, self._settings.completeness)
         assessment = replace(look.assessment, completeness=() if reason is None else (reason,))
         now, noted = datetime.now(UTC), completeness.as_json() | {"instances": len(look.instances)}
+        noted |= noted_acquisitions(assessment.eligibility)
         reasons = assessment.reasons
         if assessment.eligible:
             choice, quality = self._choose(look, now)

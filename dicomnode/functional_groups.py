@@ -40,6 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "PlanePositionSequence": ("ImagePositionPatient",),  # C.7.6.16.2.3
     "PlaneOrientationSequence": ("ImageOrientationPatient",),  # C.7.6.16.2.4
+    "IrradiationEventIdentificationSequence": ("IrradiationEventUID",),  # C.7.6.16.2.20
     "CardiacSynchronizationSequence": ("NominalPercentageOfCardiacPhase",),  # C.7.6.16.2.7
     "PixelValueTransformationSequence": (  # C.7.6.16.2.9 and C.8.15.3.10
         *("RescaleIntercept", "RescaleSlope", "RescaleType"),

@@ -175,6 +175,7 @@ def read_header(data_set: Dataset) -> InstanceHeader:
         multi_energy=read.text("MultienergyCTAcquisition").upper() == "YES",
         energy_kev=nested.energy_kev(read),
         real_world_units=nested.real_world_units(read),
+        irradiation_event_uid=read.text("IrradiationEventUID"),
         phantom_signs=nested.told_of_phantoms(read),
         acquisition_number=read.integer("AcquisitionNumber")
         if frame_acquisition_number is None

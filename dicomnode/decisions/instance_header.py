@@ -76,6 +76,7 @@ class InstanceHeader:
     multi_energy: bool = False  # Multi-energy CT Acquisition
     energy_kev: float | None = None  # Monoenergetic Energy Equivalent
     real_world_units: tuple[str, ...] = ()  # of each Real World Value Mapping
+    irradiation_event_uid: str = ""  # several are joined by a backslash
     phantom_signs: tuple[str, ...] = ()  # attributes that tell a phantom, never their text
     number_of_series_related_instances: int | None = None
     images_in_acquisition: int | None = None

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, Self
 
 from dicomnode.decisions.geometry import SliceStack
+from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.reasons import Reason, Verdict
 
 STUDY_CHOICE = "study_choice"
 """Rule of the reason."""
+
+CONTRAST_OF_ACQUISITION = "contrast_of_acquisition"
+"""Rule of the reason for what was made of a scan that another series shows to be with contrast."""
 
 COVERAGE_FACTOR = 1.5
 """Coverages within such a factor are equal: then the spacing decides. A few fine slices through a
@@ -124,11 +128,16 @@ class SeriesQuality:
 
 @dataclass(frozen=True)
 class StudySeries:
-    """A series of the study; `quality` when it is eligible or taken."""
+    """A series of the study; `quality` when it is eligible or taken.
+
+    `acquisitions`: those it was made of. `with_contrast`: it was skipped for contrast.
+    """
 
     series_instance_uid: str
     standing: Standing
     quality: SeriesQuality | None = None
+    acquisitions: frozenset[str] = frozenset()
+    with_contrast: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,6 +152,19 @@ class Choice:
         return self.look_again_at is None and (
             self.reason is None or self.reason.verdict is not Verdict.FAIL
         )
+
+
+def acquisitions_of(headers: Iterable[InstanceHeader]) -> frozenset[str]:
+    """Irradiation events (0008,3010), each with its Acquisition Number: both are those of the scan.
+
+    One Irradiation Event UID for a whole study, as some systems write it, joins no two phases.
+    """
+    return frozenset(
+        f"{event} {header.acquisition_number}"
+        for header in headers
+        for event in header.irradiation_event_uid.split("\\")
+        if event and header.acquisition_number is not None
+    )
 
 
 def kernel_class(kernel: str) -> KernelClass:
@@ -166,6 +188,10 @@ def choose(
     complete and eligible; it waits from then on at most.
     """
     waits_until = eligible_since + timedelta(seconds=policy.wait_seconds)
+    twins = [each for each in others if each.with_contrast]
+    of_contrast = [each for each in twins if each.acquisitions & own.acquisitions]
+    if of_contrast:
+        return Choice(None, _made_of(of_contrast))
     better = [each for each in others if _better(each, own)]
     if policy.choose == "all":
         return Choice(None, _told(own, others, "all are analysed"))
@@ -175,6 +201,13 @@ def choose(
     if any(each.standing is Standing.OPEN for each in others) and now < waits_until:
         return Choice(waits_until, None)
     return Choice(None, _told(own, others, "the best of them"))
+
+
+def _made_of(scans: Sequence[StudySeries]) -> Reason:
+    """What was given is in each image of an acquisition, told or taken out."""
+    uid = min(each.series_instance_uid for each in scans)
+    found = f"series {uid} of the same acquisition was skipped for contrast"
+    return Reason(CONTRAST_OF_ACQUISITION, found, "none given", Verdict.FAIL)
 
 
 def _better(other: StudySeries, own: StudySeries) -> bool:

@@ -33,6 +33,7 @@ _NO_FINDING = "Nothing is known about findings: this is no negative result."
 _WORDS = {
     "sop_class": "kind of object",
     "own_result": "made by this product",
+    "phantom": "phantom or quality control",
     "localizer": "localizer (scout)",
     "one_pass": "one pass of the table",
     "image_type": "Image Type",
@@ -40,6 +41,7 @@ _WORDS = {
     "contrast": "contrast agent",
     "contrast_attributes": "contrast agent named in the header",
     "contrast_text": "contrast agent named in a description",
+    "contrast_of_acquisition": "contrast agent in another series of the scan",
     "slice_count": "number of slices",
     "evenly_spaced": "even spacing of the slices",
     "matrix_size": "rows and columns",

@@ -19,7 +19,7 @@ from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
 from support.wait import wait_for
 
-STUDY = generate_uid()
+STUDY, SCAN = generate_uid(), generate_uid()
 BLOOD_HU = 320
 """As after an injection of contrast medium."""
 
@@ -131,6 +131,7 @@ def test_a_series_without_lungs_is_skipped_and_says_so(node: Pipeline, tmp_path:
 TWINS: tuple[dict[str, Any], ...] = (
     {"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "MAT_REMOVED"]},
     {"SeriesDescription": "Thorax 1.0 Virtual Non-Contrast"},
+    {"IrradiationEventUID": SCAN, "AcquisitionNumber": 2},
 )
 
 
@@ -142,6 +143,7 @@ def test_no_virtual_image_takes_the_place_of_a_scan_with_contrast(
     def scan(data_set: Dataset, number: int) -> None:
         of_the_study("STANDARD", enhanced=True)(data_set, number)
         data_set.SeriesDescription = "Thorax arteriell"
+        data_set.IrradiationEventUID, data_set.AcquisitionNumber = SCAN, 2
 
     def virtual(twin: dict[str, Any]) -> Callable[[Dataset, int], None]:
         def change(data_set: Dataset, number: int) -> None:

@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.decisions.study_choice import (
+    CONTRAST_OF_ACQUISITION,
     KernelClass,
     SeriesQuality,
     Standing,
     StudyPolicy,
     StudySeries,
+    acquisitions_of,
     choose,
     kernel_class,
 )
+from support.ct_headers import ct_header
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 POLICY = StudyPolicy(wait_seconds=60)
@@ -143,3 +146,35 @@ def test_quality_survives_its_record() -> None:
     assert SeriesQuality.from_json(THIN.as_json()) == THIN
     with pytest.raises(ValueError, match="wait_seconds"):
         StudyPolicy(wait_seconds=-1)
+
+
+def test_what_was_made_of_a_scan_with_contrast_gives_no_result() -> None:
+    """A virtual or unnamed reconstruction of it, eligible by all that it says of itself."""
+    scan = StudySeries("1.1", Standing.OUT, None, frozenset({"9.1 2", "9.2 3"}), True)
+    own = series("1.2", THIN, Standing.ELIGIBLE)
+    for acquisitions, taken in {
+        ("9.1 2",): False,
+        ("9.1 1",): True,
+        ("9.3 2",): True,
+        (): True,
+    }.items():
+        made = replace(own, acquisitions=frozenset(acquisitions))
+        for policy in (POLICY, StudyPolicy(choose="all")):
+            choice = choose(made, [scan], policy, NOW, NOW)
+            assert choice.taken is taken, acquisitions
+            if not taken:
+                assert choice.reason is not None
+                assert choice.reason.rule == CONTRAST_OF_ACQUISITION
+                assert choice.reason.verdict is Verdict.FAIL
+                assert "series 1.1 of the same acquisition" in str(choice.reason.value)
+        # skipped for its thickness, say: no sign of contrast
+        assert choose(made, [replace(scan, with_contrast=False)], POLICY, NOW, NOW).taken
+
+
+def test_an_acquisition_is_an_event_with_its_number() -> None:
+    headers = [
+        ct_header(irradiation_event_uid="9.1\\9.2", acquisition_number=2),
+        ct_header(irradiation_event_uid="9.3"),
+        ct_header(acquisition_number=4),
+    ]
+    assert acquisitions_of(headers) == {"9.1 2", "9.2 2"}
