@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from dicomnode.decisions.geometry import SliceStack, StackProblem
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.lost_slices import LostSlices, lost_slices
 
 
 class Source(StrEnum):
@@ -85,16 +86,19 @@ class HeaderEvidence:
     """What the headers show: the distances of one clean stack, and counts that they announce.
 
     `missing`: slices that would fill the gaps, or None where there is no single clean stack.
+    `lost`: what tells that slices are missing though there is no gap.
     """
 
     slices: int
     missing: int | None
     announced: tuple[Announcement, ...] = ()
+    lost: tuple[LostSlices, ...] = ()
 
 
 def evidence_of_headers(headers: Sequence[InstanceHeader], stack: SliceStack) -> HeaderEvidence:
     """From the headers of all that came, and the stack that would be analysed."""
-    return HeaderEvidence(len(stack.headers), _missing(stack), tuple(_announced(headers)))
+    lost = lost_slices(stack, headers)
+    return HeaderEvidence(len(stack.headers), _missing(stack), tuple(_announced(headers)), lost)
 
 
 def pacs_evidence(pacs: PacsCount, came: int, last_received_at: datetime) -> Evidence:
@@ -121,6 +125,12 @@ def slices_evidence(headers: HeaderEvidence) -> Evidence:
     elif headers.missing:
         value, weight = f"{headers.missing} slices missing between others", Weight.CONTRADICTS
     return Evidence(Source.SLICES, "Image Position (Patient)", value, weight)
+
+
+def lost_evidence(lost: LostSlices) -> Evidence:
+    """Slices that the distances do not miss: every second one may still be on its way."""
+    weight = Weight.CONTRADICTS if lost.proven else Weight.DOUBTS
+    return Evidence(Source.SLICES, lost.said_by, lost.value, weight)
 
 
 def announcement_evidence(announced: Announcement) -> Evidence:

@@ -21,6 +21,7 @@ from dicomnode.decisions.arrival_evidence import (
     Source,
     Weight,
     announcement_evidence,
+    lost_evidence,
     pacs_evidence,
     slices_evidence,
 )
@@ -44,7 +45,8 @@ class Basis(StrEnum):
 class CompletenessPolicy:
     """How long a series must be quiet, in seconds, for each way its sender may have behaved.
 
-    `incomplete`: what becomes of a series that is known to be incomplete, and stays so.
+    `incomplete`: what becomes of a series that is known to be incomplete, and stays so. One with a
+    gap between its slices is never analysed: the rule `evenly_spaced` has its own verdict.
 
     Raises:
         ValueError: a number is negative or not finite.
@@ -205,6 +207,7 @@ def _witnesses(
         found.append(pacs_evidence(pacs, arrival.instance_count, arrival.last_received_at))
     if headers is not None:
         found.append(slices_evidence(headers))
+        found.extend(lost_evidence(each) for each in headers.lost)
         found.extend(announcement_evidence(each) for each in headers.announced)
     return tuple(found)
 

@@ -33,6 +33,7 @@ RULES: tuple[Callable[[Candidate], Reason], ...] = (
     contrast_rules.contrast_attributes,
     contrast_rules.contrast_text,
     contrast_rules.contrast,
+    stack_rules.lost_slices,
     stack_rules.slice_thickness,
     stack_rules.slice_spacing,
     stack_rules.slice_count,

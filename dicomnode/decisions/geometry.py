@@ -105,7 +105,7 @@ def sort_slices(headers: Iterable[InstanceHeader]) -> SliceStack:
         return SliceStack(by_number, problems)
     placed = tuple(sorted(by_number, key=lambda header: _along(normal, header)))
     written = [_along(normal, header) for header in placed]
-    distances = before_rounding(written, _rounding_mm(placed, normal), _stated_spacing(placed))
+    distances = before_rounding(written, _rounding_mm(placed, normal), stated_spacing(placed))
     spacings = tuple(b - a for a, b in pairwise(distances))
     step = _step(placed, normal)
     stack = SliceStack(
@@ -126,7 +126,7 @@ def _rounding_mm(headers: Sequence[InstanceHeader], normal: Vector) -> float:
     return sum(abs(share) * rounding_unit(values) for share, values in axes)
 
 
-def _stated_spacing(headers: Sequence[InstanceHeader]) -> float | None:
+def stated_spacing(headers: Sequence[InstanceHeader]) -> float | None:
     """Spacing Between Slices (0018,0088) where all state the same; some write it negative."""
     stated = {header.spacing_between_slices for header in headers}
     spacing = next(iter(stated)) if len(stated) == 1 else None

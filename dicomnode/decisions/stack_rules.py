@@ -5,6 +5,7 @@ from __future__ import annotations
 from dicomnode.decisions.attribute_rules import passed_if
 from dicomnode.decisions.candidate import Candidate, tally
 from dicomnode.decisions.geometry import StackProblem
+from dicomnode.decisions.lost_slices import lost_slices as find_lost_slices
 from dicomnode.decisions.passes import passes_in_turn
 from dicomnode.decisions.reasons import Reason, Verdict
 
@@ -62,6 +63,13 @@ def copies(series: Candidate) -> Reason:
         return Reason("copies", 0, 0, Verdict.PASS)
     found = f"{series.copies} of {len(series.headers)} slices, left out"
     return Reason("copies", found, 0, Verdict.WARNING)
+
+
+def lost_slices(series: Candidate) -> Reason:
+    """Slices that may be missing though the others lie evenly: a finding there is not seen."""
+    lost = find_lost_slices(series.stack, series.headers)
+    found = "; ".join(map(str, lost)) or "none"
+    return Reason("lost_slices", found, "none", passed_if(not lost, Verdict.WARNING))
 
 
 def slice_thickness(series: Candidate) -> Reason:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from dicomnode import analyse
 from dicomnode.assess import Assessor
@@ -19,7 +20,7 @@ from storage.jobs import SUPERSEDED
 from storage.records import JobKind, JobState, SeriesState
 from support.find_scp import match, running_find_scp
 from support.node import free_port
-from support.phantom import series_uid, write_series
+from support.phantom import SPACING_MM, series_uid, write_series
 from support.pipeline import Pipeline
 from support.wait import wait_for
 
@@ -177,10 +178,15 @@ def test_with_a_dead_pacs_the_quiet_period_decides_in_time(node: Pipeline, tmp_p
     assert (node.detail(uid).series.completeness or {})["closed_by"] == "quiet_period"
 
 
-def test_a_gap_is_waited_for_and_then_told(node: Pipeline, tmp_path: Path) -> None:
+@pytest.mark.parametrize("incomplete", ["analyse", "skip"])
+def test_a_gap_is_waited_for_and_then_always_skipped(
+    node: Pipeline, tmp_path: Path, incomplete: str
+) -> None:
+    """Whatever the policy: the volume would have slices at wrong places."""
     files = write_series(tmp_path / "ct", 14)
     uid = series_uid(files)
-    update = {"completeness": replace(POLICY, lost_quiet_seconds=10)}
+    policy = replace(POLICY, lost_quiet_seconds=10, incomplete=incomplete)  # type: ignore[arg-type]
+    update = {"completeness": policy}
     assessor = Assessor(node.settings.model_copy(update=update), "node/assessor/1/")
     node.receive(files[:5] + files[6:])
     _look(assessor, 30)
@@ -188,9 +194,39 @@ def test_a_gap_is_waited_for_and_then_told(node: Pipeline, tmp_path: Path) -> No
     assert waiting.state is SeriesState.RECEIVING
     assert "1 slices missing between others" in str((waiting.completeness or {})["evidence"])
     _look(assessor, 200)
-    reasons = {each["rule"]: each["verdict"] for each in node.detail(uid).series.reasons}
-    assert reasons["completeness"] == "warning"
+    decided = node.detail(uid).series
+    assert decided.state is SeriesState.SKIPPED
+    reasons = {each["rule"]: each["verdict"] for each in decided.reasons}
+    assert reasons["completeness"] == ("warning" if incomplete == "analyse" else "fail")
     assert reasons["evenly_spaced"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("incomplete", "state"), [("analyse", SeriesState.QUEUED), ("skip", SeriesState.SKIPPED)]
+)
+def test_every_second_slice_lost_is_waited_for_and_then_told(
+    node: Pipeline, tmp_path: Path, incomplete: str, state: SeriesState
+) -> None:
+    def half_as_far(data_set: Dataset, _number: int) -> None:
+        data_set.SpacingBetweenSlices = SPACING_MM / 2
+
+    files = write_series(tmp_path / "ct", 14, change=half_as_far)
+    uid = series_uid(files)
+    policy = replace(POLICY, lost_quiet_seconds=10, incomplete=incomplete)  # type: ignore[arg-type]
+    assessor = Assessor(
+        node.settings.model_copy(update={"completeness": policy}), "node/assessor/1/"
+    )
+    node.receive(files)
+    _look(assessor, 30)
+    waiting = node.detail(uid).series
+    assert waiting.state is SeriesState.RECEIVING
+    assert "Spacing Between Slices" in str((waiting.completeness or {})["evidence"])
+    _look(assessor, 200)
+    decided = node.detail(uid).series
+    assert decided.state is state
+    told = {each["rule"]: str(each["value"]) for each in decided.reasons}
+    assert "13 missing" in told["lost_slices"]
+    assert "13 missing" in told["completeness"]
 
 
 def test_policy_may_skip_what_stays_incomplete(node: Pipeline, tmp_path: Path) -> None:
