@@ -51,12 +51,14 @@ class EligibilityPolicy:
 class LeftOut:
     """A stack of the series that is not looked at further: its name, and why.
 
-    `beyond_mm`: how far its slices reach beyond both ends of the stack that is, together.
+    `beyond_mm`: how far its slices reach beyond the first and the last of the stack that is.
+    `same_scan`: nothing but its length and its place hinders it, or it is fit too.
     """
 
     name: str
     why: str
-    beyond_mm: float = 0.0
+    beyond_mm: tuple[float, float] = (0.0, 0.0)
+    same_scan: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ TRIVIAL: dict[str, Any] = {
     "number_of_frames": 1,
     "spacing_between_slices": None,
     "patient": PatientAttributes(),  # whose it is, is a question of its own
-    "labels": (),
+    **dict.fromkeys(("labels", "descriptions", "contrast_told"), ()),
     "problems": (),
     "pixel_data_sha256": "",
 }

@@ -54,6 +54,10 @@ _PICTURES = frozenset({"sop_class", "image_type", "localizer"})
 """Rules that slices of a scan pass, whether they can be analysed or not."""
 
 
+_OF_LENGTH = frozenset({"slice_count", "coverage"})
+"""Rules that a short part of a scan fails."""
+
+
 @dataclass(frozen=True)
 class Eligibility:
     """The decision: one reason for each rule, and the stack that would be analysed."""
@@ -121,8 +125,9 @@ def _preference(judged: _Judged) -> tuple[Any, ...]:
 def _left_out(judged: _Judged, chosen: SliceStack) -> LeftOut:
     stack = judged.series.stack
     scan = not _PICTURES & set(judged.failed) and lies_evenly(stack)
-    beyond = reaches_beyond_mm(stack, chosen) if scan else 0.0
-    return LeftOut(judged.series.name, _why_left_out(judged), beyond)
+    beyond = reaches_beyond_mm(stack, chosen) if scan else (0.0, 0.0)
+    same_scan = scan and set(judged.failed) <= _OF_LENGTH
+    return LeftOut(judged.series.name, _why_left_out(judged), beyond, same_scan)
 
 
 def _why_left_out(judged: _Judged) -> str:

@@ -148,17 +148,16 @@ def places_in_plane(stack: SliceStack) -> tuple[float, float]:
     return (_dot(row, first.image_position_patient), _dot(column, first.image_position_patient))
 
 
-def reaches_beyond_mm(stack: SliceStack, chosen: SliceStack) -> float:
-    """How far a stack has slices beyond both ends of another, together; 0 where they do not
+def reaches_beyond_mm(stack: SliceStack, chosen: SliceStack) -> tuple[float, float]:
+    """How far a stack has slices beyond the first and the last of another; 0 where they do not
     compare."""
     both = (*stack.headers, *chosen.headers)
-    if not stack.headers or not chosen.spacings_mm or not stack.spacings_mm:
-        return 0.0
     apart = {StackProblem.MIXED_ORIENTATION, StackProblem.MIXED_FRAME_OF_REFERENCE}
-    if apart & set(_attribute_problems(both)):
-        return 0.0
+    comparable = bool(stack.spacings_mm and chosen.spacings_mm)
+    if not comparable or apart & set(_attribute_problems(both)):
+        return (0.0, 0.0)
     own, others = heights(stack.headers, chosen), heights(chosen.headers, chosen)
-    return max(0.0, others[0] - min(own)) + max(0.0, max(own) - others[-1])
+    return max(0.0, others[0] - min(own)), max(0.0, max(own) - others[-1])
 
 
 def number_key(header: InstanceHeader) -> tuple[float, str, int, str]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from types import MappingProxyType
 
+from dicomnode.decisions.contrast import Contrast, attribute_witness
+from dicomnode.decisions.contrast_text import text_witness
 from dicomnode.decisions.geometry import SliceStack, heights, places_in_plane, sort_slices
 from dicomnode.decisions.instance_header import InstanceHeader, SliceKey
 
@@ -107,8 +109,10 @@ def _alike(a: SliceStack, b: SliceStack, spacing: float) -> bool:
     return all(abs(x - y) <= SAME_PLACE_IN_PLANE_MM for x, y in places)
 
 
-def _contrast(headers: Sequence[InstanceHeader]) -> set[tuple[str, str]]:
-    return {(header.contrast_bolus_agent, header.contrast_phase) for header in headers}
+def _contrast(headers: Sequence[InstanceHeader]) -> tuple[Contrast, Contrast, set[str]]:
+    """A plain range is not joined with one that may make it one with contrast."""
+    phases = {header.contrast_phase for header in headers}
+    return attribute_witness(headers).verdict, text_witness(headers).verdict, phases
 
 
 def _spread(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -19,6 +19,8 @@ from dicomnode.decisions.stack_attributes import ASCENDING, IN_RUNS, Order, Valu
 COMES_BACK = 3
 """So often must each of two labels come back: a comment on a few slices is no second pass."""
 
+FEWEST_IN_TURN = 2 * (COMES_BACK + 1)
+
 WITHIN_SLICES = 8
 """What comes back later begins another run: a scan of the liver after that of the chest."""
 
@@ -40,7 +42,7 @@ class Passes:
 
 def passes_in_turn(stack: SliceStack) -> tuple[Passes, ...]:
     """All that tell of several passes mixed in the stack; none for a stack that is one pass."""
-    if not stack.spacings_mm:
+    if len(stack.spacings_mm) < FEWEST_IN_TURN - 1:
         return ()
     found = [Passes(each.name, tuple(map(each.read, stack.headers)), each.show) for each in IN_RUNS]
     found += [passes for order in ASCENDING for passes in _by_order(order, stack)]
@@ -49,6 +51,8 @@ def passes_in_turn(stack: SliceStack) -> tuple[Passes, ...]:
 
 def in_turn(labels: Sequence[Value]) -> bool:
     """Whether two labels at least come back again and again, each after another."""
+    if len(labels) < FEWEST_IN_TURN or len(set(labels)) < 2:
+        return False
     last: dict[Value, int] = {}
     back: Counter[Value] = Counter()
     for index, label in enumerate(labels):

@@ -122,6 +122,13 @@ IN_RUNS: tuple[Attribute, ...] = (
     _label("FilterType", "Filter Type"),
     _label("ReconstructionDiameter", "Reconstruction Diameter"),
     _label("PatientPosition", "Patient Position"),
+    _label("CardiacCyclePosition", "cardiac cycle position"),
+    _label("RespiratoryCyclePosition", "respiratory cycle position"),
+    Attribute("Contrast/Bolus Start Time", lambda h: h.contrast_bolus_start_time or None),
+    _label("DataCollectionDiameter", "Data Collection Diameter"),
+    _label("AcquisitionType", "Acquisition Type"),
+    _label("RotationDirection", "Rotation Direction"),
+    _label("TotalCollimationWidth", "Total Collimation Width"),
     _label("TableSpeed", "Table Speed"),
     _label("SpiralPitchFactor", "Spiral Pitch Factor"),
 )
@@ -152,6 +159,8 @@ LABELS: tuple[str, ...] = (
     *("TriggerTime", "FrameComments", "AcquisitionProtocolDescription", "SeriesNumber"),
     *("SeriesDate", "SeriesTime", "AcquisitionDate", "ScanOptions", "FilterType"),
     *("ReconstructionDiameter", "PatientPosition", "TableSpeed", "SpiralPitchFactor"),
+    *("CardiacCyclePosition", "RespiratoryCyclePosition", "DataCollectionDiameter"),
+    *("AcquisitionType", "RotationDirection", "TotalCollimationWidth"),
     "ContentTime",
 )
 """Keywords of what `InstanceHeader.labels` holds."""

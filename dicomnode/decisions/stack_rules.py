@@ -22,6 +22,9 @@ _STACKS_TOLD = 5
 COVERAGE_LEFT_OUT_MM = 10.0
 """Less is the end of another reconstruction of the same scan."""
 
+LEAST_COVERAGE = 0.2
+"""Share of one scan that must be read: a rotation of many is less, the chest of a body more."""
+
 
 def stacks(series: Candidate) -> Reason:
     """One stack is analysed; what else the series holds is named."""
@@ -47,14 +50,21 @@ def one_pass(series: Candidate) -> Reason:
 
 
 def coverage(series: Candidate) -> Reason:
-    """What of the scan lies in stacks that are left out: lungs there are not read."""
+    """What of the scan lies in stacks that are left out: lungs there are not read.
+
+    Where nearly all of one scan does, as of rotations that do not fit together, it is no scan.
+    """
     limit = f"at most {COVERAGE_LEFT_OUT_MM:g} mm not read"
-    missed = [each for each in series.left_out if each.beyond_mm > COVERAGE_LEFT_OUT_MM]
+    missed = [each for each in series.left_out if sum(each.beyond_mm) > COVERAGE_LEFT_OUT_MM]
     if not missed:
         return Reason("coverage", "all", limit, Verdict.PASS)
-    told = [f"{each.name} reaches {each.beyond_mm:.0f} mm further" for each in missed]
+    told = [f"{each.name} reaches {sum(each.beyond_mm):.0f} mm further" for each in missed]
     found = f"{'; '.join(told[:_STACKS_TOLD])}; what lies there is not read"
-    return Reason("coverage", found, limit, Verdict.WARNING)
+    ends = [each.beyond_mm for each in missed if each.same_scan]
+    beyond = sum(map(max, zip(*ends, strict=True))) if ends else 0.0
+    read = sum(series.stack.spacings_mm)
+    enough = read >= LEAST_COVERAGE * (read + beyond)
+    return Reason("coverage", found, limit, Verdict.WARNING if enough else Verdict.FAIL)
 
 
 def copies(series: Candidate) -> Reason:

@@ -43,6 +43,7 @@ _WORDS = {
     "contrast_text": "contrast agent named in a description",
     "contrast_of_acquisition": "contrast agent in another series of the scan",
     "slice_count": "number of slices",
+    "coverage": "part of the scan that would be read",
     "lost_slices": "slices that are missing",
     "evenly_spaced": "even spacing of the slices",
     "matrix_size": "rows and columns",

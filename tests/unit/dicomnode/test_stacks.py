@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicomnode.decisions.copies import possible_copies, without_copies
@@ -344,6 +344,7 @@ DIFFERENT = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 30), DIFFERENT), max_size=30), st.integers(0, 30), st.data()
 )

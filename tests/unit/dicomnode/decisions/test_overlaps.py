@@ -104,6 +104,8 @@ def test_at_most_so_many_places_from_end_to_end_are_compared() -> None:
         acquisition(2, 34, 60, shift=1.0),
         acquisition(2, 5, 30),
         acquisition(2, 34, 60, contrast_phase="ARTERIAL"),
+        acquisition(2, 34, 60, contrast_bolus_agent="CE"),
+        acquisition(2, 34, 60, series_description="Thorax with IV contrast"),
         acquisition(2, 34, 60, convolution_kernel="LUNG"),
         acquisition(2, 34, 60, pixel_spacing=(0.8, 0.8)),
         acquisition(2, 34, 60, frame_of_reference_uid="1.9"),
@@ -114,13 +116,46 @@ def test_at_most_so_many_places_from_end_to_end_are_compared() -> None:
         [h for h in acquisition(2, 34, 60) if h.instance_number != 2036],
     ],
     ids=[
-        *("half a slice off", "within the other", "another phase", "another kernel"),
+        *("half a slice off", "within the other", "another phase", "contrast", "contrast"),
+        "another kernel",
         *("another zoom", "another frame of reference", "moved in the plane", "with a gap"),
     ],
 )
 def test_what_is_no_one_scan_is_not_compared(other: list[InstanceHeader]) -> None:
     series = acquisition(1, 0, 40) + other
     assert overlapping_slices(series) == ()
+
+
+@pytest.mark.parametrize("shift", [0.4, 1.0, 1.4])
+@pytest.mark.parametrize("overlap", [1, 3, 12])
+def test_ranges_that_overlap_between_their_slices_are_parted_and_told(
+    shift: float, overlap: int
+) -> None:
+    series = acquisition(1, 0, 40) + acquisition(2, 40 - overlap, 66, shift)
+    decision = judge_eligibility(series, POLICY)
+    assert decision.eligible, decision.failures
+    assert {h.acquisition_number for h in decision.stack.headers} == {1}
+    assert "what lies there is not read" in told(decision, "coverage")
+
+
+@pytest.mark.parametrize("rotation", [10, 16, 40])
+def test_one_rotation_of_many_that_do_not_fit_together_is_no_scan(rotation: int) -> None:
+    series = [
+        replace(h, acquisition_number=i // rotation)
+        for i, h in enumerate(acquisition(1, 0, 12 * rotation))
+        if i != 3 * rotation + 3
+    ]
+    decision = judge_eligibility(series, POLICY)
+    assert not decision.eligible
+    assert {reason.rule for reason in decision.failures} & {"coverage", "evenly_spaced"}
+
+
+def test_rotations_that_overlap_by_a_slice_are_one_scan() -> None:
+    series = [h for n in range(12) for h in acquisition(n, 15 * n, 15 * n + 16)]
+    decision = judge_eligibility(series, POLICY, agreeing(series))
+    assert len(decision.stack.headers) == 12 * 15 + 1
+    assert decision.eligible
+    assert not judge_eligibility(series, POLICY).eligible
 
 
 def test_a_second_kernel_of_the_same_scan_is_no_missed_part() -> None:
