@@ -1,14 +1,17 @@
-"""One normalised header per study, from source headers that may be damaged.
+"""One normalised header per study, from source headers that may be damaged, and may differ.
 
-Result objects take patient, study, issuers, time zone and institution from here. Values are
-decoded and written in UTF-8 (ISO_IR 192), so that every name survives. Attributes of type 2 are
-there, empty where nothing valid was found. Each repair is recorded, without patient identity.
+Who the patient is comes whole from one instance, of those whose words are the commonest: the name
+of one is never put beside the Patient ID of another. Result objects take patient, study, issuers,
+time zone and institution from here. Values are decoded and written in UTF-8 (ISO_IR 192), so that
+every name survives. Attributes of type 2 are there, empty where nothing valid was found. Each
+repair is recorded, without patient identity.
 """
 
 from __future__ import annotations
 
 import struct
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -110,8 +113,24 @@ class StudyHeader:
             data_set.add(element)
 
 
+_PATIENT = frozenset(
+    {
+        *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
+        *("PatientAge", "PatientIdentityRemoved", "DeidentificationMethod"),
+    }
+)
+"""Taken from one instance alone, even where that has no value and another has."""
+
+_WHOSE = (
+    *("PatientID", "StudyInstanceUID", "PatientName", "IssuerOfPatientID"),
+    *("PatientBirthDate", "PatientSex", "AccessionNumber"),
+)
+_WHOSE_TAGS = tuple(tag_for_keyword(each) or 0 for each in ("SpecificCharacterSet", *_WHOSE))
+
+
 def normalised_header(sources: Sequence[Dataset]) -> StudyHeader:
-    """The header of the study, each value from the first source that has a valid one.
+    """The header of the study: from the first of the sources whose patient, study and order are
+    told by most; what else that lacks, from the first other one of its patient and study.
 
     Bad values never raise. A Study Instance UID that no source has is derived from the first
     source, so that the result can be stored at all.
@@ -121,7 +140,7 @@ def normalised_header(sources: Sequence[Dataset]) -> StudyHeader:
     """
     if not sources:
         raise ValueError("no sources: a result has at least one source instance")
-    reader = _Reader(sources)
+    reader = _Reader(_commonest_first(sources))
     identity = reader.attributes(_IDENTITY)
     for keyword, (rules, needed) in _SEQUENCES.items():
         items = reader.items(keyword, rules, needed)
@@ -133,6 +152,28 @@ def normalised_header(sources: Sequence[Dataset]) -> StudyHeader:
     return StudyHeader(
         identity, equipment, frame_of_reference, tuple(dict.fromkeys(reader.repairs))
     )
+
+
+def _commonest_first(sources: Sequence[Dataset]) -> list[Dataset]:
+    """That source, then the others of its patient and study in their order.
+
+    Of identities that are as common the one that says more counts, then the first.
+    """
+    raw = [tuple(raw_value(source, tag) for tag in _WHOSE_TAGS) for source in sources]
+    read = {key: _whose(source) for key, source in zip(raw, sources, strict=True)}
+    told = [read[key] for key in raw]
+    count = Counter(told)
+    best = max(range(len(told)), key=lambda at: (count[told[at]], sum(map(bool, told[at])), -at))
+    others = (
+        source for at, source in enumerate(sources) if at != best and told[at][:2] == told[best][:2]
+    )
+    return [sources[best], *others]
+
+
+def _whose(source: Dataset) -> tuple[str, ...]:
+    """Its values of `_WHOSE`, as they would be written."""
+    reader = _Reader([source])
+    return tuple(reader.value(keyword, _IDENTITY[keyword]) for keyword in _WHOSE)
 
 
 def _complete(identity: Dataset, reader: _Reader) -> None:
@@ -177,7 +218,8 @@ class _Reader:
 
     def value(self, keyword: str, rule: values.Rule) -> str:
         """The first valid value of the sources, "" where there is none."""
-        for index, source in enumerate(self._sources):
+        sources = self._sources[:1] if keyword in _PATIENT else self._sources
+        for index, source in enumerate(sources):
             value = self._read(source, self._character_set(index), keyword, rule)
             if value:
                 return value

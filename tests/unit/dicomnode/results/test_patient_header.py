@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
@@ -104,8 +104,7 @@ def test_names_survive_in_the_bytes_of_a_result(
     characters: bytes, encoded: bytes, name: str
 ) -> None:
     raw = {"SpecificCharacterSet": characters, "PatientName": encoded}
-    first = as_received(source(0), raw)
-    whole = context(sources=[first, *(source(i) for i in range(1, SLICES))])
+    whole = context(sources=[as_received(source(i), raw) for i in range(SLICES)])
     for result in one_of_each_kind(whole):
         written = pydicom.dcmread(BytesIO(encode(result)))
         assert written.get_item("PatientName").value.rstrip(b" ") == name.encode()
@@ -116,8 +115,7 @@ def test_dcmtk_reads_the_same_names(tmp_path: Path) -> None:
     """Another toolkit's decoder, on every kind of object."""
     for number, (characters, encoded, name) in enumerate(NAMES):
         raw = {"SpecificCharacterSet": characters, "PatientName": encoded}
-        first = as_received(source(0), raw)
-        whole = context(sources=[first, *(source(i) for i in range(1, SLICES))])
+        whole = context(sources=[as_received(source(i), raw) for i in range(SLICES)])
         for result in one_of_each_kind(whole):
             file = tmp_path / f"{number}-{result.kind}.dcm"
             file.write_bytes(encode(result))
@@ -200,11 +198,65 @@ def test_absent_attributes_of_type_2_are_empty() -> None:
         assert not identity[keyword].value
 
 
-def test_a_value_comes_from_the_first_source_that_has_a_valid_one() -> None:
+def told_by(**values: str) -> Dataset:
+    header = source(0)
+    for keyword, value in values.items():
+        tag, raw = Tag(keyword), value.encode()
+        header[tag] = RawDataElement(tag, dictionary_VR(tag), len(raw), raw, 0, False, True)
+    return header
+
+
+PADDED = {"PatientID": "P-1 ", "PatientName": "Doe^Jane ", "AccessionNumber": " A-77"}
+OTHER = {"PatientID": "P-1^^^RIS", "PatientName": "DOE^JANE", "AccessionNumber": "B-88"}
+
+
+def test_the_identity_is_that_of_most_instances_whichever_lies_lowest() -> None:
+    sources = [told_by(**OTHER), told_by(), told_by(**PADDED), told_by(**OTHER), told_by()]
+    identity = normalised_header(sources).identity
+    assert (str(identity.PatientName), identity.PatientID) == ("Doe^Jane", "P-1")
+    assert identity.AccessionNumber == "A-77"
+
+
+def test_of_identities_as_common_the_one_that_says_more_counts_then_the_first() -> None:
     bad = as_received(source(0), {"PatientBirthDate": b"??", "AccessionNumber": b"  "})
     header = normalised_header([bad, as_received(source(1))])
     assert header.identity.PatientBirthDate == "19600229"
     assert header.identity.AccessionNumber == "A-77"
+    assert normalised_header([told_by(**OTHER), told_by()]).identity.AccessionNumber == "B-88"
+
+
+def test_what_is_of_no_patient_comes_from_another_instance_of_the_same_study() -> None:
+    first, second = told_by(StudyDate="", InstitutionName=""), told_by(StudyTime="")
+    third = told_by(PatientID="P-2", StudyDescription="of another")
+    identity = normalised_header([first, second, third]).identity
+    assert (identity.StudyDate, identity.StudyTime) == ("20260301", "101500")
+    assert identity.InstitutionName == "Example hospital"
+    assert "StudyDescription" not in identity
+
+
+IDENTITIES = st.fixed_dictionaries(
+    {
+        "PatientID": st.sampled_from(["P-1", "P-2", ""]),
+        "IssuerOfPatientID": st.sampled_from(["HOSPITAL", ""]),
+        "PatientName": st.sampled_from(["Doe^Jane", "DOE^JANE", "Roe^Ann", ""]),
+        "PatientBirthDate": st.sampled_from(["19600229", "1960.02.29", "never", ""]),
+        "PatientSex": st.sampled_from(["F", "?", ""]),
+        "AccessionNumber": st.sampled_from(["A-77", "B-88", ""]),
+    }
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(IDENTITIES, min_size=1, max_size=5))
+def test_whatever_instances_say_the_patient_is_one_that_an_instance_names(
+    told: list[dict[str, str]],
+) -> None:
+    identity = normalised_header([told_by(**each) for each in told]).identity
+    alone = [normalised_header([told_by(**each)]).identity for each in told]
+    keywords = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
+    assert any(
+        all(identity.get(keyword) == each.get(keyword) for keyword in keywords) for each in alone
+    )
 
 
 def test_an_identifier_that_is_too_long_is_kept() -> None:
