@@ -156,7 +156,6 @@ def load_engine(settings: Settings) -> Engine:
         inference.device,
         inference.threads or None,
         backend=inference.engine,
-        cache=settings.compiled_models,
         use_here=IntendedUse(inference.intended_use_here),
         lungs=load_lung_network(settings),
     )

@@ -181,11 +181,6 @@ class Settings(_Section):
         return self.node.data_directory / "models"
 
     @property
-    def compiled_models(self) -> Path:
-        """Folder of what the engine compiled for this machine; may be removed at any time."""
-        return self.node.data_directory / "compiled-models"
-
-    @property
     def bundle_folders(self) -> dict[str, Path]:
         """Folders of the model bundles by task, that of COVNet first.
 

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
+from dicomnode.compiled_models import remove_compiled
 from dicomnode.config import Settings
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
 from dicomnode.disk_gate import disk_space
@@ -146,6 +148,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa:
     """Keep house once a minute until `stop`; what fails is tried again with the next pass."""
     keeper = Keeper(settings, settings.retention, Database.open_later(settings.database_url))
     outage = Outage("housekeeping", OSError)
+    remove_compiled_once(settings.node.data_directory)
     told_at = float("-inf")
     while not stop.is_set():
         if time.monotonic() - told_at >= _TELL_SPACE_SECONDS:
@@ -154,6 +157,17 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa:
         with outage.told():
             keep_once(keeper, datetime.now(UTC))
         stop.wait(PASS_SECONDS)
+
+
+def remove_compiled_once(data_directory: Path) -> None:
+    """What an earlier version left; told in the log, as is what hinders it."""
+    try:
+        removed = remove_compiled(data_directory)
+    except OSError as error:
+        log.warning("what an earlier version compiled stays: %s", error)
+        return
+    if removed:
+        log.info("removed %d compiled networks of an earlier version", removed)
 
 
 def keep_once(keeper: Keeper, now: datetime) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from inference.resnet import FEATURES, ResNet50
+from inference.ties import TIE
 
 CLASSES = ("COVID-19", "community-acquired pneumonia", "non-pneumonia")
 """The classes of the paper, in the order of its figure 2."""
@@ -43,7 +44,7 @@ class Evidence:
     """What is left of all slices once joined: all that Grad-CAM needs, whatever their number.
 
     `features`: (2048,), the maximum over the slices of each channel's average;
-    `peak_slice`: int64 (2048,), the slice that has it, the first one in a tie;
+    `peak_slice`: int64 (2048,), the slice that has it, the first of those that tie (`ties`);
     `peak_maps`: (2048, h, w), that slice's map of that channel; `slices`: how many there were.
     """
 
@@ -61,26 +62,43 @@ def gather(network: Covnet, batches: Iterator[Tensor]) -> Evidence:
     return join(network.feature_maps(batch) for batch in batches)
 
 
-def join(maps: Iterable[Tensor]) -> Evidence:
-    """Join last feature maps (n, 2048, h, w) as they come. Raises ValueError without a slice."""
-    best: Evidence | None = None
+def join(maps: Iterable[Tensor], tie: float = TIE) -> Evidence:
+    """Join last feature maps (n, 2048, h, w) as they come. Raises ValueError without a slice.
+
+    How the slices fall into batches does not matter. `tie`: part of an average, and of the slice's
+    mean average, by which a later slice must exceed the one that has a channel, to take it.
+    """
+    best: _Best | None = None
     for some in maps:
-        best = _join(best, some)
+        best = _join(best, some, tie)
     if best is None:
         raise ValueError("no slices")
-    return best
+    return best.evidence
 
 
-def _join(best: Evidence | None, maps: Tensor) -> Evidence:
-    """The maxima of what was seen so far and of another batch of maps (n, 2048, h, w)."""
-    features, index = maps.mean(dim=(2, 3)).max(dim=0)  # of (n, 2048); the first one in a tie
-    chosen = maps[index, torch.arange(FEATURES, device=maps.device)]  # (2048, h, w)
-    if best is None:
-        return Evidence(features, index, chosen, len(maps))
-    better = features > best.features  # strictly: the earlier slice wins a tie
-    return Evidence(
-        torch.where(better, features, best.features),
-        torch.where(better, index + best.slices, best.peak_slice),
-        torch.where(better[:, None, None], chosen, best.peak_maps),
-        best.slices + len(maps),
-    )
+@dataclass(frozen=True, eq=False)
+class _Best:
+    """`average`: (2048,), of `evidence.peak_maps`; no more than a tie below the maximum."""
+
+    evidence: Evidence
+    average: Tensor
+
+
+def _join(best: _Best | None, maps: Tensor, tie: float) -> _Best:
+    """What was seen so far and another batch of maps (n, 2048, h, w)."""
+    averages = torch.stack([one.mean(dim=(1, 2)) for one in maps])  # each alone: the same sum
+    seen = 0 if best is None else best.evidence.slices
+    average = averages[0] if best is None else best.average
+    index = torch.full_like(average, 0 if best is None else -1, dtype=torch.int64)  # -1: before
+    for at, one in enumerate(averages):
+        better = one - average > tie * (one + one.mean())
+        average = torch.where(better, one, average)
+        index = torch.where(better, at, index)
+    features, peak = averages.amax(dim=0), index + seen
+    chosen = maps[index.clamp(min=0), torch.arange(FEATURES, device=maps.device)]
+    if best is not None:
+        earlier = index < 0
+        features = torch.maximum(features, best.evidence.features)
+        peak = torch.where(earlier, best.evidence.peak_slice, peak)
+        chosen = torch.where(earlier[:, None, None], best.evidence.peak_maps, chosen)
+    return _Best(Evidence(features, peak, chosen, seen + len(maps)), average)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +22,7 @@ from inference.lungs import segment_lungs
 from inference.openvino_backend import OpenvinoBackend, takes_openvino
 from inference.preprocess import NetworkInput, Preprocessing, prepare
 from inference.stages import Progress, StageClock, tell_nobody
+from inference.ties import first_of_highest
 from inference.torch_backend import BATCH, TorchBackend
 from inference.volume import CtVolume
 
@@ -44,7 +44,12 @@ class FoundLungs:
 class Engine:
     """COVNet with its weights on a device; `analyse` may be called any number of times.
 
-    The same volume on the same machine, device and number of threads gives the same numbers.
+    The same volume, in the same processor, number of threads, device and versions of the
+    libraries, gives the same bits, whatever was analysed before; on a GPU unless its memory ran
+    short. What comes out does not turn on how the slices fall into batches. With another number
+    of threads (OpenVINO on a CPU excepted), another processor or another engine the last digits
+    differ, by `TOLERANCE` of `openvino_backend` at most; what they decide does not, short of a
+    value that lies at its threshold within them (`ties`).
     """
 
     def __init__(
@@ -70,16 +75,15 @@ class Engine:
         threads: int | None = None,
         *,
         backend: Backend = "auto",
-        cache: Path | None = None,
         use_here: IntendedUse = IntendedUse.NONE,
         lungs: LungNetwork | None = None,
     ) -> Engine:
         """Put the bundle's network on the device; `auto` takes a GPU when there is one.
 
         `threads`: of this whole process, for torch on the CPU; None leaves them as they are.
-        `backend`: `auto` takes OpenVINO on a CPU where it is installed. `cache`: folder for what
-        OpenVINO compiles. `use_here`: what the site declares to use the bundle for. `lungs`: the
-        network that finds the lungs; None is the classical method.
+        `backend`: `auto` takes OpenVINO on a CPU where it is installed. `use_here`: what the site
+        declares to use the bundle for. `lungs`: the network that finds the lungs; None is the
+        classical method.
 
         Raises:
             DeviceError: CUDA is asked for and absent, or OpenVINO is asked for and absent or on a
@@ -94,7 +98,7 @@ class Engine:
         linear = deepcopy(network.fc)  # stays in float32 on the CPU, wherever the network goes
         made: CovnetBackend
         if takes_openvino(backend, chosen):
-            made = OpenvinoBackend(network, settings.size, threads, cache)
+            made = OpenvinoBackend(network, settings.size, threads)
         else:
             made = TorchBackend(network, chosen, settings.size)
         return cls(made, linear, bundle, use_here, lungs)
@@ -140,7 +144,8 @@ class Engine:
             evidence = self._backend.evidence(prepared.images, tell)
             probabilities = self._probabilities(evidence)
         with clock.stage("heatmap"), torch.inference_mode():
-            activations = self._activations(evidence, prepared, int(np.argmax(probabilities)))
+            winner = first_of_highest(probabilities)
+            activations = self._activations(evidence, prepared, winner)
         return CovnetFindings(
             model=self.identity,
             class_names=self.card.classes,

@@ -8,6 +8,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.ties import first_of_highest
+
 
 class Training(StrEnum):
     """What the weights were trained on; everything but PATIENTS is named in every result."""
@@ -123,8 +125,8 @@ class CovnetFindings:
 
     @property
     def winner(self) -> int:
-        """Index of the class with the highest probability."""
-        return int(np.argmax(self.probabilities))
+        """Index of the class with the highest probability, of the first in a tie."""
+        return first_of_highest(self.probabilities)
 
     @property
     def ranked(self) -> tuple[SliceActivation, ...]:

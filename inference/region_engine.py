@@ -41,7 +41,8 @@ Probabilities = NDArray[np.float64]
 class RegionEngine:
     """Both networks with their weights on a device; `analyse` may be called any number of times.
 
-    The same volume on the same machine, device and number of threads gives the same numbers.
+    The same volume gives the same numbers as `Engine` says. Here the last digits of both engines
+    turn on the number of threads.
     """
 
     def __init__(

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.region_preprocess import RegionPreprocessing
+from inference.ties import falling
 
 Boxes = NDArray[np.float64]
 Scores = NDArray[np.float64]
@@ -56,7 +57,7 @@ class ProposalMaps:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """`boxes`: float64 (n, 2, 3); `scores`: float64 (n,), 0 to 1, falling."""
+    """`boxes`: float64 (n, 2, 3); `scores`: float64 (n,), 0 to 1, falling but for ties."""
 
     boxes: Boxes
     scores: Scores
@@ -69,7 +70,7 @@ def propose(maps: ProposalMaps, lungs: Maps, settings: RegionPreprocessing) -> C
     """
     scores = np.exp(-np.logaddexp(0.0, -maps.objectness.astype(np.float64).ravel()))  # sigmoid
     high = np.flatnonzero(scores >= settings.score_threshold)
-    best = high[np.argsort(-scores[high], kind="stable")[:BEFORE_SUPPRESSION]]
+    best = high[falling(scores[high], BEFORE_SUPPRESSION)]
     boxes = clip(decode(maps.offsets, best, settings.cell_mm), lungs.shape)
     held = lung_share(boxes, lungs) >= LEAST_LUNG
     boxes, scores = boxes[held], scores[best][held]

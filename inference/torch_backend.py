@@ -10,6 +10,7 @@ import torch
 from inference.covnet import Covnet, Evidence, join
 from inference.device import deterministic
 from inference.stages import Progress, tell_nobody
+from inference.ties import HALF_TIE, TIE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,7 +54,7 @@ class TorchBackend:
         waiting = images.pin_memory() if self._half else images  # copied while the GPU computes
         with deterministic(), torch.inference_mode():
             maps = in_batches(self._maps, waiting, BATCH[self.device], tell)
-            found = join(maps)
+            found = join(maps, HALF_TIE if self._half else TIE)
             return Evidence(
                 found.features.cpu(), found.peak_slice.cpu(), found.peak_maps.cpu(), found.slices
             )
@@ -74,23 +75,30 @@ def in_batches(
 ) -> Iterator[Tensor]:
     """`run` on batches of `size` images, on half as many each time the device has no room.
 
-    Tells the stage how many images it has had. Raises torch.OutOfMemoryError when there
-    is no room for one.
+    The last batch is filled up with its last image: another number of images is another kernel,
+    with other last digits. Tells the stage how many images it has had. Raises
+    torch.OutOfMemoryError when there is no room for one.
     """
     start = 0
     while start < len(images):
         tell(stage, start, len(images))
-        done = _run_or_none(run, images[start : start + size])
+        batch = images[start : start + size]
+        done = _run_or_none(run, _filled(batch, size))
         if done is not None:
-            yield done
+            yield done[: len(batch)]
             start += size
         elif size > 1:
             size //= 2
             torch.cuda.empty_cache()  # does nothing where CUDA was never used
         else:
-            yield run(images[start : start + 1])  # no smaller one: its error is the caller's
+            yield run(batch)  # no smaller one: its error is the caller's
             start += 1
     tell(stage, len(images), len(images))
+
+
+def _filled(batch: Tensor, size: int) -> Tensor:
+    missing = size - len(batch)
+    return torch.cat((batch, batch[-1:].expand(missing, *batch.shape[1:]))) if missing else batch
 
 
 def with_less_room(run: Callable[[int], Done], size: int, least: int) -> Done:

@@ -134,7 +134,7 @@ def _whole_series(data: Path, slices: int, edge: int, threads: int) -> None:
     settings = Settings.model_validate(
         {"node": {"data_directory": data}, "inference": {"threads": threads}}
     )
-    process_folder(data / "in", data / "warm", settings)  # imports, lazy tables, the compiled model
+    process_folder(data / "in", data / "warm", settings)  # imports, lazy tables
     begun = time.perf_counter()
     (outcome,) = process_folder(data / "in", data / "out", settings)
     whole = time.perf_counter() - begun

@@ -37,16 +37,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def share_compiled(models: Path, data: Path) -> None:
-    """Let a data directory keep what the engine compiles beside the bundle: seconds at a start."""
-    shared = models.with_name(f"{models.name}-compiled")
-    shared.mkdir(exist_ok=True)
-    data.mkdir(parents=True, exist_ok=True)
-    compiled = data / "compiled-models"
-    if not compiled.exists():
-        compiled.symlink_to(shared)
-
-
 class Node:
     """One node, its folder and its configuration; started and killed as a test asks."""
 
@@ -74,8 +64,6 @@ class Node:
         lines += [_destination(peer) for peer in destinations]
         folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text("\n".join(lines) + "\n")
-        if models is not None:
-            share_compiled(models, folder / "data")
         self.process: subprocess.Popen[bytes] | None = None
         self._database: Database | None = None
 

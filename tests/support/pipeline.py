@@ -20,7 +20,6 @@ from storage import queue
 from storage.database import Database
 from storage.instances import InstanceFiles
 from storage.records import SeriesDetail
-from support.node import share_compiled
 from support.phantom import LOW_CHEST_POLICY
 
 
@@ -46,7 +45,6 @@ class Pipeline:
     def __init__(
         self, folder: Path, models: Path, destinations: Sequence[Destination] = ()
     ) -> None:
-        share_compiled(models, folder)
         self.settings = Settings(
             node=NodeSettings(data_directory=folder),
             completeness=CompletenessPolicy(

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference.covnet import CLASSES, Covnet, Evidence, gather
+from inference.covnet import CLASSES, Covnet, Evidence, gather, join
 from inference.gradcam import activation_maps, slice_shares
+from inference.resnet import FEATURES
+from inference.ties import TIE
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,38 @@ def test_the_first_of_equal_slices_has_the_maxima(network: Covnet, slices: Tenso
     with torch.no_grad():
         joined = gather(network, iter([twins[:1], twins[1:2], twins[2:]]))
     assert int(joined.peak_slice.max()) == 0
+
+
+def _maps(*averages: float) -> Tensor:
+    """One value a slice, the same in every channel but the last, which is 1."""
+    maps = torch.tensor(averages)[:, None, None, None].repeat(1, FEATURES, 2, 2)
+    maps[:, -1] = 1.0
+    return maps
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+def test_a_slice_that_is_higher_by_rounding_takes_nothing_from_an_earlier_one(batch: int) -> None:
+    steps = [0.0, 0.6, 1.2, 1.8, 2.4]  # of twice the tie: its part of the average and of the mean
+    maps = _maps(*(1.0 + 2 * TIE * step for step in steps))
+    joined = join(torch.split(maps, batch))
+    assert joined.peak_slice[0] == 4  # the third takes it from the first, the fifth from the third
+    assert joined.peak_slice[-1] == 0
+    assert torch.equal(joined.features, maps.mean(dim=(2, 3)).amax(dim=0))
+    assert torch.equal(joined.peak_maps[0], maps[4, 0])
+    close = join(torch.split(_maps(1.0, 1.0 + TIE, 1.0 - TIE), batch))
+    assert int(close.peak_slice.max()) == 0
+    assert float(close.features[0]) == float(torch.tensor(1.0 + TIE))
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2])
+def test_a_slice_that_is_no_number_is_not_left_out(broken: int) -> None:
+    maps = _maps(1.0, 2.0, 3.0)
+    maps[broken, 7] = torch.nan
+    assert _nan(join([maps])) == _nan(join(torch.split(maps, 1))) == [7]
+
+
+def _nan(joined: Evidence) -> list[int]:
+    return joined.features.isnan().nonzero().ravel().tolist()
 
 
 @pytest.mark.parametrize("wanted", range(len(CLASSES)))

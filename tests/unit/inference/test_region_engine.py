@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from inference.region_findings import NO_INFECTION, CandidateRegion, RegionFindi
 from inference.region_preprocess import RegionPreprocessing
 from inference.region_torch import HALF_TOLERANCE
 from inference.region_votes import verdict, vote
+from inference.ties import TIE
 from inference.training.region_initial import draw_like
 from inference.volume import CtVolume
 from support.blob_network import blob_network
@@ -211,7 +213,7 @@ def test_untrained_weights_give_a_bounded_number_of_different_regions(patient: C
     for found in by_seed:
         assert 1 <= len(found.regions) <= SETTINGS.most_regions
         scores = [region.score for region in found.regions]
-        assert scores == sorted(scores, reverse=True)
+        assert all(after <= one + TIE for one, after in pairwise(scores))
         assert len({region.vote.confidence for region in found.regions}) == len(found.regions)
         assert all(0.34 < region.vote.confidence < 0.95 for region in found.regions)
 

@@ -59,6 +59,14 @@ def test_progress_counts_what_was_done_not_what_was_tried() -> None:
     assert {total for _, _, total in told} == {5}
 
 
+def test_the_last_batch_is_filled_up_and_what_fills_it_is_left_out() -> None:
+    device = SmallDevice(100)
+    images = torch.arange(9.0).reshape(9, 1, 1, 1)
+    found = torch.cat(list(in_batches(device.run, images, 8, tell_nobody)))
+    assert device.asked == [8, 8]
+    assert torch.equal(found, images * 2)
+
+
 @pytest.mark.parametrize(("room", "asked"), [(100, [70]), (40, [70, 35]), (9, [70, 35, 17, 9])])
 def test_a_size_without_room_is_halved_down_to_the_least(room: int, asked: list[int]) -> None:
     device = SmallDevice(room)

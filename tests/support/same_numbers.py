@@ -1,0 +1,170 @@
+"""What an engine gives must not turn on batches, threads or the processor's kernels.
+
+Run as a program, so that the environment can choose the kernels before any library is loaded:
+`python -m support.same_numbers` prints what is not as it must be, and fails when anything is.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from inference.backend import RegionBackend
+from inference.covnet import Covnet, Evidence, gather
+from inference.location_attention import LocationAttention
+from inference.openvino_backend import OpenvinoBackend, available
+from inference.region_openvino import OpenvinoRegions
+from inference.region_torch import TorchRegions
+from inference.stages import tell_nobody
+from inference.ties import TIE
+from inference.torch_backend import TorchBackend
+from inference.training.region_initial import draw_like
+from inference.unet import Unet
+
+SIZE = 64
+CPU = torch.device("cpu")
+Evidences = Callable[[Tensor, int], Evidence]
+
+
+def main() -> None:
+    problems = [each for name, run in _engines() for each in _covnet(name, run)]
+    problems += [each for name, made in _region_backends() for each in _regions(name, made)]
+    problems += _lungs()
+    print("\n".join(problems))
+    sys.exit(bool(problems))
+
+
+def _engines() -> Iterator[tuple[str, Evidences]]:
+    torch_engine = TorchBackend(_covnet_network(), CPU, SIZE)
+
+    def torch_run(images: Tensor, threads: int) -> Evidence:
+        torch.set_num_threads(threads)
+        return torch_engine.evidence(images, tell_nobody)
+
+    yield "torch", torch_run
+    if not available():
+        return
+    network = _covnet_network()
+    engines = {threads: OpenvinoBackend(network, SIZE, threads) for threads in (1, 2)}
+
+    def openvino_run(images: Tensor, threads: int) -> Evidence:
+        torch.set_num_threads(threads)
+        return engines[threads].evidence(images, tell_nobody)
+
+    yield "openvino", openvino_run
+
+
+def _covnet(name: str, run: Evidences) -> Iterator[str]:
+    """Nine slices are a batch of eight and one that is left, of torch."""
+    images = torch.rand(9, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    found = {threads: run(images, threads) for threads in (1, 2)}
+    with torch.inference_mode():
+        exact = gather(_covnet_network(fold=False).double(), iter([images.double()]))
+    for threads, each in found.items():
+        yield from _near(f"{name}, {threads} threads, float64", each.features, exact.features)
+    if name == "openvino":
+        yield from _equal("openvino, one and two threads", found[1].features, found[2].features)
+    yield from _equal(f"{name}, again", run(images, 2).features, found[2].features)
+    turned = run(images.flip(0), 2)
+    yield from _equal(f"{name}, the other way round", turned.features, found[2].features)
+    for index in (0, 8):
+        alone = run(images[index : index + 1], 2)
+        many = run(images[index].expand(11, -1, -1, -1).contiguous(), 2)
+        yield from _equal(
+            f"{name}, slice {index} alone and 11 times", alone.features, many.features
+        )
+        if int(many.peak_slice.max()) > 0:
+            yield f"{name}: a later one of equal slices has a maximum"
+
+
+def _region_backends() -> Iterator[tuple[str, Callable[[int], RegionBackend]]]:
+    yield "torch", lambda _: TorchRegions(_region_network(), CPU, SIZE)
+    if available():
+        yield "openvino", lambda threads: OpenvinoRegions(_region_network(), threads)
+
+
+def _regions(name: str, made: Callable[[int], RegionBackend]) -> Iterator[str]:
+    draw = torch.Generator().manual_seed(2)
+    grid = torch.rand(1, 1, 32, 48, 64, generator=draw)
+    images, distances = torch.rand(15, 1, SIZE, SIZE, generator=draw), torch.rand(15)
+    maps, classes = {}, {}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        backend = made(threads)
+        context = backend.context(grid)
+        half, quarter = context.half.clone(), context.quarter.clone()
+        maps[threads] = (context.objectness.clone(), backend.lesion(grid, half, quarter).clone())
+        classes[threads] = backend.logits(images, distances, tell_nobody)
+        for at in (3, 12, 15):
+            part = backend.logits(images[:at], distances[:at], tell_nobody)
+            yield from _equal(f"{name}, {at} patches", part, classes[threads][:at])
+    for one, two in zip((*maps[1], classes[1]), (*maps[2], classes[2]), strict=True):
+        yield from _near(f"{name}, regions, one and two threads", one, two)
+
+
+def _lungs() -> Iterator[str]:
+    torch.manual_seed(3)
+    network = Unet(classes=3, width=4).eval().requires_grad_(False)
+    network.fold()
+    image = torch.rand(1, 1, SIZE, SIZE)
+    found = {}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            found[threads] = network(image)
+            yield from _equal("lungs, again", network(image), found[threads])
+    yield from _near("lungs, one and two threads", found[1], found[2])
+
+
+def _equal(what: str, one: Tensor, other: Tensor) -> Iterator[str]:
+    if not torch.equal(one, other):
+        yield f"{what}: not equal, {_apart(one, other):.1e} apart"
+
+
+def _near(what: str, one: Tensor, other: Tensor) -> Iterator[str]:
+    if _apart(one, other) > TIE:
+        yield f"{what}: {_apart(one, other):.1e} apart"
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    """Relative to the larger of a value and the mean of all."""
+    scale = other.abs().clamp(min=float(other.abs().mean())).double()
+    return float(((one.double() - other.double()).abs() / scale).max())
+
+
+def _covnet_network(fold: bool = True) -> Covnet:
+    with torch.device("meta"):
+        network = Covnet()
+    draw = torch.Generator().manual_seed(0)
+    network.load_state_dict(
+        {name: _drawn(name, value, draw) for name, value in network.state_dict().items()},
+        assign=True,
+    )
+    network.eval().requires_grad_(False)
+    if fold:
+        network.fold()
+    return network
+
+
+def _drawn(name: str, like: Tensor, draw: torch.Generator) -> Tensor:
+    """He et al. 2015; BatchNorms that do something."""
+    if like.ndim > 1:
+        return torch.randn(like.shape, generator=draw) * math.sqrt(2 / like[0].numel())
+    low, high = (0.5, 1.0) if name.endswith(("weight", "var")) else (-0.1, 0.1)
+    return torch.empty(like.shape).uniform_(low, high, generator=draw)
+
+
+def _region_network() -> LocationAttention:
+    network = LocationAttention(width=4)
+    network.load_state_dict(draw_like(network, 0))
+    network.eval().requires_grad_(False)
+    network.fold()
+    return network
+
+
+if __name__ == "__main__":
+    main()
