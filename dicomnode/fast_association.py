@@ -22,7 +22,6 @@ from typing import cast
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
-from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_STORE_RSP
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE
@@ -43,7 +42,7 @@ from dicomnode.command_set import (
 )
 from dicomnode.data_set_buffer import Content, DataSetBuffer
 from dicomnode.pdu_reader import End, PduReader
-from dicomnode.storage_association import PlainAssociation, StorageAcse
+from dicomnode.storage_association import PlainAssociation, StorageAssociation
 from dicomnode.upper_layer import PatientSocket, WakefulDul
 from storage.durable import GrowingFile
 
@@ -143,13 +142,12 @@ def _for_connection(
     return assoc
 
 
-class FastAssociation(Association):
+class FastAssociation(StorageAssociation):
     """One accepted connection."""
 
     def __init__(self, ae: AE, store: StoreHandler, spill: Spill | None) -> None:
-        super().__init__(ae, MODE_ACCEPTOR)
+        super().__init__(ae)
         self.dul: WakefulDul = WakefulDul(self)
-        self.acse = StorageAcse(self)
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
         self._store, self._spill = store, spill
 

@@ -7,12 +7,13 @@ transfer syntax that is named first. Its judgement is put right before the answe
 from __future__ import annotations
 
 import logging
-from typing import cast
+from typing import Any, cast
 
 from pynetdicom import AE
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 
@@ -21,6 +22,8 @@ from dicomnode.storage_classes import is_storage_class
 from dicomnode.upper_layer import TitleReadingDul
 
 log = logging.getLogger(__name__)
+
+_SERVED = (C_STORE, C_ECHO)
 
 
 class StorageAcse(ACSE):
@@ -51,11 +54,36 @@ def _judge(context: PresentationContext, proposed: list[str]) -> None:
         log.info("%s not accepted: %s", abstract_syntax, answer.result.name.lower())
 
 
-class PlainAssociation(Association):
-    """An accepted connection whose messages pynetdicom reads itself."""
+class StorageAssociation(Association):
+    """An accepted connection, for storage and what the AE names beside it."""
 
     def __init__(self, ae: AE) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
-        self.dul: TitleReadingDul = TitleReadingDul(self)
         self.acse = StorageAcse(self)
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        """Abort at once for another service on a storage context.
+
+        pynetdicom takes it for storage, fails in its answer, or leaves the peer without one.
+        """
+        context = self._accepted_cx.get(context_id)
+        named = {each.abstract_syntax for each in self.acceptor.supported_contexts}
+        if context is None or context.abstract_syntax in named or isinstance(msg, _SERVED):
+            super()._serve_request(msg, context_id)
+            return
+        log.warning(
+            "association with %s aborted: %s is not served on %s",
+            self.requestor.address,
+            msg.msg_type,
+            context.abstract_syntax,
+        )
+        self.abort()
+
+
+class PlainAssociation(StorageAssociation):
+    """One whose messages pynetdicom reads itself."""
+
+    def __init__(self, ae: AE) -> None:
+        super().__init__(ae)
+        self.dul: TitleReadingDul = TitleReadingDul(self)
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout

@@ -15,8 +15,10 @@ from dicomnode.storage_classes import is_storage_class
 from support.raw_peer import (
     RawPeer,
     associate_rq_of,
+    command,
     context_answers,
     data_pdus,
+    element,
     release_rq,
     status_of,
     store_command,
@@ -202,6 +204,27 @@ def test_an_ae_title_ends_at_the_first_nul(
         assert status_of(peer.hear()) == 0x0000
         peer.say(release_rq())
         assert peer.hear()[:1] == b"\6"
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("field", [0x0010, 0x0020, 0x0021, 0x0100, 0x0110, 0x0120, 0x0130, 0x0140])
+def test_another_service_on_a_storage_context_is_aborted_and_told(
+    receiver: Receiver, field: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """C-GET, C-FIND, C-MOVE and those of PS3.7 chapter 10: no traceback, no silence."""
+    asked = command(
+        element(0x0002, CTImageStorage.encode() + b"\0"),
+        element(0x0100, field.to_bytes(2, "little")),
+        element(0x0110, b"\7\0"),
+        element(0x0700, b"\0\0"),
+        element(0x0800, b"\1\0"),
+    )
+    with RawPeer(receiver.peer.port) as peer, caplog.at_level(logging.WARNING):
+        peer.say(associate_rq_of((CTImageStorage, [IMPLICIT])))
+        peer.hear()
+        peer.say(whole_command(asked), *data_pdus(ct_instance("1.2.3.4.5"), 999))
+        assert peer.hear()[:1] == b"\7"
+        wait_for(lambda: "is not served on" in caplog.text, "the log tells", 10)
     assert "Traceback" not in caplog.text
 
 

@@ -25,7 +25,15 @@ PRIVATE_NAMES = {
     *("_decode_pdu", "_globals", "_handlers", "_idle_timer", "_is_connected"),
     *("_is_transport_event", "_kill", "_kill_thread", "_process_recv_primitive"),
     *("_reactor_checkpoint", "_read_pdu_data", "_ready", "_rejected_cx", "_run_loop_delay"),
-    *("_run_reactor", "_send", "_sent_abort", "_server", "_servers", "_shutdown_socket"),
+    *(
+        "_run_reactor",
+        "_send",
+        "_sent_abort",
+        "_serve_request",
+        "_server",
+        "_servers",
+        "_shutdown_socket",
+    ),
 }
 """Look at each of them before a version is added to FITTING_VERSIONS."""
 
