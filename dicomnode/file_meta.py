@@ -38,7 +38,7 @@ def read_file_meta(file: BinaryIO) -> tuple[FileMetaDataset, int]:
     if not begins_like_dicom(head):
         raise InvalidDicomError("neither a prefix nor a first element")
     file.seek(len(head) if head.endswith(_PREFIX) else 0)
-    elements = read_dataset(file, False, True, stop_when=_is_beyond)
+    elements = read_dataset(file, False, True, stop_when=_Beyond())
     start = file.tell()
     meta = FileMetaDataset(elements)
     if not AttributeReader(meta).uid("TransferSyntaxUID"):
@@ -61,8 +61,17 @@ def begins_like_dicom(head: bytes) -> bool:
     return first and len(head) >= _SHORTEST
 
 
-def _is_beyond(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return tag.group != _META_GROUP
+class _Beyond:
+    """Stops the reading where the data set begins: with another group, or with an element that was
+    there before, where a data set brings a group 0002 of its own."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def __call__(self, tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        beyond = tag.group != _META_GROUP or tag in self._seen
+        self._seen.add(tag)
+        return beyond
 
 
 def _look_of(first: bytes) -> UID:
