@@ -56,7 +56,9 @@ def note_first_start(settings: Settings) -> None:
 
     Raises OSError.
     """
-    if _Holdings.of(settings) == _Holdings((), has_instances=False):
+    result = next(ResultFiles(settings.result_files).iter_folders(), None)
+    instance = next(InstanceFiles(settings.instances).iter_paths(), None)
+    if result is None and instance is None:
         DurableFiles(settings.node.data_directory).put(AWAITING, (b"",))
 
 
@@ -100,6 +102,15 @@ def check_own(settings: Settings, node_id: str) -> None:
     with closing(Database.open(settings.database_url)) as database, database.read() as session:
         if find_owner(session) != node_id:
             raise ConfigurationError(f"{database.url} is not the one that this node was started on")
+
+
+def own_or_take(settings: Settings, node_id: str) -> None:
+    """For a receiver: asks only whose it is, as long as it is this node's; the supervisor has
+    looked through all that lies here. Raises as `take_database` does."""
+    try:
+        check_own(settings, node_id)
+    except ConfigurationError:
+        take_database(settings, node_id)
 
 
 def wait_for_own(settings: Settings, node_id: str, stop: threading.Event) -> None:

@@ -53,7 +53,7 @@ from dicomnode.network import (
     listen,
     stop_listening,
 )
-from dicomnode.own_database import note_first_start, take_database
+from dicomnode.own_database import note_first_start, own_or_take
 from dicomnode.reconciliation import Reconciler
 from dicomnode.tls_acceptor import ServerTls
 from dicomnode.waiting_room import WaitingRoom
@@ -325,7 +325,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     files = InstanceFiles(settings.instances)
     receiver_id = owner.rstrip("/").rpartition("/")[0]
     note_first_start(settings)
-    own = partial(take_database, settings, receiver_id.partition("/")[0])
+    own = partial(own_or_take, settings, receiver_id.partition("/")[0])
     indexer = ArrivalIndexer(database, Reconciler(database, files, receiver_id), own)
     indexer.start()
     receiver = StorageReceiver(

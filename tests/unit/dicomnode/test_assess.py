@@ -196,6 +196,38 @@ def test_a_series_that_waits_for_its_study_is_not_looked_at_anew(
     assert len(asked) == read
 
 
+class Counts:
+    """In place of a PACS that never answers: of which series it was asked to forget."""
+
+    pending = False
+
+    def __init__(self) -> None:
+        self.forgotten: list[str] = []
+
+    def count(self, _study: str, _series: str, _came: int) -> None:
+        return None
+
+    def forget(self, _study: str, series: str) -> None:
+        self.forgotten.append(series)
+
+
+def test_what_the_pacs_said_is_kept_until_the_series_is_decided(node: Node, tmp_path: Path) -> None:
+    """Forgotten with each look, it would be asked anew with each look."""
+    uid = node.receive(write_series(tmp_path / "first", seed=1, change=of_one_study))
+    late = node.receive(write_series(tmp_path / "other", seed=2, change=of_one_study)[:1])
+    put_off(node, late)
+    counts: Any = Counts()
+    node.assessor._counts = counts
+    for _ in range(4):
+        assert node.look(after=1.5)
+    assert counts.forgotten == []
+    node.settings = node.settings.model_copy(update={"study": StudyPolicy(wait_seconds=0)})
+    node.assessor._settings = node.settings
+    assert node.look(after=1.5)
+    assert node.detail(uid).series.state is SeriesState.QUEUED
+    assert counts.forgotten == [uid]
+
+
 def test_how_long_it_has_been_eligible_outlives_a_look_that_says_otherwise(
     node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from dicomnode.own_database import (
     Taking,
     check_own,
     note_first_start,
+    own_or_take,
     take_database,
     wait_for_own,
 )
@@ -218,6 +219,22 @@ def test_a_process_that_is_started_later_asks_whether_it_is_still_the_same(
     database_file(settings).unlink()
     with pytest.raises(ConfigurationError, match="is gone"):
         wait_for_own(settings, NODE, NO_STOP)
+    assert not database_file(settings).exists()
+
+
+def test_a_receiver_asks_only_whose_the_database_is_while_it_is_the_nodes(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_or_take(settings, NODE)  # without a supervisor it takes it
+    hold_instances(settings)
+    with monkeypatch.context() as watched:
+        watched.setattr("dicomnode.own_database.take_database", None)
+        own_or_take(settings, NODE)
+    with pytest.raises(ConfigurationError, match="belongs to the node"):
+        own_or_take(settings, "b" * 32)
+    database_file(settings).unlink()
+    with pytest.raises(ConfigurationError, match="back-up"):
+        own_or_take(settings, NODE)
     assert not database_file(settings).exists()
 
 
