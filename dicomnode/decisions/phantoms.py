@@ -40,11 +40,9 @@ def is_phantom_series(text: str) -> bool:
 
 
 def _certain(words: tuple[PhantomWord, ...]) -> bool:
-    """A phantom, or a check of which is told how often or what for."""
-    if PhantomWord.PHANTOM in words:
-        return True
-    checked = PhantomWord.CHECK in words and PhantomWord.WHEN in words
-    return checked or (PhantomWord.MAYBE in words and len(words) > 1)
+    """A phantom, or a check of which is told how often, what for or on what."""
+    checked = {PhantomWord.CHECK, PhantomWord.WHEN, PhantomWord.MAYBE} & set(words)
+    return PhantomWord.PHANTOM in words or len(checked) > 1
 
 
 def _words(text: str) -> tuple[PhantomWord, ...]:
