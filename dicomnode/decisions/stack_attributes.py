@@ -61,6 +61,11 @@ def _short(value: Value) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
+def _length(value: Value) -> str:
+    """Of free text, which may name a person."""
+    return f"of {len(str(value))} letters"
+
+
 _VALUES, _MILLIMETRES = _joined("\\"), _joined("\\", " mm")
 
 
@@ -109,8 +114,8 @@ IN_RUNS: tuple[Attribute, ...] = (
     _label("AcquisitionUID", "Acquisition UID", _end_of_uid),
     _label("NominalPercentageOfRespiratoryPhase", "respiratory phase"),
     _label("TriggerTime", "Trigger Time"),
-    Attribute("Image Comments", lambda h: h.image_comments or None, 0.0, _short),
-    _label("FrameComments", "Frame Comments"),
+    Attribute("Image Comments", lambda h: h.image_comments or None, 0.0, _length),
+    _label("FrameComments", "Frame Comments", _length),
     Attribute("Series Description", lambda h: h.series_description or None, 0.0, _short),
     Attribute("Protocol Name", lambda h: h.protocol_name or None, 0.0, _short),
     _label("AcquisitionProtocolDescription", "Acquisition Protocol Description"),

@@ -134,6 +134,19 @@ def test_a_shuttle_without_a_pause_is_told_by_where_it_turns(down: bool) -> None
     assert all(of_one_pass(each.stack.headers) for each in found)
 
 
+@pytest.mark.parametrize("where", ["image_comments", "FrameComments"])
+def test_comments_are_not_quoted(where: str) -> None:
+    """They are free text, in which a person may be named."""
+    changes: list[dict[str, Any]] = [
+        {where: text} if where == "image_comments" else {"labels": ((where, text),)}
+        for text in ("Doe^Jane inspiration", "Doe^Jane expiration")
+    ]
+    decision = judge_eligibility(same_numbers(passes(*changes)), POLICY)
+    told = " ".join(map(str, decision.reasons))
+    assert "Comments of 20 letters (40 slices)" in told
+    assert "Jane" not in told
+
+
 def test_passes_that_only_their_numbers_tell() -> None:
     found = stacks_of(passes({}, {}))
     assert [each.name for each in found] == [
