@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,18 @@ import torch
 from rich.console import Console
 
 from dicomnode.config import InferenceSettings
+from dicomnode.errors import DataError
 from dicomnode.process import process_folder
 from dicomnode.process_view import print_outcomes
 from dicomnode.queue_view import print_series
+from dicomnode.renew import renew
 from dicomnode.results.text import report_as_text
+from dicomnode.supervise import keep_settings
 from inference.bundle import load_bundle
 from inference.region_preprocess import RegionPreprocessing
-from storage.records import SeriesDetail, SeriesState
+from storage.records import ResultSet, SeriesDetail, SeriesState
+from storage.result_life import sets_of_series
+from storage.results import ResultFiles
 from support.bundles import write_bundle
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
@@ -110,6 +116,40 @@ def test_without_regions_the_classification_stands(
     text = report_as_text(report_of(pipeline))
     assert REGIONS_FAILED in text
     assert "Summary of Analyses = Partially Succeeded" in text
+
+
+def test_it_is_tried_again_and_no_uid_gets_other_bytes(
+    tmp_path: Path, shared_models: Path, bundles: dict[str, str], series: list[Path]
+) -> None:
+    """Memory may be there the next time; here a sound bundle is. Nothing of the old set changes."""
+    broken = pipeline_with(tmp_path, shared_models, regions_bundle=bundles["broken regions"])
+    first = analysed(broken, series)
+    before = broken.result_bytes()
+    broken.database.close()
+    whole = pipeline_with(tmp_path, shared_models, regions_bundle=bundles["regions"])
+    keep_settings(whole.settings)
+    renew(whole.database, whole.settings, first.series, datetime.now(UTC))
+    whole.assess()
+    whole.analyse()
+    after = whole.result_bytes()
+    assert {uid: after[uid] for uid in before} == before
+    detail = whole.detail(first.series.series_key)
+    assert not (detail.series.analysis or {})["failures"]
+    old, new = sets_of(whole, detail)
+    kinds = {each.sop_instance_uid: each.kind for each in old.results}
+    assert "sr" in kinds.values()
+    assert "seg" not in kinds.values()  # the lungs are as they were: one object, of the newer set
+    report = next(each for each in new.results if each.kind == "sr")
+    assert "one of the two methods had failed in it" in report_as_text(
+        pydicom.dcmread(ResultFiles(whole.settings.result_files).open_path(report.path))
+    )
+    with pytest.raises(DataError, match="are of this model and these settings"):
+        renew(whole.database, whole.settings, detail.series, datetime.now(UTC))
+
+
+def sets_of(pipeline: Pipeline, detail: SeriesDetail) -> tuple[ResultSet, ...]:
+    with pipeline.database.read() as session:
+        return sets_of_series(session, detail.series.series_key)
 
 
 def test_without_the_classification_the_regions_stand(

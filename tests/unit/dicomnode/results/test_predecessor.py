@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.predecessor import former_report
+from dicomnode.predecessor import former_report, withdrawals
 from dicomnode.results.build import build_results
 from dicomnode.results.context import Predecessor, SrClass
 from dicomnode.results.report import structured_report
@@ -92,6 +92,25 @@ def test_why_it_is_replaced(former_digest: str, why: str) -> None:
     assert any(
         line.endswith(f": {why}.") for line in summary(context(predecessor=former)).split("\n")
     )
+
+
+def test_after_a_failed_method_that_is_why() -> None:
+    found = detail([report("2.25.5")])
+    former = {"state": "analysed", "input_digest": "d", "analysis": {"failures": [{"rule": "x"}]}}
+    again = replace(found, series=replace(found.series, history=(former,)))
+    named = former_report(again)
+    assert named is not None
+    assert named.why == "one of the two methods had failed in it"
+
+
+def test_withdrawn_results_count_and_withdrawn_notes_do_not() -> None:
+    found = detail([report("2.25.5"), report("2.25.6", kind="seg"), report("2.25.7", kind="note")])
+    told = [
+        {"state": "retracted", "retracted": uids} for uids in (["2.25.5", "2.25.6"], ["2.25.7"])
+    ]
+    again = replace(found, series=replace(found.series, history=({"state": "skipped"}, *told)))
+    assert withdrawals(found) == 0
+    assert withdrawals(again) == 1
 
 
 def test_a_report_that_nobody_got_is_not_named() -> None:
