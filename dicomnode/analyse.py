@@ -22,11 +22,12 @@ from functools import partial
 from sqlalchemy.exc import SQLAlchemyError
 
 from dicomnode.analysis import Analysis, Refusal, analyse_series
-from dicomnode.assess import Assessment, assess_files, input_digest
+from dicomnode.assessment import Assessment, assess_files, input_digest
 from dicomnode.bundles import load_engines
 from dicomnode.config import Settings
 from dicomnode.decisions.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.resend import RESENT
 from dicomnode.decisions.study_choice import STUDY_CHOICE
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import Outage, vital
@@ -152,7 +153,7 @@ class Worker:
             self._superseded(job)
             return
         evidence = str((detail.series.completeness or {}).get("evidence", ""))
-        assessment = replace(self._assess(instances), completeness=_incomplete(detail))
+        assessment = replace(self._assess(instances), arrival=_of_arrival(detail))
         if assessment.may_pass:
             raise OSError(errno.EIO, "; ".join(map(str, assessment.unreadable)))
         if not assessment.eligible:  # since it was queued: damaged, or another policy
@@ -335,12 +336,12 @@ class Worker:
         os._exit(0)
 
 
-def _incomplete(detail: SeriesDetail) -> tuple[Reason, ...]:
-    """That instances are known to be missing, as it was decided; no header tells it."""
+def _of_arrival(detail: SeriesDetail) -> tuple[Reason, ...]:
+    """That instances are missing, or came again, as it was decided; no header tells it."""
     return tuple(
         Reason(each["rule"], each["value"], each["limit"], Verdict(each["verdict"]))
         for each in detail.series.reasons
-        if each["rule"] == INCOMPLETE_RULE
+        if each["rule"] in {INCOMPLETE_RULE, RESENT}
     )
 
 

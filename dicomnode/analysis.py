@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
-from dicomnode.assess import Assessment
+from dicomnode.assessment import Assessment
 from dicomnode.bundles import Engines
 from dicomnode.config import Settings
 from dicomnode.decisions.agreement import Agreement

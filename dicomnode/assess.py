@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import TypedDict
 
+from dicomnode.assessment import Assessment, assess_files, input_digest
 from dicomnode.bundles import models_digest
 from dicomnode.config import Settings
 from dicomnode.decisions.arrival_evidence import HeaderEvidence, PacsCount, evidence_of_headers
@@ -20,28 +20,32 @@ from dicomnode.decisions.completeness import (
     judge_completeness,
     worth_asking,
 )
-from dicomnode.decisions.eligibility import Eligibility, EligibilityPolicy, judge_eligibility
-from dicomnode.decisions.instance_header import InstanceHeader
-from dicomnode.decisions.overlaps import NOT_COMPARED, Pair
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.study_choice import Choice
-from dicomnode.errors import DataError
-from dicomnode.headers import read_headers_file
 from dicomnode.lifecycle import Outage, vital
 from dicomnode.pacs_counts import PacsCounts
-from dicomnode.reading import Retries, may_pass
-from dicomnode.results.uids import instances_digest
-from dicomnode.same_slices import differences_of_overlaps, with_digests_of_possible_copies
+from dicomnode.reading import Retries
+from dicomnode.resends import (
+    CHOSEN,
+    Resends,
+    claim_reasons,
+    conflict_reasons,
+    is_undecided,
+)
 from dicomnode.study import ELIGIBLE_SINCE, choose_in_study, noted_acquisitions
-from storage import index, jobs, series
+from storage import conflicts, index, jobs, queue, series
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
 from storage.instances import InstanceFiles
 from storage.records import (
+    Conflict,
+    ConflictState,
     Job,
     JobKind,
     JsonObject,
     SeriesArrival,
+    SeriesDetail,
+    SeriesState,
     StoredInstance,
     Superseded,
 )
@@ -72,69 +76,12 @@ class _Decision(TypedDict):
 
 
 @dataclass(frozen=True)
-class Assessment:
-    """The decision on a series with the file of each header that could be read."""
-
-    eligibility: Eligibility
-    files: dict[str, Path]  # by SOP Instance UID
-    unreadable: tuple[Reason, ...] = ()
-    headers: tuple[InstanceHeader, ...] = ()
-    completeness: tuple[Reason, ...] = ()  # that instances are known to be missing
-    may_pass: bool = False  # whether a file could not be read for a reason that may be over soon
-
-    @property
-    def reasons(self) -> tuple[Reason, ...]:
-        return self.completeness + self.unreadable + self.eligibility.reasons
-
-    @property
-    def eligible(self) -> bool:
-        complete = all(reason.verdict is not Verdict.FAIL for reason in self.completeness)
-        return self.eligibility.eligible and complete and not self.unreadable
-
-
-def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment:
-    """Read the headers of one series and decide; a file that cannot be read is a reason."""
-    headers: list[InstanceHeader] = []
-    by_uid: dict[str, Path] = {}
-    unreadable: list[Reason] = []
-    passing = False
-    for file in files:
-        try:
-            found = read_headers_file(file)
-        except DataError as error:
-            told = f"{file.name}: {error.value}"
-            unreadable.append(Reason(error.rule, told, error.limit, Verdict.FAIL))
-            continue
-        except OSError as error:
-            told = f"{file.name}: {error.strerror}"
-            unreadable.append(Reason("file", told, None, Verdict.FAIL))
-            passing |= may_pass(error)
-            continue
-        headers += found
-        by_uid[found[0].sop_instance_uid] = file
-    differences: Mapping[Pair, float] = NOT_COMPARED
-    try:
-        headers = with_digests_of_possible_copies(headers, by_uid)
-        differences = differences_of_overlaps(headers, by_uid)
-    except OSError as error:
-        told = f"{Path(str(error.filename or '')).name}: {error.strerror}"
-        unreadable.append(Reason("file", told, None, Verdict.FAIL))
-        passing |= may_pass(error)
-    eligibility = judge_eligibility(headers, policy, differences)
-    return Assessment(eligibility, by_uid, tuple(unreadable), tuple(headers), may_pass=passing)
-
-
-def input_digest(instances: Sequence[StoredInstance]) -> str:
-    """Names exactly what was decided upon: the instances and their content."""
-    return instances_digest((each.sop_instance_uid, each.sha256) for each in instances)
-
-
-@dataclass(frozen=True)
 class _Look:
-    """What the headers of a series said when so many instances had come."""
+    """What the headers of a series said after so many arrivals (`revision`)."""
 
     instances: tuple[StoredInstance, ...]
     assessment: Assessment
+    revision: int
 
     @cached_property
     def evidence(self) -> HeaderEvidence:
@@ -155,6 +102,8 @@ class Assessor:
         self._model_digest = models_digest(settings)
         self._looks: dict[str, _Look] = {}
         self._reading = Retries()
+        policy = settings.receive.resend_conflict
+        self._resends = Resends(self._database, self._files, policy, _LEASE)
         peer = settings.query.peer
         ae_title = settings.node.ae_title
         self._counts = None if peer is None else PacsCounts(settings.query, peer, ae_title)
@@ -206,12 +155,20 @@ class Assessor:
     def _assess(self, job: Job, now: datetime) -> None:
         with self._database.read() as session:
             arrival = index.series_arrival(session, job.series_key)
-        if arrival is None:
+            detail = queue.series_detail(session, job.series_key)
+        if arrival is None or detail is None:
             raise StorageError(f"job {job.job_id} is about a series without instances")
+        undecided = is_undecided(detail.conflicts)
+        if not undecided and detail.series.state is not SeriesState.RECEIVING:
+            self._end(job)
+            return
         policy = self._settings.completeness
         if now < (asking := worth_asking(arrival, policy)):
             found = judge_completeness(arrival, policy, now)
             self._look_again(job, replace(found, look_again_at=asking), arrival, now)
+            return
+        if undecided or detail.claims:
+            self._of_copies(job, arrival, detail, now)
             return
         look = self._look(arrival)
         if look.assessment.may_pass:
@@ -223,8 +180,44 @@ class Assessor:
         found = judge_completeness(arrival, policy, now, self._pacs_count(arrival), look.evidence)
         if not found.closed:
             self._look_again(job, found, arrival, now)
-        elif self._decide(job, look, found):
+        elif self._decide(job, look, found, detail):
             self._forget(arrival)
+
+    def _of_copies(
+        self, job: Job, arrival: SeriesArrival, detail: SeriesDetail, now: datetime
+    ) -> None:
+        """Instances came again, or are known as those of another series."""
+        found = judge_completeness(arrival, self._settings.completeness, now)
+        chosen = any(each.state in CHOSEN for each in detail.conflicts)
+        if not (found.closed or chosen) or is_undecided(detail.claims):
+            self._look_again(job, found, arrival, now)
+            return
+        self._forget(arrival)
+        if is_undecided(detail.conflicts):
+            self._resends.settle(job)
+        else:
+            self._decide_without(job, arrival, detail, found)
+
+    def _decide_without(
+        self, job: Job, arrival: SeriesArrival, detail: SeriesDetail, found: Completeness
+    ) -> None:
+        """The series lacks what is another's; results that were made with it are withdrawn."""
+        if any(each.state is ConflictState.REPLACED for each in detail.claims):
+            self._resends.withdraw_results(self._settings, job.series_key)
+        look = self._look(arrival) if detail.series.instance_count else None
+        reasons = claim_reasons(detail.claims, arrival.instance_count)
+        reasons += () if look is None else look.assessment.reasons
+        content: list[StoredInstance | Conflict] = [
+            *detail.claims,
+            *(() if look is None else look.instances),
+        ]
+        noted = found.as_json() | {"instances": detail.series.instance_count}
+        self._enter(job, reasons, input_digest(content), noted)
+
+    def _end(self, job: Job) -> None:
+        """Nothing is to be decided: what came again changes nothing."""
+        with self._database.write() as session:
+            jobs.finish(session, job, datetime.now(UTC))
 
     def _read_later(
         self, job: Job, reasons: tuple[Reason, ...], noted: JsonObject | None, now: datetime
@@ -244,6 +237,7 @@ class Assessor:
         log.error("series %s: failed, %s", job.series_key, error)
         told = [reason.as_json() for reason in reasons]
         with self._database.write() as session:
+            conflicts.hold_undecided(session, job.series_key, datetime.now(UTC))
             series.record_failed(
                 session, job, ended_at=datetime.now(UTC), reasons=told, error=error
             )
@@ -255,15 +249,16 @@ class Assessor:
         return self._counts.count(study, uid, arrival.instance_count)
 
     def _look(self, arrival: SeriesArrival) -> _Look:
-        """The headers of a series, read again only when more instances have come."""
+        """The headers of a series, read again only when something has come."""
         uid = arrival.series_key
         known = self._looks.get(uid)
-        if known is not None and len(known.instances) == arrival.instance_count:
+        if known is not None and known.revision == arrival.revision:
             return known
         with self._database.read() as session:
             instances = index.instances_of_series(session, uid)
         paths = [self._files.open_path(instance.path) for instance in instances]
-        look = _Look(instances, assess_files(paths, self._settings.eligibility))
+        assessment = assess_files(paths, self._settings.eligibility)
+        look = _Look(instances, assessment, arrival.revision)
         if not look.assessment.unreadable:
             self._looks[uid] = look
         return look
@@ -282,10 +277,14 @@ class Assessor:
         due = min(found.look_again_at or now, now + longest)
         self._note_waiting(job, due, found.as_json() | {"instances": arrival.instance_count})
 
-    def _decide(self, job: Job, look: _Look, completeness: Completeness) -> bool:
+    def _decide(
+        self, job: Job, look: _Look, completeness: Completeness, detail: SeriesDetail
+    ) -> bool:
         """False when it is left open, as others of its study still come."""
         reason = incomplete_reason(completeness, self._settings.completeness)
-        assessment = replace(look.assessment, completeness=() if reason is None else (reason,))
+        told = conflict_reasons(detail.conflicts, len(look.instances), job.series_key)
+        told += () if reason is None else (reason,)
+        assessment = replace(look.assessment, arrival=told)
         now, noted = datetime.now(UTC), completeness.as_json() | {"instances": len(look.instances)}
         noted |= noted_acquisitions(assessment.eligibility)
         reasons = assessment.reasons
@@ -296,19 +295,22 @@ class Assessor:
                 self._note_waiting(job, min(choice.look_again_at, now + _STUDY_LOOK), noted)
                 return False
             reasons += () if choice.reason is None else (choice.reason,)
+        self._enter(job, reasons, input_digest(look.instances), noted)
+        return True
+
+    def _enter(self, job: Job, reasons: Sequence[Reason], digest: str, noted: JsonObject) -> None:
         decision: _Decision = {
-            "decided_at": now,
-            "input_digest": input_digest(look.instances),
+            "decided_at": datetime.now(UTC),
+            "input_digest": digest,
             "completeness": noted,
             "reasons": [reason.as_json() for reason in reasons],
         }
         failed = [reason.rule for reason in reasons if reason.verdict is Verdict.FAIL]
         if self._record(job, not failed, decision) is not None:
             log.info("series %s: instances came meanwhile", job.series_key)
-            return True
-        told = f"skipped: {', '.join(failed)}" if failed else "queued"
-        log.info("series %s: %s", job.series_key, told)
-        return True
+            return
+        what = f"skipped: {', '.join(failed)}" if failed else "queued"
+        log.info("series %s: %s", job.series_key, what)
 
     def _choose(self, look: _Look, now: datetime) -> tuple[Choice, JsonObject]:
         """Whether an eligible series is the one of its study to be analysed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -18,7 +19,14 @@ from dicomnode.cli_common import (
     print_json,
 )
 from dicomnode.config import load_settings
+from dicomnode.errors import DataError
 from storage.records import SeriesState
+
+
+class Take(StrEnum):
+    FIRST = "first"
+    NEWEST = "newest"
+
 
 queue_app = typer.Typer(help="What is where, and why.", no_args_is_help=True)
 
@@ -92,3 +100,26 @@ def queue_retry(uid: UidArgument, config: ConfigOption = None, as_json: JsonOpti
     for each in retried:
         failed_by = "; ".join(each.failed_by)
         typer.echo(f"series {each.series_key}: failed ({failed_by}); is decided on again")
+
+
+@queue_app.command("release")
+def queue_release(
+    uid: UidArgument,
+    take: Annotated[
+        Take, typer.Option("--take", help="Which content of the instances that came twice.")
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """Decide on a series that is held since its instances came again with other content."""
+    from dicomnode import queue_view
+    from storage import conflicts
+
+    database = open_database(config)
+    details = queue_view.find(database, uid)
+    now = datetime.now(UTC)
+    with database.write() as session:
+        keys = sorted(detail.series.series_key for detail in details)
+        released = sum(conflicts.release(session, key, take is Take.NEWEST, now) for key in keys)
+    if not released:
+        raise DataError("series", f"nothing of {uid} is held")
+    typer.echo(f"the {take.value} of {released} instances will be taken")

@@ -17,6 +17,7 @@ from dicomnode.decisions.chest import ChestPolicy
 from dicomnode.decisions.completeness import CompletenessPolicy
 from dicomnode.decisions.disk import DiskPolicy
 from dicomnode.decisions.eligibility import EligibilityPolicy
+from dicomnode.decisions.resend import ResendPolicy
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.decisions.retry import RetryPolicy
 from dicomnode.decisions.study_choice import StudyPolicy
@@ -54,6 +55,7 @@ class ReceiveSettings(_Section):
     maximum_pdu_length: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
     network_timeout_seconds: Positive = 60.0
     acse_timeout_seconds: Positive = 30.0
+    resend_conflict: ResendPolicy = ResendPolicy.NEWEST
     admission: AdmissionPolicy = AdmissionPolicy()
     tls: TlsPolicy = TlsPolicy()
 

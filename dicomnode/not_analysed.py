@@ -27,8 +27,8 @@ from dicomnode.results.note import SeriesNotAnalysed, note_objects
 from dicomnode.results.patient import normalised_header
 from dicomnode.results.text_document import TextOrigin, text_sop_class
 from dicomnode.retract import retract
-from dicomnode.told import MODALITY, first_source, is_own_result, told
-from storage import index, notes, result_life, study
+from dicomnode.told import MODALITY, first_source, needs_no_note, told
+from storage import conflicts, index, notes, result_life, study
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
@@ -138,7 +138,8 @@ class NoteWriter:
             with self._database.read() as session:
                 series = study.series_of_study(session, key)
             judged |= {each.series_key for each in series}
-            if all(_came_to_nothing(each, until) for each in series):
+            ended_all = all(_came_to_nothing(each, until) for each in series)
+            if ended_all and not all(needs_no_note(each.reasons) for each in series):
                 write = partial(self._write, series, whole_study=True)
                 written += self._each(key, write, until)
         return written
@@ -149,7 +150,7 @@ class NoteWriter:
             with self._database.read() as session:
                 series = study.series_of_study(session, key)
             own = [each for each in series if each.series_key == key]
-            if own and own[0].state in notes.NOT_ANALYSED and not is_own_result(own[0].reasons):
+            if own and own[0].state in notes.NOT_ANALYSED and not needs_no_note(own[0].reasons):
                 written += self._each(key, partial(self._write, own, whole_study=False), until)
         return written
 
@@ -205,7 +206,9 @@ class NoteWriter:
         """The header of the first instance of a series that can be read."""
         with self._database.read() as session:
             instances = index.instances_of_series(session, series_key)
-        return first_source(self._instances.open_path(each.path) for each in instances)
+            claims = conflicts.claims_of(session, series_key)  # known as those of another series
+        paths = [*(each.path for each in instances), *(each.path for each in claims)]
+        return first_source(self._instances.open_path(path) for path in paths)
 
 
 def _uid(series: SeriesRecord) -> str:

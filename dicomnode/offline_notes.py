@@ -20,7 +20,7 @@ from dicomnode.results.context import ResultObject
 from dicomnode.results.note import note_objects
 from dicomnode.results.patient import normalised_header
 from dicomnode.results.text_document import TextOrigin
-from dicomnode.told import MODALITY, first_source, is_own_result, told
+from dicomnode.told import MODALITY, first_source, needs_no_note, told
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _groups(ended: Sequence[EndedSeries], whole_study: bool) -> list[list[EndedS
     """The series that one note is about: all CT of a patient's study, or each by itself."""
     of_modality = [each for each in ended if each.identity.modality == MODALITY]
     if not whole_study:
-        return [[e] for e in of_modality if not e.analysed and not is_own_result(e.reasons)]
+        return [[e] for e in of_modality if not e.analysed and not needs_no_note(e.reasons)]
     studies: dict[str, list[EndedSeries]] = {}
     for each in of_modality:
         studies.setdefault(each.identity.digest, []).append(each)

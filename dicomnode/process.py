@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomnode.analysis import Analysis, Refusal, analyse_series, with_later
-from dicomnode.assess import assess_files
+from dicomnode.assessment import assess_files
 from dicomnode.bundles import Engines, load_engines
 from dicomnode.config import Settings
 from dicomnode.decisions.reasons import Reason, Verdict

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from dicomnode.attributes import AttributeReader
 from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.resend import TAKEN_ELSEWHERE
 from dicomnode.errors import DataError
 from dicomnode.headers import read_source
 from dicomnode.reading import may_pass
@@ -18,7 +19,7 @@ from dicomnode.results.note import SeriesNotAnalysed
 MODALITY = "CT"
 """Of the series that notes tell of: nobody expects an answer on others."""
 
-_OWN_RESULT = "own_result"
+_NOT_TOLD = ("own_result", TAKEN_ELSEWHERE)
 
 
 def first_source(paths: Iterable[Path]) -> Dataset | None:
@@ -64,6 +65,7 @@ def told(
     )
 
 
-def is_own_result(reasons: Sequence[dict[str, Any]]) -> bool:
-    """Whether a series was skipped since this product made it: no note is due for that."""
-    return any(each["rule"] == _OWN_RESULT and each["verdict"] == "fail" for each in reasons)
+def needs_no_note(reasons: Sequence[dict[str, Any]]) -> bool:
+    """Whether a series was skipped since this product made it, or since it came again as another
+    patient's: nobody waits for an answer on it."""
+    return any(each["rule"] in _NOT_TOLD and each["verdict"] == "fail" for each in reasons)

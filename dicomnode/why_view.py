@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from dicomnode.tables import add_row, new_table, print_table
 from storage import index, queue, study
 from storage.database import Database
 from storage.instances import InstanceFiles
-from storage.records import JobKind, JobState, SeriesDetail, SeriesRecord
+from storage.records import ConflictState, JobKind, JobState, SeriesDetail, SeriesRecord
 
 _VERDICT_STYLE = {"pass": "green", "warning": "yellow", "fail": "red"}
 
@@ -95,13 +96,41 @@ def _print_arrival(console: Console, why: Why) -> None:
             f"({association.peer_address or 'address unknown'}), association opened "
             f"{shown_time(association.opened_at)}, {end} {shown_time(association.ended_at)}",
         )
-    for conflict in why.detail.conflicts:
-        say(
-            console,
-            f"conflict: {conflict.sop_instance_uid} came again with other content "
-            f"({shown_time(conflict.received_at)}); both are kept",
-            style="red",
-        )
+    for line in _copies(why.detail):
+        say(console, line, style="yellow")
+
+
+_MADE_OF_COPIES = {
+    ConflictState.OPEN: "not compared yet",
+    ConflictState.SAME: "the same in another encoding",
+    ConflictState.FIRST: "the first were taken",
+    ConflictState.REPLACED: "the newest were taken",
+    ConflictState.HELD: "held: dicomnode queue release UID --take first (or newest)",
+    ConflictState.TAKE_FIRST: "a person chose the first",
+    ConflictState.TAKE_NEWEST: "a person chose the newest",
+    ConflictState.ELSEWHERE: "taken as instances of this series",
+}
+
+
+def _copies(detail: SeriesDetail) -> list[str]:
+    """One line for all that came again alike, from either side."""
+    again = Counter(
+        (each.state, each.differs, each.series_key, each.study_instance_uid)
+        for each in detail.conflicts
+    )
+    lines = [
+        f"{count} instances came again"
+        + (f" with other {differs}" if differs else "")
+        + (f" under series {key} of study {study}" if key != detail.series.series_key else "")
+        + f": {_MADE_OF_COPIES[state]}"
+        for (state, differs, key, study), count in again.items()
+    ]
+    known = Counter((each.owner_key, each.owner_study_uid) for each in detail.claims)
+    lines += [
+        f"{count} instances that name this series are known under series {key} of study {study}"
+        for (key, study), count in known.items()
+    ]
+    return lines
 
 
 def _print_completeness(console: Console, completeness: Mapping[str, Any]) -> None:
@@ -143,6 +172,7 @@ def why_json(why: Why) -> dict[str, Any]:
         "reasons": as_json(record.reasons),
         "associations": associations,
         "conflicts": as_json(why.detail.conflicts),
+        "claims": as_json(why.detail.claims),
         "same_study": [
             {
                 "series_key": other.series_key,

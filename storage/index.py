@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from storage.conflicts import claims_of, conflicts_of, lock_all, note_conflict
 from storage.enqueue import ensure_assess, wake_assess
 from storage.errors import UnknownAssociationError
 from storage.models import AssociationRow, InstanceConflictRow, InstanceRow, SeriesRow
@@ -19,7 +20,6 @@ from storage.records import (
     Arrival,
     Association,
     AssociationEnd,
-    ConflictState,
     SeriesArrival,
     SeriesState,
     StoredInstance,
@@ -79,7 +79,8 @@ def record_instances(
 
     A new instance makes its series, or adds to it and opens it again if it was decided already;
     exactly one ASSESS job is open for it then. The same content again changes nothing at all;
-    other content under the same SOP Instance UID is kept apart (InstanceConflictRow). An
+    other content under the same SOP Instance UID is kept apart (`storage.conflicts`), and looked at
+    by the ASSESS job of the series. An
     association that has no row, as when files are entered after a crash, is added as LOST; an
     empty `association_id` stands for none. A file that retention took away since (`is_there` says
     so) is not entered: no row speaks of a file that is not there.
@@ -87,18 +88,41 @@ def record_instances(
     known = _contents(session, instances)
     # before any series is locked: two that bring the same association wait in one order only
     _insert_missing_associations(session, instances)
+    other = [each for each in instances if known.get(each.sop_instance_uid) != each.sha256]
+    keys = series_keys(session, other)
+    lock_all(session, {*keys.values(), *_owners(session, other)})
+    keyed = [replace(each, series_key=keys.get(identified(each), "")) for each in instances]
     inserted = _insert_new(
-        session, [each for each in instances if each.sop_instance_uid not in known], is_there
+        session, [each for each in keyed if each.sop_instance_uid not in known], is_there
     )
-    raced = [each for each in instances if each.sop_instance_uid not in known | inserted]
+    raced = [each for each in keyed if each.sop_instance_uid not in known | inserted]
     known |= inserted | _contents(session, raced)
-    first = {each.sop_instance_uid: each for each in reversed(instances)}
-    return [
+    first = {each.sop_instance_uid: each for each in reversed(keyed)}
+    arrivals = [
         Arrival.NEW
         if each.sop_instance_uid in inserted and first[each.sop_instance_uid] is each
         else _again(session, each, known.get(each.sop_instance_uid), is_there)
-        for each in instances
+        for each in keyed
     ]
+    _remove_unused(session, keys.values())
+    return arrivals
+
+
+def _owners(session: Session, instances: Sequence[StoredInstance]) -> set[str]:
+    """The series of those that are known."""
+    owners: set[str] = set()
+    for uids in in_batches({each.sop_instance_uid for each in instances}):
+        wanted = select(InstanceRow.series_key).where(InstanceRow.sop_instance_uid.in_(uids))
+        owners |= set(session.scalars(wanted.distinct()))
+    return owners
+
+
+def _remove_unused(session: Session, series_keys: Iterable[str]) -> None:
+    """Series that were entered a moment ago, and for nothing."""
+    for key in set(series_keys):
+        series = session.get_one(SeriesRow, key)
+        if series.revision == 0:
+            session.delete(series)
 
 
 def series_arrival(session: Session, series_key: str) -> SeriesArrival | None:
@@ -107,7 +131,14 @@ def series_arrival(session: Session, series_key: str) -> SeriesArrival | None:
     if series is None:
         return None
     bringing = select(InstanceRow.association_id).where(InstanceRow.series_key == series_key)
-    statement = select(AssociationRow).where(AssociationRow.association_id.in_(bringing))
+    again = conflicts_of(session, series_key)
+    claims = claims_of(session, series_key)
+    statement = select(AssociationRow).where(
+        or_(
+            AssociationRow.association_id.in_(bringing),
+            AssociationRow.association_id.in_({each.association_id for each in (*again, *claims)}),
+        )
+    )
     rows = session.scalars(statement).all()
     ended = [(row.ended_at, row.ending) for row in rows if row.ended_at is not None]
     last = max(ended, key=lambda each: each[0], default=(None, None))
@@ -115,12 +146,13 @@ def series_arrival(session: Session, series_key: str) -> SeriesArrival | None:
         series_key=series.series_key,
         series_instance_uid=series.series_instance_uid,
         study_instance_uid=series.study_instance_uid,
-        instance_count=series.instance_count,
+        instance_count=series.instance_count + len({each.sop_instance_uid for each in claims}),
         first_received_at=series.first_received_at,
         last_received_at=series.last_received_at,
         open_associations=len(rows) - len(ended),
         last_association_ended_at=last[0],
         last_association_end=last[1],
+        revision=series.revision,
     )
 
 
@@ -174,14 +206,9 @@ def _contents(session: Session, instances: Iterable[StoredInstance]) -> dict[str
 def _insert_new(
     session: Session, candidates: Sequence[StoredInstance], is_there: IsThere
 ) -> dict[str, str]:
-    """Insert one row for each SOP Instance UID; returns the SHA-256 of those that were not there.
-
-    Series are locked in the order of their keys, so that two receivers never wait for each other.
-    """
+    """Insert one row for each SOP Instance UID; the SHA-256 of those that were not there."""
     once = {each.sop_instance_uid: each for each in reversed(candidates)}
-    keys = series_keys(session, once.values())
-    keyed = [replace(each, series_key=keys[identified(each)]) for each in once.values()]
-    by_series = sorted(keyed, key=lambda each: (each.series_key, each.received_at))
+    by_series = sorted(once.values(), key=lambda each: (each.series_key, each.received_at))
     inserted: dict[str, str] = {}
     for key, group in groupby(by_series, key=lambda each: each.series_key):
         inserted |= _insert_into_series(session, key, list(group), is_there)
@@ -196,8 +223,6 @@ def _insert_into_series(
 ) -> dict[str, str]:
     series = lock_series(session, series_key)
     instances = _staying(session, candidates, is_there)
-    if not instances and series.revision == 0:
-        session.delete(series)  # made a moment ago, and for nothing
     if not instances:
         return {}
     statement = (
@@ -274,15 +299,7 @@ def _again(
         return Arrival.DUPLICATE
     if not _staying(session, [instance], is_there):
         return Arrival.REMOVED
-    values = {
-        column.key: getattr(instance, column.key, None)
-        for column in InstanceConflictRow.__table__.c
-    }
-    known = session.get_one(InstanceRow, instance.sop_instance_uid)
-    values |= {"series_key": known.series_key, "state": ConflictState.FIRST, "differs": ""}
-    session.execute(
-        insert_into(session, InstanceConflictRow).values(values).on_conflict_do_nothing()
-    )
+    note_conflict(session, instance)
     return Arrival.CONFLICT
 
 

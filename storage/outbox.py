@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from storage.errors import LeaseLostError
 from storage.jobs import FREE
-from storage.models import DeliveryRow, ResultRow, SeriesRow
+from storage.models import OPEN_ASSESS, DeliveryRow, JobRow, ResultRow, SeriesRow
 from storage.records import Backlog, Delivery, DeliveryState, ResultRecord, SeriesState
 from storage.statements import insert_into, shared_fields
 
@@ -153,12 +153,18 @@ def _due(destination: str, now: datetime) -> ColumnElement[bool]:
     return and_(DeliveryRow.destination == destination, or_(waiting, lost))
 
 
+def _looked_at() -> ColumnElement[bool]:
+    """Something came again of the series: whether its results may go out is not known yet."""
+    looking = select(JobRow.series_key).where(text(OPEN_ASSESS))
+    return SeriesRow.series_key.in_(looking)
+
+
 def _lock_next_series(session: Session, destination: str, now: datetime) -> str | None:
     """The series is locked, not the deliveries: so two claimers never share one series' results."""
     statement = (
         select(SeriesRow.series_key)
         .join(DeliveryRow, DeliveryRow.series_key == SeriesRow.series_key)
-        .where(_due(destination, now), SeriesRow.state.not_in(_OPEN_SERIES))
+        .where(_due(destination, now), SeriesRow.state.not_in(_OPEN_SERIES), ~_looked_at())
         .order_by(DeliveryRow.priority, DeliveryRow.created_at, DeliveryRow.delivery_id)
         .limit(1)
         .with_for_update(key_share=True, of=SeriesRow, skip_locked=True)

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from storage.conflicts import claims_of, conflicts_of
 from storage.models import (
     AssociationRow,
     DeliveryRow,
-    InstanceConflictRow,
     InstanceRow,
     JobRow,
     ResultRow,
@@ -18,7 +18,6 @@ from storage.models import (
 )
 from storage.records import (
     Association,
-    Conflict,
     DeliveryRecord,
     DeliveryState,
     JobRecord,
@@ -76,7 +75,8 @@ def series_detail(session: Session, series_key: str) -> SeriesDetail | None:
         jobs=_jobs(session, JobRow.series_key == series_key),
         deliveries=_deliveries(session, series_key),
         results=_results(session, series_key),
-        conflicts=_conflicts(session, series_key),
+        conflicts=conflicts_of(session, series_key),
+        claims=claims_of(session, series_key),
     )
 
 
@@ -151,16 +151,6 @@ def _deliveries(session: Session, series_uid: str) -> tuple[DeliveryRecord, ...]
         DeliveryRecord(**shared_fields(DeliveryRecord, delivery), result=result_record(result))
         for delivery, result in session.execute(statement)
     )
-
-
-def _conflicts(session: Session, series_uid: str) -> tuple[Conflict, ...]:
-    statement = (
-        select(InstanceConflictRow)
-        .join(InstanceRow, InstanceRow.sop_instance_uid == InstanceConflictRow.sop_instance_uid)
-        .where(InstanceRow.series_key == series_uid)
-        .order_by(InstanceConflictRow.received_at, InstanceConflictRow.sop_instance_uid)
-    )
-    return tuple(Conflict(**shared_fields(Conflict, row)) for row in session.scalars(statement))
 
 
 def result_record(row: ResultRow) -> ResultRecord:

@@ -128,7 +128,11 @@ class StoredInstance:
 
 @dataclass(frozen=True)
 class SeriesArrival:
-    """What has come for one series so far."""
+    """What has come for one series so far.
+
+    `instance_count`: of all that named it, though known as instances of another series.
+    `revision`: another number whenever anything came.
+    """
 
     series_key: str
     series_instance_uid: str
@@ -139,6 +143,7 @@ class SeriesArrival:
     open_associations: int  # associations that brought instances of it and have not ended
     last_association_ended_at: datetime | None
     last_association_end: AssociationEnd | None
+    revision: int = 0
 
 
 @dataclass(frozen=True)
@@ -302,12 +307,18 @@ class ResultSet:
 class Conflict:
     """An instance that came again under the same UID with other content.
 
-    `series_key`: the series that this content names. `differs`: in what, in words without values.
+    `series_key`: the series that this content names, with its UIDs. `owner_key`: the series that
+    the instance is of, with its UIDs. `differs`: in what, in words without values.
     """
 
     sop_instance_uid: str
     sha256: str
     series_key: str
+    series_instance_uid: str
+    study_instance_uid: str
+    owner_key: str
+    owner_series_uid: str
+    owner_study_uid: str
     association_id: str
     state: ConflictState
     differs: str
@@ -318,11 +329,16 @@ class Conflict:
 
 @dataclass(frozen=True)
 class SeriesDetail:
-    """All that `queue show` and `queue why` tell about a series."""
+    """All that `queue show` and `queue why` tell about a series.
+
+    `conflicts`: other contents of its instances. `claims`: what names this series, and is known as
+    instances of another.
+    """
 
     series: SeriesRecord
     associations: tuple[Association, ...] = ()
     jobs: tuple[JobRecord, ...] = ()
     deliveries: tuple[DeliveryRecord, ...] = ()
     results: tuple[ResultRecord, ...] = ()
-    conflicts: tuple[Conflict, ...] = field(default=())
+    conflicts: tuple[Conflict, ...] = ()
+    claims: tuple[Conflict, ...] = field(default=())

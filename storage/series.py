@@ -122,8 +122,12 @@ def note_waiting(
     """The series waits, for instances or for others of its study: looked at again when `due`.
 
     What was noted before under the keys `lasting` stays, if `completeness` says nothing of it; all
-    of it where that is None. `error`: why it could not be looked at.
+    of it where that is None. `error`: why it could not be looked at. A series that is decided
+    waits, with its decision, until what came again of it is all there.
     """
+    if lock_series(session, job.series_key).state is not SeriesState.RECEIVING:
+        jobs.put_back(session, job, due, count_attempt=False, error=error)
+        return None
     series = _unchanged(session, job, now)
     if isinstance(series, Superseded):
         return series

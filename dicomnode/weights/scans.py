@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.assess import assess_files
+from dicomnode.assessment import assess_files
 from dicomnode.decisions.eligibility import EligibilityPolicy
 from dicomnode.errors import DataError
 from dicomnode.folder import files_by_series

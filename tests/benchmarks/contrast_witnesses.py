@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import SimpleITK
 
-from dicomnode.assess import assess_files
+from dicomnode.assessment import assess_files
 from dicomnode.decisions.candidate import Candidate, EligibilityPolicy, candidates
 from dicomnode.decisions.chest import ChestPolicy, judge_chest
 from dicomnode.decisions.contrast import ContrastWitness

@@ -19,7 +19,7 @@ import pytest
 from pydicom.dataset import Dataset
 from typer.testing import CliRunner
 
-from dicomnode.assess import assess_files
+from dicomnode.assessment import assess_files
 from dicomnode.cli import app
 from dicomnode.decisions.eligibility import EligibilityPolicy
 from dicomnode.results.text import report_as_text

@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from dicomnode.assess import assess_files
+from dicomnode.assessment import assess_files
 from dicomnode.config import Settings, load_settings
 from dicomnode.decisions.eligibility import EligibilityPolicy
 from dicomnode.process import SeriesOutcome, process_folder

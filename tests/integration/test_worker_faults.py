@@ -34,7 +34,7 @@ def break_reading(monkeypatch: pytest.MonkeyPatch, where: str, number: int) -> N
 @pytest.mark.parametrize(
     "where",
     [
-        "dicomnode.assess.read_headers_file",
+        "dicomnode.assessment.read_headers_file",
         "dicomnode.volume.read_slices",
         "dicomnode.analysis.read_sources",
     ],

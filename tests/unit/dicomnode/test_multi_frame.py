@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, RLELossless
 
-from dicomnode.assess import assess_files
+from dicomnode.assessment import assess_files
 from dicomnode.decisions.eligibility import EligibilityPolicy
 from dicomnode.decisions.geometry import StackProblem, sort_slices
 from dicomnode.decisions.reasons import Verdict

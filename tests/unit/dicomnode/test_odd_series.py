@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from dicomnode.assess import Assessment, assess_files
+from dicomnode.assessment import Assessment, assess_files
 from dicomnode.decisions.eligibility import EligibilityPolicy, judge_eligibility
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.errors import DataError

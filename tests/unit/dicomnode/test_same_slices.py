@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless, generate_uid
 
-from dicomnode.assess import Assessment, assess_files
+from dicomnode.assessment import Assessment, assess_files
 from dicomnode.decisions.eligibility import EligibilityPolicy
 from dicomnode.decisions.overlaps import SAME_ANATOMY_HU
 from dicomnode.same_slices import difference_hu
