@@ -21,10 +21,12 @@ from storage.index import (
 )
 from storage.jobs import claim, put_back
 from storage.models import InstanceConflictRow, JobRow
+from storage.outbox import claim_deliveries
 from storage.queue import series_detail
 from storage.records import (
     Arrival,
     AssociationEnd,
+    ConflictState,
     JobKind,
     JobState,
     SeriesArrival,
@@ -33,6 +35,7 @@ from storage.records import (
     StoredInstance,
 )
 from support.storage_samples import (
+    LEASE,
     NOW,
     SERIES,
     STUDY,
@@ -56,9 +59,9 @@ def arrival(database: Database, series: str = SERIES) -> SeriesArrival | None:
         return series_arrival(session, series)
 
 
-def detail(database: Database) -> SeriesDetail:
+def detail(database: Database, series: str = SERIES) -> SeriesDetail:
     with database.read() as session:
-        found = series_detail(session, SERIES)
+        found = series_detail(session, series)
     assert found is not None
     return found
 
@@ -70,7 +73,7 @@ def test_new_instances_add_up_to_a_series_with_one_assess_job(database: Database
     assert record(database, instance(1)) == [Arrival.NEW]
     assert record(database, late, instance(3)) == [Arrival.NEW, Arrival.NEW]
     assert arrival(database) == SeriesArrival(
-        SERIES, SERIES, STUDY, 3, NOW, NOW + seconds(9), 1, None, None
+        SERIES, SERIES, STUDY, 3, NOW, NOW + seconds(9), 1, None, None, revision=2
     )
     (job,) = detail(database).jobs
     assert (job.kind, job.state, job.priority) == (JobKind.ASSESS, JobState.QUEUED, 0)
@@ -104,14 +107,34 @@ def test_other_content_under_the_same_uid_is_kept_apart_once(database: Database)
     assert [record(database, other), record(database, other)] == [[Arrival.CONFLICT]] * 2
     found = detail(database)
     assert [(each.sha256, each.path) for each in found.conflicts] == [(other.sha256, other.path)]
-    assert (found.series.instance_count, found.series.last_received_at) == (1, NOW)
+    assert found.series.instance_count == 1
+    assert found.series.last_received_at == other.received_at  # the rest may still come
 
 
-def test_a_uid_that_comes_again_in_another_series_makes_no_series(database: Database) -> None:
+def test_a_uid_that_comes_again_in_another_series_is_told_of_both(database: Database) -> None:
     record(database, instance(1))
     moved = replace(instance(1, content="moved"), series_instance_uid="1.2.3", path="moved")
     assert record(database, moved) == [Arrival.CONFLICT]
-    assert arrival(database, "1.2.3") is None
+    (claim,) = detail(database, "1.2.3").claims
+    assert (claim.owner_key, claim.state) == (SERIES, ConflictState.ELSEWHERE)
+    assert detail(database).conflicts == (claim,)
+    (job,) = detail(database, "1.2.3").jobs
+    assert (job.kind, detail(database, "1.2.3").series.instance_count) == (JobKind.ASSESS, 0)
+
+
+def test_other_content_has_a_decided_series_looked_at_and_leaves_its_decision(
+    database: Database,
+) -> None:
+    record(database, instance(1))
+    queue(database)
+    analyse(database)
+    before = detail(database).series
+    record(database, instance(1, content="other", received_at=NOW + seconds(5)))
+    after = detail(database)
+    assert (after.series.state, after.series.analysis) == (before.state, before.analysis)
+    assert [each.kind for each in after.jobs if each.state is JobState.QUEUED] == [JobKind.ASSESS]
+    with database.write() as session:
+        assert claim_deliveries(session, "PACS", "o/", NOW + seconds(9), LEASE, limit=9) == ()
 
 
 def test_one_batch_may_hold_all_three(database: Database) -> None:
