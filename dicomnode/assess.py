@@ -189,7 +189,10 @@ class Assessor:
         """Instances came again, or are known as those of another series."""
         found = judge_completeness(arrival, self._settings.completeness, now)
         chosen = any(each.state in CHOSEN for each in detail.conflicts)
-        if not (found.closed or chosen) or is_undecided(detail.claims):
+        if is_undecided(detail.claims):  # whoever settles them brings the next look forward
+            self._note_waiting(job, now + _STUDY_LOOK, found.as_json())
+            return
+        if not (found.closed or chosen):
             self._look_again(job, found, arrival, now)
             return
         self._forget(arrival)

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from storage import jobs
-from storage.enqueue import ensure_assess
+from storage.enqueue import ensure_assess, wake_assess
 from storage.models import InstanceConflictRow, InstanceRow, SeriesRow
 from storage.records import (
     Conflict,
@@ -171,6 +171,7 @@ def settle(
     for key in involved.keys() - {job.series_key}:
         _reopen(session, involved[key], now)
         ensure_assess(session, key, involved[key].priority, now)
+        wake_assess(session, [key], now)
     if series.state is SeriesState.RECEIVING:
         jobs.put_back(session, job, now, count_attempt=False)
     else:
