@@ -330,7 +330,7 @@ def test_known_instances_under_another_series_are_told_from_both_sides(
     NoteWriter(node.settings, node.database).write_due(datetime.now(UTC))
     notes = reports(node, node.detail("1.2.3.77.1"), "note")
     assert {note.StudyInstanceUID for note in notes} == {"1.2.3.77"}
-    assert any("known elsewhere" in note.to_json() for note in notes)
+    assert any(f"known under series {uid}" in note.to_json() for note in notes)
 
 
 def test_a_series_that_lacks_what_is_known_elsewhere_is_no_volume(
