@@ -93,7 +93,7 @@ def test_a_killed_process_costs_nothing(
         reach(stage, node, pacs, uid)
         kill_and_restart(node, role)
         pacs.go_on.set()
-    wait_for(lambda: _count(node.detail(uid)) == SLICES, "every instance is in the index", 60)
+    wait_for(lambda: _count(node.detail(uid)) == SLICES, "every instance is in the index")
     detail = node.wait_until_ended(uid)
     assert detail.series.state is SeriesState.ANALYSED
     assert detail.series.instance_count == SLICES
@@ -107,7 +107,7 @@ def kill_and_restart(node: Node, role: str) -> None:
     if role == "supervisor":
         node.start()
     else:
-        wait_for(lambda: node.pid(role) != killed, f"{role} is restarted", 30)
+        wait_for(lambda: node.pid(role) != killed, f"{role} is restarted")
         node.wait_until_it_answers()
 
 

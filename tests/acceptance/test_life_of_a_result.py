@@ -24,7 +24,7 @@ from support.node import Node
 from support.orthanc import Orthanc, running_orthanc
 from support.phantom import series_uid, write_series
 from support.untrained import make_untrained_bundle
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.long
 
@@ -64,7 +64,9 @@ class Site:
     def results(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "dicomnode", "results", *arguments]
         command += ["--config", str(self.node.config)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
 
 
 def read(file: bytes) -> Dataset:
@@ -110,7 +112,7 @@ def test_one_set_of_results_in_series_of_their_own(site: Site) -> None:
 def test_the_same_series_again_changes_nothing(site: Site) -> None:
     before, detail, ended = site.held(), site.node.detail(site.uid), site.node.ended_associations()
     site.node.send(site.files[:12])
-    wait_for(lambda: site.node.ended_associations() > ended, "it is indexed", 30)
+    wait_for(lambda: site.node.ended_associations() > ended, "it is indexed")
     assert site.node.detail(site.uid) == detail
     assert site.held() == before
     assert "deliveries wait" in site.results("resend", site.uid).stdout

@@ -21,7 +21,7 @@ from support.chest_volume import chest
 from support.node import Node
 from support.pacs import running_pacs
 from support.phantom import series_uid, write_series
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 WARNING = "DEMONSTRATION – trained on simulated lesions, no clinical meaning"
 SPLITS = ("training", "validation", "test")
@@ -69,10 +69,10 @@ def run(
     first = training(simulated, folder, request.param)
     wait_for((folder / "checkpoint/state.json").exists, "a checkpoint", 240)
     first.send_signal(signal.SIGKILL)
-    first.communicate(timeout=30)
+    first.communicate(timeout=PATIENCE_SECONDS)
     assert first.returncode == -signal.SIGKILL
     second = training(simulated, folder, request.param)
-    told, _ = second.communicate(timeout=400)
+    told, _ = second.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 0, told
     assert "going on" in told
     return folder
@@ -131,7 +131,7 @@ def test_a_node_serves_with_it_and_says_what_it_is(bundle: Path, tmp_path: Path)
         node = Node(tmp_path / "node", [pacs.destination], toml)
         try:
             node.start()
-            wait_for(lambda: WARNING in node.log, "the log says what the weights are", 30)
+            wait_for(lambda: WARNING in node.log, "the log says what the weights are")
             node.send(files)
             detail = node.wait_until_ended(series_uid(files))
         finally:

@@ -108,7 +108,7 @@ def check_index(receivers: Receivers, ledger: Ledger) -> None:
     expected = {digest: uid for uid, digest in ledger.sent.items()}
     on_disk = {data_set_digest(path) for path in stored_files(receivers)}
     with closing(Database.open(receivers.settings.database_url)) as database:
-        wait_for(lambda: len(indexed(database)) >= len(on_disk), "the index has caught up", 30)
+        wait_for(lambda: len(indexed(database)) >= len(on_disk), "the index has caught up")
         assert indexed(database) == {expected[digest]: digest for digest in on_disk}
         with database.read() as session:
             assert session.scalars(select(InstanceConflictRow)).all() == []

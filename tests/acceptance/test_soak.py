@@ -117,7 +117,7 @@ def wait_until_idle(receivers: Receivers, start: Cost) -> Cost:
         many = now.descriptors > start.descriptors + spare or now.threads > start.threads
         return None if many else now
 
-    return wait_for(idle, "threads and descriptors are as at the start", 60)
+    return wait_for(idle, "threads and descriptors are as at the start")
 
 
 def latencies(port: int, first: int, seconds: float = 2.0) -> list[float]:

@@ -18,6 +18,7 @@ from support.acceptor import ANYBODY, Acceptor, running_acceptor
 from support.phantom import write_series
 from support.raw_peer import RawPeer, associate_rq_of
 from support.tools import needed
+from support.wait import PATIENCE_SECONDS
 
 KNOWN = AdmissionPolicy(
     peers=(Peer("CT1", ("127.0.0.0/8",)), Peer("AWAY", ("192.0.2.7",))),
@@ -33,7 +34,9 @@ def dcmtk(program: str, acceptor: Acceptor, calling: str, called: str, *files: P
     """What the program said when it failed; "" when it did not."""
     command = [needed(program, "dcmtk"), "-aet", calling, "-aec", called]
     command += ["127.0.0.1", str(acceptor.port), *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     return "" if done.returncode == 0 else done.stderr + done.stdout
 
 

@@ -79,7 +79,7 @@ def test_a_command_without_its_data_set_type_ends_only_its_association(
     command[command.find(b"\x00\x00\x00\x08") + 2] = 0x01
     with innocent(receiver, instance):
         say(receiver, [pdus[0], bytes(command)])
-    wait_for(receiver.is_idle, "no association is left", 20)
+    wait_for(receiver.is_idle, "no association is left")
 
 
 def test_mutated_conversations_cost_nobody_else_anything(
@@ -90,7 +90,7 @@ def test_mutated_conversations_cost_nobody_else_anything(
     with innocent(receiver, instance):
         for _ in range(40):
             say(receiver, mutated(pdus, rng))
-    wait_for(receiver.is_idle, "no association is left", 60)
+    wait_for(receiver.is_idle, "no association is left")
 
 
 def mutated(pdus: Conversation, rng: random.Random) -> Conversation:
@@ -112,4 +112,4 @@ def mutated(pdus: Conversation, rng: random.Random) -> Conversation:
 def test_a_peer_that_is_no_dicom_peer(receiver: Receiver, instance: Path, words: bytes) -> None:
     with innocent(receiver, instance):
         say(receiver, [words, b""])
-    wait_for(receiver.is_idle, "no association is left", 40)
+    wait_for(receiver.is_idle, "no association is left")

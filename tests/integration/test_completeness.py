@@ -55,7 +55,7 @@ class Hospital:
         }
         before = self.node.ended_associations()
         self.orthanc.post("/modalities/node/store", [known[uid] for uid in wanted])
-        wait_for(lambda: self.node.ended_associations() > before, "the association has ended", 30)
+        wait_for(lambda: self.node.ended_associations() > before, "the association has ended")
 
     def noted(self, uid: str) -> str:
         """What the series waits for, as `queue why` shows it."""

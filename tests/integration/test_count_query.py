@@ -21,7 +21,7 @@ from support.find_scp import FindScp, match, running_dcmqrscp, running_find_scp,
 from support.node import free_port
 from support.orthanc import running_orthanc
 from support.phantom import write_series
-from support.wait import wait_for
+from support.wait import SLOWER, wait_for
 
 STUDY, SERIES = "1.2.3", "1.2.3.4"
 QUICK = QuerySettings(timeout_seconds=1.0, every_seconds=0.5)
@@ -120,7 +120,7 @@ def test_a_peer_that_never_answers_ends_the_query(scp: FindScp) -> None:
     began = time.monotonic()
     with pytest.raises(PeerError, match="not answered within 2 s"):
         ask(scp.destination)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 6 * SLOWER
 
 
 def test_a_peer_without_the_model_is_told(scp: FindScp, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_peer_without_the_model_is_told(scp: FindScp, tmp_path: Path) -> None:
 
 
 def answered(counts: PacsCounts, came: int = 5) -> PacsCount:
-    return wait_for(lambda: counts.count(STUDY, SERIES, came), "an answer", 10)
+    return wait_for(lambda: counts.count(STUDY, SERIES, came), "an answer")
 
 
 def test_counts_are_asked_beside_and_no_more_often_than_told(scp: FindScp) -> None:
@@ -166,7 +166,7 @@ def test_a_dead_pacs_costs_its_callers_nothing_and_is_left_alone() -> None:
     with closing(PacsCounts(QUICK, dead, "NODE")) as counts:
         began = time.monotonic()
         counts.count(STUDY, SERIES, 5)
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < 0.1 * SLOWER
         silence = answered(counts)
         assert silence.count is None
         assert (
@@ -183,9 +183,9 @@ def test_a_refused_series_does_not_keep_others_from_their_answers(scp: FindScp) 
         assert answered(counts).told == "no answer: C-FIND answered 0xC001"
         scp.status = 0x0000
         scp.series = [match(SERIES, NumberOfSeriesRelatedInstances=5)]
-        other = wait_for(lambda: counts.count(STUDY, "1.2.3.5", 5), "the other's answer", 10)
+        other = wait_for(lambda: counts.count(STUDY, "1.2.3.5", 5), "the other's answer")
         assert other.count == 0
-        assert wait_for(lambda: answered(counts).count == 5, "asked again", 10)
+        assert wait_for(lambda: answered(counts).count == 5, "asked again")
 
 
 def test_a_pacs_that_answers_again_is_asked_again(scp: FindScp) -> None:
@@ -194,4 +194,4 @@ def test_a_pacs_that_answers_again_is_asked_again(scp: FindScp) -> None:
     with closing(PacsCounts(QUICK, scp.destination, "NODE")) as counts:
         assert answered(counts).count is None
         scp.go_on.set()
-        assert wait_for(lambda: answered(counts).count == 5, "it is asked again", 15)
+        assert wait_for(lambda: answered(counts).count == 5, "it is asked again")

@@ -16,6 +16,7 @@ from support.phantom import series_uid, write_series
 from support.storescp import running_storescp
 from support.tools import needed
 from support.validators import dciodvfy_errors
+from support.wait import PATIENCE_SECONDS
 
 QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
 RESULTS = 5  # report, montage, two key slices, segmentation
@@ -24,7 +25,11 @@ RESULTS = 5  # report, montage, two key slices, segmentation
 def run(program: str, node: Node, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [needed(program, "dcmtk"), "-aec", "DICOMNODE", "127.0.0.1", str(node.port)]
     return subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [*command, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
 
 

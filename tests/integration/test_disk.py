@@ -37,7 +37,7 @@ from support.node import free_port
 from support.phantom import series_uid, write_series
 from support.postgresql import MIGRATED, postgresql_server
 from support.small_disk import small_disk
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 MIB = 1 << 20
 
@@ -61,7 +61,7 @@ class Running:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive()
 
     def send(self, *paths: Path) -> list[int]:

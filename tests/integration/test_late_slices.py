@@ -70,7 +70,7 @@ def test_a_running_analysis_ends_early_when_slices_come(
         stages.append(stage)
         if len(stages) == 1:
             node.receive(files[12:])
-            wait_for(worker._unawaited.is_set, "the worker knows of the late slice", 20)
+            wait_for(worker._unawaited.is_set, "the worker knows of the late slice")
         go_on(stage, done, total)
 
     monkeypatch.setattr(worker, "_stop_if_superseded", held)

@@ -16,7 +16,7 @@ from dicomnode.network import associated, echo, requestor
 from dicomnode.receive import most_threads
 from support.node import Node
 from support.receiver import Receiver
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_peer_beyond_the_limit_waits_for_a_place(peer: Destination) -> None:
         waiting.start()
         assert not served.wait(0.5)
         first.release()
-        assert served.wait(5)
+        assert served.wait(PATIENCE_SECONDS)
         waiting.join()
 
 
@@ -82,7 +82,7 @@ def test_bare_connections_take_no_place(peer: Destination) -> None:
     for _ in range(50):
         socket.create_connection(("127.0.0.1", peer.port)).close()
     echo(peer, "TESTER")
-    wait_for(lambda: threading.active_count() <= before, "their threads have ended", 20)
+    wait_for(lambda: threading.active_count() <= before, "their threads have ended")
 
 
 def test_a_flood_of_silent_connections_is_cut_off_and_ends(
@@ -95,7 +95,7 @@ def test_a_flood_of_silent_connections_is_cut_off_and_ends(
         assert inside.send_c_echo().Status == 0x0000
         for connection in flood:
             connection.close()
-        wait_for(lambda: threading.active_count() < 20, "their threads have ended", 20)
+        wait_for(lambda: threading.active_count() < 20, "their threads have ended")
     echo(peer, "TESTER")
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from inference.covnet import CLASSES
 from inference.training.curves import read_curves
 from support.evaluated_phantoms import Drawn, draw_scans
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 QUICK = ["--stages", "32x4:5", "--device", "cpu", "--loop", "validate_every=2"]
 SMALL = ["--loop", "tell_every=1", "--set", "slices_per_step=8"]
@@ -52,7 +52,7 @@ def run(manifest: Path, out: Path, *more: str) -> tuple[int, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=PATIENCE_SECONDS,
     )
     return done.returncode, done.stderr
 
@@ -106,7 +106,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_very_same_weights(
     state = out / "checkpoint" / "state.json"
     wait_for(state.exists, "a checkpoint", 200)
     started.send_signal(signal.SIGKILL)
-    assert started.wait(20) == -signal.SIGKILL
+    assert started.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     assert record(out)["state"] == "begun"
     status, told = run(manifest, out)
     assert status == FINISHED, told
@@ -136,10 +136,10 @@ def test_a_run_that_is_asked_to_stop_stops_between_two_steps(
         wait_for(has_begun, "a step", 100)
     except AssertionError as error:
         started.send_signal(signal.SIGABRT)  # it tells where each thread stands
-        started.wait(20)
+        started.wait(PATIENCE_SECONDS)
         raise AssertionError(f"{error}\n{told.read_text()}") from error
     started.terminate()
-    assert started.wait(100) == STOPPED
+    assert started.wait(PATIENCE_SECONDS) == STOPPED
     left = record(out)
     assert left["state"] == "stopped"
     (stage,) = left["stages"]

@@ -158,7 +158,7 @@ def test_what_was_offered_in_a_private_syntax_too_is_stored(receiver: Receiver) 
             whole_command(store_command("1.2.3.4.5")), *data_pdus(ct_instance("1.2.3.4.5"), 999)
         )
         assert status_of(peer.hear()) == 0x0000
-    wait_for(lambda: receiver.indexed("1.2.3.4") == 1, "the instance is known", 10)
+    wait_for(lambda: receiver.indexed("1.2.3.4") == 1, "the instance is known")
 
 
 def test_what_cannot_be_decoded_is_kept_and_named(receiver: Receiver) -> None:
@@ -176,7 +176,7 @@ def test_what_cannot_be_decoded_is_kept_and_named(receiver: Receiver) -> None:
         assert context_answers(peer.hear()) == [(0, JPEG_XL)]
         peer.say(whole_command(store_command(uid)), *data_pdus(data_set, 999))
         assert status_of(peer.hear()) == 0x0000
-    wait_for(lambda: receiver.indexed("1.2.3.4") == 1, "the instance is known", 10)
+    wait_for(lambda: receiver.indexed("1.2.3.4") == 1, "the instance is known")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_another_service_on_a_storage_context_is_aborted_and_told(
         peer.hear()
         peer.say(whole_command(asked), *data_pdus(ct_instance("1.2.3.4.5"), 999))
         assert peer.hear()[:1] == b"\7"
-        wait_for(lambda: "is not served on" in caplog.text, "the log tells", 10)
+        wait_for(lambda: "is not served on" in caplog.text, "the log tells")
     assert "Traceback" not in caplog.text
 
 

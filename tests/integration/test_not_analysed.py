@@ -280,7 +280,7 @@ def test_a_running_node_sends_its_notes(tmp_path: Path, shared_models: Path) -> 
             node.start()
             node.send(files)
             node.wait_until_ended(series_uid(files))
-            wait_for(lambda: len(pacs.received) == 2, "the note's two objects", 30)
+            wait_for(lambda: len(pacs.received) == 2, "the note's two objects")
         finally:
             node.close()
     assert [each.Modality for each in pacs.received] == ["SR", "OT"]

@@ -73,7 +73,7 @@ def check_that_a_second_push_brings_nothing_new(orthanc: Orthanc, node: Node) ->
     push_everything(orthanc)
     # every series of the second push came in one association each, but those of the results are
     # series too: the CT is indexed again when two more associations than before have ended
-    wait_for(lambda: node.ended_associations() >= ended + 2, "the second push is indexed", 30)
+    wait_for(lambda: node.ended_associations() >= ended + 2, "the second push is indexed")
     after = node.wait_until_ended(uid)
     assert [job.job_id for job in after.jobs] == [job.job_id for job in before_in_node.jobs]
     assert after.series.instance_count == before_in_node.series.instance_count

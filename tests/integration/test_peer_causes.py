@@ -24,6 +24,7 @@ from dicomnode.tls import DestinationTls, TlsPolicy
 from support.acceptor import running_acceptor
 from support.certificates import Authority
 from support.node import free_port
+from support.wait import PATIENCE_SECONDS, SLOWER
 
 CONTEXTS = [build_context(CTImageStorage)]
 REJECTED_RQ = b"\x03\0\0\0\0\4\0"  # A-ASSOCIATE-RJ, without result, source and reason
@@ -50,7 +51,7 @@ def listening(speak: Callable[[socket.socket], None]) -> Iterator[Destination]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield destination(server.getsockname()[1])
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
 
 
 def answering(*pdus: bytes) -> Callable[[socket.socket], None]:
@@ -292,7 +293,7 @@ def test_a_response_that_does_not_come() -> None:
     answer = threading.Event()
 
     def wait(_event: evt.Event) -> int:
-        answer.wait(30)
+        answer.wait(PATIENCE_SECONDS)
         return 0
 
     with storing(wait) as peer:
@@ -320,7 +321,7 @@ def test_a_peer_that_takes_nothing_any_more_is_not_waited_for_without_end() -> N
     def accept_then_sleep(connection: socket.socket) -> None:
         request = connection.recv(1 << 16)
         connection.sendall(_accept(request))
-        ready.wait(30)
+        ready.wait(PATIENCE_SECONDS)
 
     large = instance()
     large.PixelData, large["PixelData"].VR = bytes(64 << 20), "OW"
@@ -329,7 +330,7 @@ def test_a_peer_that_takes_nothing_any_more_is_not_waited_for_without_end() -> N
         error = stored(peer, large, timeout=2.0)
         ready.set()
     assert error.cause in {PeerCause.LOST, PeerCause.NO_ANSWER}
-    assert time.monotonic() - began < 25
+    assert time.monotonic() - began < 25 * SLOWER
 
 
 def _accept(request: bytes) -> bytes:

@@ -47,7 +47,7 @@ from support.pipeline import Pipeline
 from support.receiver import Receiver
 from support.storescp import running_storescp
 from support.tools import needed
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 SLICES, REFUSED = 5, 2
 
@@ -59,7 +59,9 @@ def by_dcmtk(*command: str) -> Callable[[Receiver, list[Path], Path], str]:
         program = needed(command[0], "dcmtk")
         port = str(receiver.peer.port)
         arguments = [program, *command[1:], "127.0.0.1", port, *map(str, files)]
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            arguments, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
         return f"exit {done.returncode}"
 
     return send

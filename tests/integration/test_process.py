@@ -24,6 +24,7 @@ from support.bad_series import ENDINGS, SLICES, cut_identity, write_damaged_seri
 from support.data import LOCALIZER, PHILIPS, SIEMENS
 from support.phantom import LOW_CHEST, series_uid, write_series
 from support.validators import dciodvfy_errors
+from support.wait import PATIENCE_SECONDS
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -66,7 +67,7 @@ def process(
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

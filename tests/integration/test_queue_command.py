@@ -21,6 +21,7 @@ from support.bad_series import SLICES
 from support.node import Node
 from support.pacs import running_pacs
 from support.phantom import write_series
+from support.wait import PATIENCE_SECONDS
 
 QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
 FAMILY_NAME, PATIENT_ID = "Quellwasserbach", "ZQX-471100"
@@ -82,7 +83,7 @@ def queue(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "dicomnode", "queue", *arguments, "--config", str(config)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -27,6 +27,7 @@ from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
 from support.validators import dciodvfy_errors
+from support.wait import PATIENCE_SECONDS
 
 OBJECTS = 4  # report, montage, key slice, segmentation
 
@@ -54,7 +55,7 @@ class Site:
             ],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert done.returncode == status, done.stderr
@@ -211,7 +212,7 @@ def test_retract_asks_at_a_terminal(unsent: Site, answer: str, state: str) -> No
         stdin=terminal,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     os.close(keyboard)

@@ -28,7 +28,7 @@ from support.certificates import Authority, Credentials, openssl
 from support.node import free_port
 from support.phantom import write_series
 from support.tools import needed
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,9 @@ def dcmtk(program: str, acceptor: Acceptor, *options: str) -> subprocess.Complet
     command = [needed(program, "dcmtk"), "-aec", "DICOMNODE"]
     command += [option for option in options if option not in files]
     command += ["127.0.0.1", str(acceptor.port), *files]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
 
 
 def with_tls(own: Credentials, ca: Path) -> list[str]:
@@ -88,7 +90,7 @@ def s_client(acceptor: Acceptor, *options: str) -> subprocess.CompletedProcess[s
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -100,7 +102,7 @@ def failures(acceptor: Acceptor) -> dict[str, int]:
 
 def expect_failures(acceptor: Acceptor, expected: dict[str, int]) -> None:
     """The peer may be told of its failure before the acceptor has counted it."""
-    wait_for(lambda: failures(acceptor) == expected, f"{expected} is counted", 20)
+    wait_for(lambda: failures(acceptor) == expected, f"{expected} is counted")
 
 
 @pytest.mark.parametrize("profile", ["+py", "+px", "+pz"])
@@ -148,7 +150,7 @@ def test_a_peer_of_another_authority_is_refused(
 ) -> None:
     with running_acceptor(tls=policy) as acceptor:
         assert dcmtk("echoscu", acceptor, *with_tls(stranger, hospital.certificate)).returncode
-        wait_for(lambda: failures(acceptor), "it is counted", 20)
+        wait_for(lambda: failures(acceptor), "it is counted")
         (why,) = failures(acceptor)
     assert why.startswith("certificate verify failed")
     assert any("127.0.0.1" in r.getMessage() and why in r.getMessage() for r in caplog.records)
@@ -214,7 +216,7 @@ def test_a_peer_that_speaks_no_tls_is_refused_and_named_for_it(policy: TlsPolicy
         expect_failures(acceptor, {"DICOM without TLS": 1})
         with socket.create_connection(("127.0.0.1", acceptor.port), 20) as web:
             web.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            wait_for(lambda: "http request" in failures(acceptor), "it is counted", 20)
+            wait_for(lambda: "http request" in failures(acceptor), "it is counted")
 
 
 def test_silent_peers_hold_nobody_up_and_are_sent_away(
@@ -245,7 +247,7 @@ def test_bare_connects_leave_nothing_behind(
         before = threading.active_count()
         for _ in range(100):
             socket.create_connection(("127.0.0.1", acceptor.port), 20).close()
-        wait_for(lambda: threading.active_count() <= before, "their threads have ended", 20)
+        wait_for(lambda: threading.active_count() <= before, "their threads have ended")
         assert failures(acceptor) == {}
         assert dcmtk("echoscu", acceptor, "+tla", "+cf", str(hospital.certificate)).returncode == 0
     assert not any("TLS port" in record.getMessage() for record in caplog.records)
@@ -343,11 +345,11 @@ def running_storescp(own: Credentials, ca: Path) -> Iterator[int]:
     command = [needed("storescp", "dcmtk"), *with_tls(own, ca), "--ignore", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: not probe(port), "storescp listens", 20)
+        wait_for(lambda: not probe(port), "storescp listens")
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
 
 
 def probe(port: int) -> int:

@@ -15,6 +15,7 @@ from dicomnode.analyse import EXIT_DEADLINE, Worker
 from storage.records import JobState, SeriesState
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
+from support.wait import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_a_job_over_its_deadline_is_told_with_the_key(
         over.set()
 
     monkeypatch.setattr("os._exit", end)
-    monkeypatch.setattr(worker, "_analyse", lambda _job: over.wait(60))
+    monkeypatch.setattr(worker, "_analyse", lambda _job: over.wait(PATIENCE_SECONDS))
     assert worker.analyse_one()
     assert ended[0] == EXIT_DEADLINE
     found = node.detail(series_uid(files))

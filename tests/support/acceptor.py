@@ -69,6 +69,6 @@ def running_acceptor(
     try:
         yield acceptor
         # else pynetdicom aborts what has just been rejected, which its state machine forbids
-        wait_for(acceptor.has_parted, "no rejected association is left", 20)
+        wait_for(acceptor.has_parted, "no rejected association is left")
     finally:
         ae.shutdown()

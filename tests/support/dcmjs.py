@@ -17,7 +17,7 @@ import pytest
 from dicomnode.config import Destination
 from dicomnode.demo import listens
 from support.node import free_port
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 _SCRIPT = Path(__file__).with_name("dcmjs_peer.js")
 
@@ -44,7 +44,7 @@ def _start(*arguments: object) -> subprocess.Popen[str]:
 
 def dcmjs_send(port: int, files: Sequence[Path]) -> list[str]:
     """What it prints: a status, in decimal, for each answer."""
-    output, _ = _start("send", port, *files).communicate(timeout=60)
+    output, _ = _start("send", port, *files).communicate(timeout=PATIENCE_SECONDS)
     return output.splitlines()
 
 
@@ -55,8 +55,8 @@ def running_dcmjs(folder: Path, refused: str = "") -> Iterator[Destination]:
     port = free_port()
     process = _start("receive", port, folder, refused)
     try:
-        wait_for(lambda: listens(port), "dcmjs-dimse listens", 30)
+        wait_for(lambda: listens(port), "dcmjs-dimse listens")
         yield Destination(name="dcmjs", ae_title="DCMJS", address="127.0.0.1", port=port)
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_SECONDS)

@@ -21,7 +21,7 @@ from dicomnode.network import application_entity, bind_listener, listen
 from dicomnode.send import send_files
 from support.node import free_port
 from support.tools import needed
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 PENDING, CANCELLED = 0xFF00, 0xFE00
 Answer = tuple[int, Dataset | None]
@@ -51,18 +51,18 @@ class FindScp:
     def on_find(self, event: evt.Event) -> Iterator[Answer]:
         level = str(event.identifier.QueryRetrieveLevel)
         self.asked.append(level)
-        self.go_on.wait(60)
+        self.go_on.wait(PATIENCE_SECONDS)
         if self.status:
             yield self.status, None
             return
         for match in self.series if level == "SERIES" else self.images:
             if self.given == self.cancel_after:
-                wait_for(lambda: event.is_cancelled, "C-CANCEL", 20)
+                wait_for(lambda: event.is_cancelled, "C-CANCEL")
                 self.cancelled = True
                 yield CANCELLED, None
                 return
             if self.given == self.pause_after:
-                self.end.wait(60)
+                self.end.wait(PATIENCE_SECONDS)
             self.given += 1
             yield PENDING, match
 
@@ -126,12 +126,12 @@ def running_dcmqrscp(
         process = subprocess.Popen([program, "-c", str(configuration)], stdout=log, stderr=log)
     peer = Destination(name="dcmqrscp", ae_title="QRSCP", address="127.0.0.1", port=port)
     try:
-        wait_for(lambda: listens(port), "dcmqrscp listens", 30)
+        wait_for(lambda: listens(port), "dcmqrscp listens")
         assert not files or list(send_files(files, peer, "TESTER")) == list(files)
         yield peer
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -150,9 +150,9 @@ def running_qrscp(folder: Path, files: Sequence[Path]) -> Iterator[Destination]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     peer = Destination(name="qrscp", ae_title="QRSCP", address="127.0.0.1", port=port)
     try:
-        wait_for(lambda: listens(port), "qrscp listens", 60)
+        wait_for(lambda: listens(port), "qrscp listens")
         assert list(send_files(files, peer, "TESTER")) == list(files)
         yield peer
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(PATIENCE_SECONDS)

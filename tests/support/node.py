@@ -23,7 +23,7 @@ from storage.database import Database
 from storage.models import AssociationRow
 from storage.records import SeriesDetail, SeriesState
 from support.phantom import LOW_CHEST
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 PERMISSION = "allow_demonstration_model = true"
 """In `[inference]`: without it no node serves with weights not trained on patients' labels."""
@@ -92,7 +92,7 @@ class Node:
         self.wait_until_it_answers()
 
     def wait_until_it_answers(self) -> None:
-        wait_for(self._answers, f"C-ECHO answered; log:\n{self.log[-3000:]}", 90)
+        wait_for(self._answers, f"C-ECHO answered; log:\n{self.log[-3000:]}")
 
     def _answers(self) -> bool:
         if not listens(self.port):
@@ -107,7 +107,7 @@ class Node:
         """SIGTERM, as systemd sends it; the exit status."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(15)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def kill(self, role: str) -> int:
         """`kill -9` of one process of the node (`supervisor` is the one that was started)."""
@@ -123,7 +123,7 @@ class Node:
         assert self.process is not None
         if role == "supervisor":
             return self.process.pid
-        return wait_for(lambda: self._child(role), f"{role} runs", 30)
+        return wait_for(lambda: self._child(role), f"{role} runs")
 
     def _child(self, role: str) -> int | None:
         assert self.process is not None
@@ -176,7 +176,7 @@ class Node:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -14,7 +14,7 @@ from typing import Any
 from dicomnode.config import Destination
 from support.node import free_port
 from support.tools import needed
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 
 class Orthanc:
@@ -88,8 +88,8 @@ def running_orthanc(folder: Path, node: Destination) -> Iterator[Orthanc]:
     peer = Destination(name="orthanc", ae_title="ORTHANC", address="127.0.0.1", port=dicom_port)
     orthanc = Orthanc(http_port, peer)
     try:
-        wait_for(orthanc.alive, "Orthanc answers", 60)
+        wait_for(orthanc.alive, "Orthanc answers")
         yield orthanc
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_SECONDS)

@@ -13,6 +13,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from dicomnode.config import Destination
 from dicomnode.deliver import UNCOMPRESSED
 from dicomnode.network import application_entity, bind_listener, listen
+from support.wait import PATIENCE_SECONDS
 
 
 class Pacs:
@@ -43,7 +44,7 @@ class Pacs:
         if self.hold_after is not None and len(self.received) >= self.hold_after:
             self.hold_after = None
             self.holding.set()
-            self.go_on.wait(60)
+            self.go_on.wait(PATIENCE_SECONDS)
         if self.refuse_next > 0:
             self.refuse_next -= 1
             return 0xA700

@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, text
 
 from storage.database import Database
 from storage.models import Base
+from support.wait import PATIENCE_SECONDS
 
 MIGRATED = "migrated"
 SETTINGS = ("listen_addresses=", "fsync=off", "max_connections=60", "shared_buffers=32MB")
@@ -55,7 +56,7 @@ class PostgresqlServer:
     def stop(self) -> None:
         """As by a crash; `launch` starts it again."""
         self._server.send_signal(signal.SIGQUIT)  # without a last checkpoint
-        self._server.wait(30)
+        self._server.wait(PATIENCE_SECONDS)
 
     def url(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={self._folder}"

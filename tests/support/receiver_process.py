@@ -16,7 +16,7 @@ from dicomnode.network import bind_listener, echo
 from dicomnode.supervise import keep_settings
 from storage.instances import InstanceFiles
 from support.node import Node
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 COMMAND = (sys.executable, "-m", "dicomnode")
 
@@ -100,7 +100,7 @@ class Receivers:
         self.processes[number].wait()
 
     def wait_until_it_answers(self) -> None:
-        wait_for(self._answers, f"C-ECHO answered; log:\n{self.log[-3000:]}", 60)
+        wait_for(self._answers, f"C-ECHO answered; log:\n{self.log[-3000:]}")
 
     def _answers(self) -> bool:
         try:
@@ -120,4 +120,4 @@ class Receivers:
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
-            process.wait(20)
+            process.wait(PATIENCE_SECONDS)

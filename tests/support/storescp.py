@@ -11,7 +11,7 @@ from dicomnode.config import Destination
 from dicomnode.demo import listens
 from support.node import free_port
 from support.tools import needed
-from support.wait import wait_for
+from support.wait import PATIENCE_SECONDS, wait_for
 
 
 @contextmanager
@@ -21,8 +21,8 @@ def running_storescp(folder: Path, *options: str) -> Iterator[Destination]:
     folder.mkdir()
     process = subprocess.Popen([program, *options, "-od", str(folder), str(port)])
     try:
-        wait_for(lambda: listens(port), "storescp listens", 20)
+        wait_for(lambda: listens(port), "storescp listens")
         yield Destination(name="dcmtk", ae_title="STORESCP", address="127.0.0.1", port=port)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)

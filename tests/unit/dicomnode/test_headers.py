@@ -22,6 +22,7 @@ from dicomnode.headers import (
 )
 from support.ct_headers import DATA
 from support.dicom_files import EXPLICIT_LITTLE, data_set, dicom_file
+from support.wait import PATIENCE_SECONDS
 
 SLICES = sorted((DATA / "transfer_syntaxes").glob("*.dcm"))
 
@@ -234,16 +235,16 @@ def test_quiet_in_several_threads_gives_the_filters_back() -> None:
 
     def enter_first_and_leave_first() -> None:
         with PYDICOM_QUIET:
-            together.wait(10)
+            together.wait(PATIENCE_SECONDS)
         first_left.set()
 
     thread = threading.Thread(target=enter_first_and_leave_first)
     thread.start()
     with PYDICOM_QUIET:
-        together.wait(10)
-        assert first_left.wait(10)
+        together.wait(PATIENCE_SECONDS)
+        assert first_left.wait(PATIENCE_SECONDS)
         warnings.warn("not shown while one is still inside", stacklevel=1)
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     assert list(warnings.filters) == before
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from support.wait import PATIENCE_SECONDS
+
 LOGGED = """
 import logging
 from dicomnode.lifecycle import set_up_logging
@@ -21,7 +23,9 @@ except ValueError:
 def test_a_message_stays_on_its_line_and_the_text_of_a_fault_is_left_out() -> None:
     """A library logs an AE title as it came, and quotes values that it cannot read."""
     command = [sys.executable, "-c", LOGGED]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
+    told = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
+    ).stderr
     first, second, *frames = told.splitlines()
     assert first.endswith(r"called 'A\x0d\x0aB\x1b[2J\x9b1m'")
     assert second.endswith("series not read")

@@ -17,6 +17,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from dicomnode.errors import ConfigurationError
 from dicomnode.network import application_entity, requestor
 from dicomnode.pynetdicom_version import FITTING_VERSIONS, check_pynetdicom
+from support.wait import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,7 +67,9 @@ def test_with_another_the_node_does_not_start(tmp_path: Path) -> None:
     program = "import pynetdicom; pynetdicom.__version__ = '3.0.5'\n"
     program += "from dicomnode.cli import main; main()"
     command = [sys.executable, "-c", program, "serve", "--config", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert done.returncode != 0
     assert "this node needs 3.0.4" in done.stderr
     assert "Traceback" not in done.stderr

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from storage.errors import UnsafePathError
 from storage.instances import InstanceFiles, StoredFile
 from storage.results import ResultFiles
+from support.wait import PATIENCE_SECONDS
 
 HEAD = bytes(128) + b"DICM" + b"meta"
 HOSTILE = st.one_of(
@@ -200,7 +201,7 @@ def test_a_writer_that_is_killed_leaves_no_half_file_under_a_final_name(tmp_path
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     writer = child(FULL_DISK, tmp_path)
-    output, _ = writer.communicate(timeout=60)
+    output, _ = writer.communicate(timeout=PATIENCE_SECONDS)
     assert output.strip() == "27"  # EFBIG: the limit on a file's size stands for the full disk
     assert everything(tmp_path) == []
 

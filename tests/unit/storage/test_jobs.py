@@ -40,6 +40,7 @@ from support.storage_samples import (
     seconds,
     take,
 )
+from support.wait import PATIENCE_SECONDS
 
 ASSESS = [JobKind.ASSESS]
 
@@ -339,9 +340,9 @@ def test_processes_claim_each_job_exactly_once(database: Database, database_url:
         child.start()
     found: list[tuple[int, str]] = []
     for _ in children:
-        found.extend(iter(lambda: taken.get(timeout=60), None))
+        found.extend(iter(lambda: taken.get(timeout=PATIENCE_SECONDS), None))
     for child in children:
-        child.join(60)
+        child.join(PATIENCE_SECONDS)
     assert len(found) == len({job_id for job_id, _ in found}) == 60
 
 
