@@ -1,0 +1,67 @@
+"""dwv, a viewer in the browser that inflates nothing, on one object of every kind.
+
+It comes from npm and wants Chromium: `npm install dwv playwright-core` in a folder, which
+DICOMNODE_DWV names, and `apt-get install chromium nodejs`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomnode.results.build import encode
+from support.result_kinds import DOCUMENTS, PICTURES, every_kind
+
+SCRIPT = Path(__file__).parents[1] / "support" / "dwv.mjs"
+JPEG = ("slice", "all slices in one")
+"""Parsed alone: dwv 0.36.4 does not decode them from where npm put it."""
+
+SHOWN = ("montage", "key slice", "page of a note")
+KINDS = [kind for kind in (*DOCUMENTS, *PICTURES) if kind not in JPEG]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    modules, node, chromium = (
+        os.environ.get("DICOMNODE_DWV"),
+        shutil.which("node"),
+        shutil.which("chromium"),
+    )
+    if not (modules and node and chromium):
+        pytest.skip("dwv, node or chromium is missing: see the head of this file")
+    folder = tmp_path_factory.mktemp("kinds")
+    for number, kind in enumerate(KINDS):
+        (folder / f"{number}.dcm").write_bytes(encode(every_kind()[kind]))
+    done = subprocess.run(
+        [node, str(SCRIPT), modules, str(folder), chromium],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    return {kind: json.loads(done.stdout)[f"{number}.dcm"] for number, kind in enumerate(KINDS)}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_dwv_reads_every_element(kind: str, seen: Any) -> None:
+    data_set = every_kind()[kind].data_set
+    assert seen[kind]["tags"] == len(data_set)
+    assert seen[kind]["text"] == data_set.SeriesDescription
+    if "PixelData" in data_set:
+        a_byte_each = 8 if data_set.BitsAllocated == 1 else 1  # dwv unpacks bits
+        assert seen[kind]["pixels"] == len(data_set.PixelData) * a_byte_each
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", SHOWN)
+def test_dwv_shows_the_pictures(kind: str, seen: Any) -> None:
+    data_set = every_kind()[kind].data_set
+    assert seen[kind]["size"] == [data_set.Columns, data_set.Rows, 1]
