@@ -24,8 +24,8 @@ contrôle qualité quotidien | fantôme eau | control de calidad | controllo qua
 водный фантом | fantom wodny | 水模 | 质控 | ファントム | 팬텀
 """
 PEOPLE = """
-PHAN^TOMMY | PHAN^TOM | Phan^Tom^Van | Fantom | Fantom^Jan | FANTOM 1 | Fantom^A | Phantom^A | Konstanz
-Fantoma | Qasim | Qasim^QA
+PHAN^TOMMY | PHAN^TOM | Phan^Tom^Van | Fantom | Fantom^Jan | FANTOM 1 | Fantom^A | Phantom^A
+Konstanz | Fantoma | Qasim | Qasim^QA
 TEST | TEST^PATIENT | Testa^Maria | QA123 | QA-0001 | QC 12 | QC12345 | QA^PATIENT | QA^Chen
 PHANTOM^JOHN | Phantom^Jane | Daily^John | DAILY | Morning^Ann | Water | Waters^Anna | Chest | Lung
 Body^Head | Rando^Maria | Catphan^Li | ACR | ACR123 | Head^A | Small^Lung | Philips^Ge | Dose
