@@ -107,6 +107,11 @@ NOT_TOLD = frozenset(
         *("NOT SPECIFIED", "UNSPECIFIED", "UNDEFINED", "NULL", "NAN", "NOT KNOWN", "TBD", "(NULL)"),
         *("UNBEKANNT", "K.A.", "INCONNU", "DESCONOCIDO", "DESCONHECIDO", "SCONOSCIUTO"),
         *("ONBEKEND", "OKÄND", "UKENDT", "UKJENT", "НЕИЗВЕСТНО", "不明", "未知", "알 수 없음"),
+        # dummies of de-identification (PS3.15 table E.1-1, Z/D for Contrast/Bolus Agent):
+        # dicom-anonymizer 2.1.0 writes the first where the attribute was empty, too
+        *("ANONYMIZED", "ANONYMISED", "ANONYMOUS", "ANON", "DEIDENTIFIED", "DE-IDENTIFIED"),
+        *("REMOVED", "REDACTED", "MASKED", "CLEANED", "DUMMY", "PRIVATE", "CONFIDENTIAL"),
+        *("HIDDEN", "DELETED", "XX", "XXX", "XXXX", "XXXXX"),
     }
 )
 """Texts that stand for no answer, in capitals and whole; marks alone (?, --, .) are none either."""

@@ -104,7 +104,10 @@ PHENONE | noniodine | CONTRAST GIVEN | contrast | IV | IV CONTRAST | Kontrastmit
 造影剤 | No iodine allergy | no contrast allergy | Imeron 400 | NONE/ORAL | Sinographin
 Bezirk | Neinomed
 """
-NO_ANSWER = "UNKNOWN | N/A | n.a. | ? | -- | . | null | not applicable | unbekannt | 不明"
+NO_ANSWER = (
+    "UNKNOWN | N/A | n.a. | ? | -- | . | null | not applicable | unbekannt | 不明"
+    " | ANONYMIZED | De-identified | removed | XXXX"
+)
 
 
 @pytest.mark.parametrize(
