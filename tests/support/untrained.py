@@ -22,7 +22,7 @@ LINEAR_DEVIATION = 0.35
 def make_untrained_bundle(folder: Path, seed: int = 0) -> Path:
     """Make the bundle in `folder`, which it returns; the weights are PCG64's from `seed`."""
     card = untrained_card("COVNet untrained", TASK, CLASSES, seed)
-    put_bundle(folder, card, _draw(len(CLASSES), seed))
+    put_bundle(folder, card, draw_covnet(seed))
     return folder
 
 
@@ -42,14 +42,14 @@ def untrained_card(name: str, task: str, classes: tuple[str, ...], seed: int) ->
     )
 
 
-def _draw(classes: int, seed: int) -> dict[str, Tensor]:
+def draw_covnet(seed: int) -> dict[str, Tensor]:
     """He et al. 2015 ("Delving Deep into Rectifiers", equation 15): normal, variance 2 / fan-out.
 
     BatchNorms pass their input on, but each branch ends scaled by BRANCH_SCALE.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     with torch.device("meta"):
-        shapes = Covnet(classes).state_dict()
+        shapes = Covnet(len(CLASSES)).state_dict()
     return {name: _parameter(name, like, random) for name, like in shapes.items()}
 
 
