@@ -79,6 +79,9 @@ def test_the_wrong_type_is_a_reason(tmp_path: Path, vr: str) -> None:
 
 @given(st.sampled_from(READ), st.binary(max_size=40))
 @example("ImagePositionPatient", b"nan\\0\\0")
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_bytes_are_a_reason(tmp_path: Path, keyword: str, value: bytes) -> None:
     decide(dicom_file(tmp_path, {keyword: value}))

@@ -39,7 +39,10 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return made
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     size=st.one_of(
         st.integers(1, 3 * LARGE),

@@ -130,7 +130,10 @@ def test_a_file_is_removed_once_and_may_come_again(tmp_path: Path) -> None:
     assert files.store("1.2", "1.3", HEAD, b"data").path == path
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(path=HOSTILE)
 def test_a_path_is_inside_the_folder_or_refused(tmp_path: Path, path: str) -> None:
     files = InstanceFiles(tmp_path)
@@ -143,7 +146,10 @@ def test_a_path_is_inside_the_folder_or_refused(tmp_path: Path, path: str) -> No
     assert opened.resolve().is_relative_to(tmp_path.resolve())
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(series=st.text(max_size=100), sop=st.text(max_size=100))
 def test_no_uid_however_odd_leads_out_of_the_folder(tmp_path: Path, series: str, sop: str) -> None:
     root = tmp_path / "root"
