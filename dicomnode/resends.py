@@ -84,6 +84,11 @@ class _Pair:
         return self.conflict.received_at >= self.stands.received_at
 
     @property
+    def same_association(self) -> bool:
+        brought = self.conflict.association_id
+        return brought != "" and brought == self.stands.association_id
+
+    @property
     def paths(self) -> tuple[str, str]:
         """Of the first and of the later one."""
         both = (self.stands.path, self.conflict.path)
@@ -195,6 +200,7 @@ class Resends:
             same_owner=pair.conflict.series_key == pair.stands.series_key,
             differs=_differences(first, later),
             pixels=_compared(first, later),
+            same_association=pair.same_association,
         )
 
 

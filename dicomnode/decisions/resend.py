@@ -57,12 +57,15 @@ class Copy:
     """One instance and its newest copy. `differs`: attributes, by keyword; no values.
 
     `same_owner`: whether it is of the same study and Patient ID. `owner`: what names whose it is.
+    `same_association`: whether both came on one. An archive that keeps a corrected study beside the
+    former one (Orthanc does) sends both in answer to one C-MOVE, in any order.
     """
 
     owner: str
     same_owner: bool
     differs: tuple[str, ...]
     pixels: Pixels
+    same_association: bool = False
 
     @property
     def is_same(self) -> bool:
@@ -89,7 +92,8 @@ def judge_resend(copies: Sequence[Copy], instance_count: int, policy: ResendPoli
         certain = pixels <= {Pixels.EQUAL, Pixels.FIRST_UNREADABLE}
     else:
         to_one_other = len({copy.owner for copy in other}) == 1 and len(other) == instance_count
-        certain = to_one_other and pixels == {Pixels.EQUAL}
+        in_known_order = not any(copy.same_association for copy in other)
+        certain = to_one_other and in_known_order and pixels == {Pixels.EQUAL}
     return Standing.NEWEST if certain else Standing.HELD
 
 

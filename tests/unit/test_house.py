@@ -32,6 +32,7 @@ FORBIDDEN = {
 """By room: what nothing in it may import, at any depth of the code."""
 
 TOP_LEVEL = {
+    "findings",
     "CHANGELOG.md",
     "README.md",
     "dicomnode",
