@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Install the Debian packages that the tests use as peers and validators, where this user may.
+# Install the Debian packages that the tests use as peers and validators, where this user may; arguments
+# name further ones.
 set -euo pipefail
 packages=(dcmtk default-jre-headless dicom3tools libpixelmed-java openssl orthanc orthanc-dicomweb
-    postgresql)
+    postgresql "$@")
 missing=()
 for package in "${packages[@]}"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

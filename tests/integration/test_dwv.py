@@ -1,14 +1,11 @@
 """dwv, a viewer in the browser that inflates nothing, on one object of every kind.
 
-It comes from npm and wants Chromium: `npm install dwv playwright-core` in a folder, which
-DICOMNODE_DWV names, and `apt-get install chromium nodejs`.
+It comes from npm (`etc/npm-packages.sh`) and wants Chromium (`etc/debian-packages.sh chromium`).
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,8 @@ import pytest
 
 from dicomnode.results.build import encode
 from support.result_kinds import DOCUMENTS, PICTURES, every_kind
+from support.tools import needed, npm_folder
+from support.wait import PATIENCE_SECONDS
 
 SCRIPT = Path(__file__).parents[1] / "support" / "dwv.mjs"
 JPEG = ("slice", "all slices in one")
@@ -28,22 +27,16 @@ KINDS = [kind for kind in (*DOCUMENTS, *PICTURES) if kind not in JPEG]
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    modules, node, chromium = (
-        os.environ.get("DICOMNODE_DWV"),
-        shutil.which("node"),
-        shutil.which("chromium"),
-    )
-    if not (modules and node and chromium):
-        pytest.skip("dwv, node or chromium is missing: see the head of this file")
+    modules, chromium = npm_folder("dwv"), needed("chromium", "chromium")
     folder = tmp_path_factory.mktemp("kinds")
     for number, kind in enumerate(KINDS):
         (folder / f"{number}.dcm").write_bytes(encode(every_kind()[kind]))
     done = subprocess.run(
-        [node, str(SCRIPT), modules, str(folder), chromium],
+        ["node", str(SCRIPT), str(modules), str(folder), chromium],
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     return {kind: json.loads(done.stdout)[f"{number}.dcm"] for number, kind in enumerate(KINDS)}

@@ -1,38 +1,27 @@
 """dcmjs-dimse, a DICOM network library for Node.js, as a Storage SCU and SCP.
 
-`etc/npm-packages.sh` installs it where npm is at hand; else the tests with it are skipped.
+`etc/npm-packages.sh` installs it where npm is at hand.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from dicomnode.config import Destination
 from dicomnode.demo import listens
 from support.node import free_port
+from support.tools import npm_folder
 from support.wait import PATIENCE_SECONDS, wait_for
 
 _SCRIPT = Path(__file__).with_name("dcmjs_peer.js")
 
 
-def _modules() -> Path:
-    """Where npm put the packages; skips the test where it did not."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "dicomnode-tests" / "npm" / "node_modules"
-    if shutil.which("node") is None or not (folder / "dcmjs-dimse").is_dir():
-        pytest.skip("dcmjs-dimse is missing: etc/npm-packages.sh installs it where npm is")
-    return folder
-
-
 def _start(*arguments: object) -> subprocess.Popen[str]:
-    environment = os.environ | {"NODE_PATH": str(_modules())}
+    environment = os.environ | {"NODE_PATH": str(npm_folder("dcmjs-dimse") / "node_modules")}
     return subprocess.Popen(
         ["node", str(_SCRIPT), *map(str, arguments)],
         env=environment,

@@ -23,9 +23,21 @@ def needed(program: str, package: str) -> str:
     return path or missing(program, package)
 
 
+def npm_folder(package: str) -> Path:
+    """The folder in whose `node_modules` a package from npm lies; as `needed` without it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "dicomnode-tests" / "npm"
+    if shutil.which("node") is None or not (folder / "node_modules" / package).is_dir():
+        _give_up(f"{package} is missing: etc/npm-packages.sh installs it where npm is")
+    return folder
+
+
 def missing(what: str, package: str) -> NoReturn:
     """Skip the test, or with CI set fail it, and say what to install."""
-    text = f"{what} is missing: apt-get install {package}"
+    _give_up(f"{what} is missing: apt-get install {package}")
+
+
+def _give_up(text: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(text)
     pytest.skip(text)
