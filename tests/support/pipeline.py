@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pydicom
 
@@ -24,14 +25,16 @@ from support.phantom import LOW_CHEST_POLICY
 
 
 def receive_files(database: Database, files: InstanceFiles, paths: Sequence[Path]) -> None:
-    """As after a crash of the receiver: the files are there, the index learns of them."""
+    """As after a crash of the receiver: the files of one association are there, the index learns
+    of them."""
+    association_id = uuid4().hex
     for path in paths:
         identity, meta = identify_file(path)
         head = file_head(
             identity.sop_class_uid,
             identity.sop_instance_uid,
             str(meta.TransferSyntaxUID),
-            Provenance("a" * 32, "SCANNER", "DICOMNODE"),
+            Provenance(association_id, "SCANNER", "DICOMNODE"),
         )
         content = path.read_bytes()
         data_set = content[144 + int(meta.FileMetaInformationGroupLength) :]
