@@ -18,11 +18,11 @@ from support.tools import needed, npm_folder
 from support.wait import PATIENCE_SECONDS
 
 SCRIPT = Path(__file__).parents[1] / "support" / "dwv.mjs"
-JPEG = ("slice", "all slices in one")
-"""Parsed alone: dwv 0.36.4 does not decode them from where npm put it."""
+SHOWN = dict.fromkeys(("montage", "key slice", "page of a note", "slice"), [1])
+SHOWN |= {"all slices in one": [1, 12]}
+"""Pictures, the last two in JPEG, with their slices and frames."""
 
-SHOWN = ("montage", "key slice", "page of a note")
-KINDS = [kind for kind in (*DOCUMENTS, *PICTURES) if kind not in JPEG]
+KINDS = (*DOCUMENTS, *PICTURES)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,8 @@ def test_dwv_reads_every_element(kind: str, seen: Any) -> None:
     assert seen[kind]["tags"] == len(data_set)
     assert seen[kind]["text"] == data_set.SeriesDescription
     if "PixelData" in data_set:
+        if data_set["PixelData"].is_undefined_length:
+            return  # fragments have items around them
         a_byte_each = 8 if data_set.BitsAllocated == 1 else 1  # dwv unpacks bits
         assert seen[kind]["pixels"] == len(data_set.PixelData) * a_byte_each
 
@@ -57,4 +59,4 @@ def test_dwv_reads_every_element(kind: str, seen: Any) -> None:
 @pytest.mark.parametrize("kind", SHOWN)
 def test_dwv_shows_the_pictures(kind: str, seen: Any) -> None:
     data_set = every_kind()[kind].data_set
-    assert seen[kind]["size"] == [data_set.Columns, data_set.Rows, 1]
+    assert seen[kind]["size"] == [data_set.Columns, data_set.Rows, *SHOWN[kind]]

@@ -12,7 +12,9 @@ const page = `<!doctype html><div id="view" style="width:600px;height:600px"></d
 "jszip": "data:text/javascript,export default self.JSZip", "magic-wand-tool": "data:text/javascript,export default {}"}}</script>
 <script src="/modules/jszip/dist/jszip.min.js"></script>
 <script type="module">window.dwv = await import('/modules/dwv/dist/dwv.min.js');</script>`;
-const roots = { modules: path.join(modules, 'node_modules'), files };
+// dwv looks for its decoders below the page's own address
+const assets = path.join(modules, 'node_modules', 'dwv', 'dist', 'assets');
+const roots = { modules: path.join(modules, 'node_modules'), files, assets };
 const server = http.createServer((request, response) => {
   const [, root, ...rest] = decodeURIComponent(request.url.split('?')[0]).split('/');
   const file = root in roots ? path.join(roots[root], ...rest) : '';
