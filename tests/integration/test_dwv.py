@@ -18,7 +18,7 @@ from support.tools import needed, npm_folder
 from support.wait import PATIENCE_SECONDS
 
 SCRIPT = Path(__file__).parents[1] / "support" / "dwv.mjs"
-SHOWN = dict.fromkeys(("montage", "key slice", "page of a note", "slice"), [1])
+SHOWN = {kind: [1] for kind in ("montage", "key slice", "page of a note", "slice")}
 SHOWN |= {"all slices in one": [1, 12]}
 """Pictures, the last two in JPEG, with their slices and frames."""
 
