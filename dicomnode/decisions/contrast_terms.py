@@ -22,8 +22,6 @@ _WITHOUT = ("without", "w/o", "wo", "w/out", "non", "no", "pre", "before")
 _ROUTES = ("", "iv ", "intravenous ")
 _MEDIA = ("con", "cont", "contr", "contrast", "dye")
 _ENTERAL = ("oral", "po", "rectal", "enteric")
-_AGENTS = ("iodine", "contrast", "iv contrast", "contrast media", "contrast medium", "dye")
-_ILL = ("allergy", "allergies", "allergic", "reaction", "sensitivity", "intolerance")
 _LINKS = ("and", "&", "+", "or", "/", "")
 _PAIRS = tuple((a, b) for a in ("w", "w/", "with") for b in ("wo", "w/o", "without"))
 
@@ -47,6 +45,13 @@ ENGLISH: Terms = {
         *("w/o iv", "without iv", "pre injection", "no injection", "not injected", "unenhanced"),
         *("un enhanced", "non enhanced", "not enhanced", "without enhancement", "contrast none"),
         *("contrast no", "contrast not given", "plain", "contrast not used"),
+        *(
+            f"{word} {route} {link} {iv} contrast"
+            for word in ("without", "w/o", "wo", "no")
+            for route in _ENTERAL
+            for link in ("and", "&", "or", "/", "nor")
+            for iv in ("iv", "intravenous")
+        ),
     ),
     Meaning.BOTH: (
         *(f"{a} {link} {b}" for a, b in _PAIRS for link in _LINKS),
@@ -60,9 +65,7 @@ ENGLISH: Terms = {
         *(f"{word} {route} contrast" for word in ("", *_WITH, *_WITHOUT) for route in _ENTERAL),
         *(f"{word} {route}" for word in ("", *_WITH, *_WITHOUT) for route in _ENTERAL),
         *("high contrast", "low contrast", "contrast resolution"),
-        *("contrast allergy", "allergy to contrast", "edge enhanced", "edge enhancement"),
-        *(f"{no} {agent} {ill}" for no in ("", "no") for agent in _AGENTS for ill in _ILL),
-        *(f"{no} {ill} to {agent}" for no in ("", "no") for ill in _ILL for agent in _AGENTS),
+        *("edge enhanced", "edge enhancement"),
         *("resolution enhanced", "enhanced resolution", "plain film", "plain radiograph"),
         *("wo mip", "w/o mip", "without mip", "w/o mips", "wo mips", "wo recon", "w/o recon"),
         *("wo 3d", "w/o 3d", "w/o motion", "without motion", "without sedation", "w/o sedation"),
@@ -71,8 +74,12 @@ ENGLISH: Terms = {
     ),
 }
 
+_KM = ("km", "kontrastmittel", "kontrast")
+
 GERMAN: Terms = {
     Meaning.GIVEN: (
+        *("km gabe", "kontrastmittel gabe", "kontrast gabe", "kontrastverstärkt"),
+        *("kontrastverstärkte", "kontrastmittelverstärkt", "pulmonalisangiographie"),
         *("km", "mit km", "m km", "nach km", "iv km", "mit kontrast"),
         *(
             "mit kontrastmittel",
@@ -99,7 +106,6 @@ GERMAN: Terms = {
             "o. km",
             "ohne kontrast",
             "ohne kontrastmittel",
-            "ohne iv km",
             "km nein",
         ),
         *(
@@ -113,6 +119,8 @@ GERMAN: Terms = {
             "nativphase",
         ),
         *("km-", "vor km", "kein kontrastmittel"),
+        *(f"{no} iv {km}" for no in ("kein", "keine", "ohne") for km in ("km", "kontrast")),
+        *(f"{no} {iv} {km} gabe" for no in ("keine", "ohne") for iv in ("", "iv") for km in _KM),
     ),
     Meaning.BOTH: (
         *("mit und ohne km", "mit/ohne km", "ohne und mit km", "ohne/mit km", "nativ und km"),
@@ -120,9 +128,7 @@ GERMAN: Terms = {
     ),
     Meaning.NOTHING: (
         *("oral km", "orales km", "km oral", "native lung", "native lungs", "native kidney"),
-        *("native valve", "native aorta", "native resolution", "km allergie", "allergie km"),
-        *("keine km allergie", "kontrastmittel allergie", "keine kontrastmittel allergie"),
-        *("allergie auf kontrastmittel", "allergie auf km", "keine allergie auf kontrastmittel"),
+        *("native valve", "native aorta", "native resolution"),
     ),
 }
 
@@ -139,7 +145,7 @@ FRENCH: Terms = {
             "pdc",
         ),
         *("contraste", "angioscanner", "angio scanner", "artériel", "artérielle", "portale"),
-        *("temps portal", "veineux", "veineuse", "tardif", "embolie pulmonaire"),
+        *("temps portal", "veineux", "veineuse", "tardif", "embolie pulmonaire", "angio tdm"),
     ),
     Meaning.NOT_GIVEN: (
         *("sans injection", "sans inj", "sans contraste", "sans produit de contraste", "sans pdc"),
@@ -152,7 +158,8 @@ FRENCH: Terms = {
             "spc",
             "avant injection",
         ),
-        "s/ injection",
+        *("s/ injection", "pas d'injection", "pas de contraste", "pas de produit de contraste"),
+        "absence d'injection",
     ),
     Meaning.BOTH: (
         *(
@@ -166,10 +173,7 @@ FRENCH: Terms = {
         *("sans et avec injection", "avec et sans injection", "sans puis avec injection"),
         *("sans et avec contraste", "avec ou sans", "avec ou sans injection", "+/- injection"),
     ),
-    Meaning.NOTHING: (
-        *("contraste oral", "allergie produit de contraste", "allergie au produit de contraste"),
-        *("allergie contraste", "allergie aux produits de contraste"),
-    ),
+    Meaning.NOTHING: ("contraste oral",),
 }
 
 SPANISH_PORTUGUESE: Terms = {
@@ -184,6 +188,9 @@ SPANISH_PORTUGUESE: Terms = {
         *("sin contraste", "sin cte", "sin civ", "sin iv", "s/ contraste", "s/contraste"),
         *("s/c", "sem contraste", "sem cte", "sem iv", "no contrastado", "no contrastada"),
         *("sin contraste iv", "simple", "tac simple", "pre contraste", "pré contraste"),
+        *("no contraste", "sin medio de contraste", "sin medio contraste", "sin uso de contraste"),
+        *("sin administración de contraste", "sem meio de contraste", "sem uso de contraste"),
+        *("sin administración de medio de contraste", "sem administração de contraste"),
     ),
     Meaning.BOTH: (
         *("sin y con", "con y sin", "sin/con", "con/sin", "s/c y c/c", "sem e com", "com e sem"),
@@ -200,8 +207,6 @@ SPANISH_PORTUGUESE: Terms = {
         "con contraste oral",
         "sin contraste oral",
         "sin hallazgos",
-        *("alergia al contraste", "alergia a contraste", "alergia al medio de contraste"),
-        *("alergia ao contraste", "sin alergia al contraste", "sem alergia ao contraste"),
     ),
 }
 
@@ -220,15 +225,11 @@ ITALIAN: Terms = {
     ),
     Meaning.NOT_GIVEN: (
         *("senza mdc", "senza m.d.c.", "senza mezzo di contrasto", "senza contrasto"),
-        *("smdc", "s/mdc", "no mdc", "basale", "diretta", "pre mdc"),
+        *("smdc", "s/mdc", "no mdc", "basale", "diretta", "pre mdc", "senza"),
     ),
     Meaning.BOTH: (
         *("senza e con", "con e senza", "senza e con mdc", "con e senza mdc", "senza/con mdc"),
         *("senza e con contrasto", "con e senza contrasto"),
-    ),
-    Meaning.NOTHING: (
-        *("allergia mdc", "allergia al mdc", "allergia al mezzo di contrasto"),
-        *("allergia a mdc", "allergia al contrasto"),
     ),
 }
 
@@ -248,6 +249,9 @@ NORTH_AND_EAST: Terms = {
             "кт ангиография",
         ),
         *("с болюсным контрастированием", "болюс", "με σκιαγραφικό", "σκιαγραφικό"),
+        *("с внутривенным контрастированием", "с контрастным усилением", "ангиопульмонография"),
+        *("с в/в контрастным усилением", "контрастное усиление", "po podaniu kontrastu"),
+        *("z podaniem kontrastu", "ze środkiem kontrastowym", "s iv kl", "m/kontrast"),
     ),
     Meaning.NOT_GIVEN: (
         *(
@@ -269,6 +273,10 @@ NORTH_AND_EAST: Terms = {
         ),
         *("без контраста", "без контрастирования", "без контр", "без в/в контрастирования"),
         *("без усиления", "нативное", "нативная", "нативная фаза", "нативно", "χωρίς σκιαγραφικό"),
+        *("без внутривенного контрастирования", "без контрастного усиления", "u/kontrast"),
+        *("bez podania kontrastu", "bez środka kontrastowego", "natiivi", "nativně", "geen iv"),
+        *(f"geen {iv} contrast" for iv in ("", "iv")),
+        *(f"{no} {iv} kontrast" for no in ("ingen", "inget", "ikke") for iv in ("", "iv")),
     ),
     Meaning.BOTH: (
         *("met en zonder contrast", "zonder en met contrast", "med och utan kontrast"),
@@ -356,7 +364,7 @@ EAST_ASIAN: Terms = {
         ),
         *("単純+造影", "単純・造影", "単純造影", "単純→造影", "単純/造影", "造影前後", "조영전후"),
     ),
-    Meaning.NOTHING: ("椎管造影", "关节造影", "関節造影", "経口造影", "口服造影"),
+    Meaning.NOTHING: (*("椎管造影", "关节造影", "関節造影", "経口造影", "口服造影"),),
 }
 
 LANGUAGES: dict[str, Terms] = {

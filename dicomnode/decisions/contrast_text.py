@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from dicomnode.decisions.contrast import Contrast, ContrastWitness, agent_says
+from dicomnode.decisions.contrast_history_terms import HISTORY
 from dicomnode.decisions.contrast_meaning import Meaning
 from dicomnode.decisions.contrast_terms import LANGUAGES
 from dicomnode.decisions.instance_header import InstanceHeader
@@ -64,6 +65,15 @@ _MEDIA = (
 )
 """Parts of the terms that name the medium. A reason is about an illness: "sans fièvre" and "known
 pulmonary embolism" tell nothing of this scan."""
+
+_WITH = frozenset(
+    {
+        *("with", "w", "w/", "mit", "m", "avec", "con", "com", "c/", "met", "med", "m/", "z", "s"),
+        *("с", "με"),
+    }
+)
+"""First words of the terms that ask for the medium. "Contrast" alone, in a reason, is one that is
+contraindicated or was seen in another scan."""
 
 Term = tuple[str, Meaning]
 
@@ -121,7 +131,8 @@ def _found(texts: Mapping[str, Sequence[str]], level: Mapping[str, str]) -> Iter
         read = _agent_terms if field in _AGENTS else read_terms
         pairs = dict.fromkeys(pair for text in texts[field] for pair in read(text))
         for term, meaning in pairs:
-            if (said := _of_contrast(meaning)) and (level is not _REASONS or _names_medium(term)):
+            said = _of_contrast(meaning)
+            if said and (level is not _REASONS or _tells_of_scan(term, said)):
                 yield Found(attribute, term, said)
 
 
@@ -139,9 +150,11 @@ def _agent_terms(text: str) -> tuple[Term, ...]:
     return (("an agent", Meaning.GIVEN) if said is Contrast.YES else ("none", Meaning.NOT_GIVEN),)
 
 
-def _names_medium(term: str) -> bool:
+def _tells_of_scan(term: str, said: Meaning) -> bool:
+    """Whether a term of a reason tells how to scan: it names the medium, and asks for it."""
     written = f" {normal(term)} "
-    return any(normal(part) in written for part in _MEDIA)
+    asks = said is not Meaning.GIVEN or written.split(maxsplit=1)[0] in _WITH
+    return asks and any(normal(part) in written for part in _MEDIA)
 
 
 def _verdict(level: Sequence[Found]) -> Contrast:
@@ -162,6 +175,8 @@ def _told(found: Sequence[Found]) -> str:
 @cache
 def _terms() -> TermTable[Meaning]:
     tables = (*LANGUAGES.values(), *VIRTUAL_LANGUAGES.values())
+    history = {term: Meaning.NOTHING for terms in HISTORY.values() for term in terms}
     return TermTable(
         {term: meaning for table in tables for meaning, terms in table.items() for term in terms}
+        | history
     )

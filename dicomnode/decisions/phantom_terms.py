@@ -30,6 +30,7 @@ PHANTOM_TERMS: dict[str, PhantomTerms] = {
             *(f"{when} {check}" for when in _WHEN for check in ("qa", "qc")),
             *(f"{check} {when}" for when in _WHEN for check in ("qa", "qc")),
             *(f"phantom {kind}" for kind in ("qa", "qc", "test", "ct")),
+            *("quality daily", "qaphantom", "zzphantom", "xxphantom", "testphantom"),
         ),
         PhantomWord.CHECK: (
             *("qa", "qc", "qa/qc", "qc/qa", "iqc", "quality control", "quality assurance"),
@@ -95,15 +96,25 @@ PHANTOM_TERMS: dict[str, PhantomTerms] = {
                 "scanner",
                 "dose",
             ),
+            *("service", "quality", "helios", "mercury", "alderson", "kyoto", "kagaku", "qrm"),
+            *("copdgene", "nema", "lab", "low", "screen", "lungscreen", "screening", "routine"),
         ),
     },
     "German": {
-        PhantomWord.PHANTOM: ("wasserphantom", "testphantom", "prüfphantom", "prüfkörper"),
+        PhantomWord.PHANTOM: ("wasserphantom", "prüfphantom", "prüfkörper"),
         PhantomWord.CHECK: (
             *("kalibrierung", "kalibration", "konstanzprüfung", "konstanzpruefung"),
             *("abnahmeprüfung", "qualitätssicherung", "qualitätskontrolle", "luftkalibrierung"),
         ),
-        PhantomWord.WHEN: ("täglich", "tägliche", "wöchentlich", "monatlich", "monatliche"),
+        PhantomWord.WHEN: (
+            "woche",
+            "monat",
+            "täglich",
+            "tägliche",
+            "wöchentlich",
+            "monatlich",
+            "monatliche",
+        ),
         PhantomWord.BESIDE: ("wasser", "luft", "gerät"),
     },
     "French": {

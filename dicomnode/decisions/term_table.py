@@ -14,7 +14,8 @@ from typing import Generic, TypeVar
 M = TypeVar("M")
 
 _GAPS = frozenset(" \t\r\n\u3000-_.:\\^")
-_ALPHABETS = ("a", "z"), ("ß", "\u04ff")  # Latin; its extensions, accents, Greek, Cyrillic
+_ALPHABETS = ("a", "z"), ("ß", "\u04ff")  # Latin; its extensions, Greek, Cyrillic
+_ACCENTS = dict.fromkeys(range(0x0300, 0x0370))
 _Parts = tuple[str, ...]
 
 
@@ -65,9 +66,13 @@ class TermTable(Generic[M]):
 
 
 def normal(text: str) -> str:
-    """Full width made ASCII, small letters, accents parted from them, two abbreviations."""
+    """Full width made ASCII, small letters without accents, one apostrophe, two abbreviations.
+
+    Where no character set is declared there are no accents: INJECTE, ARTERIEL (PS3.5 6.1.2.2).
+    """
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return folded.replace("i.v.", "iv").replace("m.d.c.", "mdc")
+    folded = folded.translate(_ACCENTS)
+    return folded.replace("i.v.", "iv").replace("m.d.c.", "mdc").replace("’", "'")
 
 
 def _end(written: str, position: int, parts: _Parts) -> int | None:

@@ -20,9 +20,10 @@ MAPS = frozenset(
     {
         *("MAT_SPECIFIC", "MAT_REMOVED", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "MAT_MODIFIED"),
         *("EFF_ATOMIC_NUM", "EFFECTIVE_ATOMIC_NUMBER", "ELECTRON_DENSITY"),
+        "IODINE",
     }
 )
-"""Values of Image Type from the third on (PS3.3 C.8.15.3.1.4)."""
+"""Values of Image Type from the third on (PS3.3 C.8.15.3.1.4), and what a workstation writes."""
 
 MONOENERGETIC = "VMI"
 
@@ -38,7 +39,9 @@ _TEXTS = frozenset(
 """Texts about this very image, among the pairs of `InstanceHeader.descriptions`."""
 
 _KEV = re.compile(r"(?<![\d.,])(\d{2,3}(?:[.,]\d+)?)[\s_]*kev(?![a-z])")
-_AFTER_MONO = re.compile(r"(?:\bmono[a-z]*|\bvmi)[\s_]*(?:plus|\+)?[\s_=-]*(\d{2,3})(?![\d.,])")
+_AFTER_MONO = re.compile(
+    r"(?:\bmono(?!source)[a-z]*|\bvmi)[\s_]*(?:plus|\+)?[\s_=-]*(\d{2,3})(?![\d.,]|[\s_]*(?:kv(?!e)|mm))"
+)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,15 @@ ENGLISH: Terms = {
         *("iodine map", "iodine density", "iodine overlay", "iodine concentration", "iodine image"),
         *("iodine removed", "iodine removal", "iodine suppressed", "iodine suppression"),
         *("iodine subtracted", "iodine subtraction", "contrast removed", "contrast suppressed"),
-        *("contrast enhanced structures", "perfused blood volume", "iodine only", "iodine uptake"),
+        *(f"virt {plain}" for plain in _PLAIN),
+        *(
+            "virtual unenh",
+            "md iodine",
+            "contrast enhanced structures",
+            "perfused blood volume",
+            "iodine only",
+            "iodine uptake",
+        ),
     ),
     Meaning.MAP: (
         *(
@@ -63,7 +71,16 @@ ENGLISH: Terms = {
             "eff atomic",
         ),
         *("effective atomic no", "atomic number", "eff atomic num", "effective density"),
-        *("calcium suppression", "calcium suppressed", "calcium removed", "calcium only"),
+        *(
+            "calcium supp",
+            "ca suppression",
+            "md water",
+            "photoelectric",
+            "calcium suppression",
+            "calcium suppressed",
+            "calcium removed",
+            "calcium only",
+        ),
         *("virtual non calcium", "virtual noncalcium", "virtual non ca", "bone marrow edema map"),
         *("uric acid", "uric acid removed", "material density", "material decomposition"),
         *("material specific", "material removed", "material map", "water density", "fat map"),
@@ -71,7 +88,15 @@ ENGLISH: Terms = {
     ),
     Meaning.MONOENERGETIC: (
         *("monoenergetic", "mono energetic", "monoenergetic plus", "virtual monoenergetic"),
-        *("monochromatic", "virtual monochromatic", "mono energy", "mono energetic plus"),
+        *(
+            "low kev",
+            "high kev",
+            "spectral monoe",
+            "monochromatic",
+            "virtual monochromatic",
+            "mono energy",
+            "mono energetic plus",
+        ),
     ),
 }
 
@@ -84,7 +109,13 @@ GERMAN: Terms = {
             "virtuelles nativbild",
             "virtuell ohne km",
         ),
-        *("virtuelle nativbilder", "virtuell nativ ct", "virtuell ohne kontrastmittel"),
+        *(
+            "virtuelle nativaufnahme",
+            "virtuelle nativaufnahmen",
+            "virtuelle nativbilder",
+            "virtuell nativ ct",
+            "virtuell ohne kontrastmittel",
+        ),
         *("jodkarte", "iodkarte", "jod karte", "iod karte", "jodbild", "joddichte", "jod map"),
         *("jodverteilung", "jodkonzentration", "jodsubtraktion"),
     ),
@@ -117,6 +148,12 @@ FRENCH: Terms = {
     ),
     Meaning.MONOENERGETIC: (
         *("monoénergétique", "mono énergétique", "monoénergie", "monochromatique"),
+    ),
+    Meaning.NOTHING: (
+        *(f"vue {what}" for what in ("axiale", "coronale", "sagittale", "pulmonaire", "osseuse")),
+        *(f"vue {what}" for what in ("d'ensemble", "3d", "globale", "transverse", "de face")),
+        *("vue poumon", "vue parenchyme", "vue médiastin", "vue mediastinale", "vue pacs"),
+        *("vues axiales", "sous vni", "patient vni"),
     ),
 }
 
@@ -171,6 +208,7 @@ NORTH_AND_EAST: Terms = {
         *("wirtualne bez kontrastu", "wirtualna natywna", "mapa jodu", "virtuální nativní"),
         *("virtuální bez kontrastu", "jódová mapa", "jódtérkép", "virtuális natív"),
         *("виртуальная нативная", "виртуальное бесконтрастное", "виртуальная бесконтрастная"),
+        "виртуально нативная",
         *("виртуальное нативное", "виртуальный без контраста", "карта йода", "йодная карта"),
         *("iyot haritası", "sanal kontrastsız"),
     ),
@@ -187,7 +225,18 @@ NORTH_AND_EAST: Terms = {
 EAST_ASIAN: Terms = {
     Meaning.MADE_OF_CONTRAST: (
         *("虚拟平扫", "虛擬平掃", "虚拟非增强", "虚拟去碘", "虚拟无增强", "碘图", "碘圖", "碘密度"),
-        *("碘基图", "碘水图", "碘(水)", "水(碘)", "碘浓度", "去碘", "仮想単純", "仮想非造影"),
+        *(
+            "碘基",
+            "ヨード画像",
+            "碘基图",
+            "碘水图",
+            "碘(水)",
+            "水(碘)",
+            "碘浓度",
+            "去碘",
+            "仮想単純",
+            "仮想非造影",
+        ),
         *("バーチャル単純", "ヨードマップ", "ヨード密度", "ヨード密度画像", "가상 비조영"),
         *("가상비조영", "요오드 맵", "요오드맵", "요오드 지도"),
     ),

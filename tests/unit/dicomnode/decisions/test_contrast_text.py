@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomnode.decisions.contrast import Contrast
+from dicomnode.decisions.contrast_history_terms import HISTORY
 from dicomnode.decisions.contrast_meaning import Meaning
 from dicomnode.decisions.contrast_terms import LANGUAGES
 from dicomnode.decisions.contrast_text import LEVELS, read_terms, text_witness
+from dicomnode.decisions.term_table import normal
 from dicomnode.decisions.virtual_terms import VIRTUAL_LANGUAGES
 from support.ct_headers import ct_header, ct_series, real_series
 
@@ -25,6 +27,9 @@ NON-IONIC CONTRAST | Thorax mit KM | Thorax nach i.v. KM | Thorax KM 1.0 | Thora
 TDM thoracique avec injection | Thorax INJECTÉ | TAP IV+ | Angioscanner thoracique | c/contraste
 TORAX CON CONTRASTE | TC tórax com contraste | torace con mdc | TC torace con m.d.c.
 thorax met contrast | thorax med kontrast | КТ ОГК с контрастом | Артериальная фаза
+CT-Thorax nach i.v. Kontrastmittelgabe | Thorax kontrastverstärkt | CT Pulmonalisangiographie
+angioTDM thoracique | TK z podaniem kontrastu | КТ ОГК с внутривенным контрастированием
+КТ ОГК с контрастным усилением | КТ-ангиопульмонография
 胸部增强 | 胸部造影CT | 胸部 増強 | 動脈相 | 门静脉期 | 胸部+C | 흉부 조영증강
 """
 
@@ -36,6 +41,10 @@ non_contrast | CT CHEST WO | CHEST W/O CONTRAST | WITHOUT INTRAVENOUS CONTRAST |
 NON-ENHANCED | NECT thorax | NCCT | PRE CONTRAST | PRECONTRAST | NO IV CONTRAST
 non i.v. contrast | w/out dye | TNC | True non-contrast | NO CONTRAST GIVEN
 WO IV CONTRAST W ORAL CONTRAST | Thorax nativ | Thorax ohne KM | Thorax o.KM | oKM 1.0 | KM-
+CT CHEST WITHOUT ORAL OR IV CONTRAST | w/o PO and IV contrast | Kein i.v. KM | keine KM-Gabe
+ohne Kontrastmittelgabe | pas d'injection | pas d’injection
+TAC sin medio de contraste | TC sem uso de contraste | geen iv contrast | uten iv kontrast
+bez podania kontrastu | КТ без контрастного усиления
 TDM sans injection | TDM thorax non injecté | TAP IV- | sans contraste | TAC TORAX SIN CONTRASTE
 Torax simple | s/contraste | tórax sem contraste | torace senza mdc | TC torace basale
 thorax zonder contrast | blanco thorax | thorax utan kontrast | KT bez kontrastu | kontrastsız
@@ -63,6 +72,11 @@ T-L SPINE | C-SPINE | C- SPINE | CHEST/ABD/PEL | C-A-P | C+A+P | HELICAL CHEST |
 PEDS CHEST | PELVIS | OPEN | Thorax^AThoraxRoutine (Adult) | Lung 1.0 Br59 Q3 | HRCT | LOW DOSE
 W ORAL CONTRAST | EDGE ENHANCEMENT | high contrast | PLAIN FILM | CT3CE9 | A1PE2 | wound | WORK
 no iodine allergy | iodine allergy | NO CONTRAST ALLERGY | KM-Allergie | keine KM-Allergie
+KM-Unverträglichkeit | KM kontraindiziert | contrast contraindicated | refused IV contrast
+contrast-induced nephropathy | allergic to iodinated contrast | prior contrast CT
+alérgico al contraste | contre-indication à l'injection | controindicazione al mdc
+uczulenie na kontrast | аллергия на контраст | 造影剂过敏 | 造影剤アレルギー | 조영제 알레르기
+Vue axiale | vue d’ensemble | TDM thorax sous VNI | MonoSource 120 | Mono 120 kV
 allergie au produit de contraste | allergia al mdc | alergia al contraste | VNCa | Electron Density
 MonoE 70 keV | Z effective | DE_Thorax M_0.6 | none | nonetheless
 angiomyolipoma | concert | scanner | CT CHEST WITHIN 24H | SUPREME | CHEST W/O MIPS
@@ -99,13 +113,28 @@ def test_accents_written_in_either_way_are_the_same(form: str) -> None:
         assert read_terms(written) == read_terms(text) != ()
 
 
+def test_accents_that_are_left_out_are_the_same() -> None:
+    """As where Specific Character Set is absent."""
+    for text, meaning in {
+        "THORAX APRES INJECTION": Meaning.GIVEN,
+        "TEMPS ARTERIEL": Meaning.GIVEN,
+        "NON INJECTEE": Meaning.NOT_GIVEN,
+        "FASE TARDIA": Meaning.GIVEN,
+    }.items():
+        assert _meanings(text) == {meaning}
+    assert _meanings("CONTRAINDICACION DE CONTRASTE") == set()
+
+
 def test_no_term_means_two_things() -> None:
     known: dict[str, Meaning] = {}
     for language, terms in TABLES:
         for meaning, words in terms.items():
             for word in words:
-                assert known.setdefault(word, meaning) is meaning, (language, word)
+                assert known.setdefault(normal(word), meaning) is meaning, (language, word)
                 assert len(word.strip()) >= 2, (language, word)
+    for language, history in HISTORY.items():
+        for word in history:
+            assert known.get(normal(word)) is None, (language, word)
 
 
 def test_every_term_is_found_where_it_stands_alone() -> None:
@@ -114,6 +143,8 @@ def test_every_term_is_found_where_it_stands_alone() -> None:
             for word in words:
                 expected = set() if meaning is Meaning.NOTHING else {meaning}
                 assert _meanings(f"THORAX {word} 1.0") == expected, word
+    silent = {word for words in HISTORY.values() for word in words}
+    assert not any(_meanings(f"THORAX {word} 1.0") for word in silent)
 
 
 def test_the_series_speaks_before_the_study() -> None:
@@ -167,6 +198,9 @@ def test_a_reason_is_about_an_illness_and_tells_of_the_scan_by_the_medium_only()
         for text in (*silent, "allergy to contrast", "venous thrombosis", "plain"):
             header = ct_header(descriptions=((name, text),))
             assert text_witness([header]).evidence == "no description tells", text
+        for text in ("post-contrast MRI abnormal", "steroid injection", "KM-Sturz", "contrast?"):
+            header = ct_header(descriptions=((name, text),))
+            assert text_witness([header]).verdict is Contrast.UNKNOWN, text
         header = ct_header(descriptions=((name, "sans injection"),))
         assert text_witness([header]).verdict is Contrast.NO
 

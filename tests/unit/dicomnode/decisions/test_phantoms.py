@@ -21,6 +21,8 @@ Water phantom | WATER^PHANTOM | Testphantom | Wasserphantom | Body Phantom 32cm 
 QA | QC | Daily QA | DAILY^QA | QA^DAILY | QC_DAILY | Daily QC 2024-01-02 | weekly qa | DAILYQA
 Quality Control | QUALITY^ASSURANCE | Kalibrierung | Konstanzprüfung | Air Calibration
 contrôle qualité quotidien | fantôme eau | control de calidad | controllo qualità | Fantom^QA
+Service^Phantom | Mercury Phantom | Alderson Phantom | QRM Phantom | Phantom^LungScreen | ZZPHANTOM
+Quality^QualityDaily (Adult) | Konstanzprüfung^Woche | CONTROLLO QUALITA GIORNALIERO
 водный фантом | fantom wodny | 水模 | 质控 | ファントム | 팬텀
 """
 PEOPLE = """
@@ -28,6 +30,7 @@ PHAN^TOMMY | PHAN^TOM | Phan^Tom^Van | Fantom | Fantom^Jan | FANTOM 1 | Fantom^A
 Konstanz | Fantoma | Qasim | Qasim^QA
 TEST | TEST^PATIENT | Testa^Maria | QA123 | QA-0001 | QC 12 | QC12345 | QA^PATIENT | QA^Chen
 PHANTOM^JOHN | Phantom^Jane | Daily^John | DAILY | Morning^Ann | Water | Waters^Anna | Chest | Lung
+Mercury^F | Service^Anna | Alderson^Jane | Quality^Woche | Screen^Low
 Body^Head | Rando^Maria | Catphan^Li | ACR | ACR123 | Head^A | Small^Lung | Philips^Ge | Dose
 Calibration 5 | Noise^Anna | 12345678 | 0 | Mustermann^Erika | Kalibr | Quality | Control^John
 Doe^Phantom | Phantomas^G | P | C | PHANTOM PAIN | Trauma^Phantom | 체 | Constancy

@@ -25,12 +25,14 @@ Virtuell nativ | virtuelle Nativphase | Jodkarte | Elektronendichte | carte d'io
 sans iode virtuel | sin contraste virtual | mapa de yodo | mapa de iodo | mappa iodio
 basale virtuale | jodiumkaart | virtuell utan kontrast | виртуальная нативная
 карта йода | 虚拟平扫 | 碘图 | 有效原子序数 | 电子密度 | 仮想単純 | ヨードマップ | 実効原子番号
-가상 비조영 | 요오드 맵
+가상 비조영 | 요오드 맵 | virtual unenh | Virt. Non-Contrast | Calcium Supp Index 25 | MD-Water
+Virtuelle Nativaufnahme | виртуально-нативная | 碘基 | ヨード画像 | DENSITE D'IODE CARTE D’IODE
 """
 OTHER_ENERGY = """
 MonoE 40keV | MonoE 40keV[HU] | Mono+ 55 keV | MonoE 190 keV | Monoenergetic Plus 40 | 40 keV
 Mono_E 100 keV | VMI 50 | Monoenergetic | MonoE | GSI MONO 140 | 59.9keV | 虚拟单能 40keV | 仮想単色
 monoenergetisch 40 keV | 50keV 70keV
+Low keV | SpectralMonoE40 | MONOENERGETIQUE 40
 """
 LIKE_A_SCAN = "70 keV | MonoE 70keV[HU] | Mono+ 65 | Monoenergetic Plus 70 keV | VMI 60 keV | 80keV"
 AS_ACQUIRED = """
@@ -39,6 +41,7 @@ Dual Source Flash 1.0 | Thorax Dual Energy 0.6 | DE MIX 0.5 | Conventional [HU] 
 TNC | True non-contrast | Thorax nativ | Thorax ohne KM | Lung 1.25 | HRCT | iDose (4) | IMR1
 CHEST 120 kV | CHEST 120kV 1.0 Br40d | Rhodes 1.0 | Monochrome | MONO 1.0 | venue | Revue | virtual
 Thorax 40 1.0 | Z 40 | KEVIN 70 | 5.0 Medium | Rhombus | calcium score | GSI QC | iodine | water
+Vue axiale | vue d’ensemble | Mono 120 kV | MonoSource 120 | VUE PULMONAIRE
 """
 
 
