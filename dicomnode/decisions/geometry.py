@@ -160,10 +160,23 @@ def reaches_beyond_mm(stack: SliceStack, chosen: SliceStack) -> tuple[float, flo
     return max(0.0, others[0] - min(own)), max(0.0, max(own) - others[-1])
 
 
-def number_key(header: InstanceHeader) -> tuple[float, str, int, str]:
+@dataclass(frozen=True)
+class _Written:
+    """Orders headers by all they say; slow, so it stands last in a key."""
+
+    header: InstanceHeader
+
+    def __lt__(self, other: _Written) -> bool:
+        return repr(self.header) < repr(other.header)
+
+
+NumberKey = tuple[float, str, int, _Written]
+
+
+def number_key(header: InstanceHeader) -> NumberKey:
     """Instance Number; what follows only makes the order the same for any order of arrival."""
     number = math.inf if header.instance_number is None else header.instance_number
-    return (number, header.sop_instance_uid, header.frame_number or 0, repr(header))
+    return (number, header.sop_instance_uid, header.frame_number or 0, _Written(header))
 
 
 def _attribute_problems(headers: Sequence[InstanceHeader]) -> tuple[StackProblem, ...]:
