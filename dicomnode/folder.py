@@ -5,11 +5,13 @@ from __future__ import annotations
 import filecmp
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, permutations
 from pathlib import Path
 
 from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.resend import elsewhere_reasons
 from dicomnode.errors import DataError
 from dicomnode.file_meta import begins_like_dicom
 from dicomnode.headers import PYDICOM_QUIET, UNREADABLE
@@ -18,15 +20,37 @@ from dicomnode.identity import Identity, identify_file
 _PREFIX_END = 132  # bytes: a preamble of 128, then "DICM" (PS3.10 section 7.1)
 
 
-def files_by_series(folder: Path) -> tuple[dict[str, list[Path]], tuple[Reason, ...]]:
+@dataclass
+class _Found:
+    """What bears one Series Instance UID and is of one patient and study."""
+
+    series_instance_uid: str
+    study_instance_uid: str
+    digest: str
+    instances: dict[str, list[Path]] = field(default_factory=dict)  # by SOP Instance UID
+
+
+@dataclass(frozen=True)
+class FolderContent:
     """The DICOM files below a folder by series, and why others were left out.
+
+    `elsewhere`: by series, that its instances lie in the folder as those of another one, too.
+    """
+
+    files: dict[str, list[Path]]
+    left_out: tuple[Reason, ...]
+    elsewhere: dict[str, tuple[Reason, ...]]
+
+
+def read_folder(folder: Path) -> FolderContent:
+    """Sort what lies below a folder.
 
     A series is known by its UID; of what is another patient's or study's under the same UID, by
     that and a number, as in "1.2.3~2".
     Links to files are followed, links to folders are not. A copy of an instance counts once, as it
     would over the network; an instance with the UID but not the content of another is kept.
     """
-    series: dict[tuple[str, str], dict[str, list[Path]]] = {}  # Series UID, digest; SOP UID
+    series: dict[tuple[str, str], _Found] = {}
     left_out: list[Reason] = []
     for found in _files_below(folder):
         if isinstance(found, OSError):
@@ -36,21 +60,44 @@ def files_by_series(folder: Path) -> tuple[dict[str, list[Path]], tuple[Reason, 
         if isinstance(identity, str):
             left_out.append(_left_out(found, folder, identity))
             continue
-        instances = series.setdefault((identity.series_instance_uid, identity.digest), {})
-        same = instances.setdefault(identity.sop_instance_uid, [])
+        its = (identity.series_instance_uid, identity.study_instance_uid, identity.digest)
+        same = series.setdefault(
+            (identity.series_instance_uid, identity.digest), _Found(*its)
+        ).instances.setdefault(identity.sop_instance_uid, [])
         if not any(filecmp.cmp(found, other, shallow=False) for other in same):
             same.append(found)
-    return _numbered(series), tuple(left_out)
+    by_key = _numbered(series.values())
+    files = {key: [*chain(*each.instances.values())] for key, each in by_key.items()}
+    return FolderContent(files, tuple(left_out), _elsewhere(by_key))
 
 
-def _numbered(series: Mapping[tuple[str, str], dict[str, list[Path]]]) -> dict[str, list[Path]]:
+def _numbered(series: Iterable[_Found]) -> dict[str, _Found]:
     counts: Counter[str] = Counter()
-    files: dict[str, list[Path]] = {}
-    for (uid, _), instances in series.items():
+    by_key: dict[str, _Found] = {}
+    for each in series:
+        uid = each.series_instance_uid
         counts[uid] += 1
-        key = uid if counts[uid] == 1 else f"{uid}~{counts[uid]}"
-        files[key] = [*chain(*instances.values())]
-    return files
+        by_key[uid if counts[uid] == 1 else f"{uid}~{counts[uid]}"] = each
+    return by_key
+
+
+def _elsewhere(by_key: Mapping[str, _Found]) -> dict[str, tuple[Reason, ...]]:
+    """No file tells which came last, so none of two patients or studies gets what both have; of two
+    series of one study that have the same the first counts."""
+    bearers: dict[str, list[str]] = {}
+    for key, each in by_key.items():
+        for uid in each.instances:
+            bearers.setdefault(uid, []).append(key)
+    claims: dict[str, list[tuple[str, str, bool]]] = {}
+    for keys in bearers.values():
+        for key, other in permutations(keys, 2):
+            its = by_key[other]
+            if by_key[key].digest != its.digest or keys.index(other) < keys.index(key):
+                told = (its.series_instance_uid, its.study_instance_uid, False)
+                claims.setdefault(key, []).append(told)
+    return {
+        key: elsewhere_reasons(found, len(by_key[key].instances)) for key, found in claims.items()
+    }
 
 
 def _files_below(folder: Path) -> Iterator[Path | OSError]:

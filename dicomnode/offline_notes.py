@@ -25,7 +25,7 @@ from dicomnode.told import MODALITY, first_source, needs_no_note, told
 
 @dataclass(frozen=True)
 class EndedSeries:
-    """What became of one series of a folder; `key` as in `files_by_series`, `reasons` as JSON."""
+    """What became of one series of a folder; `key` as in `read_folder`, `reasons` as JSON."""
 
     key: str
     files: Sequence[Path]

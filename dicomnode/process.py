@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from dicomnode.config import Settings
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.findings_json import probabilities, regions_json
-from dicomnode.folder import files_by_series
+from dicomnode.folder import read_folder
 from dicomnode.headers import read_header_file
 from dicomnode.identity import data_set_sha256, identify_file
 from dicomnode.offline_notes import EndedSeries, notes_of_folder
@@ -85,18 +85,19 @@ def process_folder(
         InferenceError: a series is to be analysed, but the model or its device is not fit for it.
     """
     check_folders(folder, out)
-    by_series, left_out = files_by_series(folder)
+    found = read_folder(folder)
     engines = cache(lambda: load_engines(settings))  # seconds: only when there is one to analyse
     outcomes: list[SeriesOutcome] = []
-    for uid, files in by_series.items():
+    for uid, files in found.files.items():
         told = None if progress is None else partial(progress, uid)
         outcome = SeriesOutcome(uid, "error")
         with _stopped_by(outcome):
-            _process_series(outcome, files, out / uid, settings, engines, told)
+            elsewhere = found.elsewhere.get(uid, ())
+            _process_series(outcome, files, elsewhere, out / uid, settings, engines, told)
         outcomes.append(outcome)
-    _write_notes(outcomes, by_series, out, settings)
-    if left_out:
-        outcomes.append(SeriesOutcome(None, "unreadable", left_out))
+    _write_notes(outcomes, found.files, out, settings)
+    if found.left_out:
+        outcomes.append(SeriesOutcome(None, "unreadable", found.left_out))
     return outcomes
 
 
@@ -175,13 +176,14 @@ def _input_digest(files: Sequence[Path]) -> str:
 def _process_series(
     outcome: SeriesOutcome,
     files: list[Path],
+    elsewhere: tuple[Reason, ...],
     out: Path,
     settings: Settings,
     engines: Callable[[], Engines],
     progress: Progress | None,
 ) -> None:
     started = time.perf_counter()
-    assessment = assess_files(files, settings.eligibility)
+    assessment = replace(assess_files(files, settings.eligibility), arrival=elsewhere)
     outcome.reasons = assessment.reasons
     outcome.seconds["decide"] = time.perf_counter() - started
     if not assessment.eligible:

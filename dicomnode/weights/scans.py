@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dicomnode.assessment import assess_files
 from dicomnode.decisions.eligibility import EligibilityPolicy
 from dicomnode.errors import DataError
-from dicomnode.folder import files_by_series
+from dicomnode.folder import read_folder
 from dicomnode.volume import load_volume
 from dicomnode.weights.manifest import ManifestRow, read_boxes
 from inference.training.scan import LesionBox, LoadedScan
@@ -47,12 +47,12 @@ def read_ct(path: Path, workers: int = 1) -> CtVolume:
 
 
 def _read_series(folder: Path, workers: int) -> CtVolume:
-    by_series, left_out = files_by_series(folder)
-    if left_out:  # as in `dicomnode process`: told, and no reason to refuse the series
-        log.warning("%d files beside the series are passed over", len(left_out))
-    if len(by_series) != 1:
-        raise DataError("series", f"{len(by_series)} series in the folder", "one")
-    (files,) = by_series.values()
+    found = read_folder(folder)
+    if found.left_out:  # as in `dicomnode process`: told, and no reason to refuse the series
+        log.warning("%d files beside the series are passed over", len(found.left_out))
+    if len(found.files) != 1:
+        raise DataError("series", f"{len(found.files)} series in the folder", "one")
+    (files,) = found.files.values()
     assessment = assess_files(files, EligibilityPolicy())  # for its stack: whether eligible or not
     if assessment.unreadable:
         raise DataError("dicom_file", "; ".join(map(str, assessment.unreadable)))

@@ -27,7 +27,7 @@ from dicomnode.decisions.contrast_pixels import pixel_witness
 from dicomnode.decisions.contrast_rules import judge_contrast
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.errors import DataError
-from dicomnode.folder import files_by_series
+from dicomnode.folder import read_folder
 from dicomnode.volume import load_volume
 from inference.blood_pool import measure_blood_pool
 from inference.errors import NoLungsError
@@ -74,7 +74,7 @@ def rows(folder: Path) -> Iterator[Row]:
     """One for each stack of each DICOM series, then one for each volume of another format."""
     policy = EligibilityPolicy()
     for case in sorted(path for path in folder.iterdir() if path.is_dir()):
-        for files in files_by_series(case)[0].values():
+        for files in read_folder(case).files.values():
             yield from _dicom_rows(_name(case, files), files, policy)
         for path in sorted((*case.rglob("*ct*.nii.gz"), *case.rglob("*_small.mha"))):
             volume = _read_volume(path)

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 
 from dicomnode.config import Settings, load_settings
 from dicomnode.decisions.eligibility import RULES
+from dicomnode.decisions.reasons import Verdict
 from dicomnode.process import SeriesOutcome, process_folder
 from dicomnode.results.text import report_as_text
 from support.bad_series import ENDINGS, SLICES, cut_identity, write_damaged_series
@@ -330,6 +331,22 @@ def test_a_second_run_over_the_same_out_changes_nothing_that_is_whole(
         old = pydicom.dcmread(pydicom.filebase.DicomBytesIO(before[str(file.relative_to(out))]))
         assert again.SOPInstanceUID == old.SOPInstanceUID
         assert again.PixelData == old.PixelData
+
+
+def test_a_corrected_study_beside_the_former_one_is_analysed_under_neither_patient(
+    tmp_path: Path, settings: Settings
+) -> None:
+    series = tmp_path / "series"
+    for file in write_series(series / "first", SLICES):
+        data_set = pydicom.dcmread(file)
+        data_set.PatientID = "CORRECTED-1"
+        (series / "then").mkdir(exist_ok=True)
+        data_set.save_as(series / "then" / file.name)
+    outcomes = process_folder(series, tmp_path / "out", settings)
+    assert [each.state for each in outcomes] == ["skipped", "skipped"]
+    failed = [r for each in outcomes for r in each.reasons if r.verdict is Verdict.FAIL]
+    assert {reason.rule for reason in failed} == {"known_elsewhere"}
+    assert not list((tmp_path / "out").rglob("*.dcm"))
 
 
 def test_a_result_that_cannot_be_written_stops_only_its_own_series(

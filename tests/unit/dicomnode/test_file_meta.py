@@ -20,7 +20,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from dicomnode.errors import DataError
 from dicomnode.file_meta import begins_like_dicom, read_file_meta
-from dicomnode.folder import files_by_series
+from dicomnode.folder import read_folder
 from dicomnode.headers import UNREADABLE, read_header_file, read_with_pixels
 from dicomnode.identity import data_set_sha256, identify_file
 from dicomnode.pixels import decode_hu
@@ -77,9 +77,9 @@ def assert_as_plain(odd: Path, plain: Path) -> None:
     found, wanted = read_header_file(odd), read_header_file(plain)
     assert replace(found, transfer_syntax_uid=wanted.transfer_syntax_uid) == wanted
     assert np.array_equal(decode_hu(*read_with_pixels(odd)), decode_hu(*read_with_pixels(plain)))
-    series, left_out = files_by_series(odd.parent)
-    assert list(series.values()) == [[odd]]
-    assert not left_out
+    content = read_folder(odd.parent)
+    assert list(content.files.values()) == [[odd]]
+    assert not content.left_out
 
 
 @pytest.mark.parametrize("preamble", [True, False])
