@@ -109,17 +109,24 @@ def queue_release(
         Take, typer.Option("--take", help="Which content of the instances that came twice.")
     ],
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Decide on a series that is held since its instances came again with other content."""
     from dicomnode import queue_view
     from storage import conflicts
 
     database = open_database(config)
-    details = queue_view.find(database, uid)
+    keys = sorted(each.series.series_key for each in queue_view.find(database, uid))
+    exact = [key for key in keys if key == uid.strip()]  # not another patient's under the same UID
     now = datetime.now(UTC)
     with database.write() as session:
-        keys = sorted(detail.series.series_key for detail in details)
-        released = sum(conflicts.release(session, key, take is Take.NEWEST, now) for key in keys)
+        newest = take is Take.NEWEST
+        counts = {key: conflicts.release(session, key, newest, now) for key in exact or keys}
+    released = {key: count for key, count in counts.items() if count}
     if not released:
         raise DataError("series", f"nothing of {uid} is held")
-    typer.echo(f"the {take.value} of {released} instances will be taken")
+    if as_json:
+        print_json([{"series_key": k, "take": take, "instances": n} for k, n in released.items()])
+        return
+    for key, count in released.items():
+        typer.echo(f"series {key}: the {take.value} of {count} instances will be taken")
