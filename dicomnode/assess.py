@@ -189,14 +189,17 @@ class Assessor:
         """Instances came again, or are known as those of another series."""
         found = judge_completeness(arrival, self._settings.completeness, now)
         chosen = any(each.state in CHOSEN for each in detail.conflicts)
-        if is_undecided(detail.claims):  # whoever settles them brings the next look forward
+        own = is_undecided(detail.conflicts)
+        # whoever settles the claims brings the next look forward; two that claim of each other
+        # would wait for ever
+        if is_undecided(detail.claims) and not own:
             self._note_waiting(job, now + _STUDY_LOOK, found.as_json())
             return
         if not (found.closed or chosen):
             self._look_again(job, found, arrival, now)
             return
         self._forget(arrival)
-        if is_undecided(detail.conflicts):
+        if own:
             self._resends.settle(job)
         else:
             self._decide_without(job, arrival, detail, found)

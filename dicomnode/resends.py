@@ -80,8 +80,14 @@ class _Pair:
 
     @property
     def _copy_is_later(self) -> bool:
-        """Not so where the index was made again from files, in whose order they were found."""
+        """Not so where what stands came once more since, and where the index was made again from
+        files, in whose order they were found."""
         return self.conflict.received_at >= self.stands.received_at
+
+    @property
+    def owner(self) -> str:
+        """The series that the later one names."""
+        return self.conflict.series_key if self._copy_is_later else self.stands.series_key
 
     @property
     def same_association(self) -> bool:
@@ -196,7 +202,7 @@ class Resends:
         keep()
         first, later = (self._files.open_path(path) for path in pair.paths)
         return Copy(
-            owner=pair.conflict.series_key,
+            owner=pair.owner,
             same_owner=pair.conflict.series_key == pair.stands.series_key,
             differs=_differences(first, later),
             pixels=_compared(first, later),

@@ -31,6 +31,9 @@ from storage.statements import in_batches, insert_into, lock_series, shared_fiel
 UNDECIDED = (ConflictState.OPEN, ConflictState.TAKE_FIRST, ConflictState.TAKE_NEWEST)
 """The next look at the series settles them."""
 
+_UNSETTLED = (ConflictState.OPEN, ConflictState.HELD)
+"""Neither decided nor chosen by a person."""
+
 _MAY_TELL = (SeriesState.QUEUED, SeriesState.SKIPPED)
 """The report to come can tell which copies were taken; or the series was held until now."""
 
@@ -77,6 +80,39 @@ def note_conflict(session: Session, instance: StoredInstance) -> None:
         if named.state is not SeriesState.RECEIVING:
             reopen(session, named, instance.received_at)
         _look_again(session, named, instance)
+
+
+def contested(session: Session, sop_instance_uids: Collection[str]) -> set[str]:
+    """Those of which it is not settled which content stands."""
+    found: set[str] = set()
+    for uids in in_batches(sop_instance_uids):
+        of_these = InstanceConflictRow.sop_instance_uid.in_(uids)
+        open_ones = of_these & InstanceConflictRow.state.in_(_UNSETTLED)
+        found |= set(session.scalars(select(InstanceConflictRow.sop_instance_uid).where(open_ones)))
+    return found
+
+
+def note_again(session: Session, instance: StoredInstance) -> None:
+    """The content that stands came once more: beside those that are not settled it is the newest.
+
+    Without that a correction that was taken back would be taken. Its series was locked before.
+    """
+    known = session.get_one(InstanceRow, instance.sop_instance_uid)
+    if known.received_at >= instance.received_at:
+        return
+    statement = (
+        update(InstanceConflictRow)
+        .where(
+            InstanceConflictRow.sop_instance_uid == instance.sop_instance_uid,
+            InstanceConflictRow.state.in_(_UNSETTLED),
+        )
+        .values(state=ConflictState.OPEN)
+        .returning(InstanceConflictRow.sha256)
+    )
+    if session.scalars(statement).all():
+        known.received_at = instance.received_at
+        known.association_id = instance.association_id or None
+        _look_again(session, lock_series(session, known.series_key), instance)
 
 
 def _look_again(session: Session, series: SeriesRow, instance: StoredInstance) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -11,7 +11,14 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from storage.conflicts import claims_of, conflicts_of, lock_all, note_conflict
+from storage.conflicts import (
+    claims_of,
+    conflicts_of,
+    contested,
+    lock_all,
+    note_again,
+    note_conflict,
+)
 from storage.enqueue import ensure_assess, wake_assess
 from storage.errors import UnknownAssociationError
 from storage.models import AssociationRow, InstanceConflictRow, InstanceRow, SeriesRow
@@ -78,19 +85,20 @@ def record_instances(
     """Enter instances whose files are durable; tells for each, in order, what it was.
 
     A new instance makes its series, or adds to it and opens it again if it was decided already;
-    exactly one ASSESS job is open for it then. The same content again changes nothing at all;
-    other content under the same SOP Instance UID is kept apart (`storage.conflicts`), and looked at
-    by the ASSESS job of the series. An
-    association that has no row, as when files are entered after a crash, is added as LOST; an
-    empty `association_id` stands for none. A file that retention took away since (`is_there` says
-    so) is not entered: no row speaks of a file that is not there.
+    exactly one ASSESS job is open for it then. The same content again changes nothing at all, but
+    where it is not settled which content stands: then it is the newest. Other content under the
+    same SOP Instance UID is kept apart (`storage.conflicts`), and looked at by the ASSESS job of
+    the series. An association that has no row, as when files are entered after a crash, is added as
+    LOST; an empty `association_id` stands for none. A file that retention took away since
+    (`is_there` says so) is not entered: no row speaks of a file that is not there.
     """
     known = _contents(session, instances)
     # before any series is locked: two that bring the same association wait in one order only
     _insert_missing_associations(session, instances)
     other = [each for each in instances if known.get(each.sop_instance_uid) != each.sha256]
     keys = series_keys(session, other)
-    lock_all(session, {*keys.values(), *_owners(session, other)})
+    doubted = contested(session, known.keys()) | {each.sop_instance_uid for each in other}
+    lock_all(session, {*keys.values(), *_owners(session, doubted)})
     keyed = [replace(each, series_key=keys.get(identified(each), "")) for each in instances]
     inserted = _insert_new(
         session, [each for each in keyed if each.sop_instance_uid not in known], is_there
@@ -104,14 +112,17 @@ def record_instances(
         else _again(session, each, known.get(each.sop_instance_uid), is_there)
         for each in keyed
     ]
+    for each, arrival in zip(keyed, arrivals, strict=True):
+        if arrival is Arrival.DUPLICATE and each.sop_instance_uid in doubted:
+            note_again(session, each)
     _remove_unused(session, keys.values())
     return arrivals
 
 
-def _owners(session: Session, instances: Sequence[StoredInstance]) -> set[str]:
+def _owners(session: Session, sop_instance_uids: Collection[str]) -> set[str]:
     """The series of those that are known."""
     owners: set[str] = set()
-    for uids in in_batches({each.sop_instance_uid for each in instances}):
+    for uids in in_batches(sop_instance_uids):
         wanted = select(InstanceRow.series_key).where(InstanceRow.sop_instance_uid.in_(uids))
         owners |= set(session.scalars(wanted.distinct()))
     return owners

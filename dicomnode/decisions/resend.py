@@ -56,9 +56,9 @@ class Standing(Enum):
 class Copy:
     """One instance and its newest copy. `differs`: attributes, by keyword; no values.
 
-    `same_owner`: whether it is of the same study and Patient ID. `owner`: what names whose it is.
-    `same_association`: whether both came on one. An archive that keeps a corrected study beside the
-    former one (Orthanc does) sends both in answer to one C-MOVE, in any order.
+    `same_owner`: whether both are of the same study and Patient ID. `owner`: what names whose the
+    later one is. `same_association`: whether both came on one. An archive that keeps a corrected
+    study beside the former one (Orthanc does) sends both in answer to one C-MOVE, in any order.
     """
 
     owner: str

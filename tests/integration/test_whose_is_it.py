@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from uuid import uuid4
 
 import pydicom
 import pytest
@@ -19,7 +22,8 @@ from dicomnode.config import Destination, ResultOptions, Settings
 from dicomnode.decisions.resend import ResendPolicy
 from dicomnode.not_analysed import NoteWriter
 from storage import queue
-from storage.records import ConflictState, SeriesDetail, SeriesState
+from storage.index import instances_of_series, record_instances
+from storage.records import ConflictState, SeriesDetail, SeriesState, StoredInstance
 from support.node import free_port
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
@@ -262,6 +266,49 @@ def test_other_pixels_are_held_until_a_person_decides(
     assert {each.state.value for each in settled.deliveries} >= {"waiting"}
 
 
+def come_again(node: Pipeline, instances: Sequence[StoredInstance]) -> None:
+    """Once more by C-STORE, as they stand."""
+    now, on = datetime.now(UTC), uuid4().hex
+    again = [replace(each, received_at=now, association_id=on) for each in instances]
+    with node.database.write() as session:
+        record_instances(session, again)
+
+
+@pytest.mark.parametrize("count", [12, 5])
+def test_a_correction_that_is_taken_back_at_once(
+    node: Pipeline, tmp_path: Path, count: int
+) -> None:
+    first = write_series(tmp_path / "first", change=wrong_patient)
+    uid = series_uid(first)
+    node.receive(first)
+    with node.database.read() as session:
+        stands = instances_of_series(session, uid)
+    node.receive(rewritten(first, tmp_path / "then", right_patient))
+    come_again(node, stands[:count])
+    analyse_all(node)
+    mine, theirs = parts(node, uid).values()
+    assert theirs.series.state is SeriesState.SKIPPED
+    if count < 12:
+        assert str(failed(mine)["resent"]).endswith(": held")
+        return
+    (report,) = reports(node, mine)
+    assert report.PatientID == "WRONG-1"
+    assert set(failed(theirs)) == {"taken_elsewhere"}
+
+
+def test_two_that_claim_instances_of_each_other_both_come_to_a_decision(
+    node: Pipeline, tmp_path: Path
+) -> None:
+    mine = write_series(tmp_path / "mine", change=wrong_patient)
+    theirs = rewritten(mine, tmp_path / "theirs", right_patient)
+    for files in (mine[:6], theirs[6:], mine[6:], theirs[:6]):
+        node.receive(files)
+    analyse_all(node)
+    found = parts(node, series_uid(mine)).values()
+    assert [each.series.state for each in found] == [SeriesState.SKIPPED] * 2
+    assert all("resent" in failed(each) or "known_elsewhere" in failed(each) for each in found)
+
+
 def test_a_part_that_came_again_as_anothers_is_held(node: Pipeline, tmp_path: Path) -> None:
     first = write_series(tmp_path / "first", change=wrong_patient)
     uid = series_uid(first)
@@ -278,6 +325,34 @@ def test_a_part_that_came_again_as_anothers_is_held(node: Pipeline, tmp_path: Pa
         SeriesState.SKIPPED,
         SeriesState.ANALYSED,
     ]
+
+
+def test_a_release_decides_on_no_other_patient_under_the_same_uid(
+    node: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = write_series(tmp_path / "mine", 2, change=wrong_patient)
+    uid = series_uid(mine)
+
+    def under_the_same_uid(data_set: Dataset, _number: int) -> None:
+        right_patient(data_set)
+        data_set.SeriesInstanceUID = uid
+
+    theirs = write_series(tmp_path / "theirs", 2, seed=1, change=under_the_same_uid)
+    node.receive(mine)
+    node.receive(theirs)
+    node.receive(rewritten(mine, tmp_path / "mine again", other_pixels))
+    node.receive(rewritten(theirs, tmp_path / "theirs again", other_pixels))
+    assess_all(node)
+    config = tmp_path / "dicomnode.toml"
+    config.write_text(f'[node]\ndata_directory = "{node.settings.node.data_directory}"\n')
+    for key, other in ((uid, f"{uid}~2"), (f"{uid}~2", uid)):
+        queue_release(key, Take.FIRST, config, as_json=True)
+        told = json.loads(capsys.readouterr().out)
+        assert told == [{"series_key": key, "take": "first", "instances": 2}]
+        assess_all(node)
+        assert "resent" in warned(node.detail(key))
+        if key == uid:
+            assert "resent" in failed(node.detail(other))
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,35 @@ def test_other_content_under_the_same_uid_is_kept_apart_once(database: Database)
     assert found.series.last_received_at == other.received_at  # the rest may still come
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_stands_and_comes_again_after_other_content_is_the_newest(
+    database: Database, at_once: bool
+) -> None:
+    record(database, instance(1), instance(2))
+    other = instance(1, content="other pixels", received_at=NOW + seconds(5))
+    again = replace(instance(1), received_at=NOW + seconds(9), association_id="a2")
+    if at_once:
+        assert record(database, other, again) == [Arrival.CONFLICT, Arrival.DUPLICATE]
+    else:
+        record(database, other)
+        record(database, again)
+    with database.read() as session:
+        first, second = instances_of_series(session, SERIES)
+    assert (first.received_at, first.association_id) == (again.received_at, "a2")
+    assert (second.received_at, second.association_id) == (NOW, "a1")
+    found = detail(database)
+    assert [each.state for each in found.conflicts] == [ConflictState.OPEN]
+    assert found.series.last_received_at == again.received_at
+
+
+def test_what_stands_and_came_before_the_other_content_is_not(database: Database) -> None:
+    record(database, instance(1, received_at=NOW + seconds(1)))
+    record(database, instance(1, content="other pixels", received_at=NOW + seconds(5)))
+    before = detail(database)
+    assert record(database, instance(1)) == [Arrival.DUPLICATE]
+    assert detail(database) == before
+
+
 def test_a_uid_that_comes_again_in_another_series_is_told_of_both(database: Database) -> None:
     record(database, instance(1))
     moved = replace(instance(1, content="moved"), series_instance_uid="1.2.3", path="moved")
