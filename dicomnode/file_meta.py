@@ -7,14 +7,18 @@ and GDCM have it, the group ends where the last of its elements ends.
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable
+from io import BytesIO
 from typing import BinaryIO
 
-from pydicom.dataset import FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -25,6 +29,7 @@ from dicomnode.attributes import AttributeReader
 _PREAMBLE, _PREFIX = 128, b"DICM"
 _META_GROUP = 0x0002
 _SHORTEST = 132  # bytes; an instance without preamble is longer
+StopWhen = Callable[[BaseTag, str | None, int], bool]
 _FIRST_BIG_ENDIAN_GROUP = 0x0400  # group 0004 or 0008 with its bytes the other way round
 
 
@@ -48,6 +53,24 @@ def read_file_meta(file: BinaryIO) -> tuple[FileMetaDataset, int]:
         meta.TransferSyntaxUID = _look_of(first)
         file.seek(start)
     return meta, start
+
+
+def read_data_set(file: BinaryIO, stop_when: StopWhen) -> Dataset:
+    """The data set of a file up to an element, with its file meta; the file stands there.
+
+    A group 0002 of its own, as some senders leave one in it, says nothing of how it is encoded
+    (`pydicom.filereader.read_partial` believes it). Raises as `read_file_meta`.
+    """
+    meta, _ = read_file_meta(file)
+    syntax = AttributeReader(meta).uid("TransferSyntaxUID")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        file = BytesIO(zlib.decompress(file.read(), -zlib.MAX_WBITS))  # PS3.5 A.5
+    implicit, big_endian = syntax == ImplicitVRLittleEndian, syntax == ExplicitVRBigEndian
+    data_set = read_dataset(file, implicit, not big_endian, stop_when=stop_when)
+    for tag in [tag for tag in data_set.keys() if tag.group == _META_GROUP]:  # noqa: SIM118
+        del data_set[tag]
+    data_set.file_meta = meta
+    return data_set
 
 
 def begins_like_dicom(head: bytes) -> bool:

@@ -21,7 +21,6 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_partial
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -35,6 +34,7 @@ from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.patient_attributes import PatientAttributes
 from dicomnode.decisions.stack_attributes import LABELS
 from dicomnode.errors import DataError
+from dicomnode.file_meta import read_data_set
 from dicomnode.functional_groups import (
     described_frames,
     frame_data_sets,
@@ -376,7 +376,7 @@ def raise_if_of_the_disk(error: BaseException) -> None:
 def _parse(file: BinaryIO, pixels: PixelElement) -> Dataset:
     """The data set before the pixels, with or without preamble and file meta."""
     try:
-        return read_partial(file, stop_when=pixels, force=True)
+        return read_data_set(file, pixels)
     except UNREADABLE as error:
         raise_if_of_the_disk(error)
         # the text of the error may quote the data, so only its kind is told

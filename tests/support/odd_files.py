@@ -323,6 +323,18 @@ WAYS: dict[str, Way] = {
     "group 0002 inside": partial(
         with_file_meta_inside, ExplicitVRLittleEndian, ExplicitVRLittleEndian
     ),
+    "group 0002 inside that says another syntax": partial(
+        with_file_meta_inside, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+    ),
+    "group 0002 inside that says deflated": partial(
+        with_file_meta_inside, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian
+    ),
+    "group 0002 inside that says JPEG 2000": partial(
+        with_file_meta_inside, ExplicitVRLittleEndian, JPEG2000Lossless
+    ),
+    "group 0002 inside that says explicit, implicit": partial(
+        with_file_meta_inside, ImplicitVRLittleEndian, ExplicitVRLittleEndian
+    ),
     "group 0002 inside, implicit": partial(
         with_file_meta_inside, ImplicitVRLittleEndian, ImplicitVRLittleEndian
     ),
