@@ -116,7 +116,8 @@ def queue_release(
     from storage import conflicts
 
     database = open_database(config)
-    keys = sorted(each.series.series_key for each in queue_view.find(database, uid))
+    details = queue_view.find(database, uid)
+    keys = sorted(each.series.series_key for each in details)
     exact = [key for key in keys if key == uid.strip()]  # not another patient's under the same UID
     now = datetime.now(UTC)
     with database.write() as session:
@@ -124,7 +125,9 @@ def queue_release(
         counts = {key: conflicts.release(session, key, newest, now) for key in exact or keys}
     released = {key: count for key, count in counts.items() if count}
     if not released:
-        raise DataError("series", f"nothing of {uid} is held")
+        claimed = {each.owner_key for detail in details for each in detail.claims}
+        known = f"; its instances are known under {', '.join(sorted(claimed))}" if claimed else ""
+        raise DataError("series", f"nothing of {uid} is held{known}")
     if as_json:
         print_json([{"series_key": k, "take": take, "instances": n} for k, n in released.items()])
         return
