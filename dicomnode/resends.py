@@ -95,6 +95,12 @@ class _Pair:
         return brought != "" and brought == self.stands.association_id
 
     @property
+    def times(self) -> tuple[datetime, datetime]:
+        """When the first and the later one came."""
+        earlier, later = sorted((self.stands.received_at, self.conflict.received_at))
+        return earlier, later
+
+    @property
     def paths(self) -> tuple[str, str]:
         """Of the first and of the later one."""
         both = (self.stands.path, self.conflict.path)
@@ -130,6 +136,8 @@ class Resends:
         pairs = [self._pair(standing_now[uid], conflict) for uid, conflict in newest.items()]
         keep = self._keeper(job)
         copies = [self._compare(pair, keep) for pair in pairs]
+        if _in_turn(pairs):
+            copies = [replace(copy, at_once=True) for copy in copies]
         wishes = {_WISHED[each.state] for each in in_question if each.state in _WISHED}
         standing = next(iter(wishes), None) or judge_resend(copies, len(instances), self._policy)
         settled, taken = _outcome(in_question, pairs, copies, standing)
@@ -206,8 +214,14 @@ class Resends:
             same_owner=pair.conflict.series_key == pair.stands.series_key,
             differs=_differences(first, later),
             pixels=_compared(first, later),
-            same_association=pair.same_association,
+            at_once=pair.same_association,
         )
+
+
+def _in_turn(pairs: Sequence[_Pair]) -> bool:
+    """Whether some came again before all had come for the first time."""
+    times = [pair.times for pair in pairs]
+    return bool(times) and min(later for _, later in times) < max(first for first, _ in times)
 
 
 def _outcome(

@@ -242,9 +242,14 @@ def _take(session: Session, instance: StoredInstance, former: Settled) -> None:
 
 
 def _count_anew(session: Session, series: SeriesRow) -> None:
-    count = select(func.count()).where(InstanceRow.series_key == series.series_key)
-    series.instance_count = session.scalar(count) or 0
+    """An order number that was corrected is one by which people look for the series."""
+    own = InstanceRow.series_key == series.series_key
+    series.instance_count = session.scalar(select(func.count()).where(own)) or 0
     series.revision += 1
+    number = InstanceRow.accession_number
+    commonest = select(number).where(own).group_by(number).order_by(func.count().desc(), number)
+    found = session.scalar(commonest.limit(1))
+    series.accession_number = series.accession_number if found is None else found
 
 
 def _reopen(session: Session, series: SeriesRow, now: datetime) -> None:

@@ -57,15 +57,16 @@ class Copy:
     """One instance and its newest copy. `differs`: attributes, by keyword; no values.
 
     `same_owner`: whether both are of the same study and Patient ID. `owner`: what names whose the
-    later one is. `same_association`: whether both came on one. An archive that keeps a corrected
-    study beside the former one (Orthanc does) sends both in answer to one C-MOVE, in any order.
+    later one is. `at_once`: whether both came on one association, or on several that brought them
+    at one time. An archive that keeps a corrected study beside the former one (Orthanc does) sends
+    both in answer to one C-MOVE, in any order.
     """
 
     owner: str
     same_owner: bool
     differs: tuple[str, ...]
     pixels: Pixels
-    same_association: bool = False
+    at_once: bool = False
 
     @property
     def is_same(self) -> bool:
@@ -92,7 +93,7 @@ def judge_resend(copies: Sequence[Copy], instance_count: int, policy: ResendPoli
         certain = pixels <= {Pixels.EQUAL, Pixels.FIRST_UNREADABLE}
     else:
         to_one_other = len({copy.owner for copy in other}) == 1 and len(other) == instance_count
-        in_known_order = not any(copy.same_association for copy in other)
+        in_known_order = not any(copy.at_once for copy in other)
         certain = to_one_other and in_known_order and pixels == {Pixels.EQUAL}
     return Standing.NEWEST if certain else Standing.HELD
 

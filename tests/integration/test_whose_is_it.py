@@ -20,6 +20,7 @@ from dicomnode import why_view
 from dicomnode.cli_queue import Take, queue_release
 from dicomnode.config import Destination, ResultOptions, Settings
 from dicomnode.decisions.resend import ResendPolicy
+from dicomnode.errors import DataError
 from dicomnode.not_analysed import NoteWriter
 from storage import queue
 from storage.index import instances_of_series, record_instances
@@ -220,6 +221,7 @@ def test_another_order_number_is_taken_over_and_the_report_names_the_former(
     assert detail.series.state is SeriesState.ANALYSED
     newest = reports(node, detail)[-1]
     assert newest.AccessionNumber == "ACC-RIGHT"
+    assert node.detail(uid).series.accession_number == "ACC-RIGHT"  # by which it is looked for
     (named,) = newest.PredecessorDocumentsSequence
     (series,) = named.ReferencedSeriesSequence
     assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == former.SOPInstanceUID
@@ -294,6 +296,23 @@ def test_a_correction_that_is_taken_back_at_once(
     (report,) = reports(node, mine)
     assert report.PatientID == "WRONG-1"
     assert set(failed(theirs)) == {"taken_elsewhere"}
+
+
+def test_two_patients_copies_that_came_in_turn_are_held(node: Pipeline, tmp_path: Path) -> None:
+    """Over two associations at one time: which is the corrected one, no order tells."""
+    mine = write_series(tmp_path / "mine", change=wrong_patient)
+    theirs = rewritten(mine, tmp_path / "theirs", right_patient)
+    for files in (mine[:6], theirs[:6], mine[6:], theirs[6:]):
+        node.receive(files)
+    analyse_all(node)
+    first, second = parts(node, series_uid(mine)).values()
+    assert first.series.state is second.series.state is SeriesState.SKIPPED
+    assert str(failed(first)["resent"]).endswith(": held")
+    assert failed(second).keys() == {"known_elsewhere"}
+    config = tmp_path / "dicomnode.toml"
+    config.write_text(f'[node]\ndata_directory = "{node.settings.node.data_directory}"\n')
+    with pytest.raises(DataError, match=f"known under {first.series.series_key}$"):
+        queue_release(second.series.series_key, Take.NEWEST, config)
 
 
 def test_two_that_claim_instances_of_each_other_both_come_to_a_decision(

@@ -24,7 +24,7 @@ PIXELS = Copy("own", True, (), Pixels.OTHER)
 MOVED = Copy("theirs", False, ("Patient ID",), Pixels.EQUAL)
 MOVED_ELSEWHERE = Copy("others", False, ("Patient ID",), Pixels.EQUAL)
 MOVED_PIXELS = Copy("theirs", False, ("Patient ID",), Pixels.OTHER)
-MOVED_AT_ONCE = replace(MOVED, same_association=True)
+MOVED_AT_ONCE = replace(MOVED, at_once=True)
 DAMAGED = Copy("own", True, (), Pixels.LATER_UNREADABLE)
 DAMAGED_MOVED = Copy("theirs", False, (), Pixels.LATER_UNREADABLE)
 REPAIRED = Copy("own", True, (), Pixels.FIRST_UNREADABLE)
@@ -45,7 +45,7 @@ REPAIRED_MOVED = Copy("theirs", False, ("Patient ID",), Pixels.FIRST_UNREADABLE)
         ([MOVED, MOVED, MOVED_ELSEWHERE], Standing.HELD),
         ([MOVED, MOVED, MOVED_PIXELS], Standing.HELD),
         ([MOVED, MOVED, MOVED_AT_ONCE], Standing.HELD),
-        ([replace(ORDER, same_association=True)] * 3, Standing.NEWEST),
+        ([replace(ORDER, at_once=True)] * 3, Standing.NEWEST),
         ([DAMAGED], Standing.FIRST),
         ([DAMAGED, PIXELS], Standing.HELD),
         ([DAMAGED_MOVED] * 3, Standing.HELD),
