@@ -11,7 +11,7 @@ from itertools import chain, permutations
 from pathlib import Path
 
 from dicomnode.decisions.reasons import Reason, Verdict
-from dicomnode.decisions.resend import elsewhere_reasons
+from dicomnode.decisions.resend import Claim, elsewhere_reasons
 from dicomnode.errors import DataError
 from dicomnode.file_meta import begins_like_dicom
 from dicomnode.headers import PYDICOM_QUIET, UNREADABLE
@@ -28,6 +28,10 @@ class _Found:
     study_instance_uid: str
     digest: str
     instances: dict[str, list[Path]] = field(default_factory=dict)  # by SOP Instance UID
+
+    @property
+    def uids(self) -> tuple[str, str]:
+        return self.series_instance_uid, self.study_instance_uid
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,12 @@ def _elsewhere(by_key: Mapping[str, _Found]) -> dict[str, tuple[Reason, ...]]:
     for key, each in by_key.items():
         for uid in each.instances:
             bearers.setdefault(uid, []).append(key)
-    claims: dict[str, list[tuple[str, str, bool]]] = {}
+    claims: dict[str, list[Claim]] = {}
     for keys in bearers.values():
         for key, other in permutations(keys, 2):
-            its = by_key[other]
-            if by_key[key].digest != its.digest or keys.index(other) < keys.index(key):
-                told = (its.series_instance_uid, its.study_instance_uid, False)
-                claims.setdefault(key, []).append(told)
+            own, its = by_key[key], by_key[other]
+            if own.digest != its.digest or keys.index(other) < keys.index(key):
+                claims.setdefault(key, []).append(Claim(own.uids, its.uids, taken=False))
     return {
         key: elsewhere_reasons(found, len(by_key[key].instances)) for key, found in claims.items()
     }

@@ -18,6 +18,7 @@ from dicomnode.decisions.patient_attributes import differences
 from dicomnode.decisions.reasons import Reason
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.decisions.resend import (
+    Claim,
     Copy,
     Pixels,
     ResendPolicy,
@@ -340,7 +341,11 @@ def claim_reasons(claims: Sequence[Conflict], instance_count: int) -> tuple[Reas
     last_words = {each.sop_instance_uid: each for each in claims}.values()
     return elsewhere_reasons(
         [
-            (each.owner_series_uid, each.owner_study_uid, each.state is ConflictState.REPLACED)
+            Claim(
+                (each.series_instance_uid, each.study_instance_uid),
+                (each.owner_series_uid, each.owner_study_uid),
+                each.state is ConflictState.REPLACED,
+            )
             for each in last_words
         ],
         instance_count,

@@ -208,6 +208,11 @@ def next_step(detail: SeriesDetail) -> str:
             return f"looked at again at {shown_time(job.not_before)}: is it complete?{why}"
         verb = "is being analysed" if job.state is JobState.RUNNING else "waits for a worker"
         return f"{verb} (attempt {job.attempt}){why}"
+    both = (*detail.conflicts, *detail.claims)
+    held = {each.owner_key for each in both if each.state is ConflictState.HELD}
+    if held:
+        keys = ", ".join(sorted(held))
+        return f"nothing until a person decides: dicomnode queue release {keys} --take …"
     open_deliveries = [each for each in detail.deliveries if each.delivered_at is None]
     if open_deliveries:
         return f"{len(open_deliveries)} objects still to be delivered"

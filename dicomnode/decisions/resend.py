@@ -114,22 +114,37 @@ def taken_reason(
     return Reason(RESENT, told, "one content for each instance", Verdict.WARNING)
 
 
-def elsewhere_reasons(
-    claims: Sequence[tuple[str, str, bool]], instance_count: int
-) -> tuple[Reason, ...]:
+@dataclass(frozen=True)
+class Claim:
+    """An instance that names a series and is known as that of another one.
+
+    `named` and `known`: Series and Study Instance UID of either; where they are the same the
+    patient is another. `taken`: whether the other one took it over.
+    """
+
+    named: tuple[str, str]
+    known: tuple[str, str]
+    taken: bool
+
+    @property
+    def place(self) -> str:
+        other = " with another Patient ID" if self.known == self.named else ""
+        return f"series {self.known[0]} of study {self.known[1]}{other}"
+
+
+def elsewhere_reasons(claims: Sequence[Claim], instance_count: int) -> tuple[Reason, ...]:
     """That instances which name this series are known as those of others.
 
-    `claims`: for each of them Series and Study Instance UID of the other, and whether they were
-    taken over by it. `instance_count`: of all that came for this series.
+    `instance_count`: of all that came for this series.
     """
     reasons = []
     for taken, rule in ((True, TAKEN_ELSEWHERE), (False, KNOWN_ELSEWHERE)):
-        found = Counter((series, study) for series, study, was in claims if was is taken)
+        found = Counter(claim.place for claim in claims if claim.taken is taken)
         if found:
             how = "came again and are" if taken else "are known"
             told = "; ".join(
-                f"{_of(count, instance_count)} {how} under series {series} of study {study}"
-                for (series, study), count in sorted(found.items())
+                f"{_of(count, instance_count)} {how} under {place}"
+                for place, count in sorted(found.items())
             )
             reasons.append(Reason(rule, told, "known under this series alone", Verdict.FAIL))
     return tuple(reasons)

@@ -178,8 +178,8 @@ def test_a_patient_corrected_before_the_analysis(node: Pipeline, tmp_path: Path)
     wrong, right = parts(node, uid).values()
     assert (wrong.series.state, wrong.series.instance_count) == (SeriesState.SKIPPED, 0)
     study = wrong.series.study_instance_uid
-    told = f"12 of its 12 instances came again and are under series {uid} of study {study}"
-    assert failed(wrong) == {"taken_elsewhere": told}
+    told = f"under series {uid} of study {study} with another Patient ID"
+    assert failed(wrong) == {"taken_elsewhere": f"12 of its 12 instances came again and are {told}"}
     assert right.series.state is SeriesState.ANALYSED
     (report,) = reports(node, right)
     assert (report.PatientID, report.AccessionNumber) == ("RIGHT-1", "ACC-RIGHT")
@@ -309,6 +309,8 @@ def test_two_patients_copies_that_came_in_turn_are_held(node: Pipeline, tmp_path
     assert first.series.state is second.series.state is SeriesState.SKIPPED
     assert str(failed(first)["resent"]).endswith(": held")
     assert failed(second).keys() == {"known_elsewhere"}
+    for each in (first, second):
+        assert f"queue release {first.series.series_key} " in why_view.next_step(each)
     config = tmp_path / "dicomnode.toml"
     config.write_text(f'[node]\ndata_directory = "{node.settings.node.data_directory}"\n')
     with pytest.raises(DataError, match=f"known under {first.series.series_key}$"):

@@ -29,7 +29,8 @@ def test_instances_of_two_patients_are_told_of_both(tmp_path: Path) -> None:
     assert {key: len(files) for key, files in found.files.items()} == {uid: 3, f"{uid}~2": 2}
     (mine,), (theirs,) = found.elsewhere[uid], found.elsewhere[f"{uid}~2"]
     assert mine.rule == theirs.rule == "known_elsewhere"
-    assert mine.value == f"2 of its 3 instances are known under series {uid} of study {study}"
+    told = f"under series {uid} of study {study} with another Patient ID"
+    assert mine.value == f"2 of its 3 instances are known {told}"
     assert str(theirs.value).startswith("2 of its 2 instances are known")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.decisions.resend import (
+    Claim,
     Copy,
     Pixels,
     ResendPolicy,
@@ -85,11 +86,12 @@ def test_a_choice_is_a_warning_with_the_attributes_and_no_values() -> None:
 
 
 def test_each_other_series_is_named_once_with_its_count() -> None:
-    claims = [("1.5", "1.4", False)] * 2 + [("1.7", "1.6", False), ("1.9", "1.8", True)]
-    taken, known = elsewhere_reasons(claims, 9)
+    named = ("1.3", "1.2")
+    known_as = [Claim(named, ("1.5", "1.4"), False)] * 2 + [Claim(named, named, False)]
+    taken, known = elsewhere_reasons([*known_as, Claim(named, ("1.9", "1.8"), True)], 9)
     assert (taken.rule, known.rule) == ("taken_elsewhere", "known_elsewhere")
     assert taken.value == ("1 of its 9 instances came again and are under series 1.9 of study 1.8")
     assert known.value == (
-        "2 of its 9 instances are known under series 1.5 of study 1.4; "
-        "1 of its 9 instances are known under series 1.7 of study 1.6"
+        "1 of its 9 instances are known under series 1.3 of study 1.2 with another Patient ID; "
+        "2 of its 9 instances are known under series 1.5 of study 1.4"
     )
