@@ -46,6 +46,7 @@ def passes_in_turn(stack: SliceStack) -> tuple[Passes, ...]:
         return ()
     found = [Passes(each.name, tuple(map(each.read, stack.headers)), each.show) for each in IN_RUNS]
     found += [passes for order in ASCENDING for passes in _by_order(order, stack)]
+    found += _by_numbers_that_come_again(stack)
     return tuple(passes for passes in found if in_turn(passes.labels))
 
 
@@ -76,6 +77,21 @@ def _by_order(order: Order, stack: SliceStack) -> list[Passes]:
         for way in ways
         if 1 < len(set(way.values())) <= WITHIN_SLICES
     ]
+
+
+def _by_numbers_that_come_again(stack: SliceStack) -> list[Passes]:
+    """Each pass is numbered from its start; nothing where equal numbers do not lie together."""
+    times: Counter[int] = Counter()
+    last: dict[int, int] = {}
+    labels: list[Value] = []
+    for index, header in enumerate(stack.headers):
+        number = header.instance_number
+        if number is None or index - last.get(number, index) > WITHIN_SLICES:
+            return []
+        last[number] = index
+        times[number] += 1
+        labels.append(times[number])
+    return [Passes("pass by equal Instance Numbers", tuple(labels))]
 
 
 def _by_pauses(values: Sequence[float], pause: float | None) -> dict[float, int]:

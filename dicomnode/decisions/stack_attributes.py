@@ -86,6 +86,18 @@ def _label(keyword: str, name: str, show: Callable[[Value], str] = _short) -> At
     return Attribute(name, lambda h: h.label(keyword) or None, 0.0, show)
 
 
+def _setting(keyword: str, name: str) -> Attribute:
+    """A number that is set on the console; what differs by less than its third digit is noise."""
+    return Attribute(name, lambda h: _three_digits(h.label(keyword)) or None)
+
+
+def _three_digits(text: str) -> str:
+    try:
+        return f"{float(text):.3g}"
+    except ValueError:
+        return text
+
+
 ALWAYS: tuple[Attribute, ...] = (
     Attribute("SOP Class", lambda h: h.sop_class_uid or None),
     Attribute("", image_kind),
@@ -125,17 +137,25 @@ IN_RUNS: tuple[Attribute, ...] = (
     _label("AcquisitionDate", "acquisition date"),
     _label("ScanOptions", "Scan Options"),
     _label("FilterType", "Filter Type"),
-    _label("ReconstructionDiameter", "Reconstruction Diameter"),
+    _setting("ReconstructionDiameter", "Reconstruction Diameter"),
     _label("PatientPosition", "Patient Position"),
     _label("CardiacCyclePosition", "cardiac cycle position"),
     _label("RespiratoryCyclePosition", "respiratory cycle position"),
     Attribute("Contrast/Bolus Start Time", lambda h: h.contrast_bolus_start_time or None),
-    _label("DataCollectionDiameter", "Data Collection Diameter"),
+    _setting("DataCollectionDiameter", "Data Collection Diameter"),
     _label("AcquisitionType", "Acquisition Type"),
     _label("RotationDirection", "Rotation Direction"),
-    _label("TotalCollimationWidth", "Total Collimation Width"),
-    _label("TableSpeed", "Table Speed"),
-    _label("SpiralPitchFactor", "Spiral Pitch Factor"),
+    _setting("TotalCollimationWidth", "Total Collimation Width"),
+    _setting("TableSpeed", "Table Speed"),
+    _setting("SpiralPitchFactor", "Spiral Pitch Factor"),
+    _label("AcquisitionProtocolName", "Acquisition Protocol Name"),
+    _label("ContentDate", "content date"),
+    Attribute(
+        "Performed Procedure Step Description",
+        lambda h: h.performed_procedure_step_description or None,
+        0.0,
+        _short,
+    ),
 )
 """What a scan has one value of on most scanners, and others change in runs, as Acquisition Number
 from rotation to rotation: never in turn from slice to slice."""
@@ -154,6 +174,7 @@ neighbour of the last."""
 ASCENDING: tuple[Order, ...] = (
     Order("acquisition time", lambda h: seconds_of(h.acquisition_time), PAUSE_SECONDS),
     Order("content time", lambda h: seconds_of(h.label("ContentTime")), PAUSE_SECONDS),
+    Order("creation time", lambda h: seconds_of(h.label("InstanceCreationTime")), PAUSE_SECONDS),
     Order("Instance Number", lambda h: h.instance_number),
 )
 """What tells one pass of the table from the next where each slice has its own value. Content Time
@@ -166,6 +187,6 @@ LABELS: tuple[str, ...] = (
     *("ReconstructionDiameter", "PatientPosition", "TableSpeed", "SpiralPitchFactor"),
     *("CardiacCyclePosition", "RespiratoryCyclePosition", "DataCollectionDiameter"),
     *("AcquisitionType", "RotationDirection", "TotalCollimationWidth"),
-    "ContentTime",
+    *("AcquisitionProtocolName", "ContentDate", "ContentTime", "InstanceCreationTime"),
 )
 """Keywords of what `InstanceHeader.labels` holds."""

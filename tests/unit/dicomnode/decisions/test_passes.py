@@ -31,6 +31,10 @@ ONE_VALUE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"contrast_phase": "PRE"}, {"contrast_phase": "ARTERIAL"}),
     ({"stack_id": "A"}, {"stack_id": "B"}),
     ({"kvp": 80.0}, {"kvp": 140.0}),
+    (
+        {"performed_procedure_step_description": "insp"},
+        {"performed_procedure_step_description": "exp"},
+    ),
     *(
         ({"labels": ((keyword, a),)}, {"labels": ((keyword, b),)})
         for keyword, a, b in [
@@ -42,6 +46,10 @@ ONE_VALUE: list[tuple[dict[str, Any], dict[str, Any]]] = [
             ("SeriesTime", "101010", "101120"),
             ("ContentTime", "101010", "101120"),
             ("FrameComments", "in", "out"),
+            ("AcquisitionProtocolName", "Thorax insp", "Thorax exp"),
+            ("ContentDate", "20260105", "20260106"),
+            ("InstanceCreationTime", "101010", "101120"),
+            ("TableSpeed", "40.0", "55.0"),
         ]
     ),
 ]
@@ -56,6 +64,11 @@ def passes(
         for n, change in enumerate(changes)
         for i in range(slices)
     ]
+
+
+def own_numbers(series: Sequence[InstanceHeader]) -> list[InstanceHeader]:
+    """Each pass numbered from 0."""
+    return [replace(h, instance_number=(h.instance_number or 0) % 1000) for h in series]
 
 
 def same_numbers(series: Sequence[InstanceHeader]) -> list[InstanceHeader]:
@@ -155,6 +168,15 @@ def test_passes_that_only_their_numbers_tell() -> None:
     ]
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_passes_that_only_equal_numbers_tell(count: int) -> None:
+    found = stacks_of(own_numbers(passes(*[{}] * count)))
+    assert [each.name for each in found] == [
+        f"pass by equal Instance Numbers {n} (40 slices)" for n in range(1, count + 1)
+    ]
+    assert all(of_one_pass(each.stack.headers) for each in found)
+
+
 def test_short_passes_in_turn_are_skipped_with_the_reason() -> None:
     series = same_numbers(passes({"acquisition_number": 1}, {"acquisition_number": 2}, slices=8))
     decision = judge_eligibility(series, POLICY)
@@ -209,6 +231,14 @@ LEGAL = {
         replace(h, instance_number=n)
         for h, n in zip(ct_series(120, 1.0), sorted(range(120), key=str), strict=True)
     ],
+    "random numbers that repeat": [
+        replace(h, instance_number=n)
+        for h, n in zip(
+            ct_series(120, 1.0), random.Random(3).choices(range(60), k=120), strict=True
+        )
+    ],
+    "numbers from rotation to rotation": runs(1, instance_number=lambda n: n % 16),
+    "a speed that is measured": runs(1, labels=lambda n: (("TableSpeed", str(40 + n % 2 / 1e4)),)),
     "equal numbers": same_numbers(ct_series(120, 1.0)),
     "no numbers": [replace(h, instance_number=None) for h in ct_series(120, 1.0)],
     "computers that reconstruct side by side": [
