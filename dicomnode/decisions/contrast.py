@@ -91,7 +91,7 @@ def agent_says(text: str) -> Contrast:
     """What stands for an agent: its name is `yes`, a refusal in words `no`, no answer `unknown`."""
     if not _told(text):
         return Contrast.UNKNOWN
-    return Contrast.NO if _refuses(text) else Contrast.YES
+    return Contrast.NO if _refuses(text) or _is_zero(_normal(text)) else Contrast.YES
 
 
 Told = tuple[tuple[str, str], ...]
@@ -148,8 +148,12 @@ def _unused(told: Told) -> bool:
 def _is_nothing(text: str) -> bool:
     """Whether an amount or a time says that nothing was injected, or does not say."""
     written = _normal(text)
-    if not _told(text) or _NO_TIME.fullmatch(written) or _refuses(text):
-        return True
+    return (
+        not _told(text) or bool(_NO_TIME.fullmatch(written)) or _refuses(text) or _is_zero(written)
+    )
+
+
+def _is_zero(written: str) -> bool:
     amount = _AMOUNT.fullmatch(written)
     return amount is not None and float(amount[1].replace(",", ".")) <= 0
 

@@ -104,7 +104,18 @@ REFUSALS: dict[str, Refusals] = {
 NOT_TOLD = frozenset(
     {
         *("", "UNKNOWN", "UNK", "N/A", "NA", "N.A.", "N. A.", "NOT APPLICABLE", "NOT AVAILABLE"),
-        *("NOT SPECIFIED", "UNSPECIFIED", "UNDEFINED", "NULL", "NAN", "NOT KNOWN", "TBD", "(NULL)"),
+        *(
+            "NOT STATED",
+            "NOT INDICATED",
+            "NOT SPECIFIED",
+            "UNSPECIFIED",
+            "UNDEFINED",
+            "NULL",
+            "NAN",
+            "NOT KNOWN",
+            "TBD",
+            "(NULL)",
+        ),
         *("UNBEKANNT", "K.A.", "INCONNU", "DESCONOCIDO", "DESCONHECIDO", "SCONOSCIUTO"),
         *("ONBEKEND", "OKÄND", "UKENDT", "UKJENT", "НЕИЗВЕСТНО", "不明", "未知", "알 수 없음"),
         # dummies of de-identification (PS3.15 table E.1-1, Z/D for Contrast/Bolus Agent):

@@ -80,7 +80,12 @@ def _by_order(order: Order, stack: SliceStack) -> list[Passes]:
 
 
 def _by_numbers_that_come_again(stack: SliceStack) -> list[Passes]:
-    """Each pass is numbered from its start; nothing where equal numbers do not lie together."""
+    """Each pass is numbered from its start; nothing where equal numbers do not lie together.
+
+    Nor where two slices lie at one place: nothing tells which of them comes first.
+    """
+    if stack.duplicate_count:
+        return []
     times: Counter[int] = Counter()
     last: dict[int, int] = {}
     labels: list[Value] = []

@@ -89,6 +89,7 @@ def _told(field: str, text: str) -> InstanceHeader:
 
 
 REFUSALS = """
+0 ml | 0.000000
 NO CONTRAST GIVEN | NONE | None. | (none) | No | N | NIL | No contrast | NO IV CONTRAST | W/O
 no contrast administered | No contrast used | Contrast: none | CONTRAST NOT GIVEN | not given
 NON-CONTRAST | unenhanced | C- | no iodine | ohne KM | ohne i.v. KM | kein Kontrastmittel | Nein

@@ -177,6 +177,14 @@ def test_passes_that_only_equal_numbers_tell(count: int) -> None:
     assert all(of_one_pass(each.stack.headers) for each in found)
 
 
+@pytest.mark.parametrize("copies", [10, 40])
+def test_equal_numbers_at_one_place_tell_nothing(copies: int) -> None:
+    """Which of the two belongs to which pass only their UIDs would say, which say nothing."""
+    series = ct_series(40)
+    again = [replace(h, sop_instance_uid=f"1.{i}") for i, h in enumerate(series[-copies:])]
+    assert not judge_eligibility([*series, *again], POLICY).eligible
+
+
 def test_short_passes_in_turn_are_skipped_with_the_reason() -> None:
     series = same_numbers(passes({"acquisition_number": 1}, {"acquisition_number": 2}, slices=8))
     decision = judge_eligibility(series, POLICY)
