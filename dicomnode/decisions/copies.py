@@ -34,6 +34,7 @@ TRIVIAL: dict[str, Any] = {
     "in_concatenation_total_number": None,
     "number_of_frames": 1,
     "spacing_between_slices": None,
+    **dict.fromkeys(("rescale_slope", "rescale_intercept"), None),  # pixels are compared in HU
     "patient": PatientAttributes(),  # whose it is, is a question of its own
     **dict.fromkeys(("labels", "descriptions", "contrast_told"), ()),
     "problems": (),

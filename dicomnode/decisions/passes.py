@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from statistics import median
 
-from dicomnode.decisions.geometry import SliceStack
+from dicomnode.decisions.geometry import SAME_POSITION_MM, SliceStack
 from dicomnode.decisions.stack_attributes import ASCENDING, IN_RUNS, Order, Value
 
 COMES_BACK = 3
@@ -29,6 +29,9 @@ FEWEST_OF_A_SCAN = 10
 
 _LIKE_THE_OTHERS = 0.25
 """A step that differs by more, as a share of the usual one, leads to another pass."""
+
+_ALIKE = 1.2
+"""Distances of which none is more than so many times another."""
 
 
 @dataclass(frozen=True)
@@ -80,23 +83,27 @@ def _by_order(order: Order, stack: SliceStack) -> list[Passes]:
 
 
 def _by_numbers_that_come_again(stack: SliceStack) -> list[Passes]:
-    """Each pass is numbered from its start; nothing where equal numbers do not lie together.
+    """Each pass is numbered from its start, and lies as far from the other everywhere.
 
-    Nor where two slices lie at one place: nothing tells which of them comes first.
+    Else nothing tells which of two slices with one number belongs to which pass.
     """
-    if stack.duplicate_count:
-        return []
     times: Counter[int] = Counter()
-    last: dict[int, int] = {}
+    last: dict[int, tuple[int, float]] = {}
     labels: list[Value] = []
-    for index, header in enumerate(stack.headers):
-        number = header.instance_number
-        if number is None or index - last.get(number, index) > WITHIN_SLICES:
+    apart: list[float] = []
+    for index, height in enumerate(accumulate(stack.spacings_mm, initial=0.0)):
+        number = stack.headers[index].instance_number
+        if number is None:
             return []
-        last[number] = index
+        before, below = last.get(number, (index, height))
+        if index - before > WITHIN_SLICES:
+            return []
+        apart += [height - below] if before < index else []
+        last[number] = (index, height)
         times[number] += 1
         labels.append(times[number])
-    return [Passes("pass by equal Instance Numbers", tuple(labels))]
+    alike = bool(apart) and SAME_POSITION_MM < max(apart) <= _ALIKE * min(apart)
+    return [Passes("pass by equal Instance Numbers", tuple(labels))] if alike else []
 
 
 def _by_pauses(values: Sequence[float], pause: float | None) -> dict[float, int]:

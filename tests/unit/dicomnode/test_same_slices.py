@@ -49,7 +49,17 @@ def compressed(data_set: Dataset) -> None:
     data_set.compress(RLELossless, generate_instance_uid=False)
 
 
-@pytest.mark.parametrize("change", [lambda _: None, in_another_dress, compressed])
+def with_another_intercept(data_set: Dataset) -> None:
+    """The same HU, stored 100 higher."""
+    data_set.RescaleIntercept = float(data_set.RescaleIntercept) - 100
+    pixels = data_set.pixel_array
+    data_set.PixelData = (pixels + 100).astype(pixels.dtype).tobytes()
+
+
+DRESSES = [lambda _: None, in_another_dress, compressed, with_another_intercept]
+
+
+@pytest.mark.parametrize("change", DRESSES)
 @pytest.mark.parametrize("some", [slice(3, 7), slice(None)], ids=["some", "all"])
 def test_copies_are_one_slice(
     tmp_path: Path, change: Callable[[Dataset], None], some: slice

@@ -185,6 +185,21 @@ def test_equal_numbers_at_one_place_tell_nothing(copies: int) -> None:
     assert not judge_eligibility([*series, *again], POLICY).eligible
 
 
+@pytest.mark.parametrize("digits", [1, 2])
+def test_equal_numbers_at_places_that_rounding_moved_tell_nothing(digits: int) -> None:
+    series = ct_series(40, 0.625)
+    again = [
+        replace(
+            h,
+            sop_instance_uid=f"1.{i}",
+            image_position_patient=(-180.0, -170.0, round(h.image_position_patient[2], digits)),
+        )
+        for i, h in enumerate(series)
+        if h.image_position_patient is not None
+    ]
+    assert not judge_eligibility([*series, *again], POLICY).eligible
+
+
 def test_short_passes_in_turn_are_skipped_with_the_reason() -> None:
     series = same_numbers(passes({"acquisition_number": 1}, {"acquisition_number": 2}, slices=8))
     decision = judge_eligibility(series, POLICY)
