@@ -15,6 +15,7 @@ from storage.records import (
 from storage.result_life import RETRACTED
 
 _MORE_CAME = "more instances of the series came after it"
+_CAME_AGAIN = "its instances came again with other content after it"
 _OTHER_MODEL = "it was made by another model or other settings"
 _HALF = "one of the two methods had failed in it"
 
@@ -35,7 +36,7 @@ def former_report(detail: SeriesDetail) -> Predecessor | None:
         series_instance_uid=newest.result_series_instance_uid,
         sop_class_uid=newest.sop_class_uid,
         sop_instance_uid=newest.sop_instance_uid,
-        why=_MORE_CAME if _more_came(detail) else _HALF if _had_failed(detail) else _OTHER_MODEL,
+        why=_why(detail),
     )
 
 
@@ -53,7 +54,19 @@ def withdrawals(detail: SeriesDetail) -> int:
     )
 
 
-def _more_came(detail: SeriesDetail) -> bool:
+def _why(detail: SeriesDetail) -> str:
+    if _other_input(detail):
+        return _CAME_AGAIN if _as_many(detail) else _MORE_CAME
+    return _HALF if _had_failed(detail) else _OTHER_MODEL
+
+
+def _as_many(detail: SeriesDetail) -> bool:
+    """Whether the analysis before this one was of so many instances, too."""
+    counts = [each["instance_count"] for each in detail.series.history if each.get("analysis")]
+    return counts[-1:] == [detail.series.instance_count]
+
+
+def _other_input(detail: SeriesDetail) -> bool:
     """Whether the input is another than at the decision before this one."""
     former = [each["input_digest"] for each in detail.series.history if each.get("input_digest")]
     return not former or former[-1] != detail.series.input_digest

@@ -198,8 +198,6 @@ def settle(
     for instance in taken:
         _take(session, instance, settled[instance.sop_instance_uid, instance.sha256])
     session.flush()
-    for each in involved.values():
-        _count_anew(session, each)
     states = {its.state for its in settled.values()}
     told = states & {ConflictState.FIRST, ConflictState.REPLACED} and series.state in _MAY_TELL
     if taken or told or ConflictState.HELD in states:
@@ -208,6 +206,8 @@ def settle(
         _reopen(session, involved[key], now)
         ensure_assess(session, key, involved[key].priority, now)
         wake_assess(session, [key], now)
+    for each in involved.values():  # behind what their history tells
+        _count_anew(session, each)
     if series.state is SeriesState.RECEIVING:
         jobs.put_back(session, job, now, count_attempt=False)
     else:

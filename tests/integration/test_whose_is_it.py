@@ -198,6 +198,8 @@ def test_a_patient_corrected_after_the_report_was_sent(node: Pipeline, tmp_path:
     wrong, right = parts(node, uid).values()
     assert wrong.series.state is SeriesState.SKIPPED
     assert [each["state"] for each in wrong.series.history].count("retracted") == 1
+    analysed = [each for each in wrong.series.history if each["state"] == "analysed"]
+    assert [each["instance_count"] for each in analysed] == [12]
     waiting = {d.result.kind for d in wrong.deliveries if d.state == "waiting"}
     assert waiting == {"retraction"}
     (report,) = reports(node, right)
@@ -225,6 +227,8 @@ def test_another_order_number_is_taken_over_and_the_report_names_the_former(
     (named,) = newest.PredecessorDocumentsSequence
     (series,) = named.ReferencedSeriesSequence
     assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == former.SOPInstanceUID
+    text = newest.to_json()
+    assert "its instances came again with other content after it" in text
     told = "12 of its 12 instances came again with other Accession Number; the newest were taken"
     assert warned(detail)["resent"] == told
 

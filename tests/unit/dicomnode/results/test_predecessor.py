@@ -75,16 +75,18 @@ def test_the_newest_report_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("former_digest", "why"),
+    ("former_digest", "count", "why"),
     [
-        ("c", "more instances of the series came after it"),
-        ("d", "it was made by another model or other settings"),
+        ("c", 59, "more instances of the series came after it"),
+        ("c", 60, "its instances came again with other content after it"),
+        ("d", 60, "it was made by another model or other settings"),
     ],
 )
-def test_why_it_is_replaced(former_digest: str, why: str) -> None:
-    """The sample's input has the digest d."""
+def test_why_it_is_replaced(former_digest: str, count: int, why: str) -> None:
+    """The sample's input has the digest d and 60 instances."""
     found = detail([report("2.25.5")])
-    entries = ({"state": "analysed", "input_digest": former_digest}, {"state": "retracted"})
+    analysed = {"state": "analysed", "input_digest": former_digest, "instance_count": count}
+    entries = (analysed | {"analysis": {"probabilities": {}}}, {"state": "retracted"})
     again = replace(found, series=replace(found.series, history=entries))
     former = former_report(again)
     assert former is not None
