@@ -9,6 +9,7 @@ at a place counts. A term of letters stands alone: "art" is not in "partial". Ho
 from __future__ import annotations
 
 from dicomnode.decisions.contrast_meaning import Meaning, Terms
+from dicomnode.decisions.contrast_terms_asian import EAST_ASIAN
 
 ANY_LANGUAGE: Terms = {
     Meaning.GIVEN: ("c+", "+c", "iv+", "ce", "cect", "ce ct", "angio", "bolus", "iodine"),
@@ -29,7 +30,15 @@ ENGLISH: Terms = {
     Meaning.GIVEN: (
         *(f"{word} {route}{medium}" for word in _WITH for route in _ROUTES for medium in _MEDIA),
         *("contrast", "w/ c", "with iv", "w iv", "w/ iv", "post iv", "iv contrast"),
-        *("iv cont", "iv con", "post gad", "contrast given", "enhanced", "contrast enhanced"),
+        *(
+            "iv cont",
+            "iv con",
+            "post gad",
+            "post gadolinium",
+            "contrast given",
+            "enhanced",
+            "contrast enhanced",
+        ),
         *("enhancement", "post injection", "after injection", "injection", "inj rate", "cta"),
         *("ctpa", "ctpe", "ctv", "angiogram", "angiography", "ct angio", "pe", "pe protocol"),
         *("pulmonary embolism", "pulmonary embolus", "pulmonary emboli", "pulm embolism"),
@@ -43,8 +52,13 @@ ENGLISH: Terms = {
         *(f"{word} {route}{medium}" for word in _WITHOUT for route in _ROUTES for medium in _MEDIA),
         *("without", "w/o", "wo", "w/out", "w/o c", "wo c", "nc", "no iv", "non iv", "wo iv"),
         *("w/o iv", "without iv", "pre injection", "no injection", "not injected", "unenhanced"),
-        *("un enhanced", "non enhanced", "not enhanced", "without enhancement", "contrast none"),
-        *("contrast no", "contrast not given", "plain", "contrast not used"),
+        *("un enhanced", "non enhanced", "not enhanced", "without enhancement"),
+        *("contrast no", "plain", "iv contrast no"),
+        *(
+            f"{iv} contrast {none}"
+            for iv in ("", "iv", "intravenous")
+            for none in ("none", "nil", "n/a", "not given", "not used", "not administered")
+        ),
         *(
             f"{word} {route} {link} {iv} contrast"
             for word in ("without", "w/o", "wo", "no")
@@ -66,6 +80,8 @@ ENGLISH: Terms = {
         *(f"{word} {route}" for word in ("", *_WITH, *_WITHOUT) for route in _ENTERAL),
         *("high contrast", "low contrast", "contrast resolution"),
         *("edge enhanced", "edge enhancement"),
+        *("enhancement filter", "image enhancement", "enhanced ct image storage"),
+        *("enhanced visualization", "contrast window"),
         *("resolution enhanced", "enhanced resolution", "plain film", "plain radiograph"),
         *("wo mip", "w/o mip", "without mip", "w/o mips", "wo mips", "wo recon", "w/o recon"),
         *("wo 3d", "w/o 3d", "w/o motion", "without motion", "without sedation", "w/o sedation"),
@@ -118,7 +134,8 @@ GERMAN: Terms = {
             "nativ ct",
             "nativphase",
         ),
-        *("km-", "vor km", "kein kontrastmittel"),
+        *("km-", "vor km", "kein kontrastmittel", "km 0 ml"),
+        *(f"{km} {none}" for km in _KM for none in ("kein", "keine", "keines", "entfällt")),
         *(f"{no} iv {km}" for no in ("kein", "keine", "ohne") for km in ("km", "kontrast")),
         *(f"{no} {iv} {km} gabe" for no in ("keine", "ohne") for iv in ("", "iv") for km in _KM),
     ),
@@ -138,14 +155,21 @@ FRENCH: Terms = {
         *(
             "injecté",
             "injectée",
-            "injecte",
             "apc",
             "après injection",
             "produit de contraste",
             "pdc",
         ),
         *("contraste", "angioscanner", "angio scanner", "artériel", "artérielle", "portale"),
-        *("temps portal", "veineux", "veineuse", "tardif", "embolie pulmonaire", "angio tdm"),
+        *(
+            "temps portal",
+            "avec iv",
+            "veineux",
+            "veineuse",
+            "tardif",
+            "embolie pulmonaire",
+            "angio tdm",
+        ),
     ),
     Meaning.NOT_GIVEN: (
         *("sans injection", "sans inj", "sans contraste", "sans produit de contraste", "sans pdc"),
@@ -154,12 +178,11 @@ FRENCH: Terms = {
             "sans",
             "non injecté",
             "non injectée",
-            "non injecte",
             "spc",
             "avant injection",
         ),
         *("s/ injection", "pas d'injection", "pas de contraste", "pas de produit de contraste"),
-        "absence d'injection",
+        *("absence d'injection", "pdc non", "contraste non", "injection non"),
     ),
     Meaning.BOTH: (
         *(
@@ -179,7 +202,15 @@ FRENCH: Terms = {
 SPANISH_PORTUGUESE: Terms = {
     Meaning.GIVEN: (
         *("con contraste", "con cte", "con civ", "con iv", "contrastado", "contrastada", "civ"),
-        *("con contraste iv", "c/ contraste", "c/contraste", "c/c", "com contraste", "com cte"),
+        *(
+            "con contraste iv",
+            "c/ contraste",
+            "c/contraste",
+            "c/c",
+            "com contraste",
+            "com cte",
+            "contraste no iónico",
+        ),
         *("com iv", "pos contraste", "post contraste", "pós contraste", "fase arterial"),
         *("fase portal", "fase venosa", "venosa", "fase tardia", "tardía", "angiotac", "angio tac"),
         *("angiotomografia", "angiotc", "angio tc", "tromboembolismo"),
@@ -191,6 +222,8 @@ SPANISH_PORTUGUESE: Terms = {
         *("no contraste", "sin medio de contraste", "sin medio contraste", "sin uso de contraste"),
         *("sin administración de contraste", "sem meio de contraste", "sem uso de contraste"),
         *("sin administración de medio de contraste", "sem administração de contraste"),
+        *("sin administrar contraste", "sin la administración de contraste", "contraste no"),
+        *("sem a administração de contraste", "sem injeção de contraste", "contraste não"),
     ),
     Meaning.BOTH: (
         *("sin y con", "con y sin", "sin/con", "con/sin", "s/c y c/c", "sem e com", "com e sem"),
@@ -225,7 +258,7 @@ ITALIAN: Terms = {
     ),
     Meaning.NOT_GIVEN: (
         *("senza mdc", "senza m.d.c.", "senza mezzo di contrasto", "senza contrasto"),
-        *("smdc", "s/mdc", "no mdc", "basale", "diretta", "pre mdc", "senza"),
+        *("smdc", "s/mdc", "no mdc", "mdc no", "basale", "diretta", "pre mdc", "senza"),
     ),
     Meaning.BOTH: (
         *("senza e con", "con e senza", "senza e con mdc", "con e senza mdc", "senza/con mdc"),
@@ -251,6 +284,7 @@ NORTH_AND_EAST: Terms = {
         *("с болюсным контрастированием", "болюс", "με σκιαγραφικό", "σκιαγραφικό"),
         *("с внутривенным контрастированием", "с контрастным усилением", "ангиопульмонография"),
         *("с в/в контрастным усилением", "контрастное усиление", "po podaniu kontrastu"),
+        *("с контрастным веществом", "с болюсным усилением", "kontrasztanyaggal"),
         *("z podaniem kontrastu", "ze środkiem kontrastowym", "s iv kl", "m/kontrast"),
     ),
     Meaning.NOT_GIVEN: (
@@ -262,7 +296,7 @@ NORTH_AND_EAST: Terms = {
             "utan kontrast",
             "uten kontrast",
         ),
-        *("uden kontrast", "utan iv kontrast", "uten iv kontrast", "nativt", "bez kontrastu"),
+        *("utan iv kontrast", "uten iv kontrast", "nativt", "bez kontrastu"),
         *(
             "bez kontrastní látky",
             "natywne",
@@ -275,8 +309,13 @@ NORTH_AND_EAST: Terms = {
         *("без усиления", "нативное", "нативная", "нативная фаза", "нативно", "χωρίς σκιαγραφικό"),
         *("без внутривенного контрастирования", "без контрастного усиления", "u/kontrast"),
         *("bez podania kontrastu", "bez środka kontrastowego", "natiivi", "nativně", "geen iv"),
+        *(
+            f"kontrast {madde} {none}"
+            for madde in ("", "madde")
+            for none in ("verilmeden", "verilmedi", "kullanılmadan")
+        ),
         *(f"geen {iv} contrast" for iv in ("", "iv")),
-        *(f"{no} {iv} kontrast" for no in ("ingen", "inget", "ikke") for iv in ("", "iv")),
+        *(f"{no} {iv} kontrast" for no in ("ingen", "inget", "ikke", "uden") for iv in ("", "iv")),
     ),
     Meaning.BOTH: (
         *("met en zonder contrast", "zonder en met contrast", "med och utan kontrast"),
@@ -284,87 +323,6 @@ NORTH_AND_EAST: Terms = {
         *("bez i z kontrastem", "z i bez kontrastu", "с и без контраста", "без и с контрастом"),
         *("без и с контрастированием", "с и без контрастирования"),
     ),
-}
-
-EAST_ASIAN: Terms = {
-    Meaning.GIVEN: (
-        *(
-            "增强",
-            "增強",
-            "増強",
-            "增强扫描",
-            "強化",
-            "强化",
-            "造影",
-            "造影後",
-            "造影后",
-            "注射",
-            "動脈相",
-            "動脈期",
-        ),
-        *(
-            "动脉期",
-            "门静脉期",
-            "門脈相",
-            "門静脈相",
-            "静脉期",
-            "静脈相",
-            "平衡相",
-            "平衡期",
-            "延迟期",
-        ),
-        *(
-            "延遲期",
-            "遅延相",
-            "後期相",
-            "早期相",
-            "血管成像",
-            "血管造影",
-            "肺栓塞",
-            "肺動脈血栓",
-            "+c",
-        ),
-        *("조영", "조영증강", "조영후", "조영 후", "동맥기", "문맥기", "정맥기", "지연기"),
-    ),
-    Meaning.NOT_GIVEN: (
-        *(
-            "平扫",
-            "平掃",
-            "普通扫描",
-            "単純",
-            "单纯",
-            "單純",
-            "非造影",
-            "造影なし",
-            "造影無し",
-            "造影無",
-        ),
-        *(
-            "造影剤なし",
-            "造影前",
-            "非增强",
-            "非增強",
-            "未增强",
-            "未增強",
-            "无增强",
-            "無增強",
-            "不增强",
-        ),
-        *("无造影", "無造影", "비조영", "조영전", "조영 전", "조영제 없이", "비증강"),
-    ),
-    Meaning.BOTH: (
-        *(
-            "平扫+增强",
-            "平扫增强",
-            "平扫加增强",
-            "平扫及增强",
-            "平扫 增强",
-            "平掃+增強",
-            "平扫/增强",
-        ),
-        *("単純+造影", "単純・造影", "単純造影", "単純→造影", "単純/造影", "造影前後", "조영전후"),
-    ),
-    Meaning.NOTHING: (*("椎管造影", "关节造影", "関節造影", "経口造影", "口服造影"),),
 }
 
 LANGUAGES: dict[str, Terms] = {

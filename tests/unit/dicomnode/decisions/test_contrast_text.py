@@ -28,6 +28,7 @@ TDM thoracique avec injection | Thorax INJECTÉ | TAP IV+ | Angioscanner thoraci
 TORAX CON CONTRASTE | TC tórax com contraste | torace con mdc | TC torace con m.d.c.
 thorax met contrast | thorax med kontrast | КТ ОГК с контрастом | Артериальная фаза
 CT-Thorax nach i.v. Kontrastmittelgabe | Thorax kontrastverstärkt | CT Pulmonalisangiographie
+post-gadolinium | avec IV | contraste no iónico | КТ с контрастным веществом
 angioTDM thoracique | TK z podaniem kontrastu | КТ ОГК с внутривенным контрастированием
 КТ ОГК с контрастным усилением | КТ-ангиопульмонография
 胸部增强 | 胸部造影CT | 胸部 増強 | 動脈相 | 门静脉期 | 胸部+C | 흉부 조영증강
@@ -44,6 +45,9 @@ WO IV CONTRAST W ORAL CONTRAST | Thorax nativ | Thorax ohne KM | Thorax o.KM | o
 CT CHEST WITHOUT ORAL OR IV CONTRAST | w/o PO and IV contrast | Kein i.v. KM | keine KM-Gabe
 ohne Kontrastmittelgabe | pas d'injection | pas d’injection
 TAC sin medio de contraste | TC sem uso de contraste | geen iv contrast | uten iv kontrast
+KM: keine | KM: 0 ml | IV contrast: none | IV contrast: no | contrast not administered | PDC: non
+contraste: não | sin administrar contraste | mdc: no | uden i.v. kontrast | kontrast verilmeden
+造影剂未使用 | 造影剤使用せず | 조영제 미사용
 bez podania kontrastu | КТ без контрастного усиления
 TDM sans injection | TDM thorax non injecté | TAP IV- | sans contraste | TAC TORAX SIN CONTRASTE
 Torax simple | s/contraste | tórax sem contraste | torace senza mdc | TC torace basale
@@ -76,6 +80,7 @@ KM-Unverträglichkeit | KM kontraindiziert | contrast contraindicated | refused 
 contrast-induced nephropathy | allergic to iodinated contrast | prior contrast CT
 alérgico al contraste | contre-indication à l'injection | controindicazione al mdc
 uczulenie na kontrast | аллергия на контраст | 造影剂过敏 | 造影剤アレルギー | 조영제 알레르기
+lung enhancement filter | Enhanced CT Image Storage | contrast window
 Vue axiale | vue d’ensemble | TDM thorax sous VNI | MonoSource 120 | Mono 120 kV
 allergie au produit de contraste | allergia al mdc | alergia al contraste | VNCa | Electron Density
 MonoE 70 keV | Z effective | DE_Thorax M_0.6 | none | nonetheless
