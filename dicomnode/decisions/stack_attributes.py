@@ -174,7 +174,6 @@ neighbour of the last."""
 ASCENDING: tuple[Order, ...] = (
     Order("acquisition time", lambda h: seconds_of(h.acquisition_time), PAUSE_SECONDS),
     Order("content time", lambda h: seconds_of(h.label("ContentTime")), PAUSE_SECONDS),
-    Order("creation time", lambda h: seconds_of(h.label("InstanceCreationTime")), PAUSE_SECONDS),
     Order("Instance Number", lambda h: h.instance_number),
 )
 """What tells one pass of the table from the next where each slice has its own value. Content Time
@@ -187,6 +186,6 @@ LABELS: tuple[str, ...] = (
     *("ReconstructionDiameter", "PatientPosition", "TableSpeed", "SpiralPitchFactor"),
     *("CardiacCyclePosition", "RespiratoryCyclePosition", "DataCollectionDiameter"),
     *("AcquisitionType", "RotationDirection", "TotalCollimationWidth"),
-    *("AcquisitionProtocolName", "ContentDate", "ContentTime", "InstanceCreationTime"),
+    *("AcquisitionProtocolName", "ContentDate", "ContentTime"),
 )
 """Keywords of what `InstanceHeader.labels` holds."""

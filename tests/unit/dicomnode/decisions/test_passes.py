@@ -48,7 +48,6 @@ ONE_VALUE: list[tuple[dict[str, Any], dict[str, Any]]] = [
             ("FrameComments", "in", "out"),
             ("AcquisitionProtocolName", "Thorax insp", "Thorax exp"),
             ("ContentDate", "20260105", "20260106"),
-            ("InstanceCreationTime", "101010", "101120"),
             ("TableSpeed", "40.0", "55.0"),
         ]
     ),
