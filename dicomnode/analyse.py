@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -131,11 +132,12 @@ class Worker:
     def _try_later(self, job: Job, error: OSError) -> None:
         """A full or failing disk is no fault of the series: its attempt does not count.
 
-        For a full one there is no end to it; what cannot be read is given up after a while.
+        For one that takes no results there is no end to it; what cannot be read is given up after a
+        while.
         """
         now, told = datetime.now(UTC), error.strerror or type(error).__name__
         later: datetime | None = now + _DISK_DELAY
-        if not is_full(error):
+        if not is_full(error) and not self._is_of_results(error):
             decision = self._reading.failed(job.series_key, now) if may_pass(error) else None
             later = None if decision is None else decision.not_before
         if later is None:
@@ -144,6 +146,11 @@ class Worker:
         log.error("series %s: %s; tried again later", job.series_key, told)
         with self._database.write() as session:
             jobs.put_back(session, job, later, count_attempt=False, error=told)
+
+    def _is_of_results(self, error: OSError) -> bool:
+        """Whether it is the node's own folder of results that cannot be written."""
+        named = error.filename
+        return isinstance(named, str) and Path(named).is_relative_to(self._settings.result_files)
 
     def _analyse(self, job: Job) -> None:
         with self._database.read() as session:

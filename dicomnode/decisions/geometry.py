@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from statistics import median
@@ -167,7 +167,12 @@ class _Written:
     header: InstanceHeader
 
     def __lt__(self, other: _Written) -> bool:
-        return repr(self.header) < repr(other.header)
+        return self._all < other._all
+
+    @property
+    def _all(self) -> tuple[str, tuple[str, ...]]:
+        """The patient's attributes besides, which no repr tells."""
+        return repr(self.header), astuple(self.header.patient)
 
 
 NumberKey = tuple[float, str, int, _Written]

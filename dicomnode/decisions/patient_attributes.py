@@ -41,6 +41,10 @@ class PatientAttributes:
     patient_sex: str = ""
     accession_number: str = ""
 
+    def __repr__(self) -> str:
+        """The same for all, and not an address: headers are put in order by all they say."""
+        return "PatientAttributes(…)"
+
 
 def contradictions(found: Collection[PatientAttributes]) -> tuple[str, ...]:
     """What these say that cannot be true of one patient, as "2 Patient's Names"; () for nothing.

@@ -68,7 +68,6 @@ NUMBERS: dict[str, Callable[[int], object]] = {
     "all 0": lambda _n: 0,
     "random": lambda n: random.Random(n).randrange(-(2**31), 2**31),
     "from the head": lambda n: SLICES - n,
-    "in pairs": lambda n: n // 2,
 }
 
 
