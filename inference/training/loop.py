@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -73,6 +73,18 @@ class Told:
         """After a validation."""
 
 
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    """Its backward pass of 3-D convolutions, in PyTorch 2.13 on an AMD processor with AVX2, gave
+    other gradients each time, or ended the process."""
+    was = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = was
+
+
 class Loop:
     """One run in one folder. `stop` is asked after each step."""
 
@@ -94,6 +106,9 @@ class Loop:
         self._told = told or Told()
         self._at = load_position(folder / CHECKPOINT) or Position()
         self._network = _on_device(task.network(), device)
+        self._three_dimensional = any(
+            isinstance(module, nn.Conv3d) for module in self._network.modules()
+        )
         self._half = _half_precision(device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._half is torch.float16)
 
@@ -168,6 +183,10 @@ class Loop:
         return 0 if self._device.type == "cpu" else 3
 
     def _step(self, stage: Stage, optimiser: torch.optim.Optimizer, batch: Any) -> None:
+        with _without_onednn() if self._three_dimensional else nullcontext():
+            self._take_step(stage, optimiser, batch)
+
+    def _take_step(self, stage: Stage, optimiser: torch.optim.Optimizer, batch: Any) -> None:
         for group in optimiser.param_groups:
             group["lr"] = group["factor"] * learning_rate(stage, self._at.step)
         self._network.train()
