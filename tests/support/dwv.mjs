@@ -42,7 +42,7 @@ async function look(file) {
       const image = app.getData(app.getDataIds()[0])?.image;
       resolve(image ? image.getGeometry().getSize().getValues() : null);
     });
-    setTimeout(() => resolve('no end'), 20000);
+    setTimeout(() => resolve('no end'), 120000);
     app.loadURLs([url]);
   });
   return told;
