@@ -12,15 +12,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from dicomnode.decisions.admission import AdmissionPolicy
-from dicomnode.decisions.chest import ChestPolicy
-from dicomnode.decisions.completeness import CompletenessPolicy
-from dicomnode.decisions.disk import DiskPolicy
-from dicomnode.decisions.eligibility import EligibilityPolicy
-from dicomnode.decisions.resend import ResendPolicy
+from dicomnode.decisions.arrival.admission import AdmissionPolicy
+from dicomnode.decisions.arrival.completeness import CompletenessPolicy
+from dicomnode.decisions.arrival.disk import DiskPolicy
+from dicomnode.decisions.arrival.resend import ResendPolicy
+from dicomnode.decisions.eligibility.chest import ChestPolicy
+from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
+from dicomnode.decisions.eligibility.study_choice import StudyPolicy
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.decisions.retry import RetryPolicy
-from dicomnode.decisions.study_choice import StudyPolicy
 from dicomnode.errors import ConfigurationError
 from dicomnode.tls import DestinationTls, TlsPolicy
 from inference.demonstration import shipped_bundles

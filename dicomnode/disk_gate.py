@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from dicomnode.decisions.disk import DiskPolicy, DiskSpace, DiskVerdict, fits, judge_disk
+from dicomnode.decisions.arrival.disk import DiskPolicy, DiskSpace, DiskVerdict, fits, judge_disk
 
 log = logging.getLogger(__name__)
 

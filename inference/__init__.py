@@ -1,1 +1,19 @@
-"""Computes: arrays with their geometry in, findings out. No DICOM tags, database or network."""
+"""Computes: arrays with their geometry in, findings out. No DICOM tags, database or network.
+
+arrays/              Arrays of voxels: masks, morphology, axes, resampling
+backends/            The software and the device that compute a network
+bundles/             Bundles: weights with the card that says what they are
+covnet/              COVNet (Li et al. 2020): a ResNet-50 on every slice, joined by maxima
+demonstration/       The bundles that the product comes with, one for each task
+evaluation/          How good weights are
+location_attention/  Location attention (Xu et al. 2020): candidate regions, their classes, a vote
+lungs/               Where the lungs are, how much of them there is, and what lies between them
+networks/            The networks that the methods are made of, as their papers give them
+simulation/          Lesions painted into real chests: what the shipped weights learned from
+training/            Training: one loop; what is taught to each network lies in its folder
+errors               The errors of inference, by what is at fault: the volume, the bundle
+findings             What an analysis found: plain values that results are built from
+progress             The stages of an analysis: how far each is, and how long it took
+ties                 Values that differ by no more than rounding are equal
+volume               CT volume: Hounsfield units with the affine that places them in the patient
+"""

@@ -1,1 +1,30 @@
-"""Keeps: records, database, instance files, jobs, outbox. No DICOM network, no torch."""
+"""Keeps: records, database, instance files, jobs, outbox. No DICOM network, no torch.
+
+conflicts        Instances that came again with other content, and which content stands
+database         The database: SQLite in one file, or PostgreSQL, chosen by the URL alone
+direct_io        Writing past the page cache
+durable          Files that are whole and durable under their final name, or not there at all
+enqueue          Putting jobs into the queue, each once
+errors           The errors of storage
+folders          Folders whose names outlive a power cut
+index            The index of what has come: associations, instances, and the series they add up to
+instances        Instance files on disk, under names that tell nothing about the patient
+jobs             Jobs: claimed under a lease, fenced by a token, parked when they kill their workers
+models           The tables
+notes            Which CT series were not analysed and have not been told of yet
+outage           Which faults of a database are outages: over by themselves, and worth waiting for
+outbox           The outbox: which result still has to reach which destination
+owner            Whose database this is: its rows name files that lie in one node's data directory
+parts            Whose series an instance belongs to
+queries          What the command line reads: series, their jobs, results and deliveries
+records          The plain records that storage takes and returns
+removable_files  Unlinking stored files in the face of receivers that may be given the same ones
+reopening        Undoing the decision on a series; what it was stays readable in its history
+result_sets      What becomes of results after they were made: found again, sent again, withdrawn
+results          Files of the result objects, as durable as those of the instances
+retention        Removing what is finished: first its rows, in one transaction, then its files
+schema           Brings a database to the schema of this code, once
+series           Decisions about a series and their outcome, each in one transaction with its job
+statements       Statements that the two database systems spell each in its own way
+study            The series of one study, of which one is chosen
+"""

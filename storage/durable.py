@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from storage.direct import FILE_MODE, Content, FileWriter, write_all
+from storage.direct_io import FILE_MODE, Content, FileWriter, write_all
 from storage.errors import UnsafePathError
 from storage.folders import Folder, Folders, make_folder, sync_folder
 
@@ -124,7 +124,7 @@ class DurableFiles:
         """Make a file durable that is there already: its writer may have died before fsync.
 
         It counts as written now, so that retention keeps it. False when its name was taken away
-        meanwhile: it has to be written anew (see `storage.removable`).
+        meanwhile: it has to be written anew (see `storage.removable_files`).
         """
         final = self.root / path
         try:

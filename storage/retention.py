@@ -31,7 +31,7 @@ from storage.models import (
     SeriesRow,
 )
 from storage.records import DeliveryState, EndedSeries, FileKind, JobState
-from storage.removable import CLOCK_SLACK_SECONDS, RemovableFiles
+from storage.removable_files import CLOCK_SLACK_SECONDS, RemovableFiles
 from storage.statements import in_batches, insert_into, lock_series
 
 Place = tuple[datetime, str]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from storage.direct import FILE_MODE
+from storage.direct_io import FILE_MODE
 from storage.errors import SchemaTooNewError
 from storage.folders import make_folder, sync_folder
 from storage.models import SCHEMA_REVISION

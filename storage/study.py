@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, aliased
 
 from storage.enqueue import ensure_assess
 from storage.models import SeriesRow
-from storage.queue import series_record
+from storage.queries import series_record
 from storage.records import SeriesRecord, SeriesState
 from storage.reopening import reopen
 from storage.statements import lock_series

@@ -3,7 +3,7 @@
 A slice is an instance, or a frame of a multi-frame one (PS3.3 C.7.6.16).
 
 Values that were present but unusable are named in `problems`; nothing here raises on bad data
-(`dicomnode/headers.py` reads it from a data set).
+(`dicomnode/dicom_files/headers.py` reads it from a data set).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class InstanceHeader:
     transfer_syntax_uid: str
     patient: PatientAttributes = field(default_factory=PatientAttributes)
     modality: str = ""
-    manufacturer: str = ""
+    made_here: bool = False  # Manufacturer (0008,0070) is that of this product
     manufacturer_model_name: str = ""
     convolution_kernel: str = ""
     image_type: tuple[str, ...] = ()

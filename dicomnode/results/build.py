@@ -8,12 +8,12 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
-from dicomnode.results.all_slices import all_slices
-from dicomnode.results.capture import secondary_captures
-from dicomnode.results.context import ResultContext, ResultObject, ResultSettings, SrClass
-from dicomnode.results.encoding import encode
-from dicomnode.results.report import structured_report
-from dicomnode.results.segmentation import segmentations
+from dicomnode.results.common.context import ResultContext, ResultObject, ResultSettings, SrClass
+from dicomnode.results.common.encoding import encode
+from dicomnode.results.pictures.all_slices import all_slices
+from dicomnode.results.pictures.capture import secondary_captures
+from dicomnode.results.report.report import structured_report
+from dicomnode.results.segmentation.segmentation import segmentations
 from inference.findings import (
     CovnetFindings,
     ModelIdentity,

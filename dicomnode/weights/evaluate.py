@@ -37,25 +37,25 @@ from dicomnode.weights.evaluation_scans import (
     with_bundle,
 )
 from dicomnode.weights.manifest import STRATA
-from inference.card import Metric
+from inference.bundles.card import Metric
 from inference.errors import EvaluationError
-from inference.evaluation.classification import Cases, classify
-from inference.evaluation.confusion import ConfusionMatrix
-from inference.evaluation.confusion_csv import read_confusion
-from inference.evaluation.document import Block, Document, Notice
-from inference.evaluation.html_page import to_html
-from inference.evaluation.markdown import to_markdown
-from inference.evaluation.report import Evaluated, counts_report, report
-from inference.evaluation.report_classes import (
+from inference.evaluation.measures.classification import Cases, classify
+from inference.evaluation.measures.confusion import ConfusionMatrix
+from inference.evaluation.report.classes import (
     calibration_blocks,
     class_blocks,
     class_metrics,
     strata_blocks,
 )
-from inference.evaluation.report_comparison import comparison_blocks
-from inference.evaluation.report_heat import gallery_blocks, heat_blocks, heat_metrics
-from inference.evaluation.report_lungs import lung_blocks, lung_metrics
-from inference.evaluation.report_regions import region_blocks, region_metrics
+from inference.evaluation.report.comparison import comparison_blocks
+from inference.evaluation.report.confusion_csv import read_confusion
+from inference.evaluation.report.document import Block, Document, Notice
+from inference.evaluation.report.heat import gallery_blocks, heat_blocks, heat_metrics
+from inference.evaluation.report.html_page import to_html
+from inference.evaluation.report.lungs import lung_blocks, lung_metrics
+from inference.evaluation.report.markdown import to_markdown
+from inference.evaluation.report.regions import region_blocks, region_metrics
+from inference.evaluation.report.report import Evaluated, counts_report, report
 from inference.training.files import write_json, write_whole
 
 Told = Callable[[str, int, int], None]

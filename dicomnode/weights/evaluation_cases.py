@@ -11,12 +11,12 @@ import numpy as np
 
 from dicomnode.weights.evaluation_plan import case_classes
 from dicomnode.weights.evaluation_scans import Attempt, CovnetScan, LungScan, RegionScan
-from inference.evaluation.classification import Cases
-from inference.evaluation.localisation import HeatShares
-from inference.evaluation.report_heat import HeatCase
-from inference.evaluation.report_lungs import LungCase
-from inference.evaluation.report_regions import RegionCase
-from inference.region_findings import RegionFindings
+from inference.evaluation.measures.classification import Cases
+from inference.evaluation.measures.localisation import HeatShares
+from inference.evaluation.report.heat import HeatCase
+from inference.evaluation.report.lungs import LungCase
+from inference.evaluation.report.regions import RegionCase
+from inference.location_attention.findings import RegionFindings
 
 Line = dict[str, str]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.results.heatmap import blend, lung_window
-from dicomnode.results.view import view_of
-from inference.components import Mask
+from dicomnode.results.common.view import view_of
+from dicomnode.results.pictures.heatmap import blend, lung_window
+from inference.arrays.components import Mask
+from inference.covnet.heatmap import activation_on_slice
 from inference.findings import CovnetFindings
-from inference.heatmap import activation_on_slice
-from inference.patches import outline
+from inference.location_attention.patches import outline
 from inference.volume import CtVolume
 
 MOST_OF_A_LABEL = 4

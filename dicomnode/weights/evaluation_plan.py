@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from dicomnode.bundles import class_problems
 from dicomnode.errors import ManifestError
+from dicomnode.methods.bundles import class_problems
 from dicomnode.weights.evaluation_against import Scores, read_scores
 from dicomnode.weights.manifest import Manifest, ManifestRow, read_manifest
-from inference.bundle import load_card
-from inference.card import Card
+from inference.bundles.bundle import load_card
+from inference.bundles.card import Card
 from inference.errors import BundleError, EvaluationError
-from inference.region_findings import NO_INFECTION
+from inference.location_attention.findings import NO_INFECTION
 from inference.training.scan import Split
 from inference.training.split import draw_splits
 

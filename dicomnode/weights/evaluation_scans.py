@@ -14,25 +14,30 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from dicomnode.bundles import load_engine, load_lung_network, load_region_engine
 from dicomnode.config import Settings
 from dicomnode.errors import DataError, ManifestError
-from dicomnode.results.heatmap import THRESHOLD
+from dicomnode.methods.bundles import load_engine, load_lung_network, load_region_engine
+from dicomnode.results.pictures.heatmap import THRESHOLD
 from dicomnode.weights.evaluation_gallery import Gallery
 from dicomnode.weights.manifest import ManifestRow
 from dicomnode.weights.scans import load_scan
-from inference.components import Mask
-from inference.covnet import CLASSES
-from inference.engine import Engine
+from inference.arrays.components import Mask
+from inference.covnet.engine import Engine
+from inference.covnet.network import CLASSES
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
-from inference.evaluation.lesions import Match, found_lesions, lesion_classes, match_regions
-from inference.evaluation.localisation import HeatShares, heat_shares
-from inference.evaluation.overlap import MaskAgreement, agreement
-from inference.evaluation.truth import known_lesions, own_lesions
-from inference.lung_network import LungNetwork
-from inference.lungs import segment_lungs
-from inference.region_engine import RegionEngine
-from inference.region_findings import RegionFindings
+from inference.evaluation.measures.lesions import (
+    Match,
+    found_lesions,
+    lesion_classes,
+    match_regions,
+)
+from inference.evaluation.measures.localisation import HeatShares, heat_shares
+from inference.evaluation.measures.overlap import MaskAgreement, agreement
+from inference.evaluation.measures.truth import known_lesions, own_lesions
+from inference.location_attention.engine import RegionEngine
+from inference.location_attention.findings import RegionFindings
+from inference.lungs.network import LungNetwork
+from inference.lungs.thresholds import segment_lungs
 from inference.training.scan import LoadedScan
 from inference.volume import CtVolume
 

@@ -95,13 +95,13 @@ def read_manifest(path: Path, task: str, classes: Sequence[str] | None = None) -
 def classes_of(task: str) -> tuple[str, ...]:
     """The classes of the task's paper; none for `lungs`."""
     if task == "covnet":
-        from inference.covnet import CLASSES
+        from inference.covnet.network import CLASSES
 
         return CLASSES
     if task == "regions":
-        from inference import location_attention
+        from inference.location_attention import network
 
-        return location_attention.CLASSES
+        return network.CLASSES
     return ()
 
 

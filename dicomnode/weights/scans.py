@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.assessment import assess_files
-from dicomnode.decisions.eligibility import EligibilityPolicy
+from dicomnode.assess.assessment import assess_files
+from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
+from dicomnode.dicom_files.folder import read_folder
+from dicomnode.dicom_files.volume import load_volume
 from dicomnode.errors import DataError
-from dicomnode.folder import read_folder
-from dicomnode.volume import load_volume
 from dicomnode.weights.manifest import ManifestRow, read_boxes
 from inference.training.scan import LesionBox, LoadedScan
 from inference.volume import AIR_HU, CtVolume

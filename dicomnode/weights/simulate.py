@@ -20,7 +20,7 @@ from dicomnode.errors import ConfigurationError
 from dicomnode.weights.manifest import NO_INFECTION, STRATA, ManifestRow, read_manifest
 from dicomnode.weights.nifti import write_nifti
 from dicomnode.weights.scans import load_scan
-from inference.lungs import segment_lungs
+from inference.lungs.thresholds import segment_lungs
 from inference.simulation.paint import paint
 from inference.simulation.patterns import Painted, Pattern
 from inference.simulation.variation import Host, vary

@@ -11,9 +11,9 @@ from PIL import Image
 
 from dicomnode.weights.manifest import ManifestRow, read_manifest
 from dicomnode.weights.scans import load_scan
-from inference.components import Mask, bounding_box
-from inference.lungs import segment_lungs
-from inference.patient_axes import patient_view
+from inference.arrays.components import Mask, bounding_box
+from inference.arrays.patient_axes import patient_view
+from inference.lungs.thresholds import segment_lungs
 from inference.simulation.paint import paint
 from inference.simulation.patterns import Pattern
 from inference.simulation.variation import Host, vary

@@ -17,8 +17,8 @@ from dicomnode.version import VERSION
 from dicomnode.weights.manifest import Manifest, ManifestRow, read_manifest
 from dicomnode.weights.scans import load_scan
 from dicomnode.weights.train_view import TrainView
-from inference.bundle import load_bundle
-from inference.device import Device, choose_device
+from inference.backends.device import Device, choose_device
+from inference.bundles.bundle import load_bundle
 from inference.errors import InferenceError
 from inference.training.cache import PreparationError, code_digest, prepare_all
 from inference.training.loop import End, Loop, LoopSettings
@@ -28,9 +28,9 @@ from inference.training.scan import Split
 from inference.training.split import draw_splits
 
 PLANS = {
-    "covnet": "inference.training.covnet:covnet_plan",
-    "lungs": "inference.training.lungs:lungs_plan",
-    "regions": "inference.training.regions:regions_plan",
+    "covnet": "inference.training.covnet.plan:covnet_plan",
+    "lungs": "inference.training.lungs.plan:lungs_plan",
+    "regions": "inference.training.regions.plan:regions_plan",
 }
 """What makes the plan of each task, by place: imported at need."""
 _LEARNING = (Split.TRAINING, Split.VALIDATION)
@@ -129,10 +129,10 @@ def _plan(request: TrainRequest) -> Plan:
 def _lungs(request: TrainRequest) -> tuple[FindLungs, str]:
     """How lungs are found in use, and what names that way."""
     if request.lungs is None:
-        from inference.lungs import segment_lungs
+        from inference.lungs.thresholds import segment_lungs
 
         return segment_lungs, "classical"
-    from inference.lung_network import LungNetwork
+    from inference.lungs.network import LungNetwork
 
     bundle = load_bundle(request.lungs)
     network = LungNetwork.load(bundle, request.device)

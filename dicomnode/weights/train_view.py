@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from inference.stages import Progress
+from inference.progress import Progress
 from inference.training.curves import plot_curves
 from inference.training.loop import CURVES, Told
 from inference.training.plan import Example

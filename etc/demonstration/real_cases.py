@@ -27,7 +27,7 @@ from dicomnode.errors import DataError
 from dicomnode.weights.nifti import write_nifti
 from dicomnode.weights.scans import read_ct
 from inference.errors import NoLungsError
-from inference.lungs import segment_lungs
+from inference.lungs.thresholds import segment_lungs
 from inference.volume import CtVolume
 
 Slice = NDArray[Any]

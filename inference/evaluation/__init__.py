@@ -1,1 +1,5 @@
-"""How good a model is, in figures: pure statistics and the report made of them."""
+"""How good weights are.
+
+measures/  statistics of answers, heat, regions and masks against the truth
+report/    their tables, curves and words
+"""

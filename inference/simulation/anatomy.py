@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.components import Mask
+from inference.arrays.components import Mask
+from inference.arrays.patient_axes import PatientView
 from inference.errors import NoLungsError
-from inference.lung_sides import Side, lung_sides
-from inference.patient_axes import PatientView
+from inference.lungs.sides import Side, lung_sides
 from inference.simulation.fields import Lattice, Vector
 from inference.volume import CtVolume
 

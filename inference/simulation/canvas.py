@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.components import bounding_box
-from inference.patient_axes import PatientView
+from inference.arrays.components import bounding_box
+from inference.arrays.patient_axes import PatientView
 from inference.simulation.anatomy import Anatomy, survey
 from inference.simulation.fields import Points, Values, Vector
 from inference.simulation.host_noise import HostNoise, measure_noise

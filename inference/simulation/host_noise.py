@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.components import Mask
+from inference.arrays.components import Mask
 
 Values = NDArray[np.float32]
 

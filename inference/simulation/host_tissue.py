@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inference.components import Mask, dilate_in_plane
+from inference.arrays.components import Mask, dilate_in_plane
 from inference.simulation.canvas import Canvas
 from inference.simulation.fields import Lattice, Points, Values
 

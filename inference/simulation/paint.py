@@ -14,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.components import Mask, bounding_box
-from inference.patient_axes import PatientView, patient_view
+from inference.arrays.components import Mask, bounding_box
+from inference.arrays.patient_axes import PatientView, patient_view
 from inference.simulation.bacterial import community_acquired
 from inference.simulation.canvas import Canvas, Cut, canvas_of, rim_pixels
 from inference.simulation.covid19 import covid19

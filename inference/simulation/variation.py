@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.components import Mask, bounding_box
-from inference.patient_axes import patient_view
+from inference.arrays.components import Mask, bounding_box
+from inference.arrays.patient_axes import patient_view
 from inference.simulation.fields import Values
 from inference.simulation.host_noise import measure_noise
 from inference.volume import AIR_HU, CtVolume

@@ -18,11 +18,11 @@ from typing import Any
 from safetensors.torch import save
 
 from inference.errors import InferenceError
-from inference.stages import Progress, tell_nobody
+from inference.progress import Progress, tell_nobody
 from inference.training.files import write_whole
 from inference.training.plan import Example, Plan, PreparedScan
 
-_CODE = ("*.py", "training/*.py")
+_CODE = ("**/*.py",)
 """Under `inference`: what may change how a scan is prepared."""
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from inference.components import Mask
+from inference.arrays.components import Mask
 from inference.training.scan import LoadedScan, Split
 from inference.training.task import TrainingTask
 from inference.volume import CtVolume
@@ -85,7 +85,7 @@ class Plan(Protocol):
 
     @property
     def name(self) -> str:
-        """The task, as `inference.tasks.TASKS` names it."""
+        """The task, as `inference.bundles.tasks.TASKS` names it."""
         ...
 
     @property

@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.components import Mask
+from inference.arrays.components import Mask
 from inference.volume import CtVolume
 
 Point = tuple[float, float, float]

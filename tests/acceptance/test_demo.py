@@ -11,8 +11,8 @@ import pydicom
 import pytest
 from PIL import Image
 
-from dicomnode.demo import parse_peer
 from dicomnode.errors import ConfigurationError
+from dicomnode.offline.demo import parse_peer
 from support.data import PHILIPS
 from support.orthanc import running_orthanc
 from support.validators import dciodvfy_errors

@@ -15,7 +15,7 @@ import pytest
 from pynetdicom import build_context
 
 from dicomnode.errors import PeerError
-from dicomnode.network import associated, requestor
+from dicomnode.network.associations import associated, requestor
 from storage.instances import InstanceFiles
 from storage.records import JobKind, JobState, SeriesDetail, SeriesState
 from support.node import Node

@@ -18,7 +18,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
-from dicomnode.results.text import report_as_text
+from dicomnode.results.documents.text import report_as_text
 from storage.records import SeriesDetail, SeriesState
 from support.node import Node
 from support.orthanc import Orthanc, running_orthanc

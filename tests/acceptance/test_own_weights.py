@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from dicomnode.cli import app
+from dicomnode.cli.main import app
 from dicomnode.weights.nifti import write_nifti
-from inference.bundle import load_bundle
+from inference.bundles.bundle import load_bundle
 from inference.findings import Training
 from storage.records import SeriesState
 from support.chest_volume import chest

@@ -23,14 +23,15 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 from benchmarks import peer_covnet  # noqa: E402
+from benchmarks.processor import matrix_product  # noqa: E402
 from benchmarks.series import write_series  # noqa: E402
 from dicomnode.config import Settings  # noqa: E402
-from dicomnode.process import process_folder  # noqa: E402
-from inference.bundle import Bundle, load_bundle  # noqa: E402
-from inference.covnet import Covnet  # noqa: E402
-from inference.openvino_backend import OpenvinoBackend, matrix_product  # noqa: E402
-from inference.stages import tell_nobody  # noqa: E402
-from inference.torch_backend import TorchBackend  # noqa: E402
+from dicomnode.offline.process import process_folder  # noqa: E402
+from inference.bundles.bundle import Bundle, load_bundle  # noqa: E402
+from inference.covnet.network import Covnet  # noqa: E402
+from inference.covnet.openvino_backend import OpenvinoBackend  # noqa: E402
+from inference.covnet.torch_backend import TorchBackend  # noqa: E402
+from inference.progress import tell_nobody  # noqa: E402
 from support.untrained import make_untrained_bundle  # noqa: E402
 
 SIZE = 224

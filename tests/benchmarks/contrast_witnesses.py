@@ -18,21 +18,21 @@ from typing import Any
 import numpy as np
 import SimpleITK
 
-from dicomnode.assessment import assess_files
-from dicomnode.decisions.candidate import Candidate, EligibilityPolicy, candidates
-from dicomnode.decisions.chest import ChestPolicy, judge_chest
-from dicomnode.decisions.contrast import ContrastWitness
-from dicomnode.decisions.contrast_decision import ContrastDecision
-from dicomnode.decisions.contrast_pixels import pixel_witness
-from dicomnode.decisions.contrast_rules import judge_contrast
+from dicomnode.assess.assessment import assess_files
+from dicomnode.decisions.contrast.contrast import ContrastWitness
+from dicomnode.decisions.contrast.decision import ContrastDecision
+from dicomnode.decisions.contrast.pixels import pixel_witness
+from dicomnode.decisions.eligibility.candidate import Candidate, EligibilityPolicy, candidates
+from dicomnode.decisions.eligibility.chest import ChestPolicy, judge_chest
+from dicomnode.decisions.eligibility.contrast_rules import judge_contrast
 from dicomnode.decisions.reasons import Verdict
+from dicomnode.dicom_files.folder import read_folder
+from dicomnode.dicom_files.volume import load_volume
 from dicomnode.errors import DataError
-from dicomnode.folder import read_folder
-from dicomnode.volume import load_volume
-from inference.blood_pool import measure_blood_pool
 from inference.errors import NoLungsError
-from inference.lung_extent import measure_extent
-from inference.lungs import segment_lungs
+from inference.lungs.blood_pool import measure_blood_pool
+from inference.lungs.extent import measure_extent
+from inference.lungs.thresholds import segment_lungs
 from inference.volume import AIR_HU, CtVolume
 
 LEAST_SLICES = 2

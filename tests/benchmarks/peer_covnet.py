@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inference.covnet import Covnet
+from inference.covnet.network import Covnet
 
 
 def run(network: Covnet, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dicomnode.config import Destination
 from dicomnode.errors import PeerError
-from dicomnode.network import echo
+from dicomnode.network.associations import echo
 from support.node import free_port
 from support.receiver_process import COMMAND, Receivers
 from support.tools import needed

@@ -28,19 +28,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
-from inference.backend import RegionBackend  # noqa: E402
+from benchmarks.processor import matrix_product  # noqa: E402
+from inference.arrays.patient_axes import patient_view  # noqa: E402
 from inference.findings import ModelIdentity, Training  # noqa: E402
-from inference.location_attention import CLASSES, LocationAttention  # noqa: E402
-from inference.openvino_backend import matrix_product  # noqa: E402
-from inference.patient_axes import patient_view  # noqa: E402
-from inference.region_engine import RegionEngine  # noqa: E402
-from inference.region_openvino import OpenvinoRegions  # noqa: E402
-from inference.region_pieces import MOST_CELLS, pieces, with_lesions  # noqa: E402
-from inference.region_preprocess import RegionGrid, RegionPreprocessing, region_grid  # noqa: E402
-from inference.region_tiles import grid_context  # noqa: E402
-from inference.region_torch import TorchRegions  # noqa: E402
-from inference.regions import Boxes, propose  # noqa: E402
-from inference.training.region_initial import draw_like  # noqa: E402
+from inference.location_attention.backend import RegionBackend  # noqa: E402
+from inference.location_attention.engine import RegionEngine  # noqa: E402
+from inference.location_attention.network import CLASSES, LocationAttention  # noqa: E402
+from inference.location_attention.openvino_backend import OpenvinoRegions  # noqa: E402
+from inference.location_attention.pieces import MOST_CELLS, pieces, with_lesions  # noqa: E402
+from inference.location_attention.preprocess import RegionGrid, RegionPreprocessing, region_grid  # noqa: E402
+from inference.location_attention.proposals import Boxes, propose  # noqa: E402
+from inference.location_attention.tiles import grid_context  # noqa: E402
+from inference.location_attention.torch_backend import TorchRegions  # noqa: E402
+from inference.training.regions.initial import draw_like  # noqa: E402
 from inference.volume import CtVolume  # noqa: E402
 from support.chest_volume import HEIGHT_MM, chest  # noqa: E402
 

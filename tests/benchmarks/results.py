@@ -23,12 +23,12 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
-from dicomnode.results.all_slices import all_slices  # noqa: E402
 from dicomnode.results.build import ResultContext, ResultObject, encode  # noqa: E402
-from dicomnode.results.capture import secondary_captures  # noqa: E402
-from dicomnode.results.context import AllSlices  # noqa: E402
-from dicomnode.results.report import structured_report  # noqa: E402
-from dicomnode.results.segmentation import segmentations  # noqa: E402
+from dicomnode.results.common.context import AllSlices  # noqa: E402
+from dicomnode.results.pictures.all_slices import all_slices  # noqa: E402
+from dicomnode.results.pictures.capture import secondary_captures  # noqa: E402
+from dicomnode.results.report.report import structured_report  # noqa: E402
+from dicomnode.results.segmentation.segmentation import segmentations  # noqa: E402
 from inference.findings import CovnetFindings, RowColumnBox, SliceActivation  # noqa: E402
 from support.chest_volume import HEIGHT_MM, WIDTH_MM, chest  # noqa: E402
 from support.result_samples import CLASS_NAMES, MODEL, context, source  # noqa: E402

@@ -6,20 +6,20 @@ import torch
 from torch import Tensor
 
 from gpu.setting import CPU, IDENTITY, Setting, as_drawn, at_most, noise
-from inference.covnet import Evidence
-from inference.device import Device
-from inference.engine import Engine
+from inference.backends.device import Device
+from inference.covnet.engine import Engine
+from inference.covnet.gradcam import activation_maps
+from inference.covnet.network import Evidence
+from inference.covnet.openvino_backend import TOLERANCE
+from inference.covnet.torch_backend import TorchBackend
 from inference.findings import CovnetFindings
-from inference.gradcam import activation_maps
-from inference.location_attention import CLASSES
-from inference.openvino_backend import TOLERANCE
-from inference.region_engine import RegionEngine
-from inference.region_findings import RegionFindings, VoxelBox
-from inference.region_preprocess import RegionPreprocessing
-from inference.region_torch import HALF_TOLERANCE, TorchRegions
-from inference.stages import tell_nobody
-from inference.torch_backend import TorchBackend
-from inference.unet import Unet
+from inference.location_attention.engine import RegionEngine
+from inference.location_attention.findings import RegionFindings, VoxelBox
+from inference.location_attention.network import CLASSES
+from inference.location_attention.preprocess import RegionPreprocessing
+from inference.location_attention.torch_backend import HALF_TOLERANCE, TorchRegions
+from inference.networks.unet import Unet
+from inference.progress import tell_nobody
 from support.blob_network import blob_network
 
 HALF_COVNET = 5e-3

@@ -32,9 +32,9 @@ STAGES = {
 def step(setting: Setting, task: str) -> str:
     if find_spec("safetensors") is None:
         raise SkippedError("the package safetensors is not installed")
-    from inference.training.covnet import covnet_plan
-    from inference.training.lungs import lungs_plan
-    from inference.training.regions import regions_plan
+    from inference.training.covnet.plan import covnet_plan
+    from inference.training.lungs.plan import lungs_plan
+    from inference.training.regions.plan import regions_plan
     from support.labelled_scans import drawn_chest
 
     plans = {"covnet": covnet_plan, "lungs": lungs_plan, "regions": regions_plan}
@@ -79,9 +79,9 @@ def _trained(setting: Setting, plan: Plan, folder: Path) -> str:
 
 
 def _scans(task: str) -> list[Example]:
-    from inference.covnet import CLASSES
-    from inference.location_attention import CLASSES as REGION_CLASSES
-    from inference.region_findings import NO_INFECTION
+    from inference.covnet.network import CLASSES
+    from inference.location_attention.findings import NO_INFECTION
+    from inference.location_attention.network import CLASSES as REGION_CLASSES
     from inference.training.plan import Example
     from support.labelled_scans import Ball, labelled
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from gpu.setting import Setting, at_most, noise
-from inference.region_torch import TorchRegions
-from inference.stages import tell_nobody
+from inference.backends.batches import with_less_room
+from inference.covnet.torch_backend import BATCH, TorchBackend
+from inference.location_attention.torch_backend import TorchRegions
+from inference.progress import tell_nobody
 from inference.ties import HALF_TIE, TIE
-from inference.torch_backend import BATCH, TorchBackend, with_less_room
 
 ROOM = 0.4
 """Of what the whole batch takes beyond the weights."""

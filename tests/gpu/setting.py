@@ -12,19 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference import region_engine
-from inference.bundle import Bundle
-from inference.components import Mask
-from inference.covnet import CLASSES as COVNET_CLASSES
-from inference.covnet import Covnet
-from inference.device import Device
-from inference.engine import FoundLungs
+from inference.arrays.components import Mask
+from inference.backends.device import Device
+from inference.bundles.bundle import Bundle
+from inference.covnet.engine import FoundLungs
+from inference.covnet.network import CLASSES as COVNET_CLASSES
+from inference.covnet.network import Covnet
 from inference.findings import LungCheck, ModelIdentity, Training
-from inference.location_attention import LocationAttention
-from inference.lung_sides import Sides
-from inference.region_preprocess import RegionPreprocessing
-from inference.training.region_initial import draw_like
-from inference.vnet import WIDTH
+from inference.location_attention import engine
+from inference.location_attention.network import LocationAttention
+from inference.location_attention.preprocess import RegionPreprocessing
+from inference.lungs.sides import Sides
+from inference.networks.vnet import WIDTH
+from inference.training.regions.initial import draw_like
 from inference.volume import CtVolume
 from support.chest_volume import HEIGHT_MM, WIDTH_MM, Chest, chest
 from support.untrained import draw_covnet, untrained_card
@@ -38,7 +38,7 @@ def do_without_simpleitk() -> str:
     """Where it is not installed, tell the sides of the lungs by place; what was done, or ""."""
     if find_spec("SimpleITK") is not None:
         return ""
-    vars(region_engine)["lung_sides"] = _by_place
+    vars(engine)["lung_sides"] = _by_place
     return "SimpleITK is not installed: the sides of the lungs are told by place"
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import torch
 
 from gpu.setting import IDENTITY, Setting, as_drawn
-from inference.engine import Engine
-from inference.location_attention import CLASSES
-from inference.region_engine import RegionEngine
+from inference.covnet.engine import Engine
+from inference.location_attention.engine import RegionEngine
+from inference.location_attention.network import CLASSES
 
 
 def table(setting: Setting) -> str:

@@ -10,7 +10,7 @@ import pytest
 from pynetdicom import _config
 
 from dicomnode.config import ReceiveSettings
-from dicomnode.network import end_broken_association
+from dicomnode.network.associations import end_broken_association
 from support.receiver import Receiver, running_receiver
 
 

@@ -12,8 +12,8 @@ from pynetdicom import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import AssociationSocket
 
-from dicomnode.decisions.admission import AdmissionPolicy, Peer, RejectReason
-from dicomnode.network import requestor
+from dicomnode.decisions.arrival.admission import AdmissionPolicy, Peer, RejectReason
+from dicomnode.network.associations import requestor
 from support.acceptor import ANYBODY, Acceptor, running_acceptor
 from support.phantom import write_series
 from support.raw_peer import RawPeer, associate_rq_of

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from dicomnode.assess import Assessor
-from storage import index, queue
+from dicomnode.assess.assessor import Assessor
+from storage import index, queries
 from storage.conflicts import conflicts_of
 from storage.records import SeriesRecord, SeriesState
 from support.phantom import write_series
@@ -130,7 +130,7 @@ def decide_all(node: Pipeline) -> None:
 def check(node: Pipeline) -> None:
     entered: set[str] = set()
     with node.database.read() as session:
-        for record in queue.list_series(session):
+        for record in queries.list_series(session):
             held = index.instances_of_series(session, record.series_key)
             conflicts = conflicts_of(session, record.series_key)
             entered |= {each.path for each in held} | {each.path for each in conflicts}
@@ -205,5 +205,5 @@ def analysed_together(node: Pipeline) -> set[tuple[str, frozenset[str]]]:
                     for each in index.instances_of_series(session, record.series_key)
                 ),
             )
-            for record in queue.list_series(session)
+            for record in queries.list_series(session)
         }

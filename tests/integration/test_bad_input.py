@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 from pynetdicom import _config, build_context
 
-from dicomnode.network import associated, requestor
+from dicomnode.network.associations import associated, requestor
 from storage.records import SeriesDetail, SeriesState
 from support.bad_series import ENDINGS, SLICES, write_damaged_series
 from support.node import Node

@@ -14,7 +14,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
-from dicomnode.network import associated, c_store, requestor
+from dicomnode.network.associations import associated, c_store, requestor
 from support.phantom import write_series
 from support.receiver import Receiver
 from support.wait import wait_for

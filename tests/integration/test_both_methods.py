@@ -14,16 +14,16 @@ from pydicom.dataset import Dataset
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dicomnode.bundles import load_bundles, load_region_engine
-from dicomnode.cli import app
+from dicomnode.cli.main import app
+from dicomnode.cli.views.model_view import BundlePlace, look_at
+from dicomnode.cli.views.queue_view import print_series
 from dicomnode.config import InferenceSettings, load_settings
-from dicomnode.model_view import BundlePlace, look_at
-from dicomnode.queue_view import print_series
-from dicomnode.results.text import report_as_text
-from inference.bundle import CARD, load_card
+from dicomnode.methods.bundles import load_bundles, load_region_engine
+from dicomnode.results.documents.text import report_as_text
+from inference.bundles.bundle import CARD, load_card
 from inference.errors import BundleError
 from inference.findings import IntendedUse, Training
-from inference.region_preprocess import RegionPreprocessing
+from inference.location_attention.preprocess import RegionPreprocessing
 from storage.records import SeriesState
 from support.phantom import LOW_CHEST, PIXEL_MM, SPACING_MM, series_uid, write_series
 from support.pipeline import Pipeline

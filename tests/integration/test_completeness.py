@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from dicomnode.config import Destination
-from dicomnode.results.text import report_as_text
+from dicomnode.results.documents.text import report_as_text
 from storage.records import SeriesDetail, SeriesState
 from support.node import Node, free_port
 from support.orthanc import Orthanc, running_orthanc

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
+from dicomnode.assess.pacs_counts import PacsCounts
 from dicomnode.config import Destination, QuerySettings
-from dicomnode.count_query import CONTEXTS, CountQuery, SeriesCount
-from dicomnode.decisions.arrival_evidence import PacsCount
+from dicomnode.decisions.arrival.arrival_evidence import PacsCount
+from dicomnode.dicom_files.identity import identify_file
 from dicomnode.errors import PeerError
-from dicomnode.identity import identify_file
-from dicomnode.network import associated, requestor
-from dicomnode.pacs_counts import PacsCounts
+from dicomnode.network.associations import associated, requestor
+from dicomnode.network.count_query import CONTEXTS, CountQuery, SeriesCount
 from support.find_scp import FindScp, match, running_dcmqrscp, running_find_scp, running_qrscp
 from support.node import free_port
 from support.orthanc import running_orthanc

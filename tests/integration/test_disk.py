@@ -17,15 +17,15 @@ from pynetdicom import _config, build_context
 from pynetdicom.presentation import PresentationContext
 from sqlalchemy import select
 
-from dicomnode import arrivals, receive
 from dicomnode.config import Destination, NodeSettings, ReceiveSettings, Settings
-from dicomnode.decisions.admission import AdmissionPolicy
-from dicomnode.decisions.disk import DiskPolicy
-from dicomnode.demo import listens
+from dicomnode.decisions.arrival.admission import AdmissionPolicy
+from dicomnode.decisions.arrival.disk import DiskPolicy
+from dicomnode.dicom_files.identity import data_set_sha256
 from dicomnode.disk_gate import disk_space
-from dicomnode.identity import data_set_sha256
-from dicomnode.network import associated, c_store, echo, requestor
-from dicomnode.own_database import take_database
+from dicomnode.network.associations import associated, c_store, echo, requestor
+from dicomnode.offline.demo import listens
+from dicomnode.own_data import take_database
+from dicomnode.receive import arrivals, receiver
 from storage import index
 from storage.database import Database
 from storage.durable import INCOMING
@@ -52,7 +52,7 @@ class Running:
         self.files = InstanceFiles(settings.instances)
         self._stop = threading.Event()
         self._thread = threading.Thread(
-            target=receive.run, args=(settings, f"{NODE}/{os.getpid()}/", self._stop)
+            target=receiver.run, args=(settings, f"{NODE}/{os.getpid()}/", self._stop)
         )
 
     def start(self) -> None:

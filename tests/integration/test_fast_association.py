@@ -25,11 +25,16 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
-from dicomnode import fast_association
 from dicomnode.config import Destination
-from dicomnode.fast_association import FastAssociation, StoreRequest, request_handler, request_of
-from dicomnode.network import associated, c_store, requestor
-from dicomnode.pdu import COMMAND, LAST, p_data_tf
+from dicomnode.fast_scp import association
+from dicomnode.fast_scp.association import (
+    FastAssociation,
+    StoreRequest,
+    request_handler,
+    request_of,
+)
+from dicomnode.fast_scp.pdu import COMMAND, LAST, p_data_tf
+from dicomnode.network.associations import associated, c_store, requestor
 from storage.durable import GrowingFile
 from storage.instances import InstanceFiles
 from support.certificates import Authority
@@ -457,9 +462,9 @@ def test_tls_carries_it_as_well(acceptor: Acceptor, tmp_path: Path) -> None:
 def test_the_fast_path_fits_linux_and_bounded_pdus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     ae = AE("X")
     ae.maximum_pdu_size = 131072
-    assert fast_association.fits(ae)
+    assert association.fits(ae)
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not fast_association.fits(ae)
+    assert not association.fits(ae)
     monkeypatch.undo()
     ae.maximum_pdu_size = 0
-    assert not fast_association.fits(ae)
+    assert not association.fits(ae)

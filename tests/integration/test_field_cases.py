@@ -19,10 +19,10 @@ import pytest
 from pydicom.dataset import Dataset
 from typer.testing import CliRunner
 
-from dicomnode.assessment import assess_files
-from dicomnode.cli import app
-from dicomnode.decisions.eligibility import EligibilityPolicy
-from dicomnode.results.text import report_as_text
+from dicomnode.assess.assessment import assess_files
+from dicomnode.cli.main import app
+from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
+from dicomnode.results.documents.text import report_as_text
 from support.field_series import (
     ROOT,
     Slices,

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, CTImageStorage, ImplicitVRLittleEndian
 from pynetdicom import build_context
 
-from dicomnode.network import associated, c_store, requestor
+from dicomnode.network.associations import associated, c_store, requestor
 from support.node import Node, sop_instance_uids
 from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series

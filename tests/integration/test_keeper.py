@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from dicomnode.arrivals import ArrivalIndexer
-from dicomnode.housekeeping import Keeper, keep_once
-from dicomnode.reconciliation import Reconciler
+from dicomnode.cleaner import Keeper, keep_once
+from dicomnode.receive.arrivals import ArrivalIndexer
+from dicomnode.receive.reconciliation import Reconciler
 from storage.durable import INCOMING
 from storage.models import RemovalRow
 from storage.records import SeriesState

@@ -12,10 +12,9 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomnode import analyse
-from dicomnode.assess import Assessor
+from dicomnode.assess.assessor import Assessor
 from dicomnode.config import Destination, QuerySettings
-from dicomnode.decisions.completeness import CompletenessPolicy
+from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from storage.jobs import SUPERSEDED
 from storage.records import JobKind, JobState, SeriesState
 from support.find_scp import match, running_find_scp
@@ -74,7 +73,7 @@ def test_a_running_analysis_ends_early_when_slices_come(
         go_on(stage, done, total)
 
     monkeypatch.setattr(worker, "_stop_if_superseded", held)
-    monkeypatch.setattr(analyse, "_AWAITED_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "_AWAITED_SECONDS", 0.1)
     node.analyse()
     assert len(stages) == 1
     assert analyses(node, uid) == [(JobState.DONE, SUPERSEDED)]

@@ -14,14 +14,14 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.results.build import encode
-from dicomnode.results.context import ResultContext
-from dicomnode.results.segmentation import segmentations
+from dicomnode.results.common.context import ResultContext
+from dicomnode.results.segmentation.segmentation import segmentations
 from inference.findings import LungCheck, ModelIdentity, Training
-from inference.location_attention import CLASSES
-from inference.lung_sides import Side
-from inference.region_engine import RegionEngine
-from inference.region_preprocess import RegionPreprocessing
-from inference.region_votes import RegionVote
+from inference.location_attention.engine import RegionEngine
+from inference.location_attention.network import CLASSES
+from inference.location_attention.preprocess import RegionPreprocessing
+from inference.location_attention.votes import RegionVote
+from inference.lungs.sides import Side
 from inference.volume import CtVolume
 from support.blob_network import blob_network
 from support.chest_volume import TISSUE_HU, Chest, chest

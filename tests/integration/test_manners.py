@@ -12,8 +12,8 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicomnode.config import Destination, ReceiveSettings
-from dicomnode.network import associated, echo, requestor
-from dicomnode.receive import most_threads
+from dicomnode.network.associations import associated, echo, requestor
+from dicomnode.receive.receiver import most_threads
 from support.node import Node
 from support.receiver import Receiver
 from support.wait import PATIENCE_SECONDS, wait_for

@@ -13,14 +13,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from dicomnode.cli import app
+from dicomnode.cli.main import app
 from dicomnode.config import load_settings
 from dicomnode.errors import ConfigurationError
-from inference.bundle import CARD, load_bundle
-from inference.card import Metric
+from inference.bundles.bundle import CARD, load_bundle
+from inference.bundles.card import Metric
 from inference.errors import BundleError
 from inference.findings import IntendedUse, Training
-from inference.unet import Unet
+from inference.networks.unet import Unet
 from support.bundles import LUNG_CARD, WEIGHTS, write_bundle
 from support.untrained import make_untrained_bundle
 
@@ -108,7 +108,7 @@ def test_what_is_no_bundle_is_named(node: Path) -> None:
 
 
 def test_the_same_checks_hold_at_the_start_of_a_node(node: Path, tmp_path: Path) -> None:
-    from dicomnode.bundles import load_bundles, models_digest
+    from dicomnode.methods.bundles import load_bundles, models_digest
 
     other = copied(node, tmp_path / "node")
     settings = load_settings(other / "dicomnode.toml")
@@ -123,7 +123,7 @@ def test_the_same_checks_hold_at_the_start_of_a_node(node: Path, tmp_path: Path)
 
 
 def test_a_node_analyses_with_all_that_is_configured(node: Path) -> None:
-    from dicomnode.bundles import load_engine
+    from dicomnode.methods.bundles import load_engine
 
     engine = load_engine(load_settings(node / "dicomnode.toml"))
     assert engine.backend == "openvino"

@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dicomnode.cli import app
+from dicomnode.cli.main import app
 from dicomnode.config import load_settings
 from dicomnode.errors import ConfigurationError
-from dicomnode.process import process_folder
+from dicomnode.offline.process import process_folder
 from dicomnode.weights.manifest import read_manifest
 from dicomnode.weights.scans import load_scan
-from inference.bundle import load_bundle
-from inference.card import Metric
-from inference.covnet import CLASSES
-from inference.engine import Engine
+from inference.bundles.bundle import load_bundle
+from inference.bundles.card import Metric
+from inference.covnet.engine import Engine
+from inference.covnet.network import CLASSES
 from inference.errors import EvaluationError
-from inference.location_attention import CLASSES as REGION_CLASSES
-from inference.region_findings import NO_INFECTION
+from inference.location_attention.findings import NO_INFECTION
+from inference.location_attention.network import CLASSES as REGION_CLASSES
 from support.evaluated_phantoms import Drawn, covnet_bundle, draw_scans, lung_bundle, region_bundle
 from support.phantom import LOW_CHEST, write_series
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from inference.covnet import CLASSES
+from inference.covnet.network import CLASSES
 from inference.training.curves import read_curves
 from support.evaluated_phantoms import Drawn, draw_scans
 from support.wait import PATIENCE_SECONDS, wait_for

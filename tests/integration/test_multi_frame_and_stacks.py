@@ -10,11 +10,11 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from dicomnode.assessment import assess_files
+from dicomnode.assess.assessment import assess_files
 from dicomnode.config import Settings, load_settings
-from dicomnode.decisions.eligibility import EligibilityPolicy
-from dicomnode.process import SeriesOutcome, process_folder
-from dicomnode.results.text import report_as_text
+from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
+from dicomnode.offline.process import SeriesOutcome, process_folder
+from dicomnode.results.documents.text import report_as_text
 from support.data import LOCALIZER
 from support.multi_frame import write_multi_frame
 from support.phantom import LOW_CHEST, write_series

@@ -9,9 +9,9 @@ import pytest
 from pydicom.uid import CTImageStorage
 from pynetdicom import sop_class
 
-import dicomnode.receive
+import dicomnode.receive.receiver
 from dicomnode.config import ReceiveSettings
-from dicomnode.storage_classes import is_storage_class
+from dicomnode.fast_scp.storage_classes import is_storage_class
 from support.raw_peer import (
     RawPeer,
     associate_rq_of,
@@ -39,7 +39,7 @@ REJECTED_CLASS, REJECTED_SYNTAX = 3, 4
 @pytest.fixture(params=["fast", "plain"])
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "plain":
-        monkeypatch.setattr(dicomnode.receive, "fits", lambda _ae: False)
+        monkeypatch.setattr(dicomnode.receive.receiver, "fits", lambda _ae: False)
     return str(request.param)
 
 

@@ -12,10 +12,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage
 
 from dicomnode.config import Destination
-from dicomnode.decisions.study_choice import StudyPolicy
-from dicomnode.not_analysed import NoteWriter
-from dicomnode.result_store import store_result
-from dicomnode.results.text import report_as_text
+from dicomnode.decisions.eligibility.study_choice import StudyPolicy
+from dicomnode.deliver.result_store import store_result
+from dicomnode.notes.writer import NoteWriter
+from dicomnode.results.documents.text import report_as_text
 from storage.records import NOTE_KIND, DeliveryState, SeriesState
 from support.node import Node
 from support.pacs import running_pacs

@@ -12,8 +12,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from sqlalchemy import select
 
-from dicomnode.decisions.admission import AdmissionPolicy, Peer
-from dicomnode.pdu import COMMAND, LAST, p_data_tf
+from dicomnode.decisions.arrival.admission import AdmissionPolicy, Peer
+from dicomnode.fast_scp.pdu import COMMAND, LAST, p_data_tf
 from storage.models import SeriesRow
 from support.acceptor import running_acceptor
 from support.phantom import write_series

@@ -11,9 +11,9 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.config import Settings
-from dicomnode.not_analysed import NoteWriter
-from dicomnode.process import SeriesOutcome, process_folder
-from dicomnode.results.text import report_as_text
+from dicomnode.notes.writer import NoteWriter
+from dicomnode.offline.process import SeriesOutcome, process_folder
+from dicomnode.results.documents.text import report_as_text
 from support.data import LOCALIZER
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline

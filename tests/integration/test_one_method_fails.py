@@ -11,18 +11,18 @@ import pytest
 import torch
 from rich.console import Console
 
+from dicomnode.assess.renew import renew
+from dicomnode.cli.views.process_view import print_outcomes
+from dicomnode.cli.views.queue_view import print_series
 from dicomnode.config import InferenceSettings
 from dicomnode.errors import DataError
-from dicomnode.process import process_folder
-from dicomnode.process_view import print_outcomes
-from dicomnode.queue_view import print_series
-from dicomnode.renew import renew
-from dicomnode.results.text import report_as_text
-from dicomnode.supervise import keep_settings
-from inference.bundle import load_bundle
-from inference.region_preprocess import RegionPreprocessing
+from dicomnode.offline.process import process_folder
+from dicomnode.processes.supervisor import keep_settings
+from dicomnode.results.documents.text import report_as_text
+from inference.bundles.bundle import load_bundle
+from inference.location_attention.preprocess import RegionPreprocessing
 from storage.records import ResultSet, SeriesDetail, SeriesState
-from storage.result_life import sets_of_series
+from storage.result_sets import sets_of_series
 from storage.results import ResultFiles
 from support.bundles import write_bundle
 from support.phantom import series_uid, write_series

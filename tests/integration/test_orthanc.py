@@ -8,8 +8,8 @@ from pathlib import Path
 import pydicom
 
 from dicomnode.config import Destination
-from dicomnode.identity import identify_file
-from dicomnode.results.text import report_as_text
+from dicomnode.dicom_files.identity import identify_file
+from dicomnode.results.documents.text import report_as_text
 from storage.records import SeriesState
 from support.data import PHILIPS, SIEMENS
 from support.node import Node, free_port

@@ -17,9 +17,9 @@ from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian, MRImageStorage
 from pynetdicom import AE, build_context, evt
 
 from dicomnode.config import Destination
-from dicomnode.decisions.admission import AdmissionPolicy, Peer
+from dicomnode.decisions.arrival.admission import AdmissionPolicy, Peer
 from dicomnode.errors import PeerCause, PeerError
-from dicomnode.network import associated, c_store, echo, requestor
+from dicomnode.network.associations import associated, c_store, echo, requestor
 from dicomnode.tls import DestinationTls, TlsPolicy
 from support.acceptor import running_acceptor
 from support.certificates import Authority

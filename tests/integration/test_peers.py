@@ -30,12 +30,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove as StudyRootMove,
 )
 
-from dicomnode import receive
 from dicomnode.config import DeliverySettings, Destination
-from dicomnode.deliver import UNCOMPRESSED, proposed_contexts, send_instance
+from dicomnode.deliver.deliverer import UNCOMPRESSED, proposed_contexts, send_instance
+from dicomnode.dicom_files.identity import Identity, identify
 from dicomnode.errors import DataError
-from dicomnode.identity import Identity, identify
-from dicomnode.network import associated, requestor
+from dicomnode.network.associations import associated, requestor
 from storage.records import DeliveryState
 from support.dcmjs import dcmjs_send, running_dcmjs
 from support.find_scp import running_dcmqrscp
@@ -158,7 +157,7 @@ def test_what_a_real_sender_makes_of_a_refusal(
             raise DataError("test", "refused")
         return found
 
-    monkeypatch.setattr(receive, "identify", picky)
+    monkeypatch.setattr(receiver, "identify", picky)
     assert SENDERS[name].send(receiver, files, tmp_path) == SENDERS[name].refused
     kept = len(list(receiver.files.iter_paths()))
     assert SENDERS[name].kept <= kept < SLICES

@@ -17,10 +17,10 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.config import Settings, load_settings
-from dicomnode.decisions.eligibility import RULES
+from dicomnode.decisions.eligibility.eligibility import RULES
 from dicomnode.decisions.reasons import Verdict
-from dicomnode.process import SeriesOutcome, process_folder
-from dicomnode.results.text import report_as_text
+from dicomnode.offline.process import SeriesOutcome, process_folder
+from dicomnode.results.documents.text import report_as_text
 from support.bad_series import ENDINGS, SLICES, cut_identity, write_damaged_series
 from support.data import LOCALIZER, PHILIPS, SIEMENS
 from support.phantom import LOW_CHEST, series_uid, write_series

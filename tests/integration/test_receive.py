@@ -11,9 +11,9 @@ from pydicom.uid import UID, MRImageStorage
 from pynetdicom import build_context
 from sqlalchemy import select
 
-from dicomnode.arrivals import reconcile
-from dicomnode.network import associated, c_store, requestor
-from storage import index, queue
+from dicomnode.network.associations import associated, c_store, requestor
+from dicomnode.receive.arrivals import reconcile
+from storage import index, queries
 from storage.database import Database
 from storage.models import AssociationRow
 from storage.records import AssociationEnd
@@ -62,7 +62,7 @@ def test_other_content_under_the_same_uid_is_kept_apart_and_reported(
 
     def conflicts() -> int:
         with receiver.database.read() as session:
-            detail = queue.series_detail(session, series_uid([file]))
+            detail = queries.series_detail(session, series_uid([file]))
         return 0 if detail is None else len(detail.conflicts)
 
     wait_for(lambda: conflicts() == 1, "the conflict is in the index")

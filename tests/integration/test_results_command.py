@@ -21,7 +21,7 @@ from pydicom.uid import (
 )
 
 from dicomnode.config import Destination, load_settings
-from dicomnode.supervise import keep_settings
+from dicomnode.processes.supervisor import keep_settings
 from storage.records import DeliveryState, SeriesState
 from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series

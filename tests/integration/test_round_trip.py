@@ -21,9 +21,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove as StudyRootMove,
 )
 
-from dicomnode.deliver import UNCOMPRESSED, proposed_contexts, send_instance
+from dicomnode.deliver.deliverer import UNCOMPRESSED, proposed_contexts, send_instance
 from dicomnode.errors import PeerError
-from dicomnode.network import associated, requestor
+from dicomnode.network.associations import associated, requestor
 from dicomnode.results.build import encode
 from support.orthanc import Orthanc, running_orthanc
 from support.pacs import Pacs, running_pacs

@@ -12,8 +12,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from dicomnode.assess import Assessor
-from storage.queue import list_series
+from dicomnode.assess.assessor import Assessor
+from storage.queries import list_series
 from storage.records import SeriesState
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline

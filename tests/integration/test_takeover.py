@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.assess import Assessor
+from dicomnode.assess.assessor import Assessor
 from dicomnode.config import NodeSettings, Settings
-from dicomnode.own_database import Taking, note_first_start
-from dicomnode.reconciliation import _recovered, reconcile
+from dicomnode.own_data import Taking, note_first_start
+from dicomnode.receive.reconciliation import _recovered, reconcile
 from storage import index
-from storage.queue import list_series
+from storage.queries import list_series
 from storage.records import Arrival, SeriesDetail, SeriesState
 from support.pacs import Pacs, running_pacs
 from support.pipeline import Pipeline

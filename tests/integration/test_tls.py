@@ -20,9 +20,9 @@ from pynetdicom import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicomnode.errors import ConfigurationError
-from dicomnode.network import requestor
+from dicomnode.network.associations import requestor
+from dicomnode.network.tls_acceptor import ServerTls
 from dicomnode.tls import DestinationTls, TlsPolicy, client_context, server_context
-from dicomnode.tls_acceptor import ServerTls
 from support.acceptor import Acceptor, running_acceptor
 from support.certificates import Authority, Credentials, openssl
 from support.node import free_port

@@ -16,13 +16,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 from rich.console import Console
 
-from dicomnode import why_view
-from dicomnode.cli_queue import Take, queue_release
+from dicomnode.cli.queue import Take, queue_release
+from dicomnode.cli.views import why_view
 from dicomnode.config import Destination, ResultOptions, Settings
-from dicomnode.decisions.resend import ResendPolicy
+from dicomnode.decisions.arrival.resend import ResendPolicy
 from dicomnode.errors import DataError
-from dicomnode.not_analysed import NoteWriter
-from storage import queue
+from dicomnode.notes.writer import NoteWriter
+from storage import queries
 from storage.index import instances_of_series, record_instances
 from storage.records import ConflictState, SeriesDetail, SeriesState, StoredInstance
 from support.node import free_port
@@ -76,7 +76,7 @@ def rewritten(files: list[Path], folder: Path, *changes: Change) -> list[Path]:
 
 def assess_all(node: Pipeline) -> None:
     """Until nothing is due."""
-    from dicomnode.assess import Assessor
+    from dicomnode.assess.assessor import Assessor
 
     assessor = Assessor(node.settings, "node/assessor/1/")
     for _ in range(40):
@@ -94,7 +94,7 @@ def analyse_all(node: Pipeline) -> None:
 def parts(node: Pipeline, uid: str) -> dict[str, SeriesDetail]:
     """Every series under a Series Instance UID, by key."""
     with node.database.read() as session:
-        found = queue.find_series(session, uid)
+        found = queries.find_series(session, uid)
     return {key: node.detail(key) for key in sorted(found)}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dicomnode.analyse import EXIT_DEADLINE, Worker
+from dicomnode.analyse.worker import EXIT_DEADLINE, Worker
 from storage.records import JobState, SeriesState
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
@@ -35,9 +35,9 @@ def break_reading(monkeypatch: pytest.MonkeyPatch, where: str, number: int) -> N
 @pytest.mark.parametrize(
     "where",
     [
-        "dicomnode.assessment.read_headers_file",
-        "dicomnode.volume.read_slices",
-        "dicomnode.analysis.read_sources",
+        "dicomnode.assess.assessment.read_headers_file",
+        "dicomnode.dicom_files.volume.read_slices",
+        "dicomnode.analyse.analysis.read_sources",
     ],
 )
 def test_a_file_that_cannot_be_read_just_now_costs_no_attempt(
@@ -63,8 +63,8 @@ def test_what_can_never_be_read_fails_in_the_end(
     files = write_series(tmp_path / "series")
     node.receive(files)
     node.assess()
-    break_reading(monkeypatch, "dicomnode.volume.read_slices", errno.EIO)
-    monkeypatch.setattr("dicomnode.reading.decide_retry", lambda *_arguments: None)
+    break_reading(monkeypatch, "dicomnode.dicom_files.volume.read_slices", errno.EIO)
+    monkeypatch.setattr("dicomnode.dicom_files.read_again.decide_retry", lambda *_arguments: None)
     node.analyse()
     failed = node.detail(series_uid(files)).series
     assert failed.state is SeriesState.FAILED
@@ -109,7 +109,7 @@ def test_a_fault_outside_the_analysis_is_one_of_the_series_too(
     def broken(*_arguments: Any) -> Callable[..., bytes]:
         raise ValueError("not to be encoded")
 
-    monkeypatch.setattr("dicomnode.analyse.encode", broken)
+    monkeypatch.setattr("dicomnode.analyse.worker.encode", broken)
     node.analyse()
     failed = node.detail(series_uid(files)).series
     assert failed.state is SeriesState.FAILED

@@ -11,12 +11,12 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
-from dicomnode.access import AssociationGate
-from dicomnode.decisions.admission import AdmissionPolicy
-from dicomnode.fast_association import PlainRequestHandler
-from dicomnode.network import application_entity
+from dicomnode.decisions.arrival.admission import AdmissionPolicy
+from dicomnode.fast_scp.association import PlainRequestHandler
+from dicomnode.network.associations import application_entity
+from dicomnode.network.tls_acceptor import ServerTls, TlsHandshakes
+from dicomnode.receive.access import AssociationGate
 from dicomnode.tls import TlsPolicy
-from dicomnode.tls_acceptor import ServerTls, TlsHandshakes
 from support.wait import wait_for
 
 ANYBODY = AdmissionPolicy(called_ae_titles=("DICOMNODE",), allow_any=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from inference.location_attention import LocationAttention
-from inference.regions import ANCHOR_EDGES_MM
+from inference.location_attention.network import LocationAttention
+from inference.location_attention.proposals import ANCHOR_EDGES_MM
 
 WIDTH = 1
 THRESHOLD = 0.55

@@ -10,11 +10,11 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import Tensor
 
-from inference.bundle import CARD
-from inference.card import Card
+from inference.bundles.bundle import CARD
+from inference.bundles.card import Card
+from inference.bundles.tasks import LUNG_CLASSES
 from inference.findings import IntendedUse, Training
-from inference.lung_input import LungInput
-from inference.tasks import LUNG_CLASSES
+from inference.lungs.lung_input import LungInput
 
 WEIGHTS = "weights.safetensors"
 

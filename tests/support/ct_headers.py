@@ -9,9 +9,9 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from dicomnode.decisions.attribute_rules import CT_IMAGE_STORAGE
+from dicomnode.decisions.eligibility.attribute_rules import CT_IMAGE_STORAGE
 from dicomnode.decisions.instance_header import InstanceHeader
-from dicomnode.headers import read_frame_headers
+from dicomnode.dicom_files.headers import read_frame_headers
 
 DATA = Path(__file__).parents[1] / "data"
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)

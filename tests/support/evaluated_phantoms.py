@@ -11,15 +11,15 @@ import numpy as np
 import torch
 
 from dicomnode.weights.nifti import write_nifti
-from inference.bundle import load_bundle
-from inference.covnet import CLASSES as COVNET_CLASSES
+from inference.bundles.bundle import load_bundle
+from inference.bundles.tasks import LUNG_CLASSES
+from inference.covnet.network import CLASSES as COVNET_CLASSES
+from inference.covnet.preprocess import Preprocessing
 from inference.findings import Training
-from inference.location_attention import CLASSES as REGION_CLASSES
-from inference.lung_input import LungInput
-from inference.preprocess import Preprocessing
-from inference.region_preprocess import RegionPreprocessing
-from inference.tasks import LUNG_CLASSES
-from inference.unet import Unet
+from inference.location_attention.network import CLASSES as REGION_CLASSES
+from inference.location_attention.preprocess import RegionPreprocessing
+from inference.lungs.lung_input import LungInput
+from inference.networks.unet import Unet
 from support.blob_network import blob_network
 from support.bundles import LUNG_CARD, write_bundle
 from support.chest_volume import TISSUE_HU, chest

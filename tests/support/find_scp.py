@@ -16,9 +16,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from dicomnode.config import Destination
-from dicomnode.demo import listens
-from dicomnode.network import application_entity, bind_listener, listen
-from dicomnode.send import send_files
+from dicomnode.network.associations import application_entity, bind_listener, listen
+from dicomnode.network.send import send_files
+from dicomnode.offline.demo import listens
 from support.node import free_port
 from support.tools import needed
 from support.wait import PATIENCE_SECONDS, wait_for

@@ -13,12 +13,12 @@ from pydicom.filewriter import write_dataset
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dicomnode.cleaner import Keeper
 from dicomnode.config import NodeSettings, Settings
 from dicomnode.decisions.retention import RetentionPolicy
-from dicomnode.housekeeping import Keeper
-from dicomnode.identity import Provenance, file_head
-from dicomnode.reconciliation import reconcile
-from storage import index, jobs, outbox, queue, series
+from dicomnode.dicom_files.identity import Provenance, file_head
+from dicomnode.receive.reconciliation import reconcile
+from storage import index, jobs, outbox, queries, series
 from storage.database import Database
 from storage.instances import InstanceFiles, series_folder
 from storage.models import InstanceRow, RemovalRow, ResultRow
@@ -113,7 +113,7 @@ class House:
     def state_of(self, uid: str) -> tuple[int, int, bool]:
         """How many files, how many rows that name one, and whether a removal is recorded."""
         with self.database.read() as session:
-            detail = queue.series_detail(session, uid)
+            detail = queries.series_detail(session, uid)
             instances = index.instances_of_series(session, uid)
         assert detail is not None
         folder = series_folder(uid)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
-from inference.components import Mask
-from inference.location_attention import CLASSES
-from inference.region_preprocess import RegionPreprocessing
+from inference.arrays.components import Mask
+from inference.location_attention.network import CLASSES
+from inference.location_attention.preprocess import RegionPreprocessing
 from inference.training.plan import PreparedScan
 from inference.training.scan import LesionBox, LoadedScan
 from support.chest_volume import Chest, chest

@@ -14,11 +14,11 @@ import pydicom
 from sqlalchemy import func, select
 
 from dicomnode.config import Destination, Settings, load_settings
-from dicomnode.demo import listens
 from dicomnode.errors import PeerError
-from dicomnode.network import echo
-from dicomnode.send import send_files
-from storage import queue
+from dicomnode.network.associations import echo
+from dicomnode.network.send import send_files
+from dicomnode.offline.demo import listens
+from storage import queries
 from storage.database import Database
 from storage.models import AssociationRow
 from storage.records import SeriesDetail, SeriesState
@@ -149,7 +149,7 @@ class Node:
     def detail(self, uid: str) -> SeriesDetail | None:
         """What the database says of a series now."""
         with self._open_database().read() as session:
-            return queue.series_detail(session, uid)
+            return queries.series_detail(session, uid)
 
     def ended_associations(self) -> int:
         """How many associations that brought instances have ended."""

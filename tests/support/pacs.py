@@ -11,8 +11,8 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicomnode.config import Destination
-from dicomnode.deliver import UNCOMPRESSED
-from dicomnode.network import application_entity, bind_listener, listen
+from dicomnode.deliver.deliverer import UNCOMPRESSED
+from dicomnode.network.associations import application_entity, bind_listener, listen
 from support.wait import PATIENCE_SECONDS
 
 

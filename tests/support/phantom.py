@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from dicomnode.decisions.chest import ChestPolicy
+from dicomnode.decisions.eligibility.chest import ChestPolicy
 
 ROWS = COLUMNS = 128
 PIXEL_MM = 2.8

@@ -10,14 +10,14 @@ from uuid import uuid4
 
 import pydicom
 
-from dicomnode.analyse import Worker
-from dicomnode.arrivals import reconcile
-from dicomnode.assess import Assessor
+from dicomnode.analyse.worker import Worker
+from dicomnode.assess.assessor import Assessor
 from dicomnode.config import Destination, InferenceSettings, NodeSettings, ResultOptions, Settings
-from dicomnode.decisions.completeness import CompletenessPolicy
-from dicomnode.deliver import Deliverer
-from dicomnode.identity import Provenance, file_head, identify_file
-from storage import queue
+from dicomnode.decisions.arrival.completeness import CompletenessPolicy
+from dicomnode.deliver.deliverer import Deliverer
+from dicomnode.dicom_files.identity import Provenance, file_head, identify_file
+from dicomnode.receive.arrivals import reconcile
+from storage import queries
 from storage.database import Database
 from storage.instances import InstanceFiles
 from storage.records import SeriesDetail
@@ -93,7 +93,7 @@ class Pipeline:
 
     def detail(self, uid: str) -> SeriesDetail:
         with self.database.read() as session:
-            detail = queue.series_detail(session, uid)
+            detail = queries.series_detail(session, uid)
         assert detail is not None
         return detail
 

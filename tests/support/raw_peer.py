@@ -17,8 +17,8 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.transport import AddressInformation
 
-from dicomnode.command_set import VERIFICATION
-from dicomnode.pdu import COMMAND, LAST, p_data_tf
+from dicomnode.fast_scp.command_set import VERIFICATION
+from dicomnode.fast_scp.pdu import COMMAND, LAST, p_data_tf
 
 STORE_CONTEXT, ECHO_CONTEXT = 1, 3
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pydicom
 from pynetdicom import AE, build_context
 
-from dicomnode.access import AssociationGate
-from dicomnode.arrivals import ArrivalIndexer
 from dicomnode.config import Destination, ReceiveSettings
-from dicomnode.decisions.admission import AdmissionPolicy
-from dicomnode.decisions.disk import DiskPolicy
+from dicomnode.decisions.arrival.admission import AdmissionPolicy
+from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.disk_gate import DiskGate
-from dicomnode.network import associated, bind_listener, listen, requestor
-from dicomnode.receive import StorageReceiver, most_threads, storage_ae, waiting_room
+from dicomnode.network.associations import associated, bind_listener, listen, requestor
+from dicomnode.receive.access import AssociationGate
+from dicomnode.receive.arrivals import ArrivalIndexer
+from dicomnode.receive.receiver import StorageReceiver, most_threads, storage_ae, waiting_room
 from storage import index
 from storage.database import Database
 from storage.instances import InstanceFiles

@@ -12,8 +12,8 @@ from pathlib import Path
 from dicomnode.config import Settings
 from dicomnode.errors import PeerError
 from dicomnode.lifecycle import LISTENER
-from dicomnode.network import bind_listener, echo
-from dicomnode.supervise import keep_settings
+from dicomnode.network.associations import bind_listener, echo
+from dicomnode.processes.supervisor import keep_settings
 from storage.instances import InstanceFiles
 from support.node import Node
 from support.wait import PATIENCE_SECONDS, wait_for

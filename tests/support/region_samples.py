@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.findings import ModelIdentity, Training
-from inference.lung_sides import Side
-from inference.region_findings import (
+from inference.location_attention.findings import (
     BoxMask,
     CandidateRegion,
     PatchFinding,
     RegionFindings,
     VoxelBox,
 )
-from inference.region_votes import RegionVote, verdict
+from inference.location_attention.votes import RegionVote, verdict
+from inference.lungs.sides import Side
 from support.result_samples import volume
 
 COVID, FLU, NOTHING = 0, 1, 2

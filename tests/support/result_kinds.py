@@ -12,13 +12,13 @@ from pydicom.uid import Comprehensive3DSRStorage
 from dicomnode.decisions.method_failure import Method, MethodFailure
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.rejection import RejectionReason
-from dicomnode.results.all_slices import all_slices
 from dicomnode.results.build import ResultObject, SrClass, build_results
-from dicomnode.results.context import AllSlices, Predecessor, SegmentationKind
-from dicomnode.results.note import SeriesNotAnalysed, note_objects
-from dicomnode.results.patient import normalised_header
-from dicomnode.results.retraction import Rejected, rejection_note, superseding_report
-from dicomnode.results.text_document import TextOrigin
+from dicomnode.results.common.context import AllSlices, Predecessor, SegmentationKind
+from dicomnode.results.common.patient import normalised_header
+from dicomnode.results.documents.note import SeriesNotAnalysed, note_objects
+from dicomnode.results.documents.retraction import Rejected, rejection_note, superseding_report
+from dicomnode.results.documents.text_document import TextOrigin
+from dicomnode.results.pictures.all_slices import all_slices
 from support.region_samples import COVID, FLU, region, regions
 from support.result_samples import SETTINGS, STUDY_UID, context, source, with_settings
 

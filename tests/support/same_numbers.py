@@ -14,17 +14,18 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from inference.backend import RegionBackend
-from inference.covnet import Covnet, Evidence, gather
-from inference.location_attention import LocationAttention
-from inference.openvino_backend import OpenvinoBackend, available
-from inference.region_openvino import OpenvinoRegions
-from inference.region_torch import TorchRegions
-from inference.stages import tell_nobody
+from inference.backends.choice import available
+from inference.covnet.network import Covnet, Evidence, gather
+from inference.covnet.openvino_backend import OpenvinoBackend
+from inference.covnet.torch_backend import TorchBackend
+from inference.location_attention.backend import RegionBackend
+from inference.location_attention.network import LocationAttention
+from inference.location_attention.openvino_backend import OpenvinoRegions
+from inference.location_attention.torch_backend import TorchRegions
+from inference.networks.unet import Unet
+from inference.progress import tell_nobody
 from inference.ties import TIE
-from inference.torch_backend import TorchBackend
-from inference.training.region_initial import draw_like
-from inference.unet import Unet
+from inference.training.regions.initial import draw_like
 
 SIZE = 32
 CPU = torch.device("cpu")

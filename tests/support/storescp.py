@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dicomnode.config import Destination
-from dicomnode.demo import listens
+from dicomnode.offline.demo import listens
 from support.node import free_port
 from support.tools import needed
 from support.wait import PATIENCE_SECONDS, wait_for

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.bundle_writer import WEIGHTS, put_bundle
-from inference.card import TASK, Card
-from inference.covnet import CLASSES, Covnet
+from inference.bundles.bundle_writer import WEIGHTS, put_bundle
+from inference.bundles.card import TASK, Card
+from inference.bundles.tasks import TASKS
+from inference.covnet.network import CLASSES, Covnet
 from inference.findings import IntendedUse, Training
 
 BRANCH_SCALE = 0.5
@@ -39,6 +40,7 @@ def untrained_card(name: str, task: str, classes: tuple[str, ...], seed: int) ->
         licence="CC0-1.0",
         weights=WEIGHTS,
         weights_sha256="",
+        preprocessing=TASKS[task].settings_type()(),
     )
 
 

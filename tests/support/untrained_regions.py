@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inference.bundle_writer import put_bundle
-from inference.location_attention import CLASSES, LocationAttention
-from inference.region_preprocess import RegionPreprocessing
-from inference.training.region_initial import draw_like
-from inference.vnet import WIDTH
+from inference.bundles.bundle_writer import put_bundle
+from inference.location_attention.network import CLASSES, LocationAttention
+from inference.location_attention.preprocess import RegionPreprocessing
+from inference.networks.vnet import WIDTH
+from inference.training.regions.initial import draw_like
 from support.untrained import untrained_card
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("dicomnode", "inference", "storage")
+from support.sources import ROOT, imports, modules, tree
 
 FORBIDDEN = {
     "storage": {"dicomnode", "inference", "pydicom", "pynetdicom", "highdicom", "torch"},
@@ -42,29 +39,6 @@ TOP_LEVEL = {
     "storage",
     "tests",
 }
-
-
-def modules() -> dict[str, Path]:
-    found = {}
-    for package in PACKAGES:
-        for path in (ROOT / package).rglob("*.py"):
-            if "migrations" in path.parts:
-                continue
-            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            found[name.removesuffix(".__init__")] = path
-    return found
-
-
-def imports(path: Path, only_top: bool) -> Iterator[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in tree.body if only_top else ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            assert node.module is not None
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)
@@ -102,10 +76,9 @@ def test_the_top_level_holds_what_the_house_has_and_nothing_else() -> None:
 def test_no_code_reaches_for_pickle_or_eval() -> None:
     broken = []
     for name, path in modules().items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
         calls = [
             n.func.id
-            for n in ast.walk(tree)
+            for n in ast.walk(tree(path))
             if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
         ]
         if {"eval", "exec"} & set(calls) or "pickle" in set(imports(path, only_top=False)):

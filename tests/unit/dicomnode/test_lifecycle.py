@@ -36,6 +36,6 @@ def test_a_message_stays_on_its_line_and_the_text_of_a_fault_is_left_out() -> No
 def test_the_command_line_starts_no_threads_before_it_blocks_the_stop_signals() -> None:
     """numpy's BLAS starts threads when it is imported; one that does not block SIGTERM ends the
     process by it, and no job is handed back."""
-    code = "import sys, dicomnode.cli; print(sorted({'numpy', 'torch'} & set(sys.modules)))"
+    code = "import sys, dicomnode.cli.main; print(sorted({'numpy', 'torch'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

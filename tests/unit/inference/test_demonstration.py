@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from dicomnode.weights.scans import read_ct
-from inference.bundle import load_bundle
+from inference.bundles.bundle import load_bundle
+from inference.bundles.tasks import TASKS
 from inference.demonstration import shipped_bundles
 from inference.findings import IntendedUse, Training
-from inference.lung_network import LungNetwork
-from inference.lungs import segment_lungs
-from inference.tasks import TASKS
+from inference.lungs.network import LungNetwork
+from inference.lungs.thresholds import segment_lungs
 from support.chest_volume import dice
 from support.data import PHILIPS
 

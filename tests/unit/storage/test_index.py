@@ -22,7 +22,7 @@ from storage.index import (
 from storage.jobs import claim, put_back
 from storage.models import InstanceConflictRow, JobRow
 from storage.outbox import claim_deliveries
-from storage.queue import series_detail
+from storage.queries import series_detail
 from storage.records import (
     Arrival,
     AssociationEnd,

@@ -27,7 +27,7 @@ from storage.jobs import (
     still_awaited,
 )
 from storage.outbox import claim_deliveries
-from storage.queue import running_jobs, series_detail
+from storage.queries import running_jobs, series_detail
 from storage.records import Job, JobKind, JobState, SeriesDetail, SeriesState
 from support.storage_samples import (
     LEASE,

@@ -16,7 +16,7 @@ from storage.notes import (
     withhold_outdated,
 )
 from storage.outbox import claim_deliveries
-from storage.queue import series_detail
+from storage.queries import series_detail
 from storage.records import (
     NOTE_KIND,
     DeliveryState,

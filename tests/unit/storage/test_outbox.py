@@ -19,7 +19,7 @@ from storage.outbox import (
     renew_deliveries,
     waiting_destinations,
 )
-from storage.queue import delivery_counts, series_detail
+from storage.queries import delivery_counts, series_detail
 from storage.records import Backlog, Delivery, DeliveryRecord, DeliveryState
 from support.storage_samples import (
     LEASE,

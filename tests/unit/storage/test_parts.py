@@ -9,7 +9,7 @@ import pytest
 
 from storage.database import Database
 from storage.index import instances_of_series
-from storage.queue import find_series
+from storage.queries import find_series
 from storage.records import SeriesState, StoredInstance
 from storage.study import series_of_study
 from support.storage_samples import NOW, SERIES, instance, receive, seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.database import Database
-from storage.queue import series_detail
+from storage.queries import series_detail
 from storage.records import JobKind, JobState, SeriesState
 from storage.reopening import reopen_ended
 from support.storage_samples import NOW, SERIES, analyse, queue, receive, result, seconds

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from storage.database import Database
 from storage.errors import LeaseLostError
 from storage.jobs import claim, finish
-from storage.queue import series_detail
+from storage.queries import series_detail
 from storage.records import (
     DeliveryState,
     Job,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from storage.database import Database
-from storage.queue import instances_by_association, series_detail
+from storage.queries import instances_by_association, series_detail
 from storage.records import JobKind, JobState, SeriesState
 from storage.series import note_waiting, record_queued, record_refused, record_skipped
 from storage.study import lock_study_of, reconsider, series_of_study

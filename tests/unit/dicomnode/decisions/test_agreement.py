@@ -5,10 +5,10 @@ import itertools
 import pytest
 
 from dicomnode.decisions.agreement import Answer, Relation, compare
-from dicomnode.results.codes import class_codes
-from inference.covnet import CLASSES as COVNET_CLASSES
-from inference.location_attention import CLASSES as REGION_CLASSES
-from inference.region_findings import NO_INFECTION
+from dicomnode.results.common.codes import class_codes
+from inference.covnet.network import CLASSES as COVNET_CLASSES
+from inference.location_attention.findings import NO_INFECTION
+from inference.location_attention.network import CLASSES as REGION_CLASSES
 
 LI = ("COVID-19", "community-acquired pneumonia", "non-pneumonia")
 XU = ("COVID-19", "influenza-A viral pneumonia")

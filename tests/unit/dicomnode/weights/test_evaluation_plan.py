@@ -13,13 +13,13 @@ from dicomnode.weights.evaluation_plan import (
     plan_evaluation,
 )
 from dicomnode.weights.manifest import SIMULATION
-from inference.bundle import CARD
-from inference.card import Card
-from inference.covnet import CLASSES
+from inference.bundles.bundle import CARD
+from inference.bundles.card import Card
+from inference.covnet.network import CLASSES
+from inference.covnet.preprocess import Preprocessing
 from inference.errors import EvaluationError
-from inference.location_attention import CLASSES as REGION_CLASSES
-from inference.preprocess import Preprocessing
-from inference.region_findings import NO_INFECTION
+from inference.location_attention.findings import NO_INFECTION
+from inference.location_attention.network import CLASSES as REGION_CLASSES
 from inference.training.scan import Split
 from inference.training.split import draw_splits
 from support.bundles import LUNG_CARD

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from dicomnode.cli import app
+from dicomnode.cli.main import app
 from dicomnode.errors import ConfigurationError
 from dicomnode.weights.manifest import NO_INFECTION, ManifestRow, read_boxes, read_manifest
 from dicomnode.weights.nifti import write_nifti

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from inference.patient_axes import patient_view
+from inference.arrays.patient_axes import patient_view
 from inference.simulation.canvas import Canvas, canvas_of
 from inference.simulation.host_tissue import airless, evened, open_places, open_to
 from support.chest_volume import Chest, chest

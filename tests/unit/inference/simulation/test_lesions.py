@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from inference.patient_axes import patient_view
+from inference.arrays.patient_axes import patient_view
 from inference.simulation import shapes
 from inference.simulation.canvas import MOST_LAYERS, Canvas, canvas_of
 from inference.simulation.fields import Vector

@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from inference.components import Mask, dilate_in_plane, label_volume
+from inference.arrays.components import Mask, dilate_in_plane, label_volume
 from inference.errors import NoLungsError
-from inference.lung_sides import Side, lung_sides
+from inference.lungs.sides import Side, lung_sides
 from inference.simulation.paint import SEEN_HU, paint
 from inference.simulation.patterns import Painted, Pattern
 from inference.volume import CtVolume

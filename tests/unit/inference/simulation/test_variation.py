@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from inference.lungs import segment_lungs
+from inference.lungs.thresholds import segment_lungs
 from inference.simulation.variation import BEYOND_LUNGS_MM, SCALE, THICKEST_MM, Host, vary
 from inference.volume import spacing_of
 from support.chest_volume import Chest, chest

@@ -1,0 +1,226 @@
+"""One eligible series through the whole analysis: files in, findings and result objects out.
+
+Both methods see the same volume and the same lungs, where both are configured.
+
+Used by the worker and by `dicomnode process` alike: what is seen offline is what the node does.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset
+
+from dicomnode.analyse.pixel_rules import judge_pixels
+from dicomnode.assess.assessment import Assessment
+from dicomnode.config import Settings
+from dicomnode.decisions.agreement import Agreement
+from dicomnode.decisions.method_failure import MethodFailure
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.stack.geometry import SliceStack
+from dicomnode.deliver.result_settings import analysis_digest, result_settings
+from dicomnode.dicom_files.headers import read_sources
+from dicomnode.dicom_files.volume import load_volume
+from dicomnode.errors import DataError
+from dicomnode.methods.bundles import Engines
+from dicomnode.methods.findings_json import model_json, probabilities, regions_json
+from dicomnode.methods.run import MethodFindings, no_lungs, rule_of, run_methods
+from dicomnode.results.build import (
+    ResultContext,
+    ResultObject,
+    build_results,
+)
+from dicomnode.results.common.context import Predecessor
+from inference.errors import NetworkOutputError, NoLungsError, VolumeError
+from inference.findings import CovnetFindings, ModelIdentity
+from inference.location_attention.findings import RegionFindings
+from inference.volume import CtVolume
+
+if TYPE_CHECKING:
+    from inference.covnet.engine import FoundLungs
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Findings and the objects made of them; `seconds` by stage, of location attention `regions.…`.
+
+    `findings`: None where the classification failed; `regions`: None where location attention is
+    not configured or failed; never both. `failures`: of either, with why; `agreement`: None
+    without two answers. `covnet`: the model of the classification, whether it failed or not.
+
+    `made_with`: `analysis_digest` of the settings.
+
+    `reasons`: what the pixels and the failures added to the decision. `repairs`: what of the
+    source's header had to be mended, in sentences without values.
+    """
+
+    covnet: ModelIdentity
+    findings: CovnetFindings | None
+    regions: RegionFindings | None
+    failures: tuple[MethodFailure, ...]
+    agreement: Agreement | None
+    objects: tuple[ResultObject, ...]
+    reasons: tuple[Reason, ...]
+    repairs: tuple[str, ...]
+    seconds: dict[str, float]
+    made_with: str
+
+    def as_json(self) -> dict[str, Any]:
+        """What the queue keeps of it."""
+        return {
+            "probabilities": probabilities(self.findings) if self.findings else {},
+            "model": model_json(self.covnet),
+            "made_with": self.made_with,
+            "failures": [failure.as_json() for failure in self.failures],
+            "regions": regions_json(self.regions) if self.regions else None,
+            "agreement": self.agreement.sentence if self.agreement else None,
+            "relation": self.agreement.relation.value if self.agreement else None,
+            "slices_analysed": len(self.findings.activations) if self.findings else 0,
+            "header_repairs": list(self.repairs),
+            "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The pixels showed that the series is not for analysis; all `reasons`, passes too."""
+
+    reasons: tuple[Reason, ...]
+
+
+def analyse_series(
+    engines: Engines,
+    assessment: Assessment,
+    settings: Settings,
+    *,
+    analysed_at: datetime,
+    input_digest: str,
+    completeness: str,
+    predecessor: Predecessor | None = None,
+    revision: int = 0,
+    progress: Progress | None = None,
+) -> Analysis | Refusal:
+    """Decode, analyse and build the result objects of one eligible series.
+
+    `revision`: how often results of the series were withdrawn.
+
+    Refused when the pixels show no chest, or contrast that the headers did not tell of.
+
+    Raises:
+        DataError: the pixels cannot be decoded, or no method comes to an answer; names the rule
+            and why.
+    """
+    stack = assessment.eligibility.stack
+    paths = [assessment.files[header.sop_instance_uid] for header in stack.headers]
+    started = time.perf_counter()
+    volume = load_volume(paths, stack, os.cpu_count() or 1)
+    decoded = time.perf_counter()
+    found = _find(engines, volume, stack, settings, progress)
+    if isinstance(found, Refusal):
+        return found
+    analysed = time.perf_counter()
+    reasons = with_later(assessment.reasons, found.seen)
+    methods = found.methods
+    context = ResultContext(
+        sources=_sources(assessment),
+        frame_numbers=[header.frame_number for header in stack.headers],
+        volume=volume,
+        findings=methods.covnet,
+        analysed_at=analysed_at,
+        input_digest=input_digest,
+        completeness=completeness,
+        conditions=conditions(settings),
+        notes=notes(reasons),
+        settings=result_settings(settings),
+        predecessor=predecessor,
+        regions=methods.regions,
+        lungs=found.lungs.mask,
+        lung_check=found.lungs.check,
+        failures=methods.failures,
+        revision=revision,
+    )
+    objects = build_results(context)
+    built = time.perf_counter()
+    return Analysis(
+        covnet=engines.covnet.identity,
+        findings=methods.covnet,
+        regions=methods.regions,
+        failures=methods.failures,
+        agreement=context.agreement,
+        objects=objects,
+        reasons=(*found.seen, *(each.as_reason() for each in methods.failures)),
+        repairs=context.header.repairs,
+        made_with=analysis_digest(settings),
+        seconds={"decode": decoded - started, **found.seconds, "results": built - analysed},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What the methods found in one volume; `seen`: what its pixels say of the series."""
+
+    lungs: FoundLungs
+    methods: MethodFindings
+    seen: tuple[Reason, ...]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        covnet, regions = self.methods.covnet, self.methods.regions
+        told = covnet.seconds if covnet else {"lungs": self.lungs.seconds}
+        by_regions = regions.seconds if regions else {}
+        return told | {f"regions.{stage}": value for stage, value in by_regions.items()}
+
+
+def _find(
+    engines: Engines,
+    volume: CtVolume,
+    stack: SliceStack,
+    settings: Settings,
+    progress: Progress | None,
+) -> _Found | Refusal:
+    """Both methods on the same volume and lungs, unless its pixels speak against it."""
+    try:
+        lungs = engines.covnet.find_lungs(volume, progress)
+    except NoLungsError as error:
+        return Refusal((no_lungs(error),))
+    except (NetworkOutputError, VolumeError) as error:
+        raise DataError(rule_of(error), str(error)) from error
+    seen = judge_pixels(volume, lungs.mask, stack, settings)
+    if any(reason.verdict is Verdict.FAIL for reason in seen):
+        return Refusal(seen)
+    found = run_methods(engines, volume, lungs, progress)
+    return Refusal((found,)) if isinstance(found, Reason) else _Found(lungs, found, seen)
+
+
+def with_later(reasons: Sequence[Reason], later: Sequence[Reason]) -> tuple[Reason, ...]:
+    """All reasons; one that was judged again counts as it was judged last."""
+    again = {reason.rule for reason in later}
+    return (*(reason for reason in reasons if reason.rule not in again), *later)
+
+
+def _sources(assessment: Assessment) -> list[Dataset]:
+    """The header of each slice of the stack; a file with many of them is read once."""
+    read = cache(read_sources)
+    return [
+        read(assessment.files[header.sop_instance_uid])[(header.frame_number or 1) - 1]
+        for header in assessment.eligibility.stack.headers
+    ]
+
+
+def conditions(settings: Settings) -> str:
+    """For what a result is valid, in words."""
+    limit = settings.eligibility.max_slice_thickness_mm
+    return f"non-contrast chest CT, slice thickness and spacing at most {limit:g} mm"
+
+
+def notes(reasons: Sequence[Reason]) -> tuple[str, ...]:
+    """The warnings of the decision, as sentences for the report."""
+    return tuple(str(reason) for reason in reasons if reason.verdict is Verdict.WARNING)

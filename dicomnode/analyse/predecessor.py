@@ -1,0 +1,85 @@
+"""Which earlier report on a series the next one names as its predecessor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dicomnode.results.common.context import Predecessor
+from storage.records import (
+    NOTE_KIND,
+    RETRACTION_KIND,
+    DeliveryRecord,
+    ResultRecord,
+    SeriesDetail,
+)
+from storage.result_sets import RETRACTED
+
+_MORE_CAME = "more instances of the series came after it"
+_CAME_AGAIN = "its instances came again with other content after it"
+_OTHER_MODEL = "it was made by another model or other settings"
+_HALF = "one of the two methods had failed in it"
+
+
+def former_report(detail: SeriesDetail) -> Predecessor | None:
+    """The newest report on the series that may be known outside; None when there is none.
+
+    A report that was withheld before anybody got it is not named: who looks it up would not find
+    it. Without any destination the reports are read where they are made, so all of them count.
+    """
+    reports = [each for each in detail.results if each.kind == "sr"]
+    known = [each for each in reports if _known_outside(each, detail.deliveries)]
+    if not known:
+        return None
+    newest = max(known, key=lambda each: each.created_at)
+    return Predecessor(
+        study_instance_uid=detail.series.study_instance_uid,
+        series_instance_uid=newest.result_series_instance_uid,
+        sop_class_uid=newest.sop_class_uid,
+        sop_instance_uid=newest.sop_instance_uid,
+        why=_why(detail),
+    )
+
+
+def withdrawals(detail: SeriesDetail) -> int:
+    """How often results of analyses of the series were withdrawn; notes do not count."""
+    results = {
+        each.sop_instance_uid
+        for each in detail.results
+        if each.kind not in {NOTE_KIND, RETRACTION_KIND}
+    }
+    return sum(
+        1
+        for entry in detail.series.history
+        if entry["state"] == RETRACTED and results & set(entry["retracted"])
+    )
+
+
+def _why(detail: SeriesDetail) -> str:
+    if _other_input(detail):
+        return _CAME_AGAIN if _as_many(detail) else _MORE_CAME
+    return _HALF if _had_failed(detail) else _OTHER_MODEL
+
+
+def _as_many(detail: SeriesDetail) -> bool:
+    """Whether the analysis before this one was of so many instances, too."""
+    counts = [each["instance_count"] for each in detail.series.history if each.get("analysis")]
+    return counts[-1:] == [detail.series.instance_count]
+
+
+def _other_input(detail: SeriesDetail) -> bool:
+    """Whether the input is another than at the decision before this one."""
+    former = [each["input_digest"] for each in detail.series.history if each.get("input_digest")]
+    return not former or former[-1] != detail.series.input_digest
+
+
+def _had_failed(detail: SeriesDetail) -> bool:
+    """Whether a method failed in the analysis before this one."""
+    made = [each["analysis"] for each in detail.series.history if each.get("analysis")]
+    return bool(made and made[-1].get("failures"))
+
+
+def _known_outside(report: ResultRecord, deliveries: Sequence[DeliveryRecord]) -> bool:
+    """An attempt without an answer may have arrived all the same."""
+    uid = report.sop_instance_uid
+    own = [each for each in deliveries if each.result.sop_instance_uid == uid]
+    return not own or any(each.attempt > 0 for each in own)

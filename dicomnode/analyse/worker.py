@@ -1,0 +1,358 @@
+"""The worker: takes one ANALYSE job after the other and leaves its results in the outbox.
+
+A thread of its own renews the lease, so that a long forward pass does not lose it; the same
+thread ends the process when a job outlives its deadline, when its lease is another's, or when the
+node stops and the job cannot end in time. Then another worker takes the job over: every effect up
+to the last transaction is a file that the next attempt writes again with the same bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
+from dicomnode.analyse.predecessor import former_report, withdrawals
+from dicomnode.assess.assessment import Assessment, assess_files, input_digest
+from dicomnode.config import Settings
+from dicomnode.decisions.arrival.completeness import INCOMPLETE_RULE
+from dicomnode.decisions.arrival.resend import RESENT
+from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.deliver.result_store import store_result
+from dicomnode.dicom_files.read_again import Retries, is_full, may_pass
+from dicomnode.errors import DataError
+from dicomnode.lifecycle import Outage, vital
+from dicomnode.methods.bundles import load_engines
+from dicomnode.results.build import warm_up
+from storage import index, jobs, queries, series, study
+from storage.database import Database
+from storage.durable import LEFTOVER_AGE
+from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
+from storage.instances import InstanceFiles
+from storage.records import (
+    Job,
+    JobKind,
+    ResultRecord,
+    SeriesDetail,
+    StoredInstance,
+    Superseded,
+)
+from storage.results import ResultFiles
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.25
+_STOP_GRACE_SECONDS = 4.0
+"""How long a job may go on after the wish to stop before it is handed back, in seconds."""
+
+_DISK_DELAY = timedelta(seconds=30)
+
+_AWAITED_SECONDS = 1.0
+"""How often a running analysis looks whether instances came after its decision."""
+
+_DEADLINE_KEY = "inference.deadline_seconds"
+
+EXIT_DEADLINE = 70
+EXIT_LEASE_LOST = 75
+
+
+class _SupersededError(Exception):
+    """Ends an analysis from within: instances came after the decision."""
+
+
+class Worker:
+    """Analyses with one loaded model."""
+
+    def __init__(self, settings: Settings, owner: str, stop: threading.Event) -> None:
+        self._settings = settings
+        self._owner = owner
+        self._stop = stop
+        self._unawaited = threading.Event()
+        self._reading = Retries()
+        self._database = Database.open_later(settings.database_url)
+        self._instances = InstanceFiles(settings.instances)
+        self._results = ResultFiles(settings.result_files)
+        self._results.remove_leftovers(datetime.now(UTC) - LEFTOVER_AGE)
+        self._lease = timedelta(seconds=settings.inference.lease_seconds)
+        self._engines = load_engines(settings)
+        for model in self._engines.identities:
+            if model.warning:
+                log.warning("%s (model %s %s)", model.warning, model.name, model.version)
+
+    def run(self) -> None:
+        """Until asked to stop: analyse, or wait for something to analyse."""
+        outage = Outage("analysing")
+        while not self._stop.is_set():
+            try:
+                with outage.told():
+                    if self.analyse_one():
+                        continue
+            except LeaseLostError:
+                log.warning("the lease of a job ran out: its results are another's to write")
+            self._stop.wait(_LOOK_SECONDS)
+
+    def analyse_one(self) -> bool:
+        """Take one job that is due. False when there is none.
+
+        Raises DatabaseUnavailableError and LeaseLostError; any other fault is one of the series.
+        """
+        with self._database.write() as session:
+            job = jobs.claim(
+                session, (JobKind.ANALYSE,), self._owner, datetime.now(UTC), self._lease
+            )
+        if job is None:
+            return False
+        log.info("series %s: analysis, attempt %d", job.series_key, job.attempt)
+        try:
+            with self._held(job):
+                self._analyse(job)
+            self._reading.forget(job.series_key)
+        except OSError as error:
+            self._try_later(job, error)
+        except (DatabaseUnavailableError, LeaseLostError):
+            raise
+        except Exception as error:
+            log.exception("series %s", job.series_key)
+            fault = Reason("fault", type(error).__name__, None, Verdict.FAIL)
+            self._record_failure(job, [fault])
+        return True
+
+    def _try_later(self, job: Job, error: OSError) -> None:
+        """A full or failing disk is no fault of the series: its attempt does not count.
+
+        For one that takes no results there is no end to it; what cannot be read is given up after a
+        while.
+        """
+        now, told = datetime.now(UTC), error.strerror or type(error).__name__
+        later: datetime | None = now + _DISK_DELAY
+        if not is_full(error) and not self._is_of_results(error):
+            decision = self._reading.failed(job.series_key, now) if may_pass(error) else None
+            later = None if decision is None else decision.not_before
+        if later is None:
+            self._record_failure(job, [Reason("file", told, None, Verdict.FAIL)])
+            return
+        log.error("series %s: %s; tried again later", job.series_key, told)
+        with self._database.write() as session:
+            jobs.put_back(session, job, later, count_attempt=False, error=told)
+
+    def _is_of_results(self, error: OSError) -> bool:
+        """Whether it is the node's own folder of results that cannot be written."""
+        named = error.filename
+        return isinstance(named, str) and Path(named).is_relative_to(self._settings.result_files)
+
+    def _analyse(self, job: Job) -> None:
+        with self._database.read() as session:
+            instances = index.instances_of_series(session, job.series_key)
+            detail = queries.series_detail(session, job.series_key)
+        if detail is None or input_digest(instances) != job.input_digest:
+            self._superseded(job)
+            return
+        evidence = str((detail.series.completeness or {}).get("evidence", ""))
+        assessment = replace(self._assess(instances), arrival=_of_arrival(detail))
+        if assessment.may_pass:
+            raise OSError(errno.EIO, "; ".join(map(str, assessment.unreadable)))
+        if not assessment.eligible:  # since it was queued: damaged, or another policy
+            self._record_failure(job, [r for r in assessment.reasons if r.verdict is Verdict.FAIL])
+            return
+        try:
+            analysis = analyse_series(
+                self._engines,
+                assessment,
+                self._settings,
+                analysed_at=job.created_at.astimezone(),  # the same in every attempt: same bytes
+                input_digest=job.input_digest,
+                completeness=evidence,
+                predecessor=former_report(detail),
+                revision=withdrawals(detail),
+                progress=self._stop_if_superseded,
+            )
+        except _SupersededError:
+            self._superseded(job)
+            return
+        except DataError as error:
+            reason = Reason(error.rule, error.value, error.limit, Verdict.FAIL)
+            self._record_failure(job, [reason])
+            return
+        if isinstance(analysis, Refusal):
+            self._record_refusal(job, analysis.reasons)
+        else:
+            self._record(job, analysis)
+
+    def _stop_if_superseded(self, _stage: str, _done: int, _total: int) -> None:
+        """Called between the steps of an analysis: one that nobody awaits any more ends here."""
+        if self._unawaited.is_set():
+            raise _SupersededError
+
+    def _assess(self, instances: tuple[StoredInstance, ...]) -> Assessment:
+        paths = [self._instances.open_path(instance.path) for instance in instances]
+        return assess_files(paths, self._settings.eligibility)
+
+    def _superseded(self, job: Job) -> None:
+        """Instances came after the decision: the series is assessed anew, this job is void."""
+        log.info("series %s: changed since it was queued", job.series_key)
+        with self._database.write() as session:
+            jobs.finish(session, job, datetime.now(UTC), jobs.SUPERSEDED)
+
+    def _record_refusal(self, job: Job, reasons: Sequence[Reason]) -> None:
+        failed = [reason.rule for reason in reasons if reason.verdict is Verdict.FAIL]
+        log.info("series %s: skipped: %s", job.series_key, ", ".join(failed))
+        told = [reason.as_json() for reason in reasons]
+        self._give_up(job, partial(series.record_refused, reasons=told))
+
+    def _record_failure(self, job: Job, reasons: Sequence[Reason]) -> None:
+        error = "; ".join(map(str, reasons))
+        log.warning("series %s: failed, %s", job.series_key, error)
+        told = [reason.as_json() for reason in reasons]
+        self._give_up(job, partial(series.record_failed, reasons=told, error=error))
+
+    def _give_up(self, job: Job, record: Callable[..., Superseded | None]) -> None:
+        """The series comes to no result; those of its study that gave way to it get their turn."""
+        now, uid = datetime.now(UTC), job.series_key
+        with self._database.write() as session:
+            study.lock_study_of(session, uid)
+            if record(session, job, ended_at=now) is None:
+                study.reconsider(session, uid, STUDY_CHOICE, now)
+
+    def _record(self, job: Job, analysis: Analysis) -> None:
+        """Results durable as files first; then rows, deliveries and job in one transaction."""
+        records = [
+            store_result(self._results, job.series_key, each, job.created_at)
+            for each in analysis.objects
+        ]
+        with self._database.write() as session:
+            superseded = series.record_analysed(
+                session,
+                job,
+                ended_at=datetime.now(UTC),
+                analysis=analysis.as_json(),
+                reasons=[reason.as_json() for reason in analysis.reasons],
+                results=records,
+                destinations=[destination.name for destination in self._settings.destinations],
+            )
+        if superseded is not None:
+            log.info("series %s: changed during its analysis", job.series_key)
+            self._remove_unknown(job, records)
+            return
+        log.info(
+            "series %s: analysed, %d objects, %.1f s",
+            job.series_key,
+            len(records),
+            sum(analysis.seconds.values()),
+        )
+        for failure in analysis.failures:
+            log.warning("series %s: %s", job.series_key, failure)
+        if analysis.repairs:
+            log.info(
+                "series %s: header mended for its results: %s",
+                job.series_key,
+                "; ".join(analysis.repairs),
+            )
+
+    def _remove_unknown(self, job: Job, records: Sequence[ResultRecord]) -> None:
+        """The files that no row tells of; what was there before is of an earlier analysis."""
+        with self._database.read() as session:
+            detail = queries.series_detail(session, job.series_key)
+        known = {each.path for each in detail.results} if detail else set()
+        for path in {each.path for each in records} - known:
+            self._results.remove(path)
+
+    @contextmanager
+    def _held(self, job: Job) -> Iterator[None]:
+        """Keep the lease of a job renewed while its work goes on."""
+        ended = threading.Event()
+        self._unawaited.clear()
+        keeper = threading.Thread(target=vital(self._keep), args=(job, ended), daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            keeper.join()
+
+    def _keep(self, job: Job, ended: threading.Event) -> None:
+        deadline = time.monotonic() + self._settings.inference.deadline_seconds
+        renew_at = time.monotonic() + self._lease.total_seconds() / 3
+        look_at = time.monotonic() + _AWAITED_SECONDS
+        while not ended.wait(0.1):
+            now = time.monotonic()
+            if self._stop.is_set():
+                self._hand_back_unless_ended(job, ended)
+                return
+            if now > deadline:
+                self._give_up_in_time(job)
+                os._exit(EXIT_DEADLINE)
+            if now > renew_at:
+                self._renew(job)
+                renew_at = now + self._lease.total_seconds() / 3
+            if now > look_at:
+                self._notice_late_instances(job)
+                look_at = now + _AWAITED_SECONDS
+
+    def _give_up_in_time(self, job: Job) -> None:
+        """Why this attempt came to nothing stands with the job; the next may be quicker."""
+        seconds = self._settings.inference.deadline_seconds
+        log.error("series %s: longer than %s = %g", job.series_key, _DEADLINE_KEY, seconds)
+        late = jobs.over_deadline(_DEADLINE_KEY, seconds)
+        try:
+            with self._database.write() as session:
+                jobs.put_back(session, job, datetime.now(UTC), count_attempt=True, error=late)
+        except (StorageError, SQLAlchemyError) as error:
+            log.warning("not told in the queue: %s", type(error).__name__)
+
+    def _notice_late_instances(self, job: Job) -> None:
+        try:
+            with self._database.read() as session:
+                awaited = jobs.still_awaited(session, job)
+        except DatabaseUnavailableError:
+            return  # looked at again soon; to go on is never wrong
+        if not awaited:
+            self._unawaited.set()
+
+    def _renew(self, job: Job) -> None:
+        try:
+            with self._database.write() as session:
+                held = jobs.renew(session, job, datetime.now(UTC), self._lease)
+        except DatabaseUnavailableError as error:
+            log.warning("the lease could not be renewed yet: %s", error)
+            return
+        if not held:
+            log.error("series %s: the lease is another's", job.series_key)
+            os._exit(EXIT_LEASE_LOST)
+
+    def _hand_back_unless_ended(self, job: Job, ended: threading.Event) -> None:
+        if ended.wait(_STOP_GRACE_SECONDS):
+            return
+        try:
+            with self._database.write() as session:
+                jobs.put_back(session, job, datetime.now(UTC), count_attempt=False)
+            log.info("series %s: handed back at stop", job.series_key)
+        except StorageError as error:
+            log.warning("not handed back, the lease runs out by itself: %s", error)
+        os._exit(0)
+
+
+def _of_arrival(detail: SeriesDetail) -> tuple[Reason, ...]:
+    """That instances are missing, or came again, as it was decided; no header tells it."""
+    return tuple(
+        Reason(each["rule"], each["value"], each["limit"], Verdict(each["verdict"]))
+        for each in detail.series.reasons
+        if each["rule"] in {INCOMPLETE_RULE, RESENT}
+    )
+
+
+def run(settings: Settings, owner: str, stop: threading.Event) -> None:
+    """Analyse until `stop`."""
+    warm_up()
+    Worker(settings, owner, stop).run()

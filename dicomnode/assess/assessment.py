@@ -1,0 +1,83 @@
+"""What the files of one series say: their headers, and the decision on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicomnode.decisions.eligibility.eligibility import (
+    Eligibility,
+    EligibilityPolicy,
+    judge_eligibility,
+)
+from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.stack.overlaps import NOT_COMPARED, Pair
+from dicomnode.dicom_files.headers import read_headers_file
+from dicomnode.dicom_files.read_again import may_pass
+from dicomnode.dicom_files.same_slices import (
+    differences_of_overlaps,
+    with_digests_of_possible_copies,
+)
+from dicomnode.errors import DataError
+from dicomnode.results.common.uids import instances_digest
+from storage.records import Conflict, StoredInstance
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The decision on a series with the file of each header that could be read."""
+
+    eligibility: Eligibility
+    files: dict[str, Path]  # by SOP Instance UID
+    unreadable: tuple[Reason, ...] = ()
+    headers: tuple[InstanceHeader, ...] = ()
+    arrival: tuple[Reason, ...] = ()  # that instances are missing, or came again: no header tells
+    may_pass: bool = False  # whether a file could not be read for a reason that may be over soon
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        return self.arrival + self.unreadable + self.eligibility.reasons
+
+    @property
+    def eligible(self) -> bool:
+        complete = all(reason.verdict is not Verdict.FAIL for reason in self.arrival)
+        return self.eligibility.eligible and complete and not self.unreadable
+
+
+def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment:
+    """Read the headers of one series and decide; a file that cannot be read is a reason."""
+    headers: list[InstanceHeader] = []
+    by_uid: dict[str, Path] = {}
+    unreadable: list[Reason] = []
+    passing = False
+    for file in files:
+        try:
+            found = read_headers_file(file)
+        except DataError as error:
+            told = f"{file.name}: {error.value}"
+            unreadable.append(Reason(error.rule, told, error.limit, Verdict.FAIL))
+            continue
+        except OSError as error:
+            told = f"{file.name}: {error.strerror}"
+            unreadable.append(Reason("file", told, None, Verdict.FAIL))
+            passing |= may_pass(error)
+            continue
+        headers += found
+        by_uid[found[0].sop_instance_uid] = file
+    differences: Mapping[Pair, float] = NOT_COMPARED
+    try:
+        headers = with_digests_of_possible_copies(headers, by_uid)
+        differences = differences_of_overlaps(headers, by_uid)
+    except OSError as error:
+        told = f"{Path(str(error.filename or '')).name}: {error.strerror}"
+        unreadable.append(Reason("file", told, None, Verdict.FAIL))
+        passing |= may_pass(error)
+    eligibility = judge_eligibility(headers, policy, differences)
+    return Assessment(eligibility, by_uid, tuple(unreadable), tuple(headers), may_pass=passing)
+
+
+def input_digest(instances: Sequence[StoredInstance | Conflict]) -> str:
+    """Names exactly what was decided upon: the instances and their content."""
+    return instances_digest((each.sop_instance_uid, each.sha256) for each in instances)

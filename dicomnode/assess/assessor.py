@@ -1,0 +1,368 @@
+"""The assessor: is a series complete, and may we analyse it? Reads headers, asks the decisions."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TypedDict
+
+from dicomnode.assess.assessment import Assessment, assess_files, input_digest
+from dicomnode.assess.pacs_counts import PacsCounts
+from dicomnode.assess.resends import (
+    CHOSEN,
+    Resends,
+    claim_reasons,
+    conflict_reasons,
+    is_undecided,
+)
+from dicomnode.assess.study import ELIGIBLE_SINCE, choose_in_study, noted_acquisitions
+from dicomnode.config import Settings
+from dicomnode.decisions.arrival.arrival_evidence import (
+    HeaderEvidence,
+    PacsCount,
+    evidence_of_headers,
+)
+from dicomnode.decisions.arrival.completeness import (
+    Completeness,
+    incomplete_reason,
+    judge_completeness,
+    worth_asking,
+)
+from dicomnode.decisions.eligibility.study_choice import Choice
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.dicom_files.read_again import Retries
+from dicomnode.lifecycle import Outage, vital
+from dicomnode.methods.bundles import models_digest
+from storage import conflicts, index, jobs, queries, series
+from storage.database import Database
+from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
+from storage.instances import InstanceFiles
+from storage.records import (
+    Conflict,
+    ConflictState,
+    Job,
+    JobKind,
+    JsonObject,
+    SeriesArrival,
+    SeriesDetail,
+    SeriesState,
+    StoredInstance,
+    Superseded,
+)
+from storage.study import series_of_study
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.25
+_ANSWER_SECONDS = 0.05
+_ANSWER_WAIT = timedelta(seconds=_ANSWER_SECONDS)
+_LONGEST_WAIT = (timedelta(seconds=1), timedelta(seconds=10))
+"""The next look is not further away: a tenth of the silence so far, within these bounds. An
+association that ends brings it forward."""
+
+_LEASE = timedelta(seconds=60)
+
+_STUDY_LOOK = timedelta(seconds=1)
+"""How often an eligible series looks for others of its study that still come."""
+
+
+class _Decision(TypedDict):
+    """What both outcomes of an assessment record."""
+
+    decided_at: datetime
+    input_digest: str
+    completeness: JsonObject
+    reasons: list[JsonObject]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the headers of a series said after so many arrivals (`revision`)."""
+
+    instances: tuple[StoredInstance, ...]
+    assessment: Assessment
+    revision: int
+
+    @cached_property
+    def evidence(self) -> HeaderEvidence:
+        """A file that cannot be read explains a gap: its slice is here, though damaged."""
+        seen = self.assessment
+        found = evidence_of_headers(seen.headers, seen.eligibility.stack)
+        return replace(found, missing=None) if seen.unreadable else found
+
+
+class Assessor:
+    """Takes one ASSESS job after the other."""
+
+    def __init__(self, settings: Settings, owner: str) -> None:
+        self._settings = settings
+        self._owner = owner
+        self._database = Database.open_later(settings.database_url)
+        self._files = InstanceFiles(settings.instances)
+        self._model_digest = models_digest(settings)
+        self._looks: dict[str, _Look] = {}
+        self._reading = Retries()
+        policy = settings.receive.resend_conflict
+        self._resends = Resends(self._database, self._files, policy, _LEASE)
+        peer = settings.query.peer
+        ae_title = settings.node.ae_title
+        self._counts = None if peer is None else PacsCounts(settings.query, peer, ae_title)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`: assess, or wait for something to assess."""
+        outage = Outage("assessing")
+        while not stop.is_set():
+            try:
+                with outage.told():
+                    if self.assess_one(datetime.now(UTC)):
+                        continue
+            except LeaseLostError:
+                log.warning("the lease ran out during an assessment; it is done again")
+            stop.wait(_ANSWER_SECONDS if self._answer_pending else _LOOK_SECONDS)
+        self.close()
+
+    def close(self) -> None:
+        """Ask the PACS no more."""
+        if self._counts is not None:
+            self._counts.close()
+
+    @property
+    def _answer_pending(self) -> bool:
+        return self._counts is not None and self._counts.pending
+
+    def assess_one(self, now: datetime) -> bool:
+        """Take one job that is due. False when there is none.
+
+        Raises DatabaseUnavailableError and LeaseLostError. Any other fault is one of this series:
+        it fails with it, and the next has its turn.
+        """
+        with self._database.write() as session:
+            job = jobs.claim(session, (JobKind.ASSESS,), self._owner, now, _LEASE)
+        if job is None:
+            return False
+        try:
+            self._assess(job, now)
+        except (DatabaseUnavailableError, LeaseLostError, MemoryError):
+            raise
+        except OSError as error:
+            why = Reason("file", error.strerror or type(error).__name__, None, Verdict.FAIL)
+            self._read_later(job, (why,), None, now)
+        except Exception as error:
+            log.exception("series %s", job.series_key)
+            self._fail(job, (Reason("fault", type(error).__name__, None, Verdict.FAIL),))
+        return True
+
+    def _assess(self, job: Job, now: datetime) -> None:
+        with self._database.read() as session:
+            arrival = index.series_arrival(session, job.series_key)
+            detail = queries.series_detail(session, job.series_key)
+        if arrival is None or detail is None:
+            raise StorageError(f"job {job.job_id} is about a series without instances")
+        undecided = is_undecided(detail.conflicts)
+        if not undecided and detail.series.state is not SeriesState.RECEIVING:
+            self._end(job)
+            return
+        policy = self._settings.completeness
+        if now < (asking := worth_asking(arrival, policy)):
+            found = judge_completeness(arrival, policy, now)
+            self._look_again(job, replace(found, look_again_at=asking), arrival, now)
+            return
+        if undecided or detail.claims:
+            self._of_copies(job, arrival, detail, now)
+            return
+        look = self._look(arrival)
+        if look.assessment.may_pass:
+            found = judge_completeness(arrival, policy, now)
+            noted = found.as_json() | {"instances": arrival.instance_count}
+            self._read_later(job, look.assessment.unreadable, noted, now)
+            return
+        self._reading.forget(job.series_key)
+        found = judge_completeness(arrival, policy, now, self._pacs_count(arrival), look.evidence)
+        if not found.closed:
+            self._look_again(job, found, arrival, now)
+        elif self._decide(job, look, found, detail):
+            self._forget(arrival)
+
+    def _of_copies(
+        self, job: Job, arrival: SeriesArrival, detail: SeriesDetail, now: datetime
+    ) -> None:
+        """Instances came again, or are known as those of another series."""
+        found = judge_completeness(arrival, self._settings.completeness, now)
+        chosen = any(each.state in CHOSEN for each in detail.conflicts)
+        own = is_undecided(detail.conflicts)
+        # whoever settles the claims brings the next look forward; two that claim of each other
+        # would wait for ever
+        if is_undecided(detail.claims) and not own:
+            self._note_waiting(job, now + _STUDY_LOOK, found.as_json())
+            return
+        if not (found.closed or chosen):
+            self._look_again(job, found, arrival, now)
+            return
+        self._forget(arrival)
+        if own:
+            self._resends.settle(job)
+        else:
+            self._decide_without(job, arrival, detail, found)
+
+    def _decide_without(
+        self, job: Job, arrival: SeriesArrival, detail: SeriesDetail, found: Completeness
+    ) -> None:
+        """The series lacks what is another's; results that were made with it are withdrawn."""
+        if any(each.state is ConflictState.REPLACED for each in detail.claims):
+            self._resends.withdraw_results(self._settings, job.series_key)
+        look = self._look(arrival) if detail.series.instance_count else None
+        reasons = claim_reasons(detail.claims, arrival.instance_count)
+        reasons += () if look is None else look.assessment.reasons
+        content: list[StoredInstance | Conflict] = [
+            *detail.claims,
+            *(() if look is None else look.instances),
+        ]
+        noted = found.as_json() | {"instances": detail.series.instance_count}
+        self._enter(job, reasons, input_digest(content), noted)
+
+    def _end(self, job: Job) -> None:
+        """Nothing is to be decided: what came again changes nothing."""
+        with self._database.write() as session:
+            jobs.finish(session, job, datetime.now(UTC))
+
+    def _read_later(
+        self, job: Job, reasons: tuple[Reason, ...], noted: JsonObject | None, now: datetime
+    ) -> None:
+        """That a file could not be read says nothing about the series: look again, for a while."""
+        told = "; ".join(map(str, reasons))
+        decision = self._reading.failed(job.series_key, now)
+        if decision is None:
+            self._fail(job, reasons)
+            return
+        log.warning("series %s: read again later: %s", job.series_key, told)
+        self._note_waiting(job, decision.not_before, noted, told)
+
+    def _fail(self, job: Job, reasons: tuple[Reason, ...]) -> None:
+        """It cannot be decided; `dicomnode queue retry` has it looked at again."""
+        error = "; ".join(map(str, reasons))
+        log.error("series %s: failed, %s", job.series_key, error)
+        told = [reason.as_json() for reason in reasons]
+        with self._database.write() as session:
+            conflicts.hold_undecided(session, job.series_key, datetime.now(UTC))
+            series.record_failed(
+                session, job, ended_at=datetime.now(UTC), reasons=told, error=error
+            )
+
+    def _pacs_count(self, arrival: SeriesArrival) -> PacsCount | None:
+        if self._counts is None:
+            return None
+        study, uid = arrival.study_instance_uid, arrival.series_instance_uid
+        return self._counts.count(study, uid, arrival.instance_count)
+
+    def _look(self, arrival: SeriesArrival) -> _Look:
+        """The headers of a series, read again only when something has come."""
+        uid = arrival.series_key
+        known = self._looks.get(uid)
+        if known is not None and known.revision == arrival.revision:
+            return known
+        with self._database.read() as session:
+            instances = index.instances_of_series(session, uid)
+        paths = [self._files.open_path(instance.path) for instance in instances]
+        assessment = assess_files(paths, self._settings.eligibility)
+        look = _Look(instances, assessment, arrival.revision)
+        if not look.assessment.unreadable:
+            self._looks[uid] = look
+        return look
+
+    def _forget(self, arrival: SeriesArrival) -> None:
+        self._looks.pop(arrival.series_key, None)
+        if self._counts is not None:
+            self._counts.forget(arrival.study_instance_uid, arrival.series_instance_uid)
+
+    def _look_again(
+        self, job: Job, found: Completeness, arrival: SeriesArrival, now: datetime
+    ) -> None:
+        """What is known so far is noted for whoever wants to know what the series waits for."""
+        waited = (now - arrival.last_received_at) / 10
+        longest = _ANSWER_WAIT if self._answer_pending else sorted((*_LONGEST_WAIT, waited))[1]
+        due = min(found.look_again_at or now, now + longest)
+        self._note_waiting(job, due, found.as_json() | {"instances": arrival.instance_count})
+
+    def _decide(
+        self, job: Job, look: _Look, completeness: Completeness, detail: SeriesDetail
+    ) -> bool:
+        """False when it is left open, as others of its study still come."""
+        reason = incomplete_reason(completeness, self._settings.completeness)
+        told = conflict_reasons(detail.conflicts, len(look.instances), job.series_key)
+        told += () if reason is None else (reason,)
+        assessment = replace(look.assessment, arrival=told)
+        now, noted = datetime.now(UTC), completeness.as_json() | {"instances": len(look.instances)}
+        noted |= noted_acquisitions(assessment.eligibility)
+        reasons = assessment.reasons
+        if assessment.eligible:
+            choice, quality = self._choose(look, now)
+            noted |= quality
+            if choice.look_again_at is not None:
+                self._note_waiting(job, min(choice.look_again_at, now + _STUDY_LOOK), noted)
+                return False
+            reasons += () if choice.reason is None else (choice.reason,)
+        self._enter(job, reasons, input_digest(look.instances), noted)
+        return True
+
+    def _enter(self, job: Job, reasons: Sequence[Reason], digest: str, noted: JsonObject) -> None:
+        decision: _Decision = {
+            "decided_at": datetime.now(UTC),
+            "input_digest": digest,
+            "completeness": noted,
+            "reasons": [reason.as_json() for reason in reasons],
+        }
+        failed = [reason.rule for reason in reasons if reason.verdict is Verdict.FAIL]
+        if self._record(job, not failed, decision) is not None:
+            log.info("series %s: instances came meanwhile", job.series_key)
+            return
+        what = f"skipped: {', '.join(failed)}" if failed else "queued"
+        log.info("series %s: %s", job.series_key, what)
+
+    def _choose(self, look: _Look, now: datetime) -> tuple[Choice, JsonObject]:
+        """Whether an eligible series is the one of its study to be analysed."""
+        one = look.instances[0]
+        with self._database.read() as session:
+            others = series_of_study(session, one.series_key)
+        eligibility, policy = look.assessment.eligibility, self._settings.study
+        return choose_in_study(one.series_key, eligibility, others, policy, now)
+
+    def _note_waiting(
+        self, job: Job, due: datetime, noted: JsonObject | None, error: str | None = None
+    ) -> None:
+        """How long the series has been eligible stays known, whatever the next look saw."""
+        now = datetime.now(UTC)
+        with self._database.write() as session:
+            series.note_waiting(
+                session,
+                job,
+                due=due,
+                now=now,
+                completeness=noted,
+                lasting=(ELIGIBLE_SINCE,),
+                error=error,
+            )
+
+    def _record(self, job: Job, eligible: bool, decision: _Decision) -> Superseded | None:
+        with self._database.write() as session:
+            if not eligible:
+                return series.record_skipped(session, job, **decision)
+            return series.record_queued(
+                session,
+                job,
+                model_digest=self._model_digest,
+                priority=job.priority,
+                **decision,
+            )
+
+
+def run(settings: Settings, owner: str, stop: threading.Event) -> None:
+    """Assess until `stop`, and write the notes on what was not analysed."""
+    if settings.results.note != "off":
+        from dicomnode.notes import writer  # Pillow and more, of no use without notes
+
+        threading.Thread(target=vital(writer.run), args=(settings, stop), daemon=True).start()
+    Assessor(settings, owner).run(stop)

@@ -1,0 +1,179 @@
+"""The keeper: removes what is finished after its time, and what dead writers left.
+
+Nothing that waits is touched. The order of each removal is that of `storage.retention`; a keeper
+that is killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from dicomnode.compiled_models import remove_compiled
+from dicomnode.config import Settings
+from dicomnode.decisions.retention import RetentionPolicy, judge_retention
+from dicomnode.disk_gate import disk_space
+from dicomnode.lifecycle import Outage
+from storage import retention
+from storage.database import Database
+from storage.durable import LEFTOVER_AGE
+from storage.errors import DatabaseUnavailableError
+from storage.instances import InstanceFiles
+from storage.records import EndedSeries, FileKind
+from storage.removable_files import RemovableFiles
+from storage.results import ResultFiles
+
+log = logging.getLogger(__name__)
+
+PASS_SECONDS = 60.0
+_TELL_SPACE_SECONDS = 3600.0
+
+_SERIES_A_PASS = 500
+_SERIES_A_LOOK = 50
+_FILES_A_STEP = 500
+"""Unlinked in one transaction, which keeps other writers of SQLite waiting (about 20 ms)."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one pass did."""
+
+    series: int = 0  # whose rows were removed
+    files: int = 0  # unlinked
+    leftovers: int = 0  # of writers that died
+
+
+class Keeper:
+    """Keeps the house of one node; at most one at a time is of use."""
+
+    def __init__(self, settings: Settings, policy: RetentionPolicy, database: Database) -> None:
+        self._policy = policy
+        self._database = database
+        self._instances = InstanceFiles(settings.instances)
+        self._results = ResultFiles(settings.result_files)
+        self._folders = {
+            FileKind.INSTANCE: RemovableFiles(settings.instances),
+            FileKind.RESULT: RemovableFiles(settings.result_files),
+        }
+        self._place: retention.Place | None = None
+
+    def keep(self, now: datetime) -> Kept:
+        """One pass. Raises DatabaseUnavailableError, and OSError where a folder cannot be read."""
+        leftovers = self._instances.remove_leftovers(now - LEFTOVER_AGE)
+        leftovers += self._results.remove_leftovers(now - LEFTOVER_AGE)
+        files = self._remove_files()  # what an earlier keeper did not come to
+        removed = [series for series in self._due(now) if self._remove_or_pass_over(series, now)]
+        if removed:
+            files += self._remove_files()
+        self._remove_associations(now)
+        return Kept(len(removed), files, leftovers)
+
+    def _due(self, now: datetime) -> Iterator[EndedSeries]:
+        """The next so many series of those that may be due; from the first one on after the last.
+
+        A series that waits for its deliveries, or was sent again, holds up none behind it.
+        """
+        shortest = self._policy.shortest
+        if shortest is None:
+            return
+        for _ in range(_SERIES_A_PASS // _SERIES_A_LOOK):
+            with self._database.read() as session:
+                found = retention.ended_series(session, now - shortest, self._place, _SERIES_A_LOOK)
+            yield from found
+            last = found[-1] if len(found) == _SERIES_A_LOOK else None
+            self._place = None if last is None else (last.ended_at, last.series_key)
+            if last is None:
+                return
+
+    def _remove_or_pass_over(self, series: EndedSeries, now: datetime) -> bool:
+        """One series at fault is told and stays; it does not keep the disk from being freed."""
+        try:
+            return self._remove(series, now)
+        except (DatabaseUnavailableError, OSError):
+            raise
+        except Exception:
+            log.exception("series %s: cannot be removed, and stays", series.series_key)
+            return False
+
+    def _remove(self, series: EndedSeries, now: datetime) -> bool:
+        """Take the rows away, if the files were not touched for as long as they are kept."""
+        if not judge_retention(series, self._policy, now).removable:
+            return False
+        touched_at = self._touched_at(series)
+        may_go = partial(self._may_go, now=now, touched_at=touched_at)
+        if not may_go(series):
+            return False
+        uid = series.series_key
+        with self._database.write() as session:
+            files = retention.remove_series(session, uid, may_go, now)
+        if files is None:
+            return False
+        log.info("series %s: %s, its %d files are removed", uid, series.state.value, files)
+        return True
+
+    def _may_go(self, series: EndedSeries, now: datetime, touched_at: datetime) -> bool:
+        return judge_retention(series, self._policy, now, touched_at).removable
+
+    def _touched_at(self, series: EndedSeries) -> datetime:
+        with self._database.read() as session:
+            paths = retention.stored_paths(session, series.series_key)
+        times = [self._folders[kind].last_touched(path) for kind, path in paths]
+        return datetime.fromtimestamp(max(times, default=0.0), UTC)
+
+    def _remove_files(self) -> int:
+        return sum(self._remove_files_of(kind, files) for kind, files in self._folders.items())
+
+    def _remove_files_of(self, kind: FileKind, files: RemovableFiles) -> int:
+        removed, place, more = 0, None, True
+        while more:
+            with self._database.write() as session:
+                place, unlinked = retention.remove_files(session, kind, files, place, _FILES_A_STEP)
+            removed, more = removed + unlinked, place is not None
+        return removed
+
+    def _remove_associations(self, now: datetime) -> None:
+        shortest = self._policy.shortest
+        if shortest is not None:
+            with self._database.write() as session:
+                retention.remove_associations(session, now - shortest, _FILES_A_STEP)
+
+
+def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa: ARG001 - a role's
+    """Keep house once a minute until `stop`; what fails is tried again with the next pass."""
+    keeper = Keeper(settings, settings.retention, Database.open_later(settings.database_url))
+    outage = Outage("housekeeping", OSError)
+    remove_compiled_once(settings.node.data_directory)
+    told_at = float("-inf")
+    while not stop.is_set():
+        if time.monotonic() - told_at >= _TELL_SPACE_SECONDS:
+            told_at = time.monotonic()
+            log.info("disk of the instances: %s", disk_space(settings.instances))
+        with outage.told():
+            keep_once(keeper, datetime.now(UTC))
+        stop.wait(PASS_SECONDS)
+
+
+def remove_compiled_once(data_directory: Path) -> None:
+    """What an earlier version left; told in the log, as is what hinders it."""
+    try:
+        removed = remove_compiled(data_directory)
+    except OSError as error:
+        log.warning("what an earlier version compiled stays: %s", error)
+        return
+    if removed:
+        log.info("removed %d compiled networks of an earlier version", removed)
+
+
+def keep_once(keeper: Keeper, now: datetime) -> None:
+    """One pass, told in the log. Raises as `Keeper.keep` does."""
+    kept = keeper.keep(now)
+    if kept != Kept():
+        log.info(
+            "removed %d series, %d files, %d leftovers", kept.series, kept.files, kept.leftovers
+        )

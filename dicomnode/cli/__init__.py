@@ -1,0 +1,13 @@
+"""The command line; nothing else of the node imports it.
+
+views/          What the commands show: rows and outcomes as tables, text or JSON
+common          What the commands share: options, the configuration file, and how they print
+main            The command line: `dicomnode demo | serve | process | queue | results | model`
+model           `dicomnode model`: the bundles of weights
+model_evaluate  `dicomnode model evaluate`: how good a bundle is, on labelled scans
+model_package   `dicomnode model package`: the command line of a training's last step
+model_simulate  `dicomnode model simulate`: labelled scans with simulated lesions
+model_train     `dicomnode model train`: the command line of a training
+queue           `dicomnode queue`: what is where, and why
+results         `dicomnode results`: what became of them; sending again, renewing and withdrawing
+"""

@@ -1,0 +1,80 @@
+"""What the commands share: options, the configuration file, and how they print."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dicomnode.config import Settings, load_settings
+from dicomnode.errors import ConfigurationError
+from storage.database import Database
+
+CONFIG_VARIABLE = "DICOMNODE_CONFIG"
+CONFIG_PLACES = (Path("dicomnode.toml"), Path("/etc/dicomnode/dicomnode.toml"))
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help=f"Configuration file. Otherwise ${CONFIG_VARIABLE}, ./dicomnode.toml, "
+        "/etc/dicomnode/dicomnode.toml.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
+UidArgument = Annotated[
+    str, typer.Argument(help="A Series or Study Instance UID, a unique ending, or an accession no.")
+]
+
+
+def config_file(given: Path | None) -> Path:
+    """The file that is given or found. Raises ConfigurationError when there is none."""
+    if given is not None:
+        return given
+    variable = os.environ.get(CONFIG_VARIABLE)
+    places = [Path(variable)] if variable else list(CONFIG_PLACES)
+    for place in places:
+        if place.is_file():
+            return place
+    looked = ", ".join(map(str, places))
+    raise ConfigurationError(f"no configuration file: give --config FILE (looked at {looked})")
+
+
+def offline_settings(config: Path | None) -> Settings:
+    """As configured; without any configuration the defaults, and models in the user's cache."""
+    try:
+        return load_settings(config_file(config))
+    except ConfigurationError:
+        if config is not None or os.environ.get(CONFIG_VARIABLE):
+            raise
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dicomnode"
+        defaults = Settings()
+        node = defaults.node.model_copy(update={"data_directory": cache})
+        return defaults.model_copy(update={"node": node})
+
+
+def console() -> Console:
+    """Standard output; written to a file or a pipe it is wide enough for the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
+def one_or_list(found: list[dict[str, Any]]) -> object:
+    """An object for one series; a list where an accession number names several."""
+    return found[0] if len(found) == 1 else found
+
+
+def open_database(config: Path | None) -> Database:
+    """The node's database. Raises ConfigurationError when no node has run yet."""
+    from dicomnode.cli.views.queue_view import open_existing
+
+    return open_existing(load_settings(config_file(config)))
+
+
+def print_json(value: object) -> None:
+    """To standard output, indented, in UTF-8."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

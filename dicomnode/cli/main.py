@@ -1,0 +1,163 @@
+"""The command line: `dicomnode demo | serve | process | queue | results | model`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from dicomnode.cli.common import ConfigOption, config_file, console, offline_settings
+from dicomnode.cli.model import model_app
+from dicomnode.cli.model_evaluate import model_evaluate as _model_evaluate  # noqa: F401  (adds its command)
+from dicomnode.cli.model_package import model_package as _model_package  # noqa: F401  (adds its command)
+from dicomnode.cli.model_simulate import model_simulate as _model_simulate  # noqa: F401  (adds its command)
+from dicomnode.cli.model_train import model_train as _model_train  # noqa: F401  (adds its command)
+from dicomnode.cli.queue import queue_app
+from dicomnode.cli.results import results_app
+from dicomnode.config import kept_settings, load_settings
+from dicomnode.errors import ConfigurationError, NodeError
+from dicomnode.lifecycle import block_stop_signals, set_up_logging, stop_on_request
+from dicomnode.version import VERSION
+from inference.errors import InferenceError
+from storage.errors import StorageError
+
+app = typer.Typer(
+    help="A chest-CT AI node: CT series in by C-STORE, Structured Reports and heatmaps back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(queue_app, name="queue")
+app.add_typer(results_app, name="results")
+app.add_typer(model_app, name="model")
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is told in one line, with exit status 2."""
+    try:
+        app()
+    except (NodeError, StorageError, InferenceError) as error:
+        _end(f"dicomnode: {error}")
+    except BrokenPipeError:
+        os._exit(141)  # `dicomnode queue list | head`
+
+
+def _end(text: str) -> NoReturn:
+    print(text, file=sys.stderr)
+    raise SystemExit(2)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"dicomnode {VERSION}")
+
+
+@app.command()
+def serve(config: ConfigOption = None) -> None:
+    """Run the node in the foreground until SIGTERM or Ctrl-C."""
+    block_stop_signals()
+    set_up_logging("node")
+    stop = stop_on_request()
+    settings = load_settings(config_file(config))
+    from dicomnode.network.pynetdicom_version import check_pynetdicom
+    from dicomnode.own_data import Taking, note_first_start
+    from dicomnode.processes.supervisor import Supervisor, check_bundle, keep_settings, only_one
+
+    check_pynetdicom()
+    with only_one(settings.node.data_directory) as node_id:
+        note_first_start(settings)
+        taking = Taking(settings, node_id)
+        kept = keep_settings(settings)
+        check_bundle(kept, stop)
+        Supervisor(settings, kept, node_id, taking).run(stop)
+
+
+@app.command("check-bundle", hidden=True)
+def check_bundle_command(settings: Annotated[Path, typer.Option("--settings")]) -> None:
+    """Check the configured model bundles before they serve."""
+    from dicomnode.methods.bundles import check_permitted, load_bundles
+
+    kept = kept_settings(settings)
+    bundles = load_bundles(kept)
+    check_permitted(bundles, kept)
+    set_up_logging("node")
+    log = logging.getLogger(__name__)
+    for task, bundle in bundles.items():
+        card, weights = bundle.card, bundle.card.weights_sha256[:12]
+        log.info("%s: model %s %s, weights %s", task, card.name, card.version, weights)
+
+
+@app.command(hidden=True)
+def role(
+    name: str,
+    settings: Annotated[Path, typer.Option("--settings")],
+    node_id: Annotated[str, typer.Option("--node-id")],
+) -> None:
+    """Be one process of a node (started by `serve`)."""
+    block_stop_signals()
+    from dicomnode.processes.roles import play
+
+    play(name, kept_settings(settings), node_id)
+
+
+@app.command()
+def process(
+    folder: Annotated[Path, typer.Argument(help="Folder with DICOM files of any series.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the result objects.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the outcome here.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Decide on, analyse and report each series of a folder, without any network."""
+    from dicomnode.cli.views.process_view import print_outcomes, reading_progress
+    from dicomnode.offline.process import EXPLAINED, check_folders, process_folder
+
+    set_up_logging("process")
+    settings = offline_settings(config)
+    check_folders(folder, out)
+    if json_file is not None:
+        _check_file(json_file)
+    with reading_progress(Console(stderr=True)) as told:
+        outcomes = process_folder(folder, out, settings, told)
+    if json_file is not None:
+        answer = [outcome.as_json() for outcome in outcomes]
+        json_file.write_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    print_outcomes(console(), outcomes)
+    raise SystemExit(0 if all(each.state in EXPLAINED for each in outcomes) else 1)
+
+
+def _check_file(path: Path) -> None:
+    """Make the folder of a file to be written, and see that it can be, before any work is done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for what the demo leaves.")] = Path(
+        "demo-output"
+    ),
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder with a folder for each series to send.")
+    ] = None,
+    pacs: Annotated[
+        str | None,
+        typer.Option("--pacs", metavar="HOST:PORT:AET", help="A real PACS that gets the results."),
+    ] = None,
+) -> None:
+    """Show the node at its job: real CT in by C-STORE, results back to a PACS on this machine."""
+    from dicomnode.offline.demo import run_demo
+
+    set_up_logging("demo")
+    raise SystemExit(run_demo(out, data, pacs, console()))

@@ -1,0 +1,135 @@
+"""`dicomnode queue`: what is where, and why."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dicomnode.cli.common import (
+    ConfigOption,
+    JsonOption,
+    UidArgument,
+    config_file,
+    console,
+    one_or_list,
+    open_database,
+    print_json,
+)
+from dicomnode.config import load_settings
+from dicomnode.errors import DataError
+from storage.records import SeriesState
+
+
+class Take(StrEnum):
+    FIRST = "first"
+    NEWEST = "newest"
+
+
+queue_app = typer.Typer(help="What is where, and why.", no_args_is_help=True)
+
+
+@queue_app.command("list")
+def queue_list(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    state: Annotated[
+        list[SeriesState] | None, typer.Option("--state", help="Only series in this state.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many series.")] = 100,
+) -> None:
+    """All series, newest first."""
+    from dicomnode.cli.views import queue_view
+
+    rows = queue_view.list_rows(open_database(config), state, limit)
+    if as_json:
+        print_json(rows)
+    else:
+        queue_view.print_list(console(), rows)
+
+
+@queue_app.command("show")
+def queue_show(uid: UidArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """One series with its jobs, results and deliveries."""
+    from dicomnode.cli.views import queue_view
+
+    details = queue_view.find(open_database(config), uid)
+    if as_json:
+        print_json(one_or_list([queue_view.as_json(detail) for detail in details]))
+        return
+    for detail in details:
+        queue_view.print_show(console(), detail)
+
+
+@queue_app.command("why")
+def queue_why(
+    uid: UidArgument,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    identity: Annotated[
+        bool, typer.Option("--identity", help="Show whose study it is: name, ID, date of birth.")
+    ] = False,
+) -> None:
+    """Why a series is where it is: evidence, every rule with value and limit, what is next."""
+    from dicomnode.cli.views import queue_view, why_view
+
+    settings = load_settings(config_file(config))
+    database = queue_view.open_existing(settings)
+    details = queue_view.find(database, uid)
+    found = [why_view.look_up(database, settings, detail, identity) for detail in details]
+    if as_json:
+        print_json(one_or_list([why_view.why_json(why) for why in found]))
+        return
+    for why in found:
+        why_view.print_why(console(), why)
+
+
+@queue_app.command("retry")
+def queue_retry(uid: UidArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Try a series again that failed, once what it failed by is mended."""
+    from dicomnode.assess.try_again import try_again
+    from dicomnode.cli.views import queue_view
+
+    database = open_database(config)
+    retried = try_again(database, queue_view.find(database, uid), datetime.now(UTC))
+    if as_json:
+        print_json([each.as_json() for each in retried])
+        return
+    for each in retried:
+        failed_by = "; ".join(each.failed_by)
+        typer.echo(f"series {each.series_key}: failed ({failed_by}); is decided on again")
+
+
+@queue_app.command("release")
+def queue_release(
+    uid: UidArgument,
+    take: Annotated[
+        Take, typer.Option("--take", help="Which content of the instances that came twice.")
+    ],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide on a series that is held since its instances came again with other content."""
+    from dicomnode.cli.views import queue_view
+    from storage import conflicts
+
+    database = open_database(config)
+    details = queue_view.find(database, uid)
+    keys = sorted(each.series.series_key for each in details)
+    exact = [key for key in keys if key == uid.strip()]  # not another patient's under the same UID
+    now = datetime.now(UTC)
+    with database.write() as session:
+        newest = take is Take.NEWEST
+        counts = {key: conflicts.release(session, key, newest, now) for key in exact or keys}
+    released = {key: count for key, count in counts.items() if count}
+    if not released:
+        claimed = {each.owner_key for detail in details for each in detail.claims}
+        known = f"; its instances are known under {', '.join(sorted(claimed))}" if claimed else ""
+        raise DataError("series", f"nothing of {uid} is held{known}")
+    if as_json:
+        print_json([{"series_key": k, "take": take, "instances": n} for k, n in released.items()])
+        return
+    for key, count in released.items():
+        typer.echo(f"series {key}: the {take.value} of {count} instances will be taken")

@@ -1,0 +1,137 @@
+"""`dicomnode results`: what became of them; sending again, renewing and withdrawing."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from dicomnode.cli.common import (
+    ConfigOption,
+    JsonOption,
+    config_file,
+    console,
+    open_database,
+    print_json,
+)
+from dicomnode.config import load_settings
+from dicomnode.decisions.rejection import RejectionReason
+from dicomnode.errors import ConfigurationError
+
+results_app = typer.Typer(
+    help="Results: sent where, send again, renew, withdraw.", no_args_is_help=True
+)
+
+ResultArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A UID of a result, of its CT series or study, a unique ending, or an accession no."
+    ),
+]
+
+
+@results_app.command("list")
+def results_list(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many sets.")] = 100,
+) -> None:
+    """The sets of results made last, newest first."""
+    from dicomnode.cli.views import results_view
+
+    sets = results_view.list_sets(open_database(config), limit)
+    if as_json:
+        print_json([results_view.set_json(each) for each in sets])
+    else:
+        results_view.print_list(console(), sets)
+
+
+@results_app.command("show")
+def results_show(
+    uid: ResultArgument, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """The sets of results of a series, newest first, with each object and its deliveries."""
+    from dicomnode.cli.views import results_view
+
+    sets = results_view.find_sets(open_database(config), uid)
+    if as_json:
+        print_json([results_view.set_json(each) for each in sets])
+        return
+    for each in sets:
+        results_view.print_set(console(), each)
+
+
+@results_app.command("resend")
+def results_resend(uid: ResultArgument, config: ConfigOption = None) -> None:
+    """Send one set of results again, to every destination."""
+    from dicomnode.cli.views import queue_view, results_view
+
+    settings = load_settings(config_file(config))
+    database = queue_view.open_existing(settings)
+    series, count = results_view.resend(database, settings, uid, datetime.now(UTC))
+    typer.echo(f"series {series}: {count} deliveries wait to be sent again")
+
+
+@results_app.command("renew")
+def results_renew(uid: ResultArgument, config: ConfigOption = None) -> None:
+    """Analyse a series again, with the model and settings of the running node.
+
+    It need not have results: it may have been skipped, or have failed.
+    """
+    from dicomnode.assess.renew import renew
+    from dicomnode.cli.views import queue_view, results_view
+
+    settings = load_settings(config_file(config))
+    database = queue_view.open_existing(settings)
+    series = results_view.one_series(database, uid)
+    renew(database, settings, series, datetime.now(UTC))
+    typer.echo(f"series {series.series_key}: is decided on and analysed again")
+
+
+@results_app.command("retract")
+def results_retract(
+    uid: ResultArgument,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    reason: Annotated[
+        RejectionReason,
+        typer.Option("--reason", help="Misleading, of the wrong patient, or no longer so."),
+    ] = RejectionReason.SAFETY,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Withdraw one set of results: a rejection note, or a report in its place, says so.
+
+    Asks before it does: it cannot be taken back.
+    """
+    from dicomnode.cli.views import queue_view, results_view
+    from dicomnode.deliver.retract import retract
+
+    settings = load_settings(config_file(config))
+    database = queue_view.open_existing(settings)
+    chosen = results_view.one_set(database, uid)
+    if not yes and chosen.retracted_at is None:
+        _ask(results_view.to_be_withdrawn(chosen, reason.value))
+    done = retract(database, settings, chosen, reason, datetime.now(UTC))
+    if as_json:
+        print_json(done.as_json())
+        return
+    how = "were withdrawn before" if done.already else "are withdrawn"
+    told = f"; {', '.join(done.told)} will be told" if done.told else ""
+    typer.echo(f"series {chosen.series.series_key}: {len(done.withdrawn)} {how}{told}")
+
+
+def _ask(what: str) -> None:
+    """On standard error, so that what a program reads stays whole.
+
+    Raises:
+        ConfigurationError: nobody is there to answer.
+        typer.Exit: the answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"{what}; nobody is there to be asked: give --yes to do it")
+    typer.echo(what, err=True)
+    if not typer.confirm("Withdraw them? It cannot be taken back.", err=True):
+        typer.echo("nothing was withdrawn", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,52 @@
+"""How `dicomnode model evaluate` shows its way and its outcome to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from dicomnode.cli.views.tables import add_row, new_table, print_table
+from inference.evaluation.report.document import Document, Heading, Notice, Paragraph, Table
+
+
+@contextmanager
+def scan_progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar; what it yields is told scan, done and total."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("loading", total=None)
+
+        def told(scan: str, done: int, total: int) -> None:
+            bar.update(task, description=scan or "done", completed=done, total=total)
+
+        yield told
+
+
+def print_document(console: Console, document: Document) -> None:
+    """The report without its pictures."""
+    console.print(Text(document.title, "bold"))
+    heading = ""
+    for block in document.blocks:
+        match block:
+            case Heading(text, _):
+                heading = text
+            case Paragraph(text):
+                console.print(Text(text))
+            case Notice(text):
+                console.print(Text(text, "bold yellow"))
+            case Table(columns, rows):
+                table = new_table(heading, *columns)
+                for row in rows:
+                    add_row(table, *row)
+                print_table(console, table)
+            case _:
+                pass  # a picture

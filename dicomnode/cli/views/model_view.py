@@ -1,0 +1,146 @@
+"""`dicomnode model list | check | show`: which bundles there are, and whether they can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from dicomnode.cli.views.tables import add_row, new_table, print_table
+from dicomnode.config import Settings
+from dicomnode.errors import ConfigurationError
+from dicomnode.methods.bundles import class_problems
+from inference.bundles.bundle import CARD, load_bundle, load_card
+from inference.bundles.card import Card
+from inference.errors import BundleError
+from inference.findings import IntendedUse
+
+
+@dataclass(frozen=True)
+class BundlePlace:
+    """A folder with a bundle; `configured_for`: the task it is used for here, "" when for none."""
+
+    folder: Path
+    configured_for: str = ""
+
+
+@dataclass(frozen=True)
+class BundleState:
+    """What is there: the card where it can be read, and everything that is wrong."""
+
+    place: BundlePlace
+    card: Card | None
+    problems: tuple[str, ...]
+    warning: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        card = None
+        if self.card is not None:
+            card = asdict(self.card) | {"digest": self.card.digest}
+        return {
+            "folder": str(self.place.folder),
+            "configured_for": self.place.configured_for,
+            "card": card,
+            "problems": list(self.problems),
+            "warning": self.warning,
+        }
+
+
+def places(settings: Settings) -> list[BundlePlace]:
+    """The configured bundles first, then the others in the node's folder of models."""
+    configured = {folder: task for task, folder in settings.bundle_folders.items()}
+    cards = sorted(settings.models.glob(f"[!.]*/{CARD}"))
+    found = [BundlePlace(folder, task) for folder, task in configured.items()]
+    return found + [BundlePlace(p.parent) for p in cards if p.parent not in configured]
+
+
+def find(settings: Settings, wanted: str) -> BundlePlace:
+    """The bundle configured for a task, of that name in the folder of models, or in that folder.
+
+    Raises:
+        ConfigurationError: none of them is there.
+    """
+    known = places(settings)
+    for place in known:
+        if wanted in {place.configured_for, place.folder.name} or Path(wanted) == place.folder:
+            return place
+    if (Path(wanted) / CARD).exists():
+        return BundlePlace(Path(wanted))
+    raise ConfigurationError(f"no bundle {wanted!r}: neither a task, a model's name nor a folder")
+
+
+def look_at(place: BundlePlace, settings: Settings, weights: bool) -> BundleState:
+    """Read the card and, when `weights`, verify them too: digest, parameters, classes."""
+    card: Card | None = None
+    problems: tuple[str, ...] = ()
+    try:
+        card = load_card(place.folder)
+        if weights:
+            load_bundle(place.folder)
+    except BundleError as error:
+        problems = error.problems
+    if card is not None and place.configured_for not in {"", card.task}:
+        problems += (f"is for the task {card.task!r}, configured for {place.configured_for!r}",)
+    problems += class_problems(card) if card is not None else ()
+    use_here = IntendedUse(settings.inference.intended_use_here)
+    warning = None if card is None else card.identity_at(use_here).warning
+    return BundleState(place, card, problems, warning)
+
+
+def print_states(console: Console, states: Sequence[BundleState], checked: bool) -> None:
+    """A row for each bundle; `checked`: whether the weights were verified too."""
+    table = new_table(
+        f"{len(states)} bundles", "bundle", "used for", "task", "training, use", "state"
+    )
+    for state in states:
+        card = state.card
+        add_row(
+            table,
+            f"{card.name} {card.version}" if card else state.place.folder.name,
+            state.place.configured_for or "–",
+            card.task if card else "?",
+            f"{card.training}, {card.use}" if card else "?",
+            _state(state, checked),
+            styles=("", "", "", "", "red" if state.problems else ""),
+        )
+    print_table(console, table)
+
+
+def _state(state: BundleState, checked: bool) -> str:
+    if state.problems:
+        return "\n".join(state.problems)
+    told = ["the weights fit the card" if checked else "the card can be read"]
+    return "\n".join(told + ([f"results say: {state.warning}"] if state.warning else []))
+
+
+def print_card(console: Console, state: BundleState) -> None:
+    """All that the card says; raises BundleError when it cannot be read."""
+    card = state.card
+    if card is None:
+        raise BundleError(state.place.folder.name, state.problems)
+    table = new_table(f"{card.name} {card.version}", "entry", "value")
+    values = asdict(card) | {"results say": state.warning or "no warning", "digest": card.digest}
+    for key, value in values.items():
+        if key != "metrics":
+            add_row(table, key, _text(value))
+    print_table(console, table)
+    _print_metrics(console, card)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key} = {each}" for key, each in value.items())
+    return "\n".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _print_metrics(console: Console, card: Card) -> None:
+    headings = ("metric", "value", "confidence interval", "cases", "data")
+    table = new_table("Metrics" if card.metrics else "No metrics on the card", *headings)
+    for metric in card.metrics:
+        interval = f"{metric.low:g} to {metric.high:g} ({metric.confidence:.0%})"
+        row = (metric.name, f"{metric.value:g}", interval, str(metric.cases), metric.data)
+        add_row(table, *row)
+    print_table(console, table)

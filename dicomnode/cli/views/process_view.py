@@ -1,0 +1,52 @@
+"""How `dicomnode process` and the demo show outcomes to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dicomnode.cli.views.regions_view import failure_lines, region_lines
+from dicomnode.cli.views.tables import add_row, new_table, print_table
+from dicomnode.decisions.reasons import Verdict
+from dicomnode.offline.process import SeriesOutcome
+
+
+@contextmanager
+def reading_progress(console: Console) -> Iterator[Callable[[str, str, int, int], None]]:
+    """A progress bar; give what it yields to `process_folder`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def told(uid: str, stage: str, done: int, total: int) -> None:
+            bar.update(task, description=f"…{uid[-12:]} {stage}", completed=done, total=total)
+
+        yield told
+
+
+def print_outcomes(console: Console, outcomes: Sequence[SeriesOutcome]) -> None:
+    """A row for each series: state, what stopped it or what was found, time, objects."""
+    headings = ("series", "state", "reasons or probabilities", "seconds", "objects")
+    table = new_table(f"{len(outcomes)} series", *headings)
+    for outcome in outcomes:
+        add_row(
+            table,
+            outcome.series_instance_uid or "(files of no series)",
+            outcome.state,
+            _told(outcome),
+            ", ".join(f"{stage} {value:.1f}" for stage, value in outcome.seconds.items()),
+            str(len(outcome.objects)),
+        )
+    print_table(console, table)
+
+
+def _told(outcome: SeriesOutcome) -> str:
+    if outcome.probabilities is None:
+        return "\n".join(str(each) for each in outcome.reasons if each.verdict is Verdict.FAIL)
+    lines = [f"{name}: {100 * value:.1f} %" for name, value in outcome.probabilities.items()]
+    warning = [outcome.warning] if outcome.warning else []
+    failed = failure_lines(outcome.failures)
+    return "\n".join(warning + lines + failed + region_lines(outcome.regions, outcome.agreement))

@@ -1,0 +1,195 @@
+"""What `dicomnode queue` shows: the rows of the database as tables, text or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+from sqlalchemy.engine import make_url
+
+from dicomnode.cli.views.regions_view import failure_lines, region_lines
+from dicomnode.cli.views.tables import add_row, new_table, print_table
+from dicomnode.config import Settings
+from dicomnode.errors import ConfigurationError, DataError
+from storage import queries
+from storage.database import Database, is_missing
+from storage.records import JobKind, SeriesDetail, SeriesRecord, SeriesState
+
+
+def open_existing(settings: Settings) -> Database:
+    """The node's database; looking into the queue never makes one.
+
+    Raises:
+        ConfigurationError: no node has run on this data directory yet.
+    """
+    if is_missing(settings.database_url):
+        path = make_url(settings.database_url).database
+        raise ConfigurationError(f"no node has run yet: there is no database {path}")
+    return Database.open(settings.database_url)
+
+
+def find(database: Database, text: str) -> tuple[SeriesDetail, ...]:
+    """The series that a UID, a unique ending of one, or an accession number names.
+
+    A study or an accession number may name several, and a Series Instance UID the parts that came
+    under it; an ending that fits several series does not.
+
+    Raises:
+        DataError: none, or an ending that is not unique; the candidates are named.
+    """
+    with database.read() as session:
+        found = queries.find_series(session, text)
+        details = tuple(
+            detail for uid in found if (detail := queries.series_detail(session, uid)) is not None
+        )
+    if not details:
+        raise DataError("series", f"none has the UID, UID ending or accession number {text!r}")
+    if len(details) > 1 and not (_one_series(details) or _one_study(details, text)):
+        shown = ", ".join(found[:10]) + (" …" if len(found) > 10 else "")
+        raise DataError("series", f"{len(found)} series match {text!r}: {shown}")
+    return details
+
+
+def _one_series(details: Sequence[SeriesDetail]) -> bool:
+    """Whether they are parts of one series, of which each is told."""
+    return len({detail.series.series_instance_uid for detail in details}) == 1
+
+
+def _one_study(details: Sequence[SeriesDetail], text: str) -> bool:
+    """Whether several series were meant: all of one study, named as the study is."""
+    records = [detail.series for detail in details]
+    if len({record.study_instance_uid for record in records}) > 1:
+        return False
+    first = records[0]
+    return text == first.accession_number or first.study_instance_uid.endswith(text)
+
+
+def list_rows(
+    database: Database, states: Sequence[SeriesState] | None, limit: int
+) -> list[dict[str, Any]]:
+    """One row for each series, newest first, as JSON."""
+    with database.read() as session:
+        records = queries.list_series(session, states, limit)
+        uids = [record.series_key for record in records]
+        delivered = queries.delivery_counts(session, uids)
+        running = {
+            job.series_key for job in queries.running_jobs(session) if job.kind is JobKind.ANALYSE
+        }
+    return [
+        as_json(record)
+        | {
+            "progress": progress(record, record.series_key in running),
+            "delivered": list(delivered.get(record.series_key, (0, 0))),
+        }
+        for record in records
+    ]
+
+
+def progress(record: SeriesRecord, running: bool) -> str:
+    """The state in words, with what a worker is at."""
+    if record.state is SeriesState.QUEUED:
+        return "analysing" if running else "queued"
+    return record.state.value
+
+
+def as_json(record: object) -> Any:
+    """A record, whole, in JSON's types; times in ISO 8601, UTC."""
+    if isinstance(record, datetime):
+        return record.isoformat()
+    if isinstance(record, Enum):
+        return record.value
+    if isinstance(record, dict):
+        return {key: as_json(value) for key, value in record.items()}
+    if isinstance(record, (list, tuple)):
+        return [as_json(value) for value in record]
+    if hasattr(record, "__dataclass_fields__"):
+        return as_json(asdict(record))  # type: ignore[call-overload]
+    return record
+
+
+def print_list(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """The table of `queue list`."""
+    headings = ("series", "from", "mod.", "inst.", "last received", "state", "delivered")
+    table = new_table(f"{len(rows)} series, newest first", *headings)
+    for row in rows:
+        done, total = row["delivered"]
+        add_row(
+            table,
+            row["series_key"],
+            row["calling_ae_title"],
+            row["modality"],
+            str(row["instance_count"]),
+            row["last_received_at"][:19],
+            _state_text(row),
+            f"{done}/{total}" if total else "–",
+        )
+    print_table(console, table)
+
+
+def _state_text(row: dict[str, Any]) -> str:
+    failed = [reason["rule"] for reason in row["reasons"] if reason["verdict"] == "fail"]
+    return str(row["progress"]) + (f": {', '.join(failed)}" if failed else "")
+
+
+def print_show(console: Console, detail: SeriesDetail) -> None:
+    """What `queue show` prints: the series, its jobs, results and deliveries."""
+    print_series(console, detail.series)
+    jobs = new_table("jobs", "job", "state", "attempt", "created", "ended", "error")
+    for job in detail.jobs:
+        add_row(
+            jobs,
+            job.kind.value,
+            job.state.value,
+            str(job.attempt),
+            shown_time(job.created_at),
+            shown_time(job.ended_at),
+            job.error or "",
+        )
+    print_table(console, jobs)
+    sent = new_table("deliveries", "object", "destination", "state", "attempt", "error")
+    for delivery in detail.deliveries:
+        add_row(
+            sent,
+            f"{delivery.result.kind} …{delivery.result.sop_instance_uid[-12:]}",
+            delivery.destination,
+            delivery.state.value,
+            str(delivery.attempt),
+            delivery.error or "",
+        )
+    print_table(console, sent)
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """One line, whole: what a peer or a header says in it is no markup, and nothing is wrapped."""
+    console.print(Text(text, style), soft_wrap=True)
+
+
+def print_series(console: Console, record: SeriesRecord) -> None:
+    """The head of `show` and `why`."""
+    say(console, f"series   {record.series_key}")
+    say(console, f"study    {record.study_instance_uid}")
+    say(
+        console,
+        f"state    {record.state.value}; {record.instance_count} instances, "
+        f"{record.modality or 'no modality'}, last {shown_time(record.last_received_at)}",
+    )
+    if record.analysis is not None:
+        warning = record.analysis["model"]["warning"]
+        if warning:
+            say(console, f"         {warning}", style="bold red")
+        for name, value in record.analysis["probabilities"].items():
+            say(console, f"         {name}: {100 * value:.1f} %")
+        analysis = record.analysis
+        by_regions = region_lines(analysis.get("regions"), analysis.get("agreement"))
+        for line in [*failure_lines(analysis.get("failures", ())), *by_regions]:
+            say(console, f"         {line}")
+
+
+def shown_time(moment: datetime | None) -> str:
+    """A moment as people read it; nothing for none."""
+    return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,175 @@
+"""What `dicomnode results` shows and does: sets of results, and how far they have got."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+
+from dicomnode.cli.views import queue_view
+from dicomnode.cli.views.queue_view import as_json, say, shown_time
+from dicomnode.cli.views.tables import add_row, new_table, print_table
+from dicomnode.config import Settings
+from dicomnode.errors import DataError
+from storage import result_sets
+from storage.database import Database
+from storage.records import DeliveryState, ResultSet, SeriesRecord
+
+
+def list_sets(database: Database, limit: int) -> tuple[ResultSet, ...]:
+    """The sets made last, newest first."""
+    with database.read() as session:
+        return result_sets.recent_sets(session, limit)
+
+
+def find_sets(database: Database, text: str) -> tuple[ResultSet, ...]:
+    """The sets that a UID (of a result or of its CT series or study), a unique ending, or an
+    accession number names, newest first.
+
+    Raises:
+        DataError: there are none.
+    """
+    with database.read() as session:
+        found = result_sets.find_sets(session, text)
+    if not found:
+        raise DataError("results", f"none has the UID, UID ending or accession number {text!r}")
+    return found
+
+
+def one_set(database: Database, text: str) -> ResultSet:
+    """The one set that is meant: of those of one CT series the newest that is no retraction.
+
+    Raises:
+        DataError: there is none, or sets of several CT series match; they are named.
+    """
+    found = find_sets(database, text)
+    series = sorted({each.series.series_key for each in found})
+    if len(series) > 1:
+        shown = ", ".join(series[:10]) + (" …" if len(series) > 10 else "")
+        raise DataError("results", f"those of {len(series)} series match {text!r}: {shown}")
+    made = [each for each in found if not each.is_retraction]
+    return (made or found)[0]
+
+
+def one_series(database: Database, text: str) -> SeriesRecord:
+    """The one CT series that is meant, by a UID of its results or as `queue` finds it.
+
+    It need not have results: it may have been skipped or have failed, without a note.
+
+    Raises:
+        DataError: there is none, or several match; they are named.
+    """
+    with database.read() as session:
+        has_results = bool(result_sets.find_sets(session, text))
+    if has_results:
+        return one_set(database, text).series
+    details = queue_view.find(database, text)
+    if len(details) > 1:
+        shown = ", ".join(each.series.series_key for each in details[:10])
+        raise DataError("series", f"{len(details)} match {text!r}: {shown}")
+    return details[0].series
+
+
+def resend(database: Database, settings: Settings, text: str, now: datetime) -> tuple[str, int]:
+    """Put the deliveries of one set back to waiting; the CT series, and how many deliveries.
+
+    Raises:
+        DataError: no such set, it no longer stands, or there is nowhere to send it.
+    """
+    chosen = one_set(database, text)
+    uid = chosen.series.series_key
+    if not chosen.stands:
+        raise DataError("results", f"those of series {uid} are {state_of(chosen)}: not sent again")
+    names = _destinations(settings, chosen)
+    if not names:
+        raise DataError("destinations", "none is configured that this could be sent to")
+    with database.write() as session:
+        return uid, result_sets.resend(session, chosen, names, now)
+
+
+def _destinations(settings: Settings, chosen: ResultSet) -> list[str]:
+    """A retraction goes only where it has been on its way: others never had what it withdraws."""
+    names = [each.name for each in settings.destinations]
+    if not chosen.is_retraction:
+        return names
+    own = {each.destination for each in chosen.deliveries}
+    return [name for name in names if name in own]
+
+
+def state_of(chosen: ResultSet) -> str:
+    """In a word: standing, withdrawn, superseded, or a retraction itself."""
+    if chosen.is_retraction:
+        return "retraction"
+    if chosen.retracted_at is not None:
+        return "withdrawn"
+    return "superseded" if chosen.superseded else "standing"
+
+
+def to_be_withdrawn(chosen: ResultSet, reason: str) -> str:
+    """What a withdrawal is about, for who is asked whether it shall be."""
+    sent = sorted({each.destination for each in chosen.deliveries if each.delivered_at})
+    where = f"delivered to {', '.join(sent)}" if sent else "not delivered yet"
+    return (
+        f"series {chosen.series.series_key}: {_kinds(chosen)}, made "
+        f"{shown_time(chosen.created_at)}, {where}; reason: {reason}"
+    )
+
+
+def set_json(chosen: ResultSet) -> dict[str, Any]:
+    """A set for a program."""
+    return {
+        "series_key": chosen.series.series_key,
+        "series_instance_uid": chosen.series.series_instance_uid,
+        "study_instance_uid": chosen.series.study_instance_uid,
+        "created_at": chosen.created_at.isoformat(),
+        "state": state_of(chosen),
+        "retracted_at": as_json(chosen.retracted_at),
+        "results": as_json(chosen.results),
+        "deliveries": as_json(chosen.deliveries),
+    }
+
+
+def print_list(console: Console, sets: Sequence[ResultSet]) -> None:
+    """A row for each set."""
+    headings = ("series", "made", "objects", "state", "delivered")
+    table = new_table(f"{len(sets)} sets of results, newest first", *headings)
+    for each in sets:
+        done = sum(d.state is DeliveryState.DELIVERED for d in each.deliveries)
+        add_row(
+            table,
+            each.series.series_key,
+            shown_time(each.created_at),
+            _kinds(each),
+            state_of(each),
+            f"{done}/{len(each.deliveries)}" if each.deliveries else "–",
+        )
+    print_table(console, table)
+
+
+def _kinds(chosen: ResultSet) -> str:
+    counts = Counter(each.kind for each in chosen.results)
+    return ", ".join(kind if n == 1 else f"{n} {kind}" for kind, n in counts.items())
+
+
+def print_set(console: Console, chosen: ResultSet) -> None:
+    """One set, with each object and where it has got."""
+    say(console, f"series   {chosen.series.series_key}")
+    say(console, f"made     {shown_time(chosen.created_at)}")
+    withdrawn = f" {shown_time(chosen.retracted_at)}" if chosen.retracted_at else ""
+    say(console, f"state    {state_of(chosen)}{withdrawn}")
+    for each in chosen.results:
+        say(console, f"{each.kind:<10} {each.sop_instance_uid} ({each.size_bytes / 1e6:.2f} MB)")
+    table = new_table("deliveries", "object", "destination", "state", "attempt", "error")
+    for delivery in chosen.deliveries:
+        add_row(
+            table,
+            f"{delivery.result.kind} …{delivery.result.sop_instance_uid[-12:]}",
+            delivery.destination,
+            delivery.state.value,
+            str(delivery.attempt),
+            delivery.error or "",
+        )
+    print_table(console, table)

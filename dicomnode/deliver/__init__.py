@@ -1,0 +1,7 @@
+"""The last step of a series: result objects become files, rows and C-STORE requests.
+
+deliverer        The deliverer: sends what lies in the outbox, C-STORE SCU (PS3.4 annex B)
+result_settings  The part of the configuration that shows in results
+result_store     Result objects as durable files, each with the row that tells of it
+retract          Withdrawing a set of results: what was sent is rejected where it lies
+"""

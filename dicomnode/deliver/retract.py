@@ -1,0 +1,117 @@
+"""Withdrawing a set of results: what was sent is rejected where it lies, what waits is not sent.
+
+A destination that takes rejection notes (IHE RAD, IOCM) gets one; another gets a report in the
+place of the withdrawn one. Both go through the outbox, so that a dead PACS gets its own later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from dicomnode.config import Destination, Settings
+from dicomnode.decisions.rejection import RejectionReason
+from dicomnode.deliver.result_settings import result_settings
+from dicomnode.deliver.result_store import store_result
+from dicomnode.dicom_files.headers import read_source
+from dicomnode.errors import DataError
+from dicomnode.results.common.context import ResultObject
+from dicomnode.results.common.patient import normalised_header
+from dicomnode.results.documents.retraction import (
+    TITLES,
+    Rejected,
+    rejection_note,
+    superseding_report,
+)
+from dicomnode.results.documents.text_document import TextOrigin
+from storage import result_sets
+from storage.database import Database
+from storage.outbox import SR_STORAGE
+from storage.records import RETRACTION_KIND, ResultRecord, ResultSet
+from storage.results import ResultFiles
+
+
+@dataclass(frozen=True)
+class Retraction:
+    """What came of it. `told`: destinations that get word; `already`: it was withdrawn before."""
+
+    withdrawn: tuple[str, ...]
+    told: tuple[str, ...]
+    already: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "withdrawn": list(self.withdrawn),
+            "told": list(self.told),
+            "already_withdrawn": self.already,
+        }
+
+
+def retract(
+    database: Database,
+    settings: Settings,
+    chosen: ResultSet,
+    reason: RejectionReason,
+    now: datetime,
+) -> Retraction:
+    """Withdraw a set in one transaction; a second time it changes nothing.
+
+    Raises:
+        DataError: it is a retraction itself, or its files are gone or cannot be read.
+        OSError: the disk is full; nothing was withdrawn.
+    """
+    if chosen.is_retraction:
+        raise DataError("results", "a retraction cannot be withdrawn")
+    uids = tuple(each.sop_instance_uid for each in chosen.results)
+    if chosen.retracted_at is not None:
+        return Retraction(uids, (), already=True)
+    files = ResultFiles(settings.result_files)
+    objects = _objects(files, settings, chosen, reason, now)
+    key = chosen.series.series_key
+    notes = {
+        name: store_result(files, key, each, now, RETRACTION_KIND) for name, each in objects.items()
+    }
+    entry = {"why": reason.value, "title": TITLES[reason].meaning}
+    with database.write() as session:
+        told = result_sets.record_retraction(session, chosen, notes, entry, now)
+    return Retraction(uids, told or (), already=told is None)
+
+
+def _objects(
+    files: ResultFiles,
+    settings: Settings,
+    chosen: ResultSet,
+    reason: RejectionReason,
+    now: datetime,
+) -> dict[str, ResultObject]:
+    """The word for each destination, by its name; one object for all that take the same."""
+    report = _report(files, chosen.results)
+    origin = TextOrigin(normalised_header([report]), now, result_settings(settings))
+    rejected = [
+        Rejected(each.result_series_instance_uid, each.sop_class_uid, each.sop_instance_uid)
+        for each in chosen.results
+    ]
+    number = settings.results.rejection_series_number
+    note = rejection_note(origin, rejected, reason, number)
+    instead = superseding_report(origin, report, rejected, reason)
+    return {each.name: note if _takes(each) else instead for each in settings.destinations}
+
+
+def _takes(destination: Destination) -> bool:
+    return destination.rejection_notes
+
+
+def _report(files: ResultFiles, results: Sequence[ResultRecord]) -> Dataset:
+    """The report of the set; every set has one."""
+    reports = [each for each in results if each.sop_class_uid.startswith(SR_STORAGE)]
+    if not reports:
+        raise DataError("results", "the set has no report")
+    try:
+        return read_source(files.open_path(reports[0].path))
+    except OSError as error:
+        uid = reports[0].sop_instance_uid
+        raise DataError("results", f"report {uid}: its file cannot be read") from error

@@ -1,0 +1,89 @@
+"""From the files of a series to its `CtVolume`: decoded, in Hounsfield units, in stack order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.decisions.instance_header import SliceKey
+from dicomnode.decisions.stack.geometry import SliceStack
+from dicomnode.dicom_files.frames import EncodedSlice, read_slices
+from dicomnode.dicom_files.pixels import decode_hu
+from dicomnode.errors import DataError
+from inference.volume import CtVolume
+
+MAX_VOXELS = 800_000_000
+"""1.6 GB of HU: more than 3,000 slices of 512 x 512, more than 700 of 1024 x 1024."""
+
+
+def load_volume(
+    paths: Sequence[Path], stack: SliceStack, workers: int = 4, max_voxels: int = MAX_VOXELS
+) -> CtVolume:
+    """Decodes the slices of `stack` with `workers` threads (most decoders release the GIL).
+
+    `paths`: the files of the series in any order; files of other instances are left out. The
+    volume's slices are in the order of `stack.headers`, its affine is that of the stack.
+    Raises DataError: `pixel_data` or `rescale` with the SOP Instance UID and what is wrong with
+    it, `volume_size` when the volume would hold more than `max_voxels`, `geometry` when the stack
+    has no affine, `dicom_file` when a file is no DICOM, `instance_missing` when a slice has none,
+    `sop_instance_uid` when two slices bear the same.
+    """
+    hu = np.empty(_shape(stack, max_voxels), np.int16)  # (slices, rows, columns)
+    index_of = {header.slice_key: index for index, header in enumerate(stack.headers)}
+    if len(index_of) < len(stack.headers):
+        told = f"{len(stack.headers)} slices, but {len(index_of)} SOP Instance UIDs"
+        raise DataError("sop_instance_uid", told, "another in every instance")
+    files = dict.fromkeys(paths)  # one file holds many slices of a multi-frame instance
+    # two pools: a file that waits for its frames must not keep them from being decoded
+    with ThreadPoolExecutor(workers, "read") as readers, ThreadPoolExecutor(workers) as decoders:
+        loaded = readers.map(lambda path: _load_file(path, index_of, hu, decoders), files)
+        found = {index for indices in loaded for index in indices}
+    missing = [key for key, index in index_of.items() if index not in found]
+    if missing:
+        raise DataError("instance_missing", f"no file for {missing[0][0]} ({len(missing)} in all)")
+    return CtVolume(hu, np.array(stack.affine, np.float64))
+
+
+def _shape(stack: SliceStack, max_voxels: int) -> tuple[int, int, int]:
+    if stack.affine is None:
+        problems = ", ".join(problem.value for problem in stack.problems)
+        raise DataError("geometry", problems or "no affine")
+    sizes = {(header.rows, header.columns) for header in stack.headers}
+    rows, columns = sizes.pop()
+    if sizes or rows is None or columns is None:
+        raise DataError("geometry", "Rows and Columns are missing or differ")
+    shape = (len(stack.headers), rows, columns)
+    if shape[0] * rows * columns > max_voxels:
+        found = f"{shape[0]} slices of {rows} x {columns}"
+        raise DataError("volume_size", found, f"at most {max_voxels} voxels")
+    return shape
+
+
+def _load_file(
+    path: Path, index_of: dict[SliceKey, int], hu: NDArray[np.int16], decoders: Executor
+) -> list[int]:
+    """Decodes the slices of one file that are of the stack; their indices."""
+    slices = [each for each in read_slices(path) if each.key in index_of]
+    if len(slices) == 1:
+        return [_decode_into(hu, index_of, slices[0])]
+    return list(decoders.map(lambda each: _decode_into(hu, index_of, each), slices))
+
+
+def _decode_into(
+    hu: NDArray[np.int16], index_of: dict[SliceKey, int], encoded: EncodedSlice
+) -> int:
+    uid, frame = encoded.key
+    name = uid if frame is None else f"{uid} frame {frame}"
+    try:
+        pixels = decode_hu(encoded.header, encoded.pixel_data)  # (rows, columns)
+    except DataError as error:
+        raise DataError(error.rule, f"{name}: {error.value}", error.limit) from error
+    if pixels.shape != hu.shape[1:]:
+        raise DataError("pixel_data", f"{name}: {pixels.shape} pixels", f"{hu.shape[1:]}")
+    index = index_of[encoded.key]
+    hu[index] = pixels
+    return index

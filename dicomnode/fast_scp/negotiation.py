@@ -1,0 +1,89 @@
+"""How an acceptor of pynetdicom negotiates here: storage classes alone, in what can be read.
+
+pynetdicom's unrestricted storage accepts whatever it does not know as some other service, in the
+transfer syntax that is named first. Its judgement is put right before the answer goes out.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+from pynetdicom import AE
+from pynetdicom._globals import MODE_ACCEPTOR
+from pynetdicom.acse import ACSE
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.presentation import PresentationContext
+
+from dicomnode.decisions.arrival.negotiation import ContextResult, judge_storage_context
+from dicomnode.fast_scp.storage_classes import is_storage_class
+from dicomnode.fast_scp.upper_layer import TitleReadingDul
+
+log = logging.getLogger(__name__)
+
+_SERVED = (C_STORE, C_ECHO)
+
+
+class StorageAcse(ACSE):
+    """The association control of an acceptor."""
+
+    def send_accept(self) -> None:
+        """Answer as `judge_storage_context` has it, but for the classes that the AE names."""
+        request = cast("A_ASSOCIATE", self.requestor.primitive)
+        proposed = {
+            (context.context_id, context.abstract_syntax): context.transfer_syntax
+            for context in request.presentation_context_definition_list
+        }
+        named = {context.abstract_syntax for context in self.acceptor.supported_contexts}
+        accepted = self.assoc._accepted_cx
+        for number, context in list(accepted.items()):
+            if context.abstract_syntax not in named:
+                _judge(context, [str(each) for each in proposed[number, context.abstract_syntax]])
+            if context.result != ContextResult.ACCEPTED:
+                self.assoc._rejected_cx.append(accepted.pop(number))
+        super().send_accept()
+
+
+def _judge(context: PresentationContext, proposed: list[str]) -> None:
+    abstract_syntax = str(context.abstract_syntax)
+    answer = judge_storage_context(is_storage_class(abstract_syntax), proposed)
+    context.result, context.transfer_syntax = answer.result.value, [answer.transfer_syntax]
+    if answer.result is not ContextResult.ACCEPTED:
+        log.info("%s not accepted: %s", abstract_syntax, answer.result.name.lower())
+
+
+class StorageAssociation(Association):
+    """An accepted connection, for storage and what the AE names beside it."""
+
+    def __init__(self, ae: AE) -> None:
+        super().__init__(ae, MODE_ACCEPTOR)
+        self.acse = StorageAcse(self)
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        """Abort at once for another service on a storage context.
+
+        pynetdicom takes it for storage, fails in its answer, or leaves the peer without one.
+        """
+        context = self._accepted_cx.get(context_id)
+        named = {each.abstract_syntax for each in self.acceptor.supported_contexts}
+        if context is None or context.abstract_syntax in named or isinstance(msg, _SERVED):
+            super()._serve_request(msg, context_id)
+            return
+        log.warning(
+            "association with %s aborted: %s is not served on %s",
+            self.requestor.address,
+            msg.msg_type,
+            context.abstract_syntax,
+        )
+        self.abort()
+
+
+class PlainAssociation(StorageAssociation):
+    """One whose messages pynetdicom reads itself."""
+
+    def __init__(self, ae: AE) -> None:
+        super().__init__(ae)
+        self.dul: TitleReadingDul = TitleReadingDul(self)
+        self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout

@@ -1,0 +1,286 @@
+"""The parts of pynetdicom that acceptors and requestors share: AEs, contexts, associations."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.dataset import Dataset
+from pynetdicom import AE, _config, build_context, evt
+from pynetdicom.association import Association
+from pynetdicom.events import EventHandlerType
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from dicomnode.config import Destination
+from dicomnode.dicom_files.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicomnode.errors import ConfigurationError, PeerCause, PeerError
+from dicomnode.network.peer_connection import Requestor, why_ended, why_not_associated
+from dicomnode.network.pynetdicom_version import check_pynetdicom
+from dicomnode.network.tls_acceptor import ServerTls, TlsHandshakes
+from dicomnode.tls import client_context
+
+log = logging.getLogger(__name__)
+
+SUCCESS = 0x0000
+
+BACKLOG = 1024
+"""Connections that the kernel holds for us while none of the receivers is free to take them."""
+
+MOST_THREADS = 1000
+
+# A file is sent as its bytes are; by default pynetdicom decodes it and encodes it again.
+_config.STORE_SEND_CHUNKED_DATASET = True
+# What its handlers log of each PDU nobody reads, and one that fails keeps the PDU from ours.
+_config.LOG_HANDLER_LEVEL = "none"
+
+Handler = Callable[[evt.Event], Any]
+
+
+def application_entity(ae_title: str) -> AE:
+    """An Application Entity that says what implementation it is (PS3.7 D.3.3.2).
+
+    Raises ConfigurationError with a pynetdicom that is not known (see `pynetdicom_version`).
+    """
+    return _introduced(AE(ae_title))
+
+
+def _introduced(ae: AE) -> AE:
+    check_pynetdicom()
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    return ae
+
+
+def accept_any_storage(ae: AE) -> None:
+    """Accept C-ECHO, and whatever a peer wants to store. Holds for all acceptors of this process.
+
+    In the transfer syntax that is named first, and what pynetdicom does not know as any service,
+    unless the acceptor's association is one of `storage_association` or `fast_association`.
+    """
+    _config.UNRESTRICTED_STORAGE_SERVICE = True
+    ae.add_supported_context(Verification)
+
+
+def end_broken_association(fault: threading.ExceptHookArgs) -> None:
+    """For `threading.excepthook` of a receiver: a peer's bytes made a thread of pynetdicom fail.
+
+    Its association ends, with its connection; nobody else notices.
+    """
+    thread = fault.thread
+    log.warning("an association ended by a fault: %s", fault.exc_type.__name__)
+    association = getattr(thread, "assoc", thread)
+    if isinstance(association, Association):
+        if association.dul.socket is not None:
+            association.dul.socket.close()
+        association.dul.kill_dul()
+        association._kill = True
+        association._reactor_checkpoint.set()
+
+
+class _Server(ThreadedAssociationServer):
+    """Serves a listening socket that other processes may serve too: who is free takes the peer."""
+
+    def __init__(
+        self,
+        ae: AE,
+        listener: socket.socket,
+        handlers: list[EventHandlerType],
+        acceptor: type[RequestHandler],
+        most_threads: int,
+    ) -> None:
+        self._listener = listener
+        self._most_threads = most_threads
+        self._turned_away = 0
+        super().__init__(
+            ae,
+            listener.getsockname()[:2],
+            ae.ae_title,
+            ae.supported_contexts,
+            evt_handlers=handlers,
+            request_handler=acceptor,
+        )
+
+    def server_bind(self) -> None:
+        """It is bound already, in this process or in its parent."""
+        if self.socket is not None:
+            self.socket.close()
+        self.socket = self._listener
+        self._listener.setblocking(False)  # another process may have been quicker
+        self.server_address = self._listener.getsockname()
+
+    def server_activate(self) -> None:
+        """It listens already."""
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection. Raises BlockingIOError (no request) when another took it."""
+        connection, address = super().get_request()
+        connection.setblocking(True)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection, address
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether there is room for one more connection; else it is closed without a word.
+
+        Those that never ask for an association are not known to any limit of associations.
+        """
+        if threading.active_count() < self._most_threads:
+            return super().verify_request(request, client_address)
+        self._turned_away += 1
+        if self._turned_away.bit_count() == 1:  # 1, 2, 4, 8 …: a flood does not fill the log
+            log.warning(
+                "connection from %s closed: too many are open (%d closed so far)",
+                client_address[0],
+                self._turned_away,
+            )
+        return False
+
+    def server_close(self) -> None:
+        """Close our descriptor; no `shutdown`, which would end the listening of the others."""
+        self._listener.close()
+
+
+class _TlsServer(TlsHandshakes, _Server):
+    """The same, with TLS."""
+
+
+def bind_listener(address: tuple[str, int]) -> socket.socket:
+    """A listening TCP socket, for `listen` in this or in a child process.
+
+    Raises:
+        ConfigurationError: the address cannot be bound; names it and why.
+    """
+    try:
+        family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {address[0]}:{address[1]}: {error}") from error
+    return listener
+
+
+def listen(
+    ae: AE,
+    listener: socket.socket,
+    handlers: dict[Any, Handler],
+    tls: ServerTls | None = None,
+    acceptor: type[RequestHandler] = RequestHandler,
+    most_threads: int = MOST_THREADS,
+) -> None:
+    """Serve associations from a listening socket, in threads of their own, till `ae.shutdown()`.
+
+    `acceptor` makes the association of a connection: pynetdicom's own, or that of
+    `fast_association.request_handler`. While this process has `most_threads`, two for each
+    connection, new connections are closed at once.
+    """
+    bound: list[EventHandlerType] = [*handlers.items(), (evt.EVT_C_ECHO, lambda _event: SUCCESS)]
+    if tls is None:
+        server = _Server(ae, listener, bound, acceptor, most_threads)
+    else:
+        server = _TlsServer(ae, listener, bound, acceptor, most_threads)
+        server.tls = tls
+    ae._servers.append(server)
+    threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
+
+
+def stop_listening(ae: AE) -> None:
+    """Take no new connections; those that are open go on."""
+    for server in list(ae._servers):
+        server.shutdown()
+
+
+def requestor(ae_title: str, contexts: Sequence[PresentationContext], timeout: float) -> AE:
+    """An Application Entity that opens associations; `timeout` in seconds bounds each wait."""
+    ae = _introduced(Requestor(ae_title))
+    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout
+    ae.requested_contexts = list(contexts)
+    return ae
+
+
+@contextmanager
+def associated(ae: AE, peer: Destination) -> Iterator[Association]:
+    """An established association, released at the end.
+
+    Raises:
+        PeerError: there is no association, and why (see `PeerCause`).
+    """
+    name = f"{peer.name} ({peer.address}:{peer.port})"
+    try:
+        association = ae.associate(
+            peer.address, peer.port, ae_title=peer.ae_title, tls_args=_tls_args(peer)
+        )
+    except OSError as error:  # the name does not resolve
+        told = f"{name} cannot be reached: {error.strerror or 'unknown host'}"
+        raise PeerError(told, PeerCause.UNREACHABLE) from error
+    if not association.is_established:
+        raise why_not_associated(association, name)
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def _tls_args(peer: Destination) -> tuple[ssl.SSLContext, str] | None:
+    """As `AE.associate` wants them. Raises PeerError when a file of ours cannot be used."""
+    if peer.tls is None:
+        return None
+    try:
+        return client_context(peer.tls), peer.tls.server_name or peer.address
+    except ConfigurationError as error:  # it may be put right without a restart
+        raise PeerError(f"{peer.name}: {error}", PeerCause.OURS) from error
+
+
+def c_store(association: Association, what: Path | Dataset) -> int:
+    """C-STORE one file, its data set byte for byte as it is, or one data set; the status.
+
+    A data set is encoded as Implicit or Explicit VR Little Endian, whichever was accepted.
+
+    Raises:
+        PeerError: it was not accepted, cannot be encoded as accepted, or was not answered; why.
+    """
+    try:
+        status = association.send_c_store(what).get("Status")
+    except RuntimeError as error:  # not established any more
+        raise unanswered(association, "C-STORE") from error
+    except ValueError as error:  # no accepted context, or not to be encoded in it
+        cause = _class_cause(association, what)
+        raise PeerError(f"C-STORE not possible: {error}", cause) from error
+    if status is None:
+        raise unanswered(association, "C-STORE")
+    return int(status)
+
+
+def unanswered(association: Association, asked: str) -> PeerError:
+    """Why a request on an association that stood was not answered."""
+    return why_ended(association, "the peer", asked, association.dimse_timeout)
+
+
+def _class_cause(association: Association, what: Path | Dataset) -> PeerCause:
+    """Whether the peer does not accept the class of an object, or it is a fault of ours."""
+    data_set = pydicom.dcmread(what, stop_before_pixels=True) if isinstance(what, Path) else what
+    accepted = {context.abstract_syntax for context in association.accepted_contexts}
+    return PeerCause.OURS if data_set.get("SOPClassUID") in accepted else PeerCause.NOT_ACCEPTED
+
+
+def echo(peer: Destination, calling_ae_title: str, timeout: float = 10.0) -> None:
+    """C-ECHO a peer (PS3.7 section 9.1.5).
+
+    Raises:
+        PeerError: it does not answer 0x0000.
+    """
+    ae = requestor(calling_ae_title, [build_context(Verification)], timeout)
+    with associated(ae, peer) as association:
+        status = association.send_c_echo().get("Status")
+    if status != SUCCESS:
+        raise PeerError(f"{peer.name} did not answer C-ECHO with 0x0000", PeerCause.STATUS)

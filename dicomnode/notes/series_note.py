@@ -1,0 +1,71 @@
+"""What a note tells of a series: its reasons, and what its header calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from dicomnode.decisions.arrival.resend import TAKEN_ELSEWHERE
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.dicom_files.attributes import AttributeReader
+from dicomnode.dicom_files.headers import read_source
+from dicomnode.dicom_files.read_again import may_pass
+from dicomnode.errors import DataError
+from dicomnode.results.documents.note import SeriesNotAnalysed
+
+MODALITY = "CT"
+"""Of the series that notes tell of: nobody expects an answer on others."""
+
+_NOT_TOLD = ("own_result", TAKEN_ELSEWHERE)
+
+
+def first_source(paths: Iterable[Path]) -> Dataset | None:
+    """The header of the first file that can be read; None where none can.
+
+    Raises OSError: none can just now, and one perhaps later.
+    """
+    passing: OSError | None = None
+    for path in paths:
+        try:
+            return read_source(path)
+        except DataError:
+            continue
+        except OSError as error:
+            passing = error if may_pass(error) else passing
+    if passing is not None:
+        raise passing
+    return None
+
+
+def told(
+    series_instance_uid: str,
+    source: Dataset | None,
+    reasons: Sequence[dict[str, Any]],
+    *,
+    instance_count: int,
+    failed: bool,
+    input_digest: str,
+) -> SeriesNotAnalysed:
+    """One series for a note. `reasons`: as JSON, in which form the node keeps them."""
+    read = AttributeReader(source or Dataset())
+    return SeriesNotAnalysed(
+        series_instance_uid=series_instance_uid,
+        number=read.text("SeriesNumber"),
+        description=read.text("SeriesDescription"),
+        instance_count=instance_count,
+        failed=failed,
+        input_digest=input_digest,
+        reasons=tuple(
+            Reason(each["rule"], each["value"], each["limit"], Verdict(each["verdict"]))
+            for each in reasons
+        ),
+    )
+
+
+def needs_no_note(reasons: Sequence[dict[str, Any]]) -> bool:
+    """Whether a series was skipped since this product made it, or since it came again as another
+    patient's: nobody waits for an answer on it."""
+    return any(each["rule"] in _NOT_TOLD and each["verdict"] == "fail" for each in reasons)

@@ -1,0 +1,82 @@
+"""What the demo leaves behind and shows at its end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pydicom
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from dicomnode.config import Settings
+from dicomnode.results.documents.text import report_as_text
+from storage.records import ResultRecord, SeriesDetail
+from storage.results import ResultFiles
+
+
+def export_results(
+    details: Mapping[str, SeriesDetail], settings: Settings, folder: Path, console: Console
+) -> None:
+    """Leave the DICOM objects, the SR as text and the montage as PNG in `folder/results`."""
+    files = ResultFiles(settings.result_files)
+    out = folder / "results"
+    out.mkdir(exist_ok=True)
+    for detail in details.values():
+        for number, result in enumerate(detail.results, start=1):
+            path = out / f"{number:02d}-{result.kind}.dcm"
+            shutil.copyfile(files.open_path(result.path), path)
+            readable = _readable(result, path)
+            if readable is not None:
+                console.print(f"left {readable.relative_to(folder.parent)}", highlight=False)
+
+
+def _readable(result: ResultRecord, path: Path) -> Path | None:
+    """The SR as text, a picture as PNG; only the report and the montage are told.
+
+    A segmentation is left as it is: it is a stack of masks, and means something on its CT alone.
+    """
+    if result.kind == "sr":
+        text = path.with_suffix(".txt")
+        text.write_text(report_as_text(pydicom.dcmread(path)), encoding="utf-8")
+        return text
+    if result.kind in {"seg", "region_seg"}:
+        return None
+    picture = path.with_suffix(".png")
+    Image.fromarray(pydicom.dcmread(path).pixel_array).save(picture)
+    return picture if result.kind == "montage" else None
+
+
+def print_summary(
+    console: Console, names: Mapping[str, str], details: Mapping[str, SeriesDetail]
+) -> None:
+    """Series, decision with reasons, probabilities, seconds by stage, objects returned."""
+    table = Table(title="what became of each series", show_lines=True)
+    for heading in ("series", "decision", "reasons or probabilities", "seconds", "objects"):
+        table.add_column(heading, overflow="fold", ratio=3 if "reasons" in heading else None)
+    for uid, name in names.items():
+        detail = details.get(uid)
+        if detail is not None:
+            table.add_row(name, *_summary(detail))
+    console.print(table)
+
+
+def _summary(detail: SeriesDetail) -> tuple[str, str, str, str]:
+    record = detail.series
+    if record.analysis is None:
+        failed = [each for each in record.reasons if each["verdict"] == "fail"]
+        told = "\n".join(f"{each['rule']}: {each['value']}{_limit(each)}" for each in failed)
+        return record.state.value, told, "", "0"
+    lines = [record.analysis["model"]["warning"] or ""]
+    lines += [f"{name}: {100 * p:.1f} %" for name, p in record.analysis["probabilities"].items()]
+    seconds = "\n".join(
+        f"{stage} {value:.1f}" for stage, value in record.analysis["seconds"].items()
+    )
+    delivered = sum(each.delivered_at is not None for each in detail.deliveries)
+    return record.state.value, "\n".join(lines).strip(), seconds, str(delivered)
+
+
+def _limit(reason: Mapping[str, object]) -> str:
+    return "" if reason["limit"] is None else f" (asked for: {reason['limit']})"

@@ -1,0 +1,42 @@
+"""The roles that the processes of a node play, by name; each is imported only where it runs."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import threading
+from typing import Protocol, cast
+
+from dicomnode.config import Settings
+from dicomnode.lifecycle import set_up_logging, stop_on_request
+from dicomnode.own_data import wait_for_own
+from dicomnode.processes.supervisor import RECEIVER, owner_name
+
+log = logging.getLogger(__name__)
+
+_MODULES = {
+    "receiver": "dicomnode.receive.receiver",
+    "assessor": "dicomnode.assess.assessor",
+    "worker": "dicomnode.analyse.worker",
+    "deliverer": "dicomnode.deliver.deliverer",
+    "keeper": "dicomnode.cleaner",
+}
+
+
+class _Role(Protocol):
+    def run(self, settings: Settings, owner: str, stop: threading.Event) -> None: ...
+
+
+def play(role: str, settings: Settings, node_id: str) -> None:
+    """Be one process of a node until asked to stop. Stop signals must be blocked already."""
+    set_up_logging(role)
+    stop = stop_on_request()
+    if not role.startswith(RECEIVER):  # receivers do not wait for the database
+        wait_for_own(settings, node_id, stop)
+    module = cast("_Role", importlib.import_module(_MODULES[role.partition("-")[0]]))
+    module.run(settings, owner_name(node_id, role, os.getpid()), stop)
+    log.info("stopped")
+    sys.stderr.flush()
+    os._exit(0)  # threads of libraries (pynetdicom, torch) must not hold up the end

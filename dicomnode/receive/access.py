@@ -1,0 +1,74 @@
+"""The door: judges each association request of pynetdicom before anything else is done with it.
+
+Called from `EVT_REQUESTED`, in the association's own thread, for a C-ECHO as for a C-STORE: who is
+not admitted gets an A-ASSOCIATE-RJ, and no presentation context is negotiated.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from typing import cast
+
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+from dicomnode.decisions.arrival.admission import (
+    AdmissionPolicy,
+    RejectReason,
+    describe_policy,
+    judge_admission,
+    printable_ae_title,
+)
+
+log = logging.getLogger(__name__)
+
+
+class AssociationGate:
+    """Lets in whom the policy names; refuses, logs and counts the others."""
+
+    def __init__(self, policy: AdmissionPolicy) -> None:
+        self._policy = policy
+        self._refused: Counter[RejectReason] = Counter()
+        self._lock = threading.Lock()
+        level = logging.INFO if policy.peers and not policy.allow_any else logging.WARNING
+        log.log(level, "%s", describe_policy(policy))
+
+    @property
+    def refused(self) -> dict[RejectReason, int]:
+        """Associations refused so far, by what the peer was told."""
+        with self._lock:
+            return dict(self._refused)
+
+    def on_requested(self, event: evt.Event) -> None:
+        """Judge one request. Closed when in doubt: pynetdicom goes on after a handler's fault."""
+        reject: RejectReason | None = RejectReason.NO_REASON_GIVEN
+        try:
+            reject = self._judge(event.assoc)
+        finally:
+            if reject is not None:
+                self._refuse(event.assoc, reject)
+
+    def _judge(self, association: Association) -> RejectReason | None:
+        request = cast("A_ASSOCIATE", association.requestor.primitive)
+        calling, called = request.calling_ae_title, request.called_ae_title
+        address = association.requestor.address
+        admission = judge_admission(calling, called, address, self._policy)
+        if not admission.accepted:
+            log.warning(
+                "association refused from %s, calling '%s', called '%s': %s",
+                address,
+                printable_ae_title(calling),
+                printable_ae_title(called),
+                admission.why,
+            )
+        return admission.reject
+
+    def _refuse(self, association: Association, reject: RejectReason) -> None:
+        with self._lock:
+            self._refused[reject] += 1
+        association.acse.send_reject(*reject.value)
+        evt.trigger(association, evt.EVT_REJECTED, {})
+        association.kill()  # returns when the PDU is out; else the socket is closed before

@@ -1,0 +1,367 @@
+"""The receiver: C-ECHO and Storage SCP (PS3.4 annex B, PS3.7 sections 9.1.1 and 9.1.5).
+
+0x0000 is answered only when the instance's bytes and name are durable on disk. What is not for
+analysis is taken too and skipped later: a refused image makes a PACS alarm or resend for ever.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+import weakref
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.association import Association as DicomAssociation
+from pynetdicom.transport import RequestHandler
+
+from dicomnode.config import ReceiveSettings, Settings
+from dicomnode.dicom_files.identity import (
+    FILE_HEAD_ROOM,
+    Identity,
+    Provenance,
+    file_head,
+    identify,
+)
+from dicomnode.disk_gate import DiskGate
+from dicomnode.errors import DataError
+from dicomnode.fast_scp.association import (
+    PlainRequestHandler,
+    StoreRequest,
+    fits,
+    request_handler,
+    request_of,
+)
+from dicomnode.lifecycle import LISTENER
+from dicomnode.network.associations import (
+    SUCCESS,
+    Handler,
+    accept_any_storage,
+    application_entity,
+    bind_listener,
+    end_broken_association,
+    listen,
+    stop_listening,
+)
+from dicomnode.network.tls_acceptor import ServerTls
+from dicomnode.own_data import note_first_start, own_or_take
+from dicomnode.receive.access import AssociationGate
+from dicomnode.receive.arrivals import ArrivalIndexer, AssociationEnded
+from dicomnode.receive.reconciliation import Reconciler
+from dicomnode.receive.waiting_room import WaitingRoom
+from storage.database import Database
+from storage.durable import GrowingFile
+from storage.instances import InstanceFiles, StoredFile
+from storage.records import Association, AssociationEnd, StoredInstance
+
+log = logging.getLogger(__name__)
+
+OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1: Refused, Out of Resources
+NOT_MATCHING = 0xA900  # Error, Data Set Does Not Match SOP Class
+CANNOT_UNDERSTAND = 0xC000  # Error, Cannot Understand
+
+_NO_LIMIT = 1_000_000
+
+_CERTIFICATE_LOOK_SECONDS = 600.0
+"""How often a certificate that ends soon or was renewed is looked for while nobody connects."""
+
+_LAST_WORDS_SECONDS = 3.0
+"""How long associations may go on after the wish to stop, in seconds."""
+
+_THREADS_OF_SILENT_PEERS = 256
+"""Two for each connection that has asked for no association; with more, new ones are closed."""
+
+_PRIORITY_ORDER = {1: 0, 0: 1, 2: 2}  # Priority (0000,0700): HIGH 1, MEDIUM 0, LOW 2
+
+
+class StorageReceiver:
+    """Handles the events of one Storage SCP; one object for all associations."""
+
+    def __init__(
+        self,
+        files: InstanceFiles,
+        indexer: ArrivalIndexer,
+        receiver_id: str,
+        *,
+        gate: AssociationGate,
+        room: WaitingRoom,
+        disk: DiskGate,
+    ) -> None:
+        """`receiver_id` ("node/receiver-1") tells whose associations are open in the index."""
+        self._disk = disk
+        self._gate = gate
+        self._room = room
+        self._files = files
+        self._indexer = indexer
+        self._receiver_id = receiver_id
+        self._open: dict[DicomAssociation, Association] = {}
+        self._ends: weakref.WeakKeyDictionary[DicomAssociation, AssociationEnd]
+        self._ends = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def on_requested(self, event: evt.Event) -> None:
+        """Who is not admitted does not wait either."""
+        self._gate.on_requested(event)
+        self._room.on_requested(event)
+
+    def store(self, request: StoreRequest) -> int | Dataset:
+        """Answer one C-STORE request; never raises."""
+        grown = isinstance(request.content, GrowingFile)  # the disk was asked as it grew
+        full = None if grown else self._disk.refuses(len(request.data_set))
+        if full is not None:
+            return _status(OUT_OF_RESOURCES, full)
+        try:
+            identity = identify(request.data_set, request.transfer_syntax)
+            _check_command(identity, request)
+        except DataError as error:
+            log.warning("C-STORE refused: %s", error)
+            code = NOT_MATCHING if error.rule == "command" else CANNOT_UNDERSTAND
+            return _status(code, str(error))
+        association = self._association(request.association)
+        try:
+            stored = self._store(identity, request, association)
+        except OSError as error:
+            log.error("instance %s not stored: %s", identity.sop_instance_uid, error.strerror)
+            return _status(OUT_OF_RESOURCES, error.strerror or "cannot be stored")
+        self._indexer.put(_record(identity, request, stored, association))
+        return SUCCESS
+
+    def _store(
+        self, identity: Identity, request: StoreRequest, association: Association
+    ) -> StoredFile:
+        provenance = Provenance(
+            association.association_id,
+            association.calling_ae_title,
+            association.called_ae_title,
+            _order(request),
+        )
+        head = file_head(
+            identity.sop_class_uid,
+            identity.sop_instance_uid,
+            request.transfer_syntax,
+            provenance,
+            FILE_HEAD_ROOM,
+        )
+        return self._files.store(
+            identity.series_instance_uid, identity.sop_instance_uid, head, request.content
+        )
+
+    def _spill(self) -> GrowingFile:
+        """A file for a data set too large for memory. Raises OSError."""
+        return self._files.grow(FILE_HEAD_ROOM, self._take_room)
+
+    def _take_room(self, size_bytes: int) -> None:
+        """Raises OSError when so much of a growing data set does not fit the disk's watermark."""
+        full = self._disk.refuses(size_bytes)
+        if full is not None:
+            raise OSError(errno.ENOSPC, full)
+
+    def acceptor(self, ae: AE) -> type[RequestHandler]:
+        """What makes associations: the fast receive path, or pynetdicom's own where it must."""
+        if fits(ae):
+            return request_handler(self.store, self._spill)
+        log.warning("the fast receive path is not used: it does not fit this machine or PDU length")
+        return PlainRequestHandler
+
+    def _association(self, assoc: DicomAssociation) -> Association:
+        """The record of an association, made when its first instance comes: not for C-ECHO.
+
+        The connection may have closed meanwhile, as another thread tells: then nobody tells again
+        that it ended, and the series would wait for more as long as the node runs.
+        """
+        with self._lock:
+            known = self._open.get(assoc)
+            if known is None:
+                known = self._open[assoc] = Association(
+                    association_id=uuid.uuid4().hex,
+                    node_id=self._receiver_id,
+                    calling_ae_title=assoc.requestor.ae_title,
+                    called_ae_title=_called(assoc),
+                    peer_address=assoc.requestor.address,
+                    opened_at=datetime.now(UTC),
+                )
+                self._indexer.put(known)
+                ended = self._ends.get(assoc)
+                if ended is not None:
+                    del self._open[assoc]
+                    self._put_end(known, ended)
+        return known
+
+    def on_released(self, event: evt.Event) -> None:
+        self._ended(event.assoc, AssociationEnd.RELEASED)
+
+    def on_aborted(self, event: evt.Event) -> None:
+        self._ended(event.assoc, AssociationEnd.ABORTED)
+
+    def on_connection_closed(self, event: evt.Event) -> None:
+        """The connection may close before pynetdicom tells why."""
+        if event.assoc.is_released:
+            self._ended(event.assoc, AssociationEnd.RELEASED)
+        elif event.assoc.is_aborted or event.assoc.acse.is_aborted("a-abort"):
+            self._ended(event.assoc, AssociationEnd.ABORTED)
+        else:
+            self._ended(event.assoc, AssociationEnd.LOST)
+
+    def _ended(self, assoc: DicomAssociation, end: AssociationEnd) -> None:
+        self._room.leave(assoc)
+        with self._lock:
+            self._ends.setdefault(assoc, end)
+            known = self._open.pop(assoc, None)
+        if known is not None:
+            self._put_end(known, end)
+
+    def _put_end(self, association: Association, end: AssociationEnd) -> None:
+        self._indexer.put(AssociationEnded(association.association_id, datetime.now(UTC), end))
+
+    def handlers(self) -> dict[Any, Handler]:
+        """By event of pynetdicom."""
+        return {
+            evt.EVT_REQUESTED: self.on_requested,
+            evt.EVT_C_STORE: lambda event: self.store(request_of(event)),
+            evt.EVT_RELEASED: self.on_released,
+            evt.EVT_ABORTED: self.on_aborted,
+            evt.EVT_CONN_CLOSE: self.on_connection_closed,
+        }
+
+
+def _called(assoc: DicomAssociation) -> str:
+    primitive = assoc.requestor.primitive
+    return "" if primitive is None else str(primitive.called_ae_title)
+
+
+def _check_command(identity: Identity, request: StoreRequest) -> None:
+    """The data set must be the instance that the command names (PS3.4 B.2.3, 0xA900)."""
+    if request.sop_instance_uid != identity.sop_instance_uid:
+        raise DataError("command", "SOP Instance UID is not that of the data set")
+    if {request.sop_class_uid, request.abstract_syntax} != {identity.sop_class_uid}:
+        raise DataError("command", "SOP Class UID is not that of the data set")
+
+
+def _status(code: int, comment: str) -> Dataset:
+    answer = Dataset()
+    answer.Status = code
+    answer.ErrorComment = comment[:64]  # (0000,0902) is LO
+    return answer
+
+
+def _record(
+    identity: Identity, request: StoreRequest, stored: StoredFile, association: Association
+) -> StoredInstance:
+    return StoredInstance(
+        sop_instance_uid=identity.sop_instance_uid,
+        sop_class_uid=identity.sop_class_uid,
+        series_instance_uid=identity.series_instance_uid,
+        study_instance_uid=identity.study_instance_uid,
+        transfer_syntax_uid=str(request.transfer_syntax),
+        accession_number=identity.accession_number,
+        modality=identity.modality,
+        path=stored.path,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        association_id=association.association_id,
+        calling_ae_title=association.calling_ae_title,
+        received_at=datetime.now(UTC),
+        priority=_order(request),
+        identity_digest=identity.digest,
+    )
+
+
+def _order(request: StoreRequest) -> int:
+    return _PRIORITY_ORDER.get(request.priority, 1)
+
+
+def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:
+    """An Application Entity that accepts every storage SOP class, private ones too."""
+    ae = application_entity(ae_title)
+    ae.maximum_associations = _NO_LIMIT  # the waiting room's business
+    ae.maximum_pdu_size = settings.maximum_pdu_length
+    ae.network_timeout = settings.network_timeout_seconds
+    ae.acse_timeout = settings.acse_timeout_seconds
+    accept_any_storage(ae)
+    return ae
+
+
+def _served(settings: ReceiveSettings) -> int:
+    """The limit of associations, shared out evenly among the receiver processes."""
+    return -(-settings.maximum_associations // settings.processes)
+
+
+def waiting_room(settings: ReceiveSettings) -> WaitingRoom:
+    """For the associations of one receiver process."""
+    return WaitingRoom(_served(settings), settings.waiting_associations, settings.waiting_seconds)
+
+
+def most_threads(settings: ReceiveSettings) -> int:
+    """Two for each association that is served or waits, and some for who says nothing."""
+    return 2 * (_served(settings) + settings.waiting_associations) + _THREADS_OF_SILENT_PEERS
+
+
+def listeners_of(settings: ReceiveSettings) -> list[socket.socket]:
+    """The supervisor's listening sockets, which outlive this process; else some of our own.
+
+    One for each of `settings.ports`.
+
+    Raises:
+        ConfigurationError: the address cannot be bound.
+    """
+    inherited = os.environ.get(LISTENER)
+    if inherited is not None:
+        return [socket.socket(fileno=int(each)) for each in inherited.split(",")]
+    return [bind_listener((settings.address, port)) for port in settings.ports]
+
+
+def run(settings: Settings, owner: str, stop: threading.Event) -> None:
+    """Receive until `stop` is set; then let what is in hand end, for a few seconds."""
+    threading.excepthook = end_broken_association
+    database = Database.open_later(settings.database_url)
+    files = InstanceFiles(settings.instances)
+    receiver_id = owner.rstrip("/").rpartition("/")[0]
+    note_first_start(settings)
+    own = partial(own_or_take, settings, receiver_id.partition("/")[0])
+    indexer = ArrivalIndexer(database, Reconciler(database, files, receiver_id), own)
+    indexer.start()
+    receiver = StorageReceiver(
+        files,
+        indexer,
+        receiver_id,
+        gate=AssociationGate(settings.receive.admission.for_node(settings.node.ae_title)),
+        room=waiting_room(settings.receive),
+        disk=DiskGate(settings.instances, settings.disk),
+    )
+    ae = storage_ae(settings.node.ae_title, settings.receive)
+    tls = ServerTls(settings.receive.tls) if settings.receive.tls.enabled else None
+    for port, listener in zip(settings.receive.ports, listeners_of(settings.receive), strict=True):
+        secured = tls if port == settings.receive.tls.port else None
+        listen(
+            ae,
+            listener,
+            receiver.handlers(),
+            secured,
+            receiver.acceptor(ae),
+            most_threads(settings.receive),
+        )
+        how = "with" if secured else "without"
+        log.info("listening as %s on port %d %s TLS", settings.node.ae_title, port, how)
+    while not stop.wait(_CERTIFICATE_LOOK_SECONDS):
+        if tls is not None:
+            tls.look()
+    stop_listening(ae)
+    _let_associations_end(ae)
+    if indexer.close(timeout=3.0):
+        database.close()
+
+
+def _let_associations_end(ae: AE) -> None:
+    """Give open associations a moment, then abort them: what was answered is durable anyway."""
+    deadline = time.monotonic() + _LAST_WORDS_SECONDS
+    while time.monotonic() < deadline and any(a.is_established for a in ae.active_associations):
+        time.sleep(0.05)
+    ae.shutdown()

@@ -1,0 +1,283 @@
+"""What result objects are built from, and what they are handed on as."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, CTImageStorage
+
+from dicomnode.decisions.agreement import Agreement, Answer, compare
+from dicomnode.decisions.method_failure import MethodFailure
+from dicomnode.results.common.character_sets import raw_keyword
+from dicomnode.results.common.codes import class_codes
+from dicomnode.results.common.key_slices import KeySlice, key_slices
+from dicomnode.results.common.patient import StudyHeader, normalised_header
+from dicomnode.results.common.uids import derived_uid, model_digest
+from inference.findings import CovnetFindings, LungCheck, ModelIdentity, Training
+from inference.location_attention.findings import NO_INFECTION, RegionFindings
+from inference.volume import CtVolume
+
+
+class SrClass(StrEnum):
+    """SOP class of the report: the same tree, for a PACS that refuses the newest class."""
+
+    ENHANCED = "enhanced"
+    COMPREHENSIVE = "comprehensive"
+    COMPREHENSIVE_3D = "comprehensive_3d"
+
+
+class SegmentationKind(StrEnum):
+    """How masks are written; the label map is a SOP class that older archives refuse."""
+
+    BINARY = "binary"
+    LABELMAP = "labelmap"
+    OFF = "off"
+
+
+class AllSlices(StrEnum):
+    """Whether, and how, every slice of the stack is shown as a Secondary Capture too."""
+
+    OFF = "off"
+    JPEG = "jpeg"
+    UNCOMPRESSED = "uncompressed"
+
+
+@dataclass(frozen=True)
+class ResultSettings:
+    """How this site's result objects look, and which device says that it made them."""
+
+    manufacturer: str
+    product_name: str
+    software_version: str
+    device_serial_number: str
+    device_uid: str
+    ae_title: str
+    institution_name: str = ""  # used where the sources name none
+    key_slices: int = 10
+    sr_class: SrClass = SrClass.COMPREHENSIVE_3D
+    sr_series_number: int = 9001
+    sc_series_number: int = 9002
+    segmentation: SegmentationKind = SegmentationKind.BINARY
+    seg_series_number: int = 9003
+    region_seg_series_number: int = 9007
+    all_slices: AllSlices = AllSlices.OFF
+    multi_frame: bool = False  # all slices in one object
+    all_slices_series_number: int = 9008
+
+
+@dataclass(frozen=True)
+class SourceSlice:
+    """One analysed slice as others refer to it. `index` counts from 0 along `volume.hu`."""
+
+    index: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    instance_number: int | None
+    frame_number: int | None = None  # from 1, of a multi-frame instance
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """The report that this one takes the place of; `why`: words for its summary."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    why: str = "more instances of the series came after it"
+
+
+@dataclass(frozen=True, eq=False)
+class ResultContext:
+    """Everything that one analysis hands to its result objects.
+
+    `sources`: headers of the analysed slices without pixels, in the order of `volume.hu`.
+    `analysed_at`: aware; stored with the job, and the only clock of the objects. It is written in
+    the zone of the source's Timezone Offset From UTC, else in its own.
+    `input_digest`: names all that came for the series and its content, not the analysed slices
+    alone. `revision`: how often results of the series were withdrawn: what is made then has other
+    UIDs, even with the same content.
+    `frame_numbers`: of each source, None where it is an instance by itself; () when all are.
+    `completeness`, `conditions`, `notes`: sentences for the summary, without patient identity.
+    `findings`: None where the classification failed; `regions`: of the second method, on the same
+    volume; None where it is not configured or failed; never both. `failures`: of either.
+    `lungs`, `lung_check`: what both methods looked at and how it was found; None for those of
+    `findings`.
+
+    Raises:
+        ValueError: sources, volume and findings do not belong together, there are none, or the
+            time is naive.
+    """
+
+    sources: Sequence[Dataset]
+    volume: CtVolume
+    findings: CovnetFindings | None
+    analysed_at: datetime
+    input_digest: str
+    completeness: str
+    conditions: str
+    settings: ResultSettings
+    notes: Sequence[str] = field(default=())
+    predecessor: Predecessor | None = None
+    frame_numbers: Sequence[int | None] = field(default=())
+    regions: RegionFindings | None = None
+    lungs: NDArray[np.bool_] | None = None
+    lung_check: LungCheck | None = None
+    failures: Sequence[MethodFailure] = field(default=())
+    revision: int = 0
+
+    def __post_init__(self) -> None:
+        slices = len(self.volume.hu)
+        if len(self.sources) != slices:
+            raise ValueError(f"{len(self.sources)} sources for {slices} slices")
+        if len(self.frame_numbers) not in {0, slices}:
+            raise ValueError(f"{len(self.frame_numbers)} frame numbers for {slices} slices")
+        if self.lung_mask.shape != self.volume.hu.shape:
+            raise ValueError(f"lungs {self.lung_mask.shape} for {self.volume.hu.shape}")
+        self._check_activations()
+        if self.analysed_at.tzinfo is None:
+            raise ValueError("analysed_at must be aware")
+
+    def _check_activations(self) -> None:
+        if self.findings is None:
+            if self.regions is None:
+                raise ValueError("no findings at all: such a series is not analysed, but failed")
+            return
+        if not self.findings.activations:
+            raise ValueError("findings without a slice: such a series is not analysed, but skipped")
+        if any(not 0 <= a.slice_index < len(self.sources) for a in self.findings.activations):
+            raise ValueError("an activation lies outside the volume")
+
+    @property
+    def lung_mask(self) -> NDArray[np.bool_]:
+        """Both lungs: bool (slices, rows, columns).
+
+        Raises:
+            ValueError: there are neither lungs nor findings of the classification.
+        """
+        if self.lungs is not None:
+            return self.lungs
+        if self.findings is None:
+            raise ValueError("without findings of the classification the lungs must be given")
+        return self.findings.lungs
+
+    @property
+    def how_lungs(self) -> LungCheck:
+        """By which method the lungs were found."""
+        known = self.findings.lung_check if self.findings else LungCheck(None, None)
+        return self.lung_check or known
+
+    @cached_property
+    def header(self) -> StudyHeader:
+        return normalised_header(self.sources)
+
+    @cached_property
+    def slices(self) -> tuple[SourceSlice, ...]:
+        """References to the sources, in the order of `volume.hu`."""
+        frames = self.frame_numbers or [None] * len(self.sources)
+        pairs = zip(self.sources, frames, strict=True)
+        return tuple(_source_slice(i, source, frame) for i, (source, frame) in enumerate(pairs))
+
+    @property
+    def source_series_uid(self) -> str:
+        return raw_keyword(self.sources[0], "SeriesInstanceUID")
+
+    @cached_property
+    def key_slices(self) -> tuple[KeySlice, ...]:
+        """The slices shown, the largest share in the decision first, then those of regions."""
+        return self.slices_shown(self.settings.key_slices)
+
+    def slices_shown(self, most: int) -> tuple[KeySlice, ...]:
+        """The same for a picture that has room for `most`."""
+        return key_slices(self.findings, self.regions, most, self.widest_slice)
+
+    @cached_property
+    def widest_slice(self) -> int:
+        """Index of the slice with most lung."""
+        return int(np.count_nonzero(self.lung_mask, axis=(1, 2)).argmax())
+
+    @cached_property
+    def models(self) -> tuple[ModelIdentity, ...]:
+        """Whose findings these are: at least one, that of the classification first."""
+        both = (self.findings, self.regions)
+        return tuple(found.model for found in both if found is not None)
+
+    @property
+    def training(self) -> Training:
+        """What the least trained of the methods' weights were trained on."""
+        return min((model.training for model in self.models), key=list(Training).index)
+
+    @property
+    def warning(self) -> str | None:
+        """The sentences about the weights, for a place that shows what both methods found."""
+        of_lungs = self.findings.model.warning if self.findings else None
+        by_regions = self.regions.model.warning if self.regions else None
+        if by_regions is None or by_regions == of_lungs:
+            return of_lungs
+        return "; ".join(filter(None, (of_lungs, f"Regions: {by_regions}")))
+
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """Whether both methods agree; None where there is one answer alone.
+
+        Raises:
+            ConfigurationError: a model has a class that no code is known for.
+        """
+        found, regions = self.findings, self.regions
+        if found is None or regions is None:
+            return None
+        names = tuple(class_codes(name).name for name in found.class_names)
+        infections = tuple(class_codes(name).name for name in regions.infection_names)
+        index = regions.verdict.class_index
+        outcome = NO_INFECTION if index is None else infections[index]
+        return compare(
+            Answer(names[found.winner], names, found.model.warning),
+            Answer(outcome, infections, regions.model.warning),
+        )
+
+    def tracking_uid(self, finding: str, model: ModelIdentity) -> str:
+        """By which a finding of a model is tracked, in the report and in the segmentation."""
+        digest = model_digest(model.name, model.version, model.weights_sha256)
+        return derived_uid("tracking", self.source_series_uid, self.input_digest, digest, finding)
+
+    @property
+    def salt(self) -> tuple[str, ...]:
+        """What besides their content goes into the UIDs of the objects."""
+        return (f"revision {self.revision}",) if self.revision else ()
+
+
+@dataclass(frozen=True, eq=False)
+class ResultObject:
+    """One object to store, with its file meta information.
+
+    `kind`: "sr", "montage", "key_slice", "seg", "region_seg"; "note" and "retraction" (see there).
+    """
+
+    kind: str
+    data_set: Dataset
+
+    @property
+    def sop_instance_uid(self) -> UID:
+        return UID(self.data_set.SOPInstanceUID)
+
+    @property
+    def sop_class_uid(self) -> UID:
+        return UID(self.data_set.SOPClassUID)
+
+
+def _source_slice(index: int, source: Dataset, frame_number: int | None) -> SourceSlice:
+    number = raw_keyword(source, "InstanceNumber")
+    return SourceSlice(
+        index=index,
+        sop_class_uid=raw_keyword(source, "SOPClassUID") or str(CTImageStorage),
+        sop_instance_uid=raw_keyword(source, "SOPInstanceUID"),
+        instance_number=int(number) if number.isascii() and number.isdigit() else None,
+        frame_number=frame_number,
+    )

@@ -1,0 +1,77 @@
+"""The UIDs of all result objects are made here: names of what the objects hold.
+
+A UID is derived from every byte of its object but the UIDs themselves and the times of the
+analysis. So a UID never has two contents, whichever model, engine, number of threads, version or
+setting made them, and whatever leaves an object as it is leaves its UID too. A report names its
+segmentations, so it changes with them.
+
+Same input, model, settings and engine: the same UIDs, on every node and at every time. The bytes
+are the same too but for the times, and those that were made first are kept (`result_store`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import UID
+
+from dicomnode.results.common.context import ResultObject
+from dicomnode.results.common.uids import derived_uid
+
+UNNAMED = UID("2.25.0")
+"""Stands in an object where its UIDs will be, until it has its content."""
+
+_NOT_CONTENT = frozenset(
+    {
+        "SOPInstanceUID",
+        "SeriesInstanceUID",
+        *(
+            f"{what}{part}"
+            for what in ("InstanceCreation", "Series", "Content")
+            for part in ("Date", "Time")
+        ),
+    }
+)
+
+
+def named(
+    objects: Sequence[ResultObject],
+    *salt: str,
+    series_instance_uid: str | None = None,
+    contents: Sequence[ResultObject] | None = None,
+) -> tuple[ResultObject, ...]:
+    """The objects of one new series, with their UIDs set.
+
+    `salt`: what else shall make other names of the same content. `series_instance_uid`: of a
+    series that is there already. `contents`: the same objects as they would be made at another
+    time, where they speak of the time in their text or pixels.
+    """
+    digests = [content_digest(each.data_set) for each in contents or objects]
+    series = series_instance_uid or derived_uid("result series", *salt, *digests)
+    for each, digest in zip(objects, digests, strict=True):
+        uid = derived_uid("result", *salt, series, str(each.sop_class_uid), digest)
+        each.data_set.SeriesInstanceUID = series
+        each.data_set.SOPInstanceUID = uid
+        each.data_set.file_meta.MediaStorageSOPInstanceUID = UID(uid)
+    return tuple(objects)
+
+
+def content_digest(data_set: Dataset) -> str:
+    """SHA-256 (hex) of all that an object says, without its UIDs and times."""
+    content = Dataset()
+    for element in data_set:
+        if element.keyword not in _NOT_CONTENT:
+            content.add(element)
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_dataset(buffer, content)
+    meta = data_set.file_meta
+    digest = hashlib.sha256(
+        f"{meta.TransferSyntaxUID} {meta.SourceApplicationEntityTitle} ".encode()
+    )
+    digest.update(buffer.getvalue())
+    return digest.hexdigest()

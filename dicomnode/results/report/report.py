@@ -1,0 +1,214 @@
+"""The Structured Report: TID 1500, the answer first.
+
+One measurement group holds all probabilities and has a region, the lungs on the slice with the
+largest share: viewers jump to that slice, and OHIF shows no report whose groups lack a region.
+Where the second method ran, its case and its regions are further groups; of a method that failed
+there is none, and the last container says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from highdicom import sr
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EnhancedSRStorage,
+)
+
+from dicomnode.results.common import codes
+from dicomnode.results.common.context import ResultContext, ResultObject, SrClass
+from dicomnode.results.common.modules import Place, complete, series_description
+from dicomnode.results.common.naming import UNNAMED, named
+from dicomnode.results.common.summary import summary
+from dicomnode.results.documents.text_document import predecessor_item
+from dicomnode.results.report.library import image_library
+from dicomnode.results.report.region_groups import region_groups
+from dicomnode.results.report.sr_items import algorithm, lung_box
+from dicomnode.results.segmentation.segmentation import (
+    SegmentReference,
+    segment_references,
+    segmentations,
+)
+
+_CLASSES: dict[SrClass, tuple[type, UID]] = {
+    SrClass.ENHANCED: (sr.EnhancedSR, EnhancedSRStorage),
+    SrClass.COMPREHENSIVE: (sr.ComprehensiveSR, ComprehensiveSRStorage),
+    SrClass.COMPREHENSIVE_3D: (sr.Comprehensive3DSR, Comprehensive3DSRStorage),
+}
+_CONTAINS = sr.RelationshipTypeValues.CONTAINS
+
+Segments = Mapping[int, SegmentReference]
+
+
+def structured_report(
+    context: ResultContext, masks: Sequence[ResultObject] | None = None
+) -> ResultObject:
+    """The report of one analysis, in a series of its own.
+
+    `masks`: the segmentations of the analysis, which it refers to; None where they are not made
+    yet.
+
+    Raises:
+        ConfigurationError: the model has a class that no code is known for.
+    """
+    sop_class, sop_class_uid = _CLASSES[context.settings.sr_class]
+    place = Place(
+        sop_class_uid=sop_class_uid,
+        series_number=context.settings.sr_series_number,
+        instance_number=1,
+        modality="SR",
+        series_description=series_description("chest CT report", context, context.training),
+    )
+    segments = segment_references(context, segmentations(context) if masks is None else masks)
+    document = sop_class(
+        evidence=_evidence(context, segments),
+        content=_content(context, segments),
+        series_instance_uid=UNNAMED,
+        series_number=place.series_number,
+        sop_instance_uid=UNNAMED,
+        instance_number=place.instance_number,
+        is_complete=True,
+        coding_schemes=[
+            CodingSchemeIdentificationItem(codes.PRIVATE_SCHEME, codes.PRIVATE_SCHEME_NAME)
+        ],
+    )
+    data_set = Dataset()
+    data_set.update(document)
+    _separate(data_set)
+    if context.predecessor is not None:
+        data_set.PredecessorDocumentsSequence = [predecessor_item(context.predecessor)]
+    (report,) = named([ResultObject("sr", complete(data_set, place, context))], *context.salt)
+    return report
+
+
+def _separate(item: Dataset) -> None:
+    """Continuity of Content (PS3.3 section C.18.8) of the container and of all within it.
+
+    highdicom writes CONTINUOUS, flowing text: readers then show numbers without their names.
+    """
+    if item.ValueType == "CONTAINER":
+        item.ContinuityOfContent = "SEPARATE"
+    for child in item.get("ContentSequence", ()):
+        _separate(child)
+
+
+def _evidence(context: ResultContext, segments: Segments) -> list[Dataset]:
+    """All analysed instances, and the segmentation that the regions refer to.
+
+    With only what highdicom reads; the identity is set afterwards.
+    """
+    series = context.source_series_uid
+    instances = {
+        source.sop_instance_uid: (source.sop_class_uid, series) for source in context.slices
+    }
+    for reference in segments.values():
+        of_regions = reference.sop_class_uid, reference.series_instance_uid
+        instances[reference.sop_instance_uid] = of_regions
+    return [_evidence_item(context, uid, *of) for uid, of in instances.items()]
+
+
+def _evidence_item(
+    context: ResultContext, sop_instance_uid: str, sop_class_uid: str, series_instance_uid: str
+) -> Dataset:
+    item = Dataset()
+    item.SOPClassUID = sop_class_uid
+    item.SOPInstanceUID = sop_instance_uid
+    item.StudyInstanceUID = context.header.study_instance_uid
+    item.SeriesInstanceUID = series_instance_uid
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"):
+        setattr(item, keyword, "")
+    for keyword in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+        setattr(item, keyword, "")
+    return item
+
+
+def _content(context: ResultContext, segments: Segments) -> Dataset:
+    """The tree: context, summary, images, measurements, and last what became of the analysis."""
+    root = sr.MeasurementReport(
+        observation_context=_observation_context(context),
+        procedure_reported=codes.PROCEDURE,
+        imaging_measurements=[
+            *_classification(context),
+            *region_groups(context, segments),
+        ],
+        title=codes.REPORT_TITLE,
+    )[0]
+    *head, measurements = root.ContentSequence
+    answer = sr.TextContentItem(codes.SUMMARY, summary(context), _CONTAINS)
+    body = [answer, image_library(context), measurements, _evaluations(context)]
+    root.ContentSequence = sr.ContentSequence([*head, *body])
+    return root
+
+
+def _observation_context(context: ResultContext) -> sr.ObservationContext:
+    """TID 1001, 1002, 1004: a device observed, no person."""
+    settings = context.settings
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=settings.device_uid,
+        name=settings.product_name,
+        manufacturer_name=settings.manufacturer,
+        model_name=f"{settings.product_name} {settings.software_version}",
+        serial_number=settings.device_serial_number,
+    )
+    observer_type = sr.CodedConcept.from_code(codes.DEVICE)
+    return sr.ObservationContext(observer_device_context=sr.ObserverContext(observer_type, device))
+
+
+def _classification(
+    context: ResultContext,
+) -> Iterator[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
+    """TID 1410. Each probability has a name of its own: viewers show that and the number."""
+    findings = context.findings
+    if findings is None:
+        return
+    peak = findings.ranked[0]
+    names = [codes.class_codes(name) for name in findings.class_names]
+    yield sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+            uid=context.tracking_uid("lungs", findings.model),
+            identifier="Lungs, AI classification",
+        ),
+        referenced_region=lung_box(context, peak.slice_index, peak.box),
+        finding_type=codes.CLASSIFICATION,
+        algorithm_id=algorithm(findings.model),
+        finding_sites=[sr.FindingSite(codes.LUNG, laterality=codes.BILATERAL)],
+        measurements=[
+            sr.Measurement(
+                codes.probability_name(name, findings.model.training),
+                round(100.0 * p, 2),
+                codes.PERCENT,
+            )
+            for name, p in zip(names, findings.probabilities, strict=True)
+        ],
+        qualitative_evaluations=[
+            sr.QualitativeEvaluation(codes.MOST_PROBABLE_CLASS, names[findings.winner].finding)
+        ],
+    )
+
+
+def _evaluations(context: ResultContext) -> sr.ContainerContentItem:
+    """TID 1500, row 12: what became of the analysis; where one method failed, of each and why."""
+    outcome = codes.PARTIALLY_SUCCEEDED if context.failures else codes.SUCCEEDED
+    items: list[sr.ContentItem] = [
+        sr.CodeContentItem(codes.SUMMARY_OF_ANALYSES, outcome, _CONTAINS)
+    ]
+    if context.failures:
+        failed = {failure.method for failure in context.failures}
+        items += [
+            sr.CodeContentItem(
+                name, codes.FAILED if method in failed else codes.SUCCEEDED, _CONTAINS
+            )
+            for method, name in codes.METHODS.items()
+        ]
+        items += [
+            sr.TextContentItem(codes.WHY_FAILED, failure.sentence, _CONTAINS)
+            for failure in context.failures
+        ]
+    container = sr.ContainerContentItem(codes.QUALITATIVE_EVALUATIONS, relationship_type=_CONTAINS)
+    container.ContentSequence = sr.ContentSequence(items)
+    return container

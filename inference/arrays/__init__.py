@@ -1,0 +1,7 @@
+"""Arrays of voxels: masks, morphology, axes, resampling.
+
+components    Connected components and morphology of masks, in-plane or in the volume
+morphology    Dilation and erosion of slices by discs, eight slices at a time
+patient_axes  A volume turned into the patient's axes
+resample      Resampling along one axis, a few neighbours for each cell
+"""

@@ -1,0 +1,109 @@
+"""The tasks that a bundle can be made for: network, input settings and class names of each.
+
+Networks are named by their place and imported at need: to read a card takes no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class InputSettings(Protocol):
+    """What a card says about the network's input: a frozen dataclass with defaults."""
+
+    def problems(self) -> tuple[str, ...]:
+        """What makes these values unusable; empty when nothing does."""
+        ...
+
+
+LUNG_CLASSES = (("background", "lung"), ("background", "right lung", "left lung"))
+"""What a network for lungs may tell apart: the classes by name and order."""
+IRRELEVANT = "irrelevant to infection"
+"""The class of candidate regions that show no infection (Xu et al. 2020, section 2.5)."""
+WIDEST = 64
+"""Width of a network at most: that of Ronneberger et al. 2015 and of He et al. 2015, four times
+that of Milletari et al. 2016."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """`network`: builds the module for a number of classes; `settings`: type of its input settings.
+
+    Both as `module:name`. `class_names`: allowed lists of classes; empty when any two or more
+    different names will do. `last_class`: the name that the last one must bear. `width_from`: the
+    arguments of `network` that are widths, each with the parameter, one number for each channel,
+    whose length it is; empty where all networks of the task are equally wide.
+    """
+
+    name: str
+    network: str
+    settings: str
+    class_names: tuple[tuple[str, ...], ...] = ()
+    last_class: str | None = None
+    width_from: Mapping[str, str] = field(default_factory=dict)
+
+    def build(self, classes: int, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
+        """The network, its parameters as torch draws them; as wide as these `weights` are.
+
+        Weights that tell no width get the network of the usual one, which they then do not fit.
+        """
+        told = {name: (weights or {}).get(place) for name, place in self.width_from.items()}
+        widths = {
+            name: len(each)
+            for name, each in told.items()
+            if each is not None and each.ndim == 1 and 1 <= len(each) <= WIDEST
+        }
+        return cast("nn.Module", _named(self.network)(classes, **widths))
+
+    def settings_type(self) -> type[InputSettings]:
+        """The dataclass of the card's `[preprocessing]`."""
+        return cast("type[InputSettings]", _named(self.settings))
+
+    def class_problems(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """What is wrong with the classes of a card; empty when nothing is."""
+        if not 2 <= len(set(classes)) == len(classes):
+            return ("classes are not two or more different names",)
+        if self.class_names and tuple(classes) not in self.class_names:
+            allowed = " or ".join(str(list(names)) for names in self.class_names)
+            return (f"classes {list(classes)} are not {allowed}",)
+        if self.last_class is not None and classes[-1] != self.last_class:
+            return (f"the last of classes {list(classes)} is not {self.last_class!r}",)
+        return ()
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            "covnet", "inference.covnet.network:Covnet", "inference.covnet.preprocess:Preprocessing"
+        ),
+        Task(
+            "lungs",
+            "inference.networks.unet:Unet",
+            "inference.lungs.lung_input:LungInput",
+            LUNG_CLASSES,
+            width_from={"width": "down.0.1.weight"},
+        ),
+        Task(
+            "regions",
+            "inference.location_attention.network:location_attention_network",
+            "inference.location_attention.preprocess:RegionPreprocessing",
+            last_class=IRRELEVANT,
+            width_from={
+                "width": "segmenter.vnet.left1.activation.weight",
+                "patch_width": "classifier.resnet.bn1.weight",
+            },
+        ),
+    )
+}

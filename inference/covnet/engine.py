@@ -1,0 +1,210 @@
+"""An engine: a bundle loaded on a device, ready to analyse one volume after another."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from inference.arrays.components import Mask
+from inference.backends.choice import Backend, takes_openvino
+from inference.backends.device import Device, choose_device
+from inference.bundles.bundle import Bundle
+from inference.covnet.backend import CovnetBackend
+from inference.covnet.gradcam import activation_maps, slice_shares
+from inference.covnet.network import Covnet, Evidence
+from inference.covnet.openvino_backend import OpenvinoBackend
+from inference.covnet.preprocess import NetworkInput, Preprocessing, prepare
+from inference.covnet.torch_backend import BATCH, TorchBackend
+from inference.errors import BundleError, NetworkOutputError, NoLungsError
+from inference.findings import CovnetFindings, IntendedUse, LungCheck, SliceActivation
+from inference.lungs.network import LungNetwork
+from inference.lungs.thresholds import segment_lungs
+from inference.progress import Progress, StageClock, tell_nobody
+from inference.ties import first_of_highest
+from inference.volume import CtVolume
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["BATCH", "Backend", "Device", "Engine", "Progress"]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundLungs:
+    """`mask`: bool (slices, rows, columns); `check`: by which method, and if another agrees."""
+
+    mask: Mask
+    check: LungCheck
+    seconds: float
+
+
+class Engine:
+    """COVNet with its weights on a device; `analyse` may be called any number of times.
+
+    The same volume, in the same processor, number of threads, device and versions of the
+    libraries, gives the same bits, whatever was analysed before; on a GPU unless its memory ran
+    short. What comes out does not turn on how the slices fall into batches. With another number
+    of threads (OpenVINO on a CPU excepted), another processor or another engine the last digits
+    differ, by `TOLERANCE` of `openvino_backend` at most; what they decide does not, short of a
+    value that lies at its threshold within them (`ties`).
+    """
+
+    def __init__(
+        self,
+        backend: CovnetBackend,
+        linear: nn.Linear,
+        bundle: Bundle,
+        use_here: IntendedUse = IntendedUse.NONE,
+        lungs: LungNetwork | None = None,
+    ) -> None:
+        self._backend = backend
+        self._linear = linear
+        self._lungs = lungs
+        self._settings = _settings(bundle)
+        self.card = bundle.card
+        self.identity = bundle.card.identity_at(use_here)
+
+    @classmethod
+    def load(
+        cls,
+        bundle: Bundle,
+        device: Device = "auto",
+        threads: int | None = None,
+        *,
+        backend: Backend = "auto",
+        use_here: IntendedUse = IntendedUse.NONE,
+        lungs: LungNetwork | None = None,
+    ) -> Engine:
+        """Put the bundle's network on the device; `auto` takes a GPU when there is one.
+
+        `threads`: of this whole process, for torch on the CPU; None leaves them as they are.
+        `backend`: `auto` takes OpenVINO on a CPU where it is installed. `use_here`: what the site
+        declares to use the bundle for. `lungs`: the network that finds the lungs; None is the
+        classical method.
+
+        Raises:
+            DeviceError: CUDA is asked for and absent, or OpenVINO is asked for and absent or on a
+                GPU.
+            BundleError: the bundle is for another task.
+        """
+        settings = _settings(bundle)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        chosen = choose_device(device)
+        network = _network(bundle)
+        linear = deepcopy(network.fc)  # stays in float32 on the CPU, wherever the network goes
+        made: CovnetBackend
+        if takes_openvino(backend, chosen):
+            made = OpenvinoBackend(network, settings.size, threads)
+        else:
+            made = TorchBackend(network, chosen, settings.size)
+        return cls(made, linear, bundle, use_here, lungs)
+
+    @property
+    def device(self) -> str:
+        """`cpu` or `cuda`."""
+        return self._backend.device
+
+    @property
+    def backend(self) -> str:
+        """`openvino` or `torch`."""
+        return self._backend.name
+
+    def find_lungs(self, volume: CtVolume, progress: Progress | None = None) -> FoundLungs:
+        """Both lungs of one volume. Raises NoLungsError when there is too little lung."""
+        tell = progress or tell_nobody
+        clock = StageClock()
+        tell("lungs", 0, 1)
+        with clock.stage("lungs"):
+            mask, check = self._find_lungs(volume, tell)
+        tell("lungs", 1, 1)
+        return FoundLungs(mask, check, clock.seconds["lungs"])
+
+    def analyse(
+        self,
+        volume: CtVolume,
+        progress: Progress | None = None,
+        found: FoundLungs | None = None,
+    ) -> CovnetFindings:
+        """Lungs (unless they are `found` already), probabilities and heatmaps of one volume.
+
+        Raises NoLungsError when there is too little lung, NetworkOutputError when the network
+        gives numbers that are no probabilities.
+        """
+        tell = progress or tell_nobody
+        found = found or self.find_lungs(volume, progress)
+        lungs, clock = found.mask, StageClock()
+        clock.seconds["lungs"] = found.seconds
+        with clock.stage("preprocess"):
+            prepared = prepare(volume, lungs, self._settings)
+        with clock.stage("network"), torch.inference_mode():
+            evidence = self._backend.evidence(prepared.images, tell)
+            probabilities = self._probabilities(evidence)
+        with clock.stage("heatmap"), torch.inference_mode():
+            winner = first_of_highest(probabilities)
+            activations = self._activations(evidence, prepared, winner)
+        return CovnetFindings(
+            model=self.identity,
+            class_names=self.card.classes,
+            probabilities=probabilities,
+            lungs=lungs,
+            activations=activations,
+            seconds=clock.seconds,
+            lung_check=found.check,
+        )
+
+    def _find_lungs(self, volume: CtVolume, tell: Progress) -> tuple[Mask, LungCheck]:
+        """By the network where there is one, the classical method then being the cross-check."""
+        if self._lungs is None:
+            return segment_lungs(volume), LungCheck(None, None)
+        lungs = self._lungs.segment(volume, tell) > 0
+        try:
+            classical = segment_lungs(volume)
+        except NoLungsError:
+            return lungs, LungCheck(self._lungs.identity, None)
+        common = np.count_nonzero(lungs & classical)
+        dice = 2 * common / (np.count_nonzero(lungs) + np.count_nonzero(classical))
+        return lungs, LungCheck(self._lungs.identity, float(dice))
+
+    def _probabilities(self, evidence: Evidence) -> tuple[float, ...]:
+        logits = self._linear(evidence.features).double()
+        probabilities = tuple(float(p) for p in torch.softmax(logits, dim=0))
+        if not np.isfinite(probabilities).all():
+            raise NetworkOutputError(f"probabilities {probabilities} from logits {logits.tolist()}")
+        return probabilities
+
+    def _activations(
+        self, evidence: Evidence, prepared: NetworkInput, winner: int
+    ) -> tuple[SliceActivation, ...]:
+        """Grad-CAM for the winning class, 1.0 at the maximum over the slices."""
+        weights = self._linear.weight[winner]
+        maps = activation_maps(evidence, weights)
+        maps = maps / maps.amax().clamp_min(torch.finfo(maps.dtype).tiny)
+        cams = prepared.as_stored(maps.numpy())
+        shares = slice_shares(evidence, weights).tolist()
+        return tuple(
+            SliceActivation(index, prepared.box, cam, share, prepared.centre_offset)
+            for index, cam, share in zip(prepared.slice_indices, cams, shares, strict=True)
+        )
+
+
+def _settings(bundle: Bundle) -> Preprocessing:
+    settings = bundle.card.preprocessing
+    if not isinstance(settings, Preprocessing):
+        problem = f"card.toml: task {bundle.card.task!r} is not 'covnet'"
+        raise BundleError(bundle.folder.name, (problem,))
+    return settings
+
+
+def _network(bundle: Bundle) -> Covnet:
+    """The bundle's network, folded, on the CPU, never to be trained."""
+    with torch.device("meta"):
+        network = Covnet(len(bundle.card.classes))
+    network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
+    network.fold()
+    network.requires_grad_(False)
+    return network

@@ -1,0 +1,165 @@
+"""Location attention on a device: a volume and its lungs in, candidate regions and a verdict out.
+
+The steps are those of Xu et al. 2020, section 2.2 and figure 2: grid, candidate cubes, three
+patches each, their classes, the vote, noisy-or.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inference.arrays.components import Mask
+from inference.arrays.patient_axes import patient_view
+from inference.backends.choice import Backend, takes_openvino
+from inference.backends.device import Device, choose_device
+from inference.errors import NetworkOutputError
+from inference.findings import ModelIdentity
+from inference.location_attention.backend import RegionBackend
+from inference.location_attention.candidate_regions import candidate_regions
+from inference.location_attention.findings import RegionFindings
+from inference.location_attention.measures import boxes_in_view
+from inference.location_attention.network import LocationAttention
+from inference.location_attention.openvino_backend import OpenvinoRegions
+from inference.location_attention.patches import ThreePatches, images_with_lung, patches
+from inference.location_attention.pieces import with_lesions
+from inference.location_attention.preprocess import RegionGrid, RegionPreprocessing, region_grid
+from inference.location_attention.proposals import Candidates, ProposalMaps, propose
+from inference.location_attention.tiles import grid_context
+from inference.location_attention.torch_backend import TorchRegions
+from inference.location_attention.votes import PATCHES, verdict
+from inference.lungs.sides import lung_sides
+from inference.progress import Progress, StageClock, tell_nobody
+from inference.volume import CtVolume
+
+Probabilities = NDArray[np.float64]
+
+
+class RegionEngine:
+    """Both networks with their weights on a device; `analyse` may be called any number of times.
+
+    The same volume gives the same numbers as `Engine` says. Here the last digits of both engines
+    turn on the number of threads.
+    """
+
+    def __init__(
+        self,
+        backend: RegionBackend,
+        identity: ModelIdentity,
+        classes: tuple[str, ...],
+        settings: RegionPreprocessing,
+    ) -> None:
+        self._backend = backend
+        self.identity = identity
+        self.classes = classes
+        self.settings = settings
+
+    @classmethod
+    def load(
+        cls,
+        network: LocationAttention,
+        identity: ModelIdentity,
+        classes: tuple[str, ...],
+        settings: RegionPreprocessing,
+        device: Device = "auto",
+        threads: int | None = None,
+        backend: Backend = "auto",
+    ) -> RegionEngine:
+        """Fold the network, which holds its weights already, and put it on the device.
+
+        `classes`: the last one is "irrelevant to infection"; `threads`: of this whole process,
+        for torch on the CPU; `backend`: as for `Engine.load`. Raises ValueError for settings or a
+        number of classes that do not fit, DeviceError when CUDA is asked for and absent, or
+        OpenVINO is asked for and absent or on a GPU.
+        """
+        problems = list(settings.problems())
+        if len(classes) != (outputs := network.classifier.fc3.out_features):
+            problems.append(f"{len(classes)} classes for {outputs} outputs")
+        if problems:
+            raise ValueError("; ".join(problems))
+        if threads is not None:
+            torch.set_num_threads(threads)
+        chosen = choose_device(device)
+        network.fold()
+        network.requires_grad_(False)
+        made: RegionBackend
+        if takes_openvino(backend, chosen):
+            made = OpenvinoRegions(network, threads)
+        else:
+            made = TorchRegions(network, chosen, settings.patch_size)
+        return cls(made, identity, classes, settings)
+
+    @property
+    def device(self) -> str:
+        """`cpu` or `cuda`."""
+        return self._backend.device
+
+    @property
+    def backend(self) -> str:
+        """`openvino` or `torch`."""
+        return self._backend.name
+
+    def analyse(
+        self, volume: CtVolume, lungs: Mask, progress: Progress | None = None
+    ) -> RegionFindings:
+        """Candidate regions and verdict of one volume; without a candidate, no infection.
+
+        `lungs`: bool (slices, rows, columns) of the volume. Raises NoLungsError when the mask is
+        empty, VolumeError when its extent is no chest's, NetworkOutputError when a network gives
+        numbers that are none.
+        """
+        clock, tell = StageClock(), progress or tell_nobody
+        view = patient_view(volume, lungs)
+        with clock.stage("grid"):
+            grid = region_grid(view, self.settings)
+        with clock.stage("regions"):
+            maps, candidates = self._candidates(grid, tell)
+        boxes = boxes_in_view(candidates.boxes, grid, view)
+        with clock.stage("patches"):
+            images = images_with_lung(view)
+            cut = [patches(view, images, box, self.settings) for box in boxes]
+        with clock.stage("classes"):
+            probabilities = self._probabilities(cut, tell)
+        with clock.stage("lesions"):
+            regions = candidate_regions(
+                boxes,
+                candidates.scores,
+                cut,
+                probabilities,
+                maps.lesion,
+                grid,
+                view,
+                lung_sides(volume, lungs),
+            )
+        case = verdict([region.vote for region in regions], len(self.classes))
+        return RegionFindings(self.identity, self.classes, regions, case, clock.seconds)
+
+    def _candidates(self, grid: RegionGrid, tell: Progress) -> tuple[ProposalMaps, Candidates]:
+        """The candidates, and the maps with the lesions in them."""
+
+        def told(done: int, total: int) -> None:
+            tell("regions", done, total)
+
+        context = grid_context(self._backend, grid, self.settings.cell_mm, told)
+        self._backend.release()
+        candidates = propose(context.maps, grid.lungs, self.settings)
+        maps = with_lesions(self._backend, grid, context, candidates.boxes, told)
+        self._backend.release()
+        return maps, candidates
+
+    def _probabilities(self, cut: Sequence[ThreePatches], tell: Progress) -> Probabilities:
+        """Of the classes, for the three patches of each region: float64 (regions, 3, classes)."""
+        flat = [patch for three in cut for patch in three]
+        shape = len(cut), PATCHES, len(self.classes)
+        if not flat:
+            return np.empty(shape)
+        images = torch.from_numpy(np.stack([patch.values for patch in flat]))[:, None]
+        distances = torch.tensor([patch.relative_distance for patch in flat])
+        logits = self._backend.logits(images, distances * self.settings.distance_scale, tell)
+        found: Probabilities = torch.softmax(logits.double(), dim=1).numpy()
+        if not np.isfinite(found).all():
+            raise NetworkOutputError("the classifier's probabilities are not finite")
+        return found.reshape(shape)

@@ -1,0 +1,119 @@
+"""Which lung is the right one: by its place in the patient, whatever found the mask."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.arrays.components import Mask, dilate_in_plane, erode_in_plane, label_volume, sizes
+from inference.arrays.patient_axes import patient_view
+from inference.volume import CtVolume
+
+Sides = NDArray[np.uint8]
+
+
+class Side(IntEnum):
+    """Values of the voxels; 0 is neither."""
+
+    RIGHT = 1
+    LEFT = 2
+
+
+GRID_MM = 3.0
+"""Pixel size at which the lungs are told apart."""
+TOUCHING_MM = (0.0, 3.0, 6.0, 9.0)
+"""Erosions tried, in turn, to part lungs that touch."""
+SECOND_LUNG_PART = 0.1
+"""From this part of the largest piece on, a piece can be the other lung."""
+APART_MM = 40.0
+"""The middles of two lungs lie at least so far apart, from right to left."""
+ONE_SIDED = 0.85
+"""Lung of which this part lies on one side of the body's middle is one lung."""
+TISSUE_ABOVE_HU = -500
+LEAST_COLUMN_PART = 0.2
+"""A column with less tissue than this part of the fullest is table, tube or blanket."""
+
+
+def lung_sides(volume: CtVolume, lungs: Mask) -> Sides:
+    """Side of each voxel of the mask: uint8 (slices, rows, columns), values of `Side` or 0.
+
+    `lungs`: bool, of the volume's shape; raises ValueError for another shape. Two pieces far
+    enough apart are a lung each; lungs that touch are parted by erosion or, where that fails, at
+    the middle of the body. One piece on one side of it is one lung.
+    """
+    view = patient_view(volume, lungs)  # columns go to the patient's left
+    _, row_mm, column_mm = view.spacing_mm
+    steps = max(1, round(GRID_MM / row_mm)), max(1, round(GRID_MM / column_mm))
+    coarse = np.ascontiguousarray(view.lungs[:, :: steps[0], :: steps[1]])
+    tissue = view.hu[:: max(1, len(coarse) // 20), :: steps[0], :: steps[1]] > TISSUE_ABOVE_HU
+    left = _left(coarse, tissue, column_mm * steps[1])
+    sides = np.zeros(volume.hu.shape, np.uint8)
+    turn = tuple(slice(None, None, -1) if flip else slice(None) for flip in view.flipped)
+    stored = sides.transpose(view.order)[turn]  # a view: written through
+    _, rows, columns = stored.shape
+    for index, of_slice in enumerate(view.lungs):
+        fine = left[index].repeat(steps[0], axis=0)[:rows].repeat(steps[1], axis=1)[:, :columns]
+        stored[index] = of_slice * np.where(fine, np.uint8(Side.LEFT), np.uint8(Side.RIGHT))
+    return sides
+
+
+def _left(lungs: Mask, tissue: Mask, column_mm: float) -> Mask:
+    """Which pixels lie on the left lung's side; columns go to the left."""
+    if not lungs.any():
+        return np.zeros(lungs.shape, np.bool_)
+    for radius_mm in TOUCHING_MM:
+        radius = round(radius_mm / column_mm)
+        parted = _two_cores(erode_in_plane(lungs, radius), column_mm)
+        if parted is not None:
+            return _nearer_to_left(*parted, radius)
+    middle = _body_middle(tissue)
+    is_left = np.arange(lungs.shape[2]) >= middle
+    share = float(lungs[:, :, is_left].sum() / lungs.sum())
+    if max(share, 1 - share) >= ONE_SIDED:
+        return np.full(lungs.shape, share > 0.5)
+    return np.broadcast_to(is_left, lungs.shape)
+
+
+def _two_cores(lungs: Mask, column_mm: float) -> tuple[Mask, Mask] | None:
+    """The two largest pieces, right then left; None when they are no two lungs."""
+    labels = label_volume(lungs)
+    counts = sizes(labels)
+    if len(counts) < 3:
+        return None
+    first, second = (int(label) for label in np.argsort(counts)[:-3:-1])
+    if counts[second] < SECOND_LUNG_PART * counts[first]:
+        return None
+    middles = [_middle_column(labels == label) for label in (first, second)]
+    if abs(middles[0] - middles[1]) * column_mm < APART_MM:
+        return None
+    right, left = (first, second) if middles[0] < middles[1] else (second, first)
+    return labels == right, labels == left
+
+
+def _nearer_to_left(right: Mask, left: Mask, radius: int) -> Mask:
+    """What the left core alone reaches; what both or neither reach, by the middle between them."""
+    reach = radius + 1
+    near_right, near_left = dilate_in_plane(right, reach), dilate_in_plane(left, reach)
+    columns = np.arange(right.shape[2])
+    middle = (_middle_column(right) + _middle_column(left)) / 2
+    beyond = np.broadcast_to(columns >= middle, right.shape)
+    is_left: Mask = np.where(near_left == near_right, beyond, near_left)
+    return is_left
+
+
+def _middle_column(mask: Mask) -> float:
+    by_column = mask.sum(axis=(0, 1))
+    columns = np.arange(len(by_column))
+    total = int((columns * by_column).sum())
+    return total / int(by_column.sum())
+
+
+def _body_middle(tissue: Mask) -> float:
+    """Half-way between the outermost columns of the body."""
+    columns = tissue.sum(axis=(0, 1))
+    filled = np.flatnonzero(columns >= LEAST_COLUMN_PART * columns.max(initial=1))
+    if not len(filled):
+        return float(tissue.shape[2]) / 2
+    return float(filled[0] + filled[-1] + 1) / 2

@@ -1,0 +1,204 @@
+"""What becomes of results after they were made: found again, sent again, withdrawn.
+
+The results of one analysis, or of one note, are one set: they were made at one moment for one CT
+series, and are withdrawn together. A withdrawal stands in the history of the series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from storage.jobs import FREE
+from storage.models import DeliveryRow, ResultRow
+from storage.outbox import enter_results
+from storage.queries import find_series, series_detail
+from storage.records import (
+    RETRACTION_KIND,
+    DeliveryState,
+    JsonObject,
+    ResultRecord,
+    ResultSet,
+    SeriesDetail,
+)
+from storage.statements import insert_into, lock_series
+
+RETRACTED = "retracted"
+"""`state` of an entry in the history of a series, and error of a delivery that it stopped."""
+
+
+def recent_sets(session: Session, limit: int) -> tuple[ResultSet, ...]:
+    """The sets made last, newest first."""
+    statement = (
+        select(ResultRow.series_key, ResultRow.created_at)
+        .distinct()
+        .order_by(ResultRow.created_at.desc(), ResultRow.series_key)
+        .limit(limit)
+    )
+    found = session.execute(statement).all()
+    sets = {uid: sets_of_series(session, uid) for uid, _ in found}
+    return tuple(
+        each for uid, created_at in found for each in sets[uid] if each.created_at == created_at
+    )
+
+
+def find_sets(session: Session, text: str) -> tuple[ResultSet, ...]:
+    """The sets that `text` may mean, newest first.
+
+    A SOP Instance UID of a result, its Series Instance UID, or the ending of its SOP Instance UID
+    means the set that it is of; whatever `find_series` finds means all sets of these series.
+    """
+    wanted = text.strip()
+    if not wanted:
+        return ()
+    sop, series = ResultRow.sop_instance_uid, ResultRow.result_series_instance_uid
+    for way in (sop == wanted, series == wanted, sop.endswith(wanted, autoescape=True)):
+        rows = session.scalars(select(ResultRow).where(way).limit(1000)).all()
+        if rows:
+            made = {(row.series_key, row.created_at) for row in rows}
+            return _newest_first(
+                each
+                for uid in {uid for uid, _ in made}
+                for each in sets_of_series(session, uid)
+                if (uid, each.created_at) in made
+            )
+    return _newest_first(
+        each for uid in find_series(session, wanted) for each in sets_of_series(session, uid)
+    )
+
+
+def sets_of_series(session: Session, series_key: str) -> tuple[ResultSet, ...]:
+    """The sets of one CT series, oldest first."""
+    detail = series_detail(session, series_key)
+    if detail is None:
+        return ()
+    made = sorted({each.created_at for each in detail.results})
+    lasting = [each.created_at for each in detail.results if each.kind != RETRACTION_KIND]
+    newest = max(lasting, default=None)
+    return tuple(_set(detail, moment, newest) for moment in made)
+
+
+def _set(detail: SeriesDetail, created_at: datetime, newest: datetime | None) -> ResultSet:
+    """`newest`: when the last set was made that is no retraction."""
+    results = tuple(each for each in detail.results if each.created_at == created_at)
+    uids = {each.sop_instance_uid for each in results}
+    deliveries = (each for each in detail.deliveries if each.result.sop_instance_uid in uids)
+    retracted = _retractions(detail.series.history)
+    moments = [moment for uid, moment in retracted.items() if uid in uids]
+    retraction = all(each.kind == RETRACTION_KIND for each in results)
+    return ResultSet(
+        series=detail.series,
+        created_at=created_at,
+        results=results,
+        deliveries=tuple(deliveries),
+        superseded=created_at != newest and not retraction,
+        retracted_at=min(moments, default=None),
+    )
+
+
+def _retractions(history: Sequence[JsonObject]) -> dict[str, datetime]:
+    """Since when each SOP Instance UID is withdrawn."""
+    return {
+        uid: datetime.fromisoformat(entry["decided_at"])
+        for entry in history
+        if entry["state"] == RETRACTED
+        for uid in entry["retracted"]
+    }
+
+
+def _newest_first(sets: Iterable[ResultSet]) -> tuple[ResultSet, ...]:
+    return tuple(sorted(sets, key=lambda each: each.created_at, reverse=True))
+
+
+def resend(session: Session, chosen: ResultSet, destinations: Sequence[str], now: datetime) -> int:
+    """Put every delivery of a set back to waiting, as if never tried; how many there are.
+
+    A destination that is new since gets the set too. What is being sent just now goes on, and
+    nothing of a withdrawn set is sent: its count is 0.
+    """
+    series = lock_series(session, chosen.series.series_key)
+    uids = {each.sop_instance_uid for each in chosen.results}
+    if uids & _retractions(series.history).keys():
+        return 0
+    return sum(
+        _wait_again(session, result, destination, series.priority, now)
+        for result in chosen.results
+        for destination in destinations
+    )
+
+
+def _wait_again(
+    session: Session, result: ResultRecord, destination: str, priority: int, now: datetime
+) -> bool:
+    fresh = {
+        "state": DeliveryState.WAITING,
+        "priority": priority,
+        "created_at": now,
+        "not_before": now,
+        "first_tried_at": None,
+        "delivered_at": None,
+        "error": None,
+    }  # `attempt` stays: it tells that the destination may have the object
+    key = {
+        "sop_instance_uid": result.sop_instance_uid,
+        "series_key": result.series_key,
+        "destination": destination,
+    }
+    statement = (
+        insert_into(session, DeliveryRow)
+        .values(key | fresh | {"attempt": 0})
+        .on_conflict_do_update(
+            index_elements=["sop_instance_uid", "destination"],
+            set_=fresh,
+            where=DeliveryRow.state != DeliveryState.SENDING,
+        )
+        .returning(DeliveryRow.delivery_id)
+    )
+    return session.scalar(statement) is not None
+
+
+def record_retraction(
+    session: Session,
+    chosen: ResultSet,
+    notes: Mapping[str, ResultRecord],
+    entry: JsonObject,
+    now: datetime,
+) -> tuple[str, ...] | None:
+    """Withdraw a set: what waits is given up, and its note goes to each destination of `notes`
+    that may have an object of the set; returns these destinations.
+
+    One transaction with the entry in the history, to which `entry` is added. None, and nothing
+    changes, when the set is withdrawn already. A deliverer that is sending an object of the set
+    loses its lease: it cannot put it back to waiting.
+    """
+    series = lock_series(session, chosen.series.series_key)
+    uids = [each.sop_instance_uid for each in chosen.results]
+    if set(uids) & _retractions(series.history).keys():
+        return None
+    reached = tuple(sorted(notes.keys() & _tried(session, uids)))
+    told = {"state": RETRACTED, "decided_at": now.isoformat(), "retracted": uids}
+    former = {"reasons": [], "instance_count": series.instance_count, "told": list(reached)}
+    series.history = [*series.history, entry | former | told]
+    _stop(session, uids)
+    for destination in reached:
+        enter_results(session, [notes[destination]], [destination], series.priority, now)
+    return reached
+
+
+def _tried(session: Session, sop_instance_uids: Sequence[str]) -> set[str]:
+    """Destinations that have, or may have, one of the objects: a try without answer counts."""
+    statement = select(DeliveryRow.destination).where(
+        DeliveryRow.sop_instance_uid.in_(sop_instance_uids), DeliveryRow.attempt > 0
+    )
+    return set(session.scalars(statement))
+
+
+def _stop(session: Session, sop_instance_uids: Sequence[str]) -> None:
+    statement = update(DeliveryRow).where(
+        DeliveryRow.sop_instance_uid.in_(sop_instance_uids),
+        DeliveryRow.state.in_((DeliveryState.WAITING, DeliveryState.SENDING)),
+    )
+    session.execute(statement.values(state=DeliveryState.FAILED, error=RETRACTED, **FREE))

@@ -1,0 +1,158 @@
+"""A report that takes the place of another one names it, where it is known outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dicomnode.analyse.predecessor import former_report, withdrawals
+from dicomnode.results.build import build_results
+from dicomnode.results.common.context import Predecessor, SrClass
+from dicomnode.results.common.summary import summary
+from dicomnode.results.report.report import structured_report
+from storage.records import (
+    DeliveryRecord,
+    DeliveryState,
+    ResultRecord,
+    SeriesDetail,
+    SeriesRecord,
+    SeriesState,
+)
+from support.result_samples import SETTINGS, STUDY_UID, context, dciodvfy
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SR = "1.2.840.10008.5.1.4.1.1.88.34"
+FORMER = Predecessor(STUDY_UID, "2.25.10", SR, "2.25.11")
+
+
+def report(uid: str, hours: int = 0, kind: str = "sr") -> ResultRecord:
+    made = NOW + timedelta(hours=hours)
+    return ResultRecord(uid, SR, f"{uid}.1", "1.2.3", kind, f"{uid}.dcm", 10, made)
+
+
+def delivery(result: ResultRecord, attempt: int, destination: str = "pacs") -> DeliveryRecord:
+    state = DeliveryState.DELIVERED if attempt else DeliveryState.FAILED
+    return DeliveryRecord(1, destination, state, attempt, NOW, None, None, result)
+
+
+def detail(
+    results: Sequence[ResultRecord], deliveries: Sequence[DeliveryRecord] = ()
+) -> SeriesDetail:
+    series = SeriesRecord(
+        series_key="1.2.3",
+        series_instance_uid="1.2.3",
+        study_instance_uid=STUDY_UID,
+        accession_number="",
+        modality="CT",
+        calling_ae_title="SCANNER",
+        state=SeriesState.QUEUED,
+        instance_count=60,
+        priority=1,
+        first_received_at=NOW,
+        last_received_at=NOW,
+        decided_at=NOW,
+        ended_at=None,
+        input_digest="d",
+        completeness=None,
+    )
+    return SeriesDetail(series, results=tuple(results), deliveries=tuple(deliveries))
+
+
+def test_the_first_report_names_none() -> None:
+    assert former_report(detail([])) is None
+    assert former_report(detail([report("2.25.5", kind="montage")])) is None
+    first = structured_report(context()).data_set
+    assert "PredecessorDocumentsSequence" not in first
+
+
+def test_the_newest_report_is_named() -> None:
+    found = former_report(detail([report("2.25.6", 1), report("2.25.7", 2), report("2.25.5")]))
+    assert found == Predecessor(STUDY_UID, "2.25.7.1", SR, "2.25.7")
+
+
+@pytest.mark.parametrize(
+    ("former_digest", "count", "why"),
+    [
+        ("c", 59, "more instances of the series came after it"),
+        ("c", 60, "its instances came again with other content after it"),
+        ("d", 60, "it was made by another model or other settings"),
+    ],
+)
+def test_why_it_is_replaced(former_digest: str, count: int, why: str) -> None:
+    """The sample's input has the digest d and 60 instances."""
+    found = detail([report("2.25.5")])
+    analysed = {"state": "analysed", "input_digest": former_digest, "instance_count": count}
+    entries = (analysed | {"analysis": {"probabilities": {}}}, {"state": "retracted"})
+    again = replace(found, series=replace(found.series, history=entries))
+    former = former_report(again)
+    assert former is not None
+    assert former.why == why
+    assert any(
+        line.endswith(f": {why}.") for line in summary(context(predecessor=former)).split("\n")
+    )
+
+
+def test_after_a_failed_method_that_is_why() -> None:
+    found = detail([report("2.25.5")])
+    former = {"state": "analysed", "input_digest": "d", "analysis": {"failures": [{"rule": "x"}]}}
+    again = replace(found, series=replace(found.series, history=(former,)))
+    named = former_report(again)
+    assert named is not None
+    assert named.why == "one of the two methods had failed in it"
+
+
+def test_withdrawn_results_count_and_withdrawn_notes_do_not() -> None:
+    found = detail([report("2.25.5"), report("2.25.6", kind="seg"), report("2.25.7", kind="note")])
+    told = [
+        {"state": "retracted", "retracted": uids} for uids in (["2.25.5", "2.25.6"], ["2.25.7"])
+    ]
+    again = replace(found, series=replace(found.series, history=({"state": "skipped"}, *told)))
+    assert withdrawals(found) == 0
+    assert withdrawals(again) == 1
+
+
+def test_a_report_that_nobody_got_is_not_named() -> None:
+    old, withheld = report("2.25.5"), report("2.25.6", 1)
+    tried = [delivery(old, 2), delivery(withheld, 0)]
+    found = former_report(detail([old, withheld], tried))
+    assert found is not None
+    assert found.sop_instance_uid == "2.25.5"
+    assert former_report(detail([withheld], tried[1:])) is None
+
+
+def test_a_report_that_one_of_two_destinations_got_is_named() -> None:
+    old = report("2.25.5")
+    tried = [delivery(old, 0, "archive"), delivery(old, 1, "pacs")]
+    assert former_report(detail([old], tried)) is not None
+
+
+@pytest.mark.parametrize("sr_class", list(SrClass))
+def test_the_report_refers_to_its_predecessor_and_is_valid(
+    sr_class: SrClass, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, sr_class=sr_class)
+    made = structured_report(context(predecessor=FORMER, settings=settings))
+    (study,) = made.data_set.PredecessorDocumentsSequence
+    (series,) = study.ReferencedSeriesSequence
+    (instance,) = series.ReferencedSOPSequence
+    assert (study.StudyInstanceUID, series.SeriesInstanceUID) == (STUDY_UID, "2.25.10")
+    assert (instance.ReferencedSOPClassUID, instance.ReferencedSOPInstanceUID) == (SR, "2.25.11")
+    errors, warnings = dciodvfy(made, tmp_path)
+    assert errors == []
+    assert warnings == dciodvfy(structured_report(context(settings=settings)), tmp_path)[1]
+
+
+def test_the_summary_says_what_is_replaced_and_why() -> None:
+    lines = summary(context(predecessor=FORMER)).splitlines()
+    told = "Replaces an earlier report (2.25.11): more instances of the series came after it."
+    assert told in lines
+    assert not any(line.startswith("Replaces") for line in summary(context()).splitlines())
+
+
+def test_only_the_report_names_it() -> None:
+    for made in build_results(context(predecessor=FORMER)):
+        assert ("PredecessorDocumentsSequence" in made.data_set) == (made.kind == "sr")

@@ -1,0 +1,201 @@
+"""The deliverer: what is wrong with one object or one destination holds up no other."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.errors import InvalidDicomError
+from sqlalchemy import select, update
+
+from dicomnode.config import Destination, NodeSettings, Settings
+from dicomnode.deliver.deliverer import Deliverer
+from dicomnode.errors import PeerCause, PeerError
+from storage.database import Database
+from storage.errors import DatabaseUnavailableError
+from storage.models import DeliveryRow
+from storage.records import DeliveryState
+from storage.results import ResultFiles
+from support.storage_samples import SERIES, SR, analyse, queue, receive, result
+from support.wait import wait_for
+
+PEER = Destination(name="PACS", ae_title="PACS", address="127.0.0.1", port=104)
+
+
+class Association:
+    is_established = True
+
+
+class Outbox:
+    """Three results for one destination, and what happens when each is sent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(node=NodeSettings(data_directory=folder))
+        self.database = Database.open(self.settings.database_url)
+        files = ResultFiles(self.settings.result_files)
+        receive(self.database)
+        queue(self.database)
+        names = {"1": SR, "2": SR, "3": SR}
+        made = [result(name, sop_class_uid=uid) for name, uid in names.items()]
+        paths = [files.store(SERIES, each.sop_instance_uid, b"content") for each in made]
+        given = [replace(each, path=path) for each, path in zip(made, paths, strict=True)]
+        analyse(self.database, given)
+        self.paths = {each.sop_instance_uid: each.path for each in given}
+        self.faults: dict[str, Exception] = {}
+        self.sent: list[str] = []
+        self.deliverer = Deliverer(self.settings, PEER, "node/deliverer/1/")
+
+    def send(self, _association: object, path: Path) -> None:
+        (uid,) = [uid for uid, known in self.paths.items() if path.match(known)]
+        if uid in self.faults:
+            raise self.faults[uid]
+        self.sent.append(uid)
+
+    def look(self) -> int:
+        return self.deliverer.deliver_some(threading.Event())
+
+    def rows(self) -> dict[str, DeliveryRow]:
+        with self.database.read() as session:
+            found = {row.sop_instance_uid: row for row in session.scalars(select(DeliveryRow))}
+            session.expunge_all()
+        return found
+
+    def states(self) -> list[str]:
+        rows = self.rows()
+        return [rows[uid].state.value for uid in sorted(rows)]
+
+    def make_due(self) -> None:
+        with self.database.write() as session:
+            session.execute(update(DeliveryRow).values(not_before=datetime.now(UTC)))
+
+
+@contextmanager
+def associated(_ae: object, _peer: object) -> Iterator[Association]:
+    yield Association()
+
+
+@pytest.fixture
+def outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbox]:
+    made = Outbox(tmp_path / "data")
+    monkeypatch.setattr("dicomnode.deliver.deliverer.associated", associated)
+    monkeypatch.setattr("dicomnode.deliver.deliverer.send_instance", made.send)
+    yield made
+    made.database.close()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.ESTALE, errno.ENOENT])
+def test_a_file_that_cannot_be_read_just_now_is_sent_later(outbox: Outbox, number: int) -> None:
+    outbox.faults["2.25.2"] = OSError(number, os.strerror(number))
+    assert outbox.look() == 3
+    assert outbox.sent == ["2.25.1", "2.25.3"]
+    waiting = outbox.rows()["2.25.2"]
+    assert waiting.state is DeliveryState.WAITING
+    assert waiting.error == f"its file cannot be read: {os.strerror(number)}"
+    outbox.faults.clear()
+    outbox.make_due()
+    assert outbox.look() == 1
+    assert outbox.states() == ["delivered"] * 3
+
+
+def test_attempts_at_a_file_end_in_the_end(outbox: Outbox) -> None:
+    outbox.faults["2.25.2"] = OSError(errno.EIO, "Input/output error")
+    outbox.look()
+    with outbox.database.write() as session:
+        long_ago = datetime.now(UTC) - timedelta(days=4)
+        session.execute(update(DeliveryRow).values(first_tried_at=long_ago))
+    outbox.make_due()
+    assert outbox.look() == 1
+    assert outbox.rows()["2.25.2"].state is DeliveryState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (InvalidDicomError(), "its file is damaged: InvalidDicomError"),
+        (OSError("pydicom's own"), "its file cannot be read: OSError"),
+        (PeerError("cannot be encoded", PeerCause.OURS), "cannot be encoded"),
+        (RuntimeError("a library's"), "a fault on our side: RuntimeError"),
+        (KeyError("TransferSyntaxUID"), "a fault on our side: KeyError"),
+    ],
+)
+def test_an_object_at_fault_is_given_up_alone_and_says_why(
+    outbox: Outbox, fault: Exception, told: str
+) -> None:
+    outbox.faults["2.25.1"] = fault
+    while outbox.look():
+        pass
+    assert outbox.states() == ["failed", "delivered", "delivered"]
+    assert outbox.rows()["2.25.1"].error == told
+
+
+def test_a_damaged_file_is_given_up_with_words(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real reading of a file that is no DICOM any more."""
+    from dicomnode.deliver import deliverer
+
+    monkeypatch.undo()
+    monkeypatch.setattr("dicomnode.deliver.deliverer.associated", associated)
+    assert deliverer.send_instance.__module__ == "dicomnode.deliver.deliverer"
+    while outbox.look():
+        pass
+    assert outbox.states() == ["failed"] * 3
+    assert outbox.rows()["2.25.1"].error == "its file is damaged: InvalidDicomError"
+
+
+def test_a_refusal_of_one_is_tried_later(outbox: Outbox) -> None:
+    outbox.faults["2.25.1"] = PeerError("C-STORE answered 0xA700", PeerCause.STATUS)
+    assert outbox.look() == 3
+    assert outbox.states() == ["waiting", "delivered", "delivered"]
+
+
+def test_a_fault_of_the_destination_is_tried_later(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_ae: object, _peer: object) -> Any:
+        raise ValueError("more than 128 presentation contexts")
+
+    monkeypatch.setattr("dicomnode.deliver.deliverer.associated", broken)
+    assert outbox.look() == 3
+    assert outbox.states() == ["waiting"] * 3
+    assert outbox.rows()["2.25.1"].error == "a fault on our side: ValueError"
+
+
+def looks(outcomes: list[Exception | None], stop: threading.Event) -> Callable[..., int]:
+    def look(_stop: threading.Event) -> int:
+        outcome = outcomes.pop(0) if outcomes else None
+        if not outcomes:
+            stop.set()
+        if outcome is not None:
+            raise outcome
+        return 0
+
+    return look
+
+
+def test_the_thread_of_a_destination_outlives_its_faults_and_tells_an_outage_once(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("dicomnode.deliver.deliverer._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("dicomnode.deliver.deliverer._FAULT_SECONDS", 0.0)
+    away = DatabaseUnavailableError("url", "away")
+    stop = threading.Event()
+    outcomes: list[Exception | None] = [away, away, away, None, RuntimeError("unforeseen"), None]
+    monkeypatch.setattr(outbox.deliverer, "deliver_some", looks(outcomes, stop))
+    thread = threading.Thread(target=outbox.deliverer.run, args=(stop,))
+    thread.start()
+    wait_for(lambda: not thread.is_alive(), "it ends when asked to")
+    assert [record.getMessage() for record in caplog.records] == [
+        "delivery to PACS waits: url: away",
+        "delivery to PACS goes on",
+        "delivery to PACS goes on in a while",
+    ]

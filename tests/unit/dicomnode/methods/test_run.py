@@ -1,0 +1,78 @@
+"""What fails in a method is told, and what is a fault of ours is raised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from dicomnode.cli.views.regions_view import failure_lines
+from dicomnode.decisions.method_failure import Method, MethodFailure
+from dicomnode.decisions.reasons import Verdict
+from dicomnode.methods.run import attempt
+from inference.errors import NetworkOutputError, NoLungsError, VolumeError
+from inference.findings import ModelIdentity, Training
+
+MODEL = ModelIdentity("Location attention", "0.2.0", "cd" * 32, Training.UNTRAINED)
+EXABYTE = 1 << 60
+
+
+def raising(error: Exception) -> Callable[[], object]:
+    def run() -> object:
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "rule", "why"),
+    [
+        (VolumeError("lungs of 9 m"), "volume", "lungs of 9 m"),
+        (NetworkOutputError("not finite"), "network_output", "not finite"),
+        (
+            NoLungsError("largest section of lung", 12.2, 500.0, "mm2"),
+            "lungs",
+            "largest section of lung: 12 mm2 (asked for: at least 500 mm2)",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to"), "memory", "out of memory"),
+    ],
+)
+def test_a_named_error_becomes_a_failure_with_its_reason(
+    error: Exception, rule: str, why: str
+) -> None:
+    told = attempt(Method.REGIONS, MODEL, raising(error))
+    assert isinstance(told, MethodFailure)
+    assert (told.rule, told.why, told.model) == (rule, why, "Location attention 0.2.0")
+
+
+@pytest.mark.parametrize(
+    "allocate",
+    [lambda: torch.empty(EXABYTE), lambda: np.empty(EXABYTE, np.uint8), lambda: bytearray(EXABYTE)],
+    ids=["torch", "numpy", "python"],
+)
+def test_memory_that_there_is_not_is_a_failure_too(allocate: Callable[[], object]) -> None:
+    told = attempt(Method.LUNGS, MODEL, allocate)
+    assert isinstance(told, MethodFailure)
+    assert told.rule == "memory"
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("shapes differ"), KeyError("x"), ValueError("y")])
+def test_a_fault_of_ours_is_no_failure_of_the_method(fault: Exception) -> None:
+    with pytest.raises(type(fault)):
+        attempt(Method.LUNGS, MODEL, raising(fault))
+
+
+def test_what_succeeds_is_handed_on() -> None:
+    assert attempt(Method.LUNGS, MODEL, lambda: 42) == 42
+
+
+def test_a_failure_is_a_warning_of_the_decision_and_a_sentence_for_a_person() -> None:
+    failure = MethodFailure(Method.REGIONS, "Net 1", "volume", "9000 mm", "at most 2000 mm")
+    reason = failure.as_reason()
+    assert (reason.rule, reason.verdict) == ("regions_method", Verdict.WARNING)
+    assert failure_lines([failure.as_json()]) == [
+        "The search for candidate regions (Net 1) failed: 9000 mm (asked for: at most 2000 mm). "
+        "Nothing is known from it: this is no negative result."
+    ]

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.bundles.card import Card, Metric, read_card
+from inference.covnet.preprocess import Preprocessing
+from inference.errors import BundleError
+from inference.findings import IntendedUse, Training
+
+CARD = Card(
+    name="COVNet",
+    version="1.2",
+    task="covnet",
+    classes=("a", "b", "c"),
+    training=Training.DEMONSTRATION,
+    intended_use='Says "nothing"\nof a patient – ü.',
+    licence="CC0-1.0",
+    weights="weights.safetensors",
+    weights_sha256="0" * 64,
+    preprocessing=Preprocessing(hu_low=-1000.0, size=256),
+    use=IntendedUse.RESEARCH,
+    training_data="400 patients of three hospitals – 2020.",
+    metrics=(Metric("AUC, a", 0.96, 0.94, 0.99, "independent test set", 353),),
+)
+
+
+def _problems(text: str) -> tuple[str, ...]:
+    with pytest.raises(BundleError) as caught:
+        read_card(text, "bundle-7")
+    assert str(caught.value).startswith("bundle bundle-7: ")
+    return caught.value.problems
+
+
+def test_a_card_is_read_as_it_was_written() -> None:
+    assert read_card(CARD.as_toml(), "x") == CARD
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_text_survives(text: str) -> None:
+    card = replace(CARD, intended_use=text)
+    assert read_card(card.as_toml(), "x") == card
+
+
+def test_preprocessing_has_defaults() -> None:
+    text = CARD.as_toml().split("[preprocessing]")[0]
+    assert read_card(text, "x").metrics == ()
+    assert read_card(text, "x").preprocessing == Preprocessing()
+
+
+def test_the_identity_goes_with_the_results() -> None:
+    assert CARD.identity.training is Training.DEMONSTRATION
+    assert (CARD.identity.name, CARD.identity.weights_sha256) == ("COVNet", "0" * 64)
+    assert CARD.identity.warning is not None
+
+
+def test_every_missing_and_unknown_entry_is_named() -> None:
+    problems = _problems('name = "x"\nlicense = "MIT"\n')
+    assert "card.toml: unknown entry 'license'" in problems
+    assert "card.toml: no licence" in problems
+    assert "card.toml: no weights_sha256" in problems
+
+
+def test_what_is_no_toml_is_refused() -> None:
+    assert "not TOML" in _problems("name =")[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('name = "COVNet"', "name = 3", "name is no text"),
+        ('name = "COVNet"', f'name = "{"x" * 65}"', "name is not 1 to 64 characters"),
+        (
+            'task = "covnet"',
+            'task = "detector"',
+            "task 'detector' is none of covnet, lungs, regions",
+        ),
+        ('training = "demonstration"', 'training = "some"', "training 'some' is none of"),
+        ('["a", "b", "c"]', '["a", "b", "a"]', "not two or more different names"),
+        ('["a", "b", "c"]', "[1, 2]", "classes is no list of names"),
+        ('"weights.safetensors"', '"../w.safetensors"', "is no plain file name"),
+        ('"weights.safetensors"', '".."', "is no plain file name"),
+        ("0" * 64, "0" * 63, "weights_sha256 is not 64"),
+        ("size = 256", "size = 256.0", "preprocessing.size is no number of the right kind"),
+        ("size = 256", "size = true", "preprocessing.size is no number of the right kind"),
+        ("size = 256", "size = 250", "size 250 is not a multiple of 32"),
+        ("size = 256", "spacing = 1", "unknown entry preprocessing.spacing"),
+        ('use = "research"', 'use = "sale"', "use 'sale' is none of none, demonstration"),
+        ("low = 0.94", "low = 0.97", "0.96 is not within its interval 0.97 to 0.99"),
+        ("confidence = 0.95", "confidence = 95", "confidence 95 is not within 0 to 1"),
+        ("low = 0.94\n", "", "no metrics[0].low"),
+        ("cases = 353", "cases = 353.5", "metrics[0].cases is no number of the right kind"),
+        ("cases = 353", "cases = 0", "0 cases"),
+        ("[[metrics]]", "[metrics]", "metrics is no list of tables"),
+    ],
+)
+def test_what_is_wrong_is_named(old: str, new: str, named: str) -> None:
+    text = CARD.as_toml()
+    assert old in text
+    assert any(named in problem for problem in _problems(text.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("card_use", "site", "warning"),
+    [
+        (IntendedUse.CLINICAL, IntendedUse.CLINICAL, None),
+        (IntendedUse.CLINICAL, IntendedUse.RESEARCH, None),
+        (IntendedUse.RESEARCH, IntendedUse.CLINICAL, None),
+        (IntendedUse.CLINICAL, IntendedUse.NONE, "NO INTENDED USE DECLARED"),
+        (IntendedUse.NONE, IntendedUse.CLINICAL, "NO INTENDED USE DECLARED"),
+        (IntendedUse.DEMONSTRATION, IntendedUse.CLINICAL, "DEMONSTRATION"),
+        (IntendedUse.RESEARCH, IntendedUse.DEMONSTRATION, "DEMONSTRATION"),
+    ],
+)
+def test_results_name_what_is_neither_for_research_nor_clinical(
+    card_use: IntendedUse, site: IntendedUse, warning: str | None
+) -> None:
+    card = replace(CARD, training=Training.PATIENTS, use=card_use)
+    identity = card.identity_at(site)
+    assert identity.use is min(card_use, site, key=lambda use: use.rank)
+    assert (identity.warning or "").startswith(warning or "")
+    assert (identity.warning is None) == (warning is None)
+
+
+def test_the_warning_of_untrained_weights_comes_first() -> None:
+    card = replace(CARD, training=Training.UNTRAINED, use=IntendedUse.NONE)
+    assert str(card.identity.warning).startswith("UNTRAINED")
+
+
+def test_a_card_that_says_nothing_of_its_use_is_for_none() -> None:
+    text = CARD.as_toml().replace('use = "research"\n', "")
+    assert read_card(text, "x").use is IntendedUse.NONE

@@ -1,0 +1,127 @@
+"""The schema of an earlier release is taken over with all that is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
+
+from storage import index, jobs, queries, result_sets
+from storage.database import Database
+from storage.records import ConflictState, JobKind, SeriesState
+from support.storage_samples import LEASE, NOW, instance, receive
+
+_SERIES = """
+INSERT INTO series VALUES ('1.2.{n}', '1.2', 'ACC', 'CT', 'SCANNER', '{state}', {count}, 1, 1,
+ '{now}', '{now}', {ended}, {ended}, 'd', NULL, '[]', NULL, '[]', {removed})"""
+_INSTANCE = """
+INSERT INTO instance VALUES ('1.2.{n}.{i}', '1.3', '1.2.{n}', '1.2', '1.2.840.10008.1.2', 'ACC',
+ 'CT', 'path-{n}-{i}', 7, 'sha', 'a1', 'SCANNER', '{now}', 1)"""
+_CONFLICT = """
+INSERT INTO instance_conflict VALUES
+ ('1.2.1.1', 'other', '{series}', 'path-{series}', 7, '{now}', 'SCANNER')"""
+_JOB = """
+INSERT INTO job (kind, state, series_instance_uid, input_digest, model_digest, priority, attempt,
+ created_at, not_before)
+ VALUES ('{kind}', '{state}', '1.2.{n}', 'd', 'm', 1, 1, '{now}', '{now}')"""
+_RESULT = """
+INSERT INTO result VALUES ('2.25.1', '1.4', '2.25.9', '1.2.3', 'sr', 'result', 7, '{now}', 0)"""
+_DELIVERY = """
+INSERT INTO delivery (sop_instance_uid, series_instance_uid, destination, state, priority, attempt,
+ created_at, not_before) VALUES ('2.25.1', '1.2.3', 'PACS', 'waiting', 1, 0, '{now}', '{now}')"""
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", "storage:migrations")
+    command.upgrade(config, revision)
+
+
+@pytest.fixture
+def engine(empty_url: str, tmp_path: Path) -> Iterator[Engine]:
+    (tmp_path / "data").mkdir()  # where the SQLite file of `empty_url` lies
+    made = create_engine(empty_url.replace("postgresql:", "postgresql+psycopg:"))
+    with made.begin() as connection:
+        upgrade(connection, "0001")
+    yield made
+    made.dispose()
+
+
+def fill(connection: Connection) -> None:
+    """A series in each state, as the first schema has them."""
+
+    def run(statement: str, **values: object) -> None:
+        connection.execute(text(statement.format(now=NOW.isoformat(" "), **values)))
+
+    now = f"'{NOW.isoformat(' ')}'"
+    run("INSERT INTO association VALUES ('a1','n','SCANNER','N','h','{now}','{now}','released')")
+    for n, state in enumerate(SeriesState, start=1):
+        ended = "NULL" if n < 3 else now
+        run(_SERIES, n=n, state=state, count=2, ended=ended, removed="NULL")
+        run(_INSTANCE, n=n, i=1)
+        run(_INSTANCE, n=n, i=2)
+    run(_SERIES, n=6, state="skipped", count=2, ended=now, removed=now)
+    run(_CONFLICT, series="1.2.1")
+    run(_CONFLICT.replace("other", "moved"), series="1.2.99")
+    run(_JOB, kind="assess", state="queued", n=1)
+    run(_JOB, kind="analyse", state="queued", n=2)
+    run(_JOB, kind="analyse", state="done", n=3)
+    run(_RESULT)
+    run(_DELIVERY)
+
+
+def test_rows_of_the_first_schema_are_taken_over(engine: Engine, empty_url: str) -> None:
+    with engine.begin() as connection:
+        fill(connection)
+    database = Database.open(empty_url)
+    with database.read() as session:
+        found = queries.list_series(session)
+        assert {(each.series_key, each.series_instance_uid, each.state) for each in found} == {
+            (f"1.2.{n}", f"1.2.{n}", state) for n, state in enumerate(SeriesState, start=1)
+        } | {("1.2.6", "1.2.6", SeriesState.SKIPPED)}
+        (first, second) = index.instances_of_series(session, "1.2.1")
+        assert (first.series_instance_uid, first.series_key) == ("1.2.1", "1.2.1")
+        assert second.path == "path-1-2"
+        (made,) = result_sets.sets_of_series(session, "1.2.3")
+        assert [each.destination for each in made.deliveries] == ["PACS"]
+        conflicts = queries.series_detail(session, "1.2.1").conflicts  # type: ignore[union-attr]
+        assert [each.state for each in conflicts] == [ConflictState.FIRST] * 2
+    with database.write() as session:
+        assessed = jobs.claim(session, [JobKind.ASSESS], "o/", NOW, LEASE)
+        analysed = jobs.claim(session, [JobKind.ANALYSE], "o/", NOW, LEASE)
+    assert [each and each.series_key for each in (assessed, analysed)] == ["1.2.1", "1.2.2"]
+    database.close()
+
+
+def test_what_comes_later_is_entered_beside_it(engine: Engine, empty_url: str) -> None:
+    with engine.begin() as connection:
+        fill(connection)
+    database = Database.open(empty_url)
+    receive(database, instance(3, "1.2.3"))
+    with database.read() as session:
+        detail = queries.series_detail(session, "1.2.3")
+    assert detail is not None
+    assert (detail.series.state, detail.series.instance_count) == (SeriesState.RECEIVING, 3)
+    database.close()
+
+
+def test_an_empty_database_goes_back_and_forth(engine: Engine) -> None:
+    def tables() -> dict[str, list[tuple[str, list[str | None]]]]:
+        seen = inspect(engine)
+        return {
+            table: sorted((each["name"] or "", each["column_names"]) for each in indexes)
+            for table in seen.get_table_names()
+            for indexes in [seen.get_indexes(table)]
+        }
+
+    before = tables()
+    with engine.begin() as connection:
+        upgrade(connection, "0002")
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", "storage:migrations")
+        command.downgrade(config, "0001")
+    assert tables() == before

@@ -1,0 +1,162 @@
+"""The walls of the house: which folder imports which, by name, and how its rooms are laid out."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from graphlib import TopologicalSorter
+
+import pytest
+
+from support.sources import ROOT, arrows_of_folders, folder_of, imports, modules, tree
+
+WALLS = """
+.: .decisions .decisions.arrival .decisions.eligibility inference.demonstration storage
+.analyse: . .assess .decisions .decisions.arrival .decisions.contrast .decisions.eligibility
+    .decisions.stack .deliver .dicom_files .methods .results .results.common inference
+    inference.arrays inference.covnet inference.location_attention inference.lungs storage
+.assess: . .decisions .decisions.arrival .decisions.eligibility .decisions.stack .deliver
+    .dicom_files .methods .network .notes .results.common storage
+.cli: . .assess .cli.views .decisions .deliver .methods .network .offline .processes .weights
+    inference inference.bundles inference.training storage
+.cli.views: . .assess .decisions .dicom_files .methods .offline .results.common inference
+    inference.bundles inference.evaluation.report storage
+.decisions: storage
+.decisions.arrival: .decisions .decisions.eligibility .decisions.stack storage
+.decisions.contrast: .decisions
+.decisions.eligibility: .decisions .decisions.contrast .decisions.image_kind .decisions.stack
+.decisions.image_kind: .decisions .decisions.contrast
+.decisions.stack: .decisions .decisions.contrast .decisions.image_kind
+.deliver: . .decisions .dicom_files .methods .network .results.common .results.documents storage
+.dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
+    .decisions.stack inference
+.fast_scp: . .decisions.arrival storage
+.methods: . .decisions .results.common inference inference.bundles inference.covnet
+    inference.location_attention inference.lungs
+.network: . .dicom_files
+.notes: . .decisions .decisions.arrival .deliver .dicom_files .results.common .results.documents
+    storage
+.offline: . .analyse .assess .decisions .dicom_files .methods .network .notes .results
+    .results.common .results.documents inference storage
+.processes: . .network storage
+.receive: . .decisions.arrival .dicom_files .fast_scp .network storage
+.results: .results.common .results.pictures .results.report .results.segmentation inference
+.results.common: . .decisions .dicom_files inference inference.location_attention inference.lungs
+.results.documents: .decisions .results.common .results.pictures
+.results.pictures: .results.common inference.covnet inference.location_attention
+.results.report: .results.common .results.documents .results.segmentation inference
+    inference.location_attention
+.results.segmentation: .results.common .results.pictures inference inference.location_attention
+    inference.lungs
+.weights: . .assess .decisions.eligibility .dicom_files .methods .results.common .results.pictures
+    inference inference.arrays inference.backends inference.bundles inference.covnet
+    inference.evaluation.measures inference.evaluation.report inference.location_attention
+    inference.lungs inference.simulation inference.training
+inference:
+inference.arrays: inference
+inference.backends: inference inference.networks
+inference.bundles: inference
+inference.covnet: inference inference.arrays inference.backends inference.bundles inference.lungs
+    inference.networks
+inference.demonstration:
+inference.evaluation:
+inference.evaluation.measures: inference inference.arrays inference.covnet
+    inference.location_attention inference.training
+inference.evaluation.report: inference inference.bundles inference.evaluation.measures
+inference.location_attention: inference inference.arrays inference.backends inference.bundles
+    inference.lungs inference.networks
+inference.lungs: inference inference.arrays inference.backends inference.bundles
+    inference.networks
+inference.networks:
+inference.simulation: inference inference.arrays inference.lungs
+inference.training: inference inference.arrays
+inference.training.covnet: inference inference.arrays inference.bundles inference.covnet
+    inference.networks inference.training
+inference.training.lungs: inference inference.arrays inference.bundles inference.lungs
+    inference.networks inference.training
+inference.training.regions: inference inference.arrays inference.backends
+    inference.location_attention inference.networks inference.training
+storage:
+"""
+"""Each folder, then every other folder that its files import; the table names no more than that.
+`.` is `dicomnode`: whoever needs a new arrow draws it here, and sees whether it still goes down."""
+
+
+def _walls() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    folder = ""
+    for line in WALLS.strip().splitlines():
+        left, colon, right = line.partition(":")
+        if colon:
+            folder = _whole(left)
+            found[folder] = set()
+        found[folder] |= {_whole(each) for each in (right if colon else left).split()}
+    return found
+
+
+def _whole(name: str) -> str:
+    return "dicomnode" + name.removesuffix(".") if name.startswith(".") else name
+
+
+def test_folders_import_what_the_table_names_and_the_table_names_no_more() -> None:
+    assert arrows_of_folders() == _walls()
+
+
+def test_folders_import_each_other_in_no_circle() -> None:
+    TopologicalSorter(arrows_of_folders()).prepare()
+
+
+def test_the_fast_scp_knows_no_node() -> None:
+    known = modules()
+    of_the_root = {
+        each
+        for name, path in known.items()
+        if name.startswith("dicomnode.fast_scp.")
+        for each in imports(path, only_top=False)
+        if each in known and folder_of(each) == "dicomnode" and each != "dicomnode"
+    }
+    assert of_the_root == {"dicomnode.errors"}
+
+
+def test_the_command_line_is_imported_by_its_door_alone() -> None:
+    outside = [
+        name
+        for name, path in modules().items()
+        if not name.startswith("dicomnode.cli")
+        and any(each.startswith("dicomnode.cli") for each in imports(path, only_top=False))
+    ]
+    assert outside == ["dicomnode.__main__"]
+
+
+def test_no_file_is_long_and_no_folder_holds_one_file() -> None:
+    known = modules()
+    long = [name for name, path in known.items() if len(path.read_text("utf-8").splitlines()) > 400]
+    assert long == []
+    inside = Counter(name.rpartition(".")[0] for name in known if "." in name)
+    assert [name for name in inside if inside[name] < 2] == []
+    at_the_root = [name for name in known if folder_of(name) == "dicomnode"]
+    assert len(at_the_root) <= 12
+
+
+@pytest.mark.parametrize("folder", sorted(_walls()))
+def test_each_folder_opens_with_a_map_of_its_files(folder: str) -> None:
+    known = modules()
+    inside = [name for name in known if name.rpartition(".")[0] == folder]
+    names = {name.rpartition(".")[2] + ("/" if name in _walls() else "") for name in inside}
+    text = ast.get_docstring(tree(known[folder])) or ""
+    listed = {line.split()[0] for line in text.splitlines()[2:] if "  " in line}
+    assert listed == names - {"__main__"}
+
+
+def test_unit_tests_lie_where_what_they_test_lies() -> None:
+    """`tests/unit/PACKAGE/test_MODULE.py`, or `test_MODULE_more.py`."""
+    known, unit = modules(), ROOT / "tests" / "unit"
+    lost = []
+    for path in sorted(unit.rglob("test_*.py")):
+        if path.parent != unit:
+            folder = ".".join(path.relative_to(unit).parent.parts)
+            words = path.stem.split("_")[1:]
+            fitting = ("_".join(words[:count]) for count in range(len(words), 0, -1))
+            if not any(f"{folder}.{each}" in known for each in fitting):
+                lost.append(str(path.relative_to(unit)))
+    assert lost == []
