@@ -80,7 +80,7 @@ def test_no_private_name_is_used_that_was_not_looked_at() -> None:
     library = Path(pynetdicom.__file__).parent
     source = "\n".join(path.read_text("utf-8") for path in library.glob("*.py"))
     theirs = set(re.findall(r"\b_[a-z]\w*", source)) - OUR_OWN
-    used = {name for path in ROOT.glob("dicomnode/*.py") for name in private_names(path)}
+    used = {name for path in (ROOT / "dicomnode").rglob("*.py") for name in private_names(path)}
     assert used & theirs == PRIVATE_NAMES
 
 
