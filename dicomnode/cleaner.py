@@ -154,7 +154,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa:
         if time.monotonic() - told_at >= _TELL_SPACE_SECONDS:
             told_at = time.monotonic()
             log.info("disk of the instances: %s", disk_space(settings.instances))
-        with outage.told():
+        with outage.reported():
             keep_once(keeper, datetime.now(UTC))
         stop.wait(PASS_SECONDS)
 

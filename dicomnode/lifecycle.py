@@ -69,7 +69,7 @@ def _wait_for_supervisor(pipe: int, stop: threading.Event) -> None:
     os._exit(1)
 
 
-def vital(work: Callable[_P, None]) -> Callable[_P, None]:
+def ends_process_on_fault(work: Callable[_P, None]) -> Callable[_P, None]:
     """For the target of a thread without which its process would look alive and do nothing.
 
     A fault in it ends the process, so that the supervisor starts another.
@@ -97,7 +97,7 @@ class Outage:
         self._lasts = False
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def reported(self) -> Iterator[None]:
         """Around one look. What is waited for ends here; every other fault is raised."""
         try:
             yield

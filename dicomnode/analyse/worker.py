@@ -33,7 +33,7 @@ from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.deliver.result_store import store_result
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass
 from dicomnode.errors import DataError
-from dicomnode.lifecycle import Outage, vital
+from dicomnode.lifecycle import Outage, ends_process_on_fault
 from dicomnode.methods.bundles import load_engines
 from dicomnode.results.build import warm_up
 from storage import index, jobs, queries, series, study
@@ -96,7 +96,7 @@ class Worker:
         outage = Outage("analysing")
         while not self._stop.is_set():
             try:
-                with outage.told():
+                with outage.reported():
                     if self.analyse_one():
                         continue
             except LeaseLostError:
@@ -273,7 +273,9 @@ class Worker:
         """Keep the lease of a job renewed while its work goes on."""
         ended = threading.Event()
         self._unawaited.clear()
-        keeper = threading.Thread(target=vital(self._keep), args=(job, ended), daemon=True)
+        keeper = threading.Thread(
+            target=ends_process_on_fault(self._keep), args=(job, ended), daemon=True
+        )
         keeper.start()
         try:
             yield

@@ -35,7 +35,7 @@ from dicomnode.decisions.arrival.completeness import (
 from dicomnode.decisions.eligibility.study_choice import Choice
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.dicom_files.read_again import Retries
-from dicomnode.lifecycle import Outage, vital
+from dicomnode.lifecycle import Outage, ends_process_on_fault
 from dicomnode.methods.bundles import models_digest
 from storage import conflicts, index, jobs, queries, series
 from storage.database import Database
@@ -117,7 +117,7 @@ class Assessor:
         outage = Outage("assessing")
         while not stop.is_set():
             try:
-                with outage.told():
+                with outage.reported():
                     if self.assess_one(datetime.now(UTC)):
                         continue
             except LeaseLostError:
@@ -364,5 +364,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     if settings.results.note != "off":
         from dicomnode.notes import writer  # Pillow and more, of no use without notes
 
-        threading.Thread(target=vital(writer.run), args=(settings, stop), daemon=True).start()
+        threading.Thread(
+            target=ends_process_on_fault(writer.run), args=(settings, stop), daemon=True
+        ).start()
     Assessor(settings, owner).run(stop)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from dicomnode.config import Destination, QuerySettings
 from dicomnode.decisions.arrival.arrival_evidence import PacsCount
 from dicomnode.errors import PeerError
-from dicomnode.lifecycle import vital
+from dicomnode.lifecycle import ends_process_on_fault
 from dicomnode.network.associations import associated, requestor
 from dicomnode.network.count_query import CONTEXTS, CountQuery
 
@@ -53,7 +53,9 @@ class PacsCounts:
         self._closed = False
         self._silent_until = 0.0
         self._silence = 0.0
-        self._thread = threading.Thread(target=vital(self._run), name="pacs-counts", daemon=True)
+        self._thread = threading.Thread(
+            target=ends_process_on_fault(self._run), name="pacs-counts", daemon=True
+        )
         self._thread.start()
 
     @property

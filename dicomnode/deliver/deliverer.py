@@ -30,7 +30,7 @@ from pynetdicom.presentation import PresentationContext
 from dicomnode.config import Destination, Settings
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerCause, PeerError
-from dicomnode.lifecycle import Outage, vital
+from dicomnode.lifecycle import Outage, ends_process_on_fault
 from dicomnode.network.associations import SUCCESS, associated, c_store, requestor
 from storage import outbox
 from storage.database import Database
@@ -128,7 +128,7 @@ class Deliverer:
         while not stop.is_set():
             pause = _LOOK_SECONDS
             try:
-                with outage.told():
+                with outage.reported():
                     if self.deliver_some(stop):
                         continue
             except Exception:
@@ -253,7 +253,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Deliver to every configured destination until `stop`."""
     threads = [
         threading.Thread(
-            target=vital(Deliverer(settings, destination, owner).run),
+            target=ends_process_on_fault(Deliverer(settings, destination, owner).run),
             args=(stop,),
             name=f"deliver-{destination.name}",
         )

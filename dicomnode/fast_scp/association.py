@@ -43,7 +43,7 @@ from dicomnode.fast_scp.command_set import (
 from dicomnode.fast_scp.data_set_buffer import Content, DataSetBuffer
 from dicomnode.fast_scp.negotiation import PlainAssociation, StorageAssociation
 from dicomnode.fast_scp.pdu_reader import End, PduReader
-from dicomnode.fast_scp.upper_layer import PatientSocket, WakefulDul
+from dicomnode.fast_scp.upper_layer import BoundedSocket, EventDrivenDul
 from storage.durable import GrowingFile
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def request_handler(store: StoreHandler, spill: Spill | None = None) -> type[Req
     class FastRequestHandler(RequestHandler):
         def _create_association(self) -> Association:
             assoc = FastAssociation(self.ae, store, spill)
-            connection = PatientSocket(assoc, self.request, assoc.dul.bell)
+            connection = BoundedSocket(assoc, self.request, assoc.dul.wake_up)
             return _for_connection(self, assoc, connection)
 
     return FastRequestHandler
@@ -147,7 +147,7 @@ class FastAssociation(StorageAssociation):
 
     def __init__(self, ae: AE, store: StoreHandler, spill: Spill | None) -> None:
         super().__init__(ae)
-        self.dul: WakefulDul = WakefulDul(self)
+        self.dul: EventDrivenDul = EventDrivenDul(self)
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
         self._store, self._spill = store, spill
 
@@ -156,10 +156,10 @@ class FastAssociation(StorageAssociation):
             super().run_reactor()
         finally:
             if not self.dul.is_alive():
-                self.dul.bell.close()
+                self.dul.wake_up.close()
 
     def _run_reactor(self) -> None:
-        if self.dul.borrow():
+        if self.dul.take_socket():
             _Conversation(self, self._store, self._spill).hold()
         super()._run_reactor()
         # after this pynetdicom closes the connection: an A-ABORT by another thread goes out first
@@ -179,7 +179,7 @@ class _Conversation:
     """The messages of one established association, until it ends or pynetdicom goes on."""
 
     def __init__(self, assoc: FastAssociation, store: StoreHandler, spill: Spill | None) -> None:
-        connection = cast("PatientSocket", assoc.dul.socket)
+        connection = cast("BoundedSocket", assoc.dul.socket)
         self._assoc, self._connection, self._store = assoc, connection, store
         longest = assoc.acceptor.maximum_length or LONGEST_MAXIMUM_LENGTH
         self._reader = PduReader(connection, longest, assoc.network_timeout)
@@ -200,19 +200,19 @@ class _Conversation:
                 self._timed_out()
             else:
                 dul.restart_idle_timer()
-                dul.take_back(self._reader.unread())
+                dul.return_socket(self._reader.unread())
         except _Handover as rest:
             dul.restart_idle_timer()
-            dul.take_back(rest.first + self._reader.unread())
+            dul.return_socket(rest.first + self._reader.unread())
         except pdu.ProtocolError as error:
             log.warning("association with %s aborted: %s", self._peer, error)
-            dul.take_back_after("Evt19", error.reason)
+            dul.return_socket_after("Evt19", error.reason)
         except OSError as error:
             log.warning("connection with %s lost: %s", self._peer, error.strerror or error)
-            dul.take_back_after("Evt17")
+            dul.return_socket_after("Evt17")
         except Exception:  # a fault of ours: the peer is told, the log has it
             log.exception("association with %s aborted by a fault", self._peer)
-            dul.take_back_after("Evt19")
+            dul.return_socket_after("Evt19")
         finally:
             self._data_set.reset()
 
@@ -220,7 +220,7 @@ class _Conversation:
         """pynetdicom's idle timer has run out too; a slow byte could still hold its abort up."""
         if self._assoc.network_timeout_response == "A-ABORT":
             self._assoc.abort(block=False)
-        self._assoc.dul.take_back()
+        self._assoc.dul.return_socket()
 
     @property
     def _peer(self) -> str:

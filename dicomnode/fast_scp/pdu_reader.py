@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from dicomnode.fast_scp import pdu
-from dicomnode.fast_scp.upper_layer import PatientSocket
+from dicomnode.fast_scp.upper_layer import BoundedSocket
 
 _LENGTH_SLACK = 1024
 """Some peers count a PDU without its heads: so much above the agreed length is let pass."""
@@ -26,7 +26,7 @@ class End(Enum):
 class PduReader:
     """P-DATA-TF PDUs from the socket, each whole, by way of one buffer."""
 
-    def __init__(self, connection: PatientSocket, maximum_length: int, patience: float | None):
+    def __init__(self, connection: BoundedSocket, maximum_length: int, patience: float | None):
         self._connection = connection
         self._longest = maximum_length + _LENGTH_SLACK
         self._buffer = memoryview(bytearray(max(2 * self._longest, _SMALLEST_BUFFER)))

@@ -29,7 +29,7 @@ from dicomnode.fast_scp.pdu import INVALID_VALUE, PDU_HEAD, with_readable_titles
 log = logging.getLogger(__name__)
 
 _LONGEST_NAP_SECONDS = 1.0  # the ARTIM timer is looked at this often
-_FAREWELL_SECONDS = 0.25
+_DRAIN_SECONDS = 0.25
 """In Sta13 the peer should close; a close by us with unread bytes would take our A-ABORT back."""
 
 _LONGEST_OTHER_PDU = 1 << 20
@@ -39,19 +39,19 @@ _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _READ, _WRITE = select.POLLIN, select.POLLOUT
 
 
-class Doorbell:
-    """Wakes the thread that waits for a socket. May be rung from anywhere, closed or not."""
+class WakeUpEvent:
+    """Wakes the thread that waits for a socket. May be set from anywhere, closed or not."""
 
     def __init__(self) -> None:
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._lock = threading.Lock()
 
-    def ring(self) -> None:
+    def set(self) -> None:
         with self._lock:
             if self._descriptor >= 0:
                 os.eventfd_write(self._descriptor, 1)
 
-    def hush(self) -> None:
+    def clear(self) -> None:
         with self._lock, contextlib.suppress(BlockingIOError):
             if self._descriptor >= 0:
                 os.eventfd_read(self._descriptor)
@@ -66,15 +66,17 @@ class Doorbell:
             self._descriptor = -1
 
 
-class PatientSocket(AssociationSocket):
+class BoundedSocket(AssociationSocket):
     """An accepted connection, plain or TLS, that never blocks longer than its time-outs."""
 
-    def __init__(self, assoc: Association, client_socket: socket.socket, bell: Doorbell) -> None:
+    def __init__(
+        self, assoc: Association, client_socket: socket.socket, wake_up: WakeUpEvent
+    ) -> None:
         super().__init__(assoc, client_socket=client_socket)
         client_socket.setblocking(False)
         with contextlib.suppress(OSError):  # no TCP
             client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._bell = bell
+        self._wake_up = wake_up
         self._given_back = b""
 
     def give_back(self, data: bytes) -> None:
@@ -98,15 +100,15 @@ class PatientSocket(AssociationSocket):
             return None
 
     def wait(self, seconds: float | None, events: int = _READ) -> bool:
-        """Whether the socket became ready within `seconds`; a ring ends the wait early."""
+        """Whether the socket became ready within `seconds`; the event ends the wait early."""
         connection, waiting = self.socket, select.poll()
         with contextlib.suppress(ValueError):  # closed: no descriptor
-            waiting.register(self._bell.fileno(), _READ)
+            waiting.register(self._wake_up.fileno(), _READ)
         if connection is not None and connection.fileno() >= 0:
             waiting.register(connection.fileno(), events)
         ready = dict(waiting.poll(None if seconds is None else max(0.0, seconds) * 1000))
-        if ready.pop(self._bell.fileno(), None):
-            self._bell.hush()
+        if ready.pop(self._wake_up.fileno(), None):
+            self._wake_up.clear()
         return bool(ready)
 
     @property
@@ -195,26 +197,26 @@ class TitleReadingDul(DULServiceProvider):
         return super()._decode_pdu(bytearray(with_readable_titles(bytes(bytestream))))
 
 
-class WakefulDul(TitleReadingDul):
+class EventDrivenDul(TitleReadingDul):
     """The Upper Layer provider of an acceptor, for Linux."""
 
-    socket: PatientSocket | None
+    socket: BoundedSocket | None
 
     def __init__(self, assoc: Association) -> None:
         super().__init__(assoc)
-        self.bell = Doorbell()
+        self.wake_up = WakeUpEvent()
         self._run_loop_delay = 0.0
-        self._lent = False
+        self._is_lent = False
         self._settled = threading.Event()
         self._returned = threading.Event()
         self._abort_reason = 0
 
     # --- for the association thread ---
 
-    def borrow(self) -> bool:
+    def take_socket(self) -> bool:
         """Wait until the association stands; whether the caller has the socket for itself now."""
         self._settled.wait()
-        return self._lent
+        return self._is_lent
 
     @property
     def is_wanted(self) -> bool:
@@ -226,14 +228,14 @@ class WakefulDul(TitleReadingDul):
         """Whether the connection has ended (Sta1); Sta13 before it ends with the ARTIM timer."""
         return str(self.state_machine.current_state) == "Sta1"
 
-    def take_back(self, unread: bytes = b"") -> None:
-        """The end of the loan; `unread` is read first."""
+    def return_socket(self, unread: bytes = b"") -> None:
+        """The socket is the provider's again; `unread` is read first."""
         if self.socket is not None:
             self.socket.give_back(unread)
         self._returned.set()
 
-    def take_back_after(self, event: str, reason: int = 0) -> None:
-        """The end of the loan by an event of PS3.8 table 9-10.
+    def return_socket_after(self, event: str, reason: int = 0) -> None:
+        """The socket is the provider's again, with an event of PS3.8 table 9-10.
 
         `reason` is that of the A-ABORT which Evt19 leads to (PS3.8 section 9.3.8).
         """
@@ -249,12 +251,12 @@ class WakefulDul(TitleReadingDul):
 
     def send_pdu(self, primitive: Any) -> None:
         super().send_pdu(primitive)
-        self.bell.ring()
+        self.wake_up.set()
 
     def kill_dul(self) -> None:
         super().kill_dul()
         self._returned.set()
-        self.bell.ring()
+        self.wake_up.set()
 
     def stop_dul(self) -> bool:
         if self.state_machine.current_state != "Sta1":
@@ -277,7 +279,7 @@ class WakefulDul(TitleReadingDul):
         if self.state_machine.current_state not in ("Sta1", "Sta13"):
             self._abort_reason = INVALID_VALUE
             AA_8(self)
-            self._part()
+            self._drain()
         self.state_machine.current_state = AR_5(self)
 
     def _nothing_more(self) -> None:
@@ -302,12 +304,12 @@ class WakefulDul(TitleReadingDul):
         if not self.event_queue.empty():
             return False
         if state == "Sta6" and not self._returned.is_set():
-            self._lent = True
+            self._is_lent = True
             self._settled.set()
             self._returned.wait()
             return False
         if state == "Sta13":
-            return self._part()
+            return self._drain()
         if state == "Sta1":
             self._nothing_more()
         if self.socket is not None and not self.socket.ready:
@@ -316,14 +318,14 @@ class WakefulDul(TitleReadingDul):
             return False
         return bool(super()._is_transport_event())
 
-    def _part(self) -> bool:
+    def _drain(self) -> bool:
         """Sta13: what still comes is read and dropped; then the connection is closed."""
         self._settled.set()
         connection = self.socket
         if connection is None or connection.socket is None:
             self.event_queue.put("Evt17")
             return True
-        connection.wait(_FAREWELL_SECONDS)
+        connection.wait(_DRAIN_SECONDS)
         try:
             count = connection.read_into(memoryview(bytearray(1 << 16)))
         except OSError:

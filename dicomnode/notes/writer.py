@@ -252,5 +252,5 @@ def run(settings: Settings, stop: threading.Event) -> None:
     writer = NoteWriter(settings, Database.open_later(settings.database_url))
     outage = Outage("writing notes", OSError)
     while not stop.wait(_LOOK_SECONDS):
-        with outage.told():
+        with outage.reported():
             writer.write_due(datetime.now(UTC))

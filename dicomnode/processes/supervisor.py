@@ -180,7 +180,7 @@ class Supervisor:
             if now >= child.restart_at:
                 self._start(child, now)
         elif (status := child.process.poll()) is not None:
-            self._mourn(child, status, now)
+            self._record_exit(child, status, now)
 
     def _start(self, child: _Child, now: float) -> None:
         command = [sys.executable, "-m", "dicomnode", "role", child.role]
@@ -205,7 +205,7 @@ class Supervisor:
         child.owner = owner_name(self._node_id, child.role, child.process.pid)
         log.info("%s started as process %d", child.role, child.process.pid)
 
-    def _mourn(self, child: _Child, status: int, now: float) -> None:
+    def _record_exit(self, child: _Child, status: int, now: float) -> None:
         """A process died: others may take its work at once; it starts again, later each time."""
         if now - child.started_at >= _STEADY_SECONDS:
             child.backoff = _FIRST_BACKOFF_SECONDS

@@ -19,7 +19,7 @@ from functools import partial
 from typing import TypeVar
 
 from dicomnode.errors import ConfigurationError
-from dicomnode.lifecycle import vital
+from dicomnode.lifecycle import ends_process_on_fault
 from dicomnode.receive.events import AssociationEnded, Event, record
 from dicomnode.receive.reconciliation import Reconciler, reconcile
 from storage.database import Database
@@ -81,7 +81,9 @@ class ArrivalIndexer:
         self._passed_over = 0
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=vital(self._run), name="arrival-indexer")
+        self._thread = threading.Thread(
+            target=ends_process_on_fault(self._run), name="arrival-indexer"
+        )
 
     def start(self) -> None:
         self._thread.start()

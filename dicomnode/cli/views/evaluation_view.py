@@ -25,10 +25,10 @@ def scan_progress(console: Console) -> Iterator[Callable[[str, int, int], None]]
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("loading", total=None)
 
-        def told(scan: str, done: int, total: int) -> None:
+        def on_progress(scan: str, done: int, total: int) -> None:
             bar.update(task, description=scan or "done", completed=done, total=total)
 
-        yield told
+        yield on_progress
 
 
 def print_document(console: Console, document: Document) -> None:

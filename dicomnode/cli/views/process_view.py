@@ -21,10 +21,10 @@ def reading_progress(console: Console) -> Iterator[Callable[[str, str, int, int]
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("reading", total=None)
 
-        def told(uid: str, stage: str, done: int, total: int) -> None:
+        def on_progress(uid: str, stage: str, done: int, total: int) -> None:
             bar.update(task, description=f"…{uid[-12:]} {stage}", completed=done, total=total)
 
-        yield told
+        yield on_progress
 
 
 def print_outcomes(console: Console, outcomes: Sequence[SeriesOutcome]) -> None:
