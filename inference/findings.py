@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -64,6 +65,41 @@ class ModelIdentity:
         None for weights trained on patients in clinical or research use.
         """
         return _TRAINING_WARNINGS.get(self.training) or _USE_WARNINGS.get(self.use)
+
+
+PRIVATE_SCHEME = "99COVNET"
+"""Coding scheme designator of the codes that this product makes itself (PS3.16 section 8)."""
+_CODE_PARTS = {
+    "name": r"[^\\\x00-\x1f\x7f]{1,31}",  # "DEMONSTRATION region confidence, " stands before it
+    "value": r"[^\\\x00-\x1f\x7f]{1,16}",
+    "scheme": r"[^\\\x00-\x1f\x7f]{1,16}",
+    "meaning": r"[^\\\x00-\x1f\x7f]{1,64}",
+    "short": r"[A-Z0-9_]{1,9}",
+}
+"""What a DICOM code can hold (PS3.5 section 6.2: SH, SH, LO) and the names made of `short`."""
+
+
+@dataclass(frozen=True)
+class FindingClass:
+    """A class that a method tells apart, as results name and code it.
+
+    `name`: in text; `value`, `scheme`, `meaning`: its code; `short`: what stands for it in the
+    codes of its scores (`P_COVID19`).
+    """
+
+    name: str
+    value: str
+    scheme: str
+    meaning: str
+    short: str
+
+    def problems(self) -> tuple[str, ...]:
+        """What cannot be written; empty when nothing is wrong."""
+        return tuple(
+            f"code of {self.name!r}: {part} {getattr(self, part)!r} is not {pattern}"
+            for part, pattern in _CODE_PARTS.items()
+            if not re.fullmatch(pattern, getattr(self, part))
+        )
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,16 @@ import tomllib
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from inference.bundles.class_codes import known_class
 from inference.bundles.tasks import TASKS, InputSettings
 from inference.errors import BundleError
-from inference.findings import IntendedUse, ModelIdentity, Training
+from inference.findings import FindingClass, IntendedUse, ModelIdentity, Training
 
 TASK = "covnet"
 """The task of Li et al. 2020: COVNet on a ResNet-50."""
 _TEXTS = ("name", "version", "task", "intended_use", "licence", "weights", "weights_sha256")
 _OPTIONAL_TEXTS = ("use", "training_data")
-_OPTIONAL = {"preprocessing", "metrics", *_OPTIONAL_TEXTS}
+_OPTIONAL = {"preprocessing", "metrics", "codes", *_OPTIONAL_TEXTS}
 _PROSE = ("intended_use", "licence", "weights", "training_data", "metrics")
 _LONGEST_NAME = 64  # the names stand in DICOM attributes of VR LO (PS3.5 section 6.2)
 
@@ -54,7 +55,8 @@ class Card:
     """`weights` is a file name within the bundle, `weights_sha256` its digest in hexadecimal.
 
     `use` is what the bundle's makers mean it for, `intended_use` the same in prose, with its
-    limits; `training_data` says in prose what it learned from.
+    limits; `training_data` says in prose what it learned from. `codes`: of classes, by name; those
+    of usual names may be left out (`class_codes`).
     """
 
     name: str
@@ -69,7 +71,33 @@ class Card:
     preprocessing: InputSettings
     use: IntendedUse = IntendedUse.NONE
     training_data: str = ""
+    codes: tuple[FindingClass, ...] = ()
     metrics: tuple[Metric, ...] = ()
+
+    @property
+    def finding_classes(self) -> tuple[FindingClass, ...]:
+        """The classes that results report, in order, with their codes.
+
+        Raises BundleError with every class that has no code, or the `short` of another.
+        """
+        own = {each.name: each for each in self.codes}
+        coded = {name: own.get(name) or known_class(name) for name in self.reported}
+        found = tuple(each for each in coded.values() if each is not None)
+        problems = [
+            f"card.toml: class {name!r} has no code to report it by: name it under [[codes]]"
+            for name, each in coded.items()
+            if each is None
+        ]
+        if len({each.short for each in found}) < len(found):
+            problems.append("card.toml: the codes of two classes have the same short")
+        if problems:
+            raise BundleError(self.name, tuple(problems))
+        return found
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """The classes of which results speak, by name."""
+        return TASKS[self.task].reported(self.classes)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -96,10 +124,12 @@ class Card:
     def as_toml(self) -> str:
         """The card as text; `read_card` gives it back."""
         values = asdict(self)
-        metrics, preprocessing = values.pop("metrics"), values.pop("preprocessing")
+        tables = {key: values.pop(key) for key in ("codes", "metrics")}
+        preprocessing = values.pop("preprocessing")
         lines = [*_entries(values), "", "[preprocessing]", *_entries(preprocessing)]
-        for metric in metrics:
-            lines += ["", "[[metrics]]", *_entries(metric)]
+        for key, entries in tables.items():
+            for entry in entries:
+                lines += ["", f"[[{key}]]", *_entries(entry)]
         return "\n".join(lines) + "\n"
 
 
@@ -122,7 +152,8 @@ def read_card(text: str, folder_name: str) -> Card:
     if problems:
         raise BundleError(folder_name, tuple(f"card.toml: {problem}" for problem in problems))
     card = _card(table)
-    wrong = [*card.preprocessing.problems(), *(p for m in card.metrics for p in m.problems())]
+    wrong = [*card.preprocessing.problems(), *_codes_problems(card)]
+    wrong += [problem for metric in card.metrics for problem in metric.problems()]
     if wrong:
         raise BundleError(folder_name, tuple(f"card.toml: {problem}" for problem in wrong))
     return card
@@ -139,8 +170,17 @@ def _card(table: dict[str, Any]) -> Card:
         use=IntendedUse(table.get("use", IntendedUse.NONE)),
         training_data=table.get("training_data", ""),
         preprocessing=settings_type(**settings),
+        codes=tuple(FindingClass(**code) for code in table.get("codes", [])),
         metrics=tuple(Metric(**metric) for metric in table.get("metrics", [])),
     )
+
+
+def _codes_problems(card: Card) -> list[str]:
+    """Codes of no class or of one twice, and those that no DICOM code can hold."""
+    found = [problem for each in card.codes for problem in each.problems()]
+    names = [each.name for each in card.codes]
+    found += [f"code of {name!r}, which is no class" for name in names if name not in card.classes]
+    return found + (["two codes of one class"] if len(set(names)) < len(names) else [])
 
 
 def _frozen(value: Any) -> Any:
@@ -157,18 +197,26 @@ def _entry_problems(table: dict[str, Any]) -> list[str]:
     classes = table.get("classes", [])
     if not isinstance(classes, list) or not all(isinstance(c, str) and c for c in classes):
         found.append("classes is no list of names")
-    return found + _metrics_problems(table.get("metrics", []))
+    for key, pattern in _TABLES.items():
+        found += _tables_problems(key, table.get(key, []), pattern)
+    return found
 
 
-def _metrics_problems(metrics: object) -> list[str]:
-    if not isinstance(metrics, list) or not all(isinstance(each, dict) for each in metrics):
-        return ["metrics is no list of tables"]
-    pattern = Metric("", 0.0, 0.0, 0.0, "", 1)
-    required = {f.name for f in fields(Metric)} - {"confidence"}
+_TABLES = {
+    "codes": FindingClass("", "", "", "", ""),
+    "metrics": Metric("", 0.0, 0.0, 0.0, "", 1),
+}
+"""Entries that are lists of tables, each with a pattern of one of them."""
+
+
+def _tables_problems(name: str, tables: object, pattern: Any) -> list[str]:
+    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+        return [f"{name} is no list of tables"]
+    required = {f.name for f in fields(pattern)} - {"confidence"}
     found = []
-    for number, each in enumerate(metrics):
-        found += _table_problems(f"metrics[{number}]", each, pattern)
-        found += [f"no metrics[{number}].{key}" for key in sorted(required - set(each))]
+    for number, each in enumerate(tables):
+        found += _table_problems(f"{name}[{number}]", each, pattern)
+        found += [f"no {name}[{number}].{key}" for key in sorted(required - set(each))]
     return found
 
 

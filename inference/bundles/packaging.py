@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from inference.bundles.bundle import weights_problems, widened
 from inference.bundles.bundle_writer import WEIGHTS, digest_of, put_bundle
 from inference.bundles.card import Card, Metric
+from inference.bundles.class_codes import known_classes
 from inference.bundles.tasks import TASKS, InputSettings
 from inference.errors import InferenceError
 from inference.findings import IntendedUse, Training
@@ -142,11 +143,13 @@ def card_of(trained: Trained, label: Label, figures: tuple[Metric, ...]) -> Card
     """The card; weights of simulated lesions are for demonstration, whatever the label says."""
     simulated, task = trained.simulated, trained.record["task"]
     use = min(label.use, IntendedUse.DEMONSTRATION, key=lambda each: each.rank)
+    classes = tuple(trained.best["classes"])
     return Card(
         name=label.name,
         version=label.version,
         task=task,
-        classes=tuple(trained.best["classes"]),
+        classes=classes,
+        codes=known_classes(TASKS[task].reported(classes)),
         training=Training.DEMONSTRATION if simulated else Training.PATIENTS,
         intended_use=_DEMONSTRATION if simulated else label.intended_use,
         licence=label.licence,

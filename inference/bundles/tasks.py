@@ -65,6 +65,12 @@ class Task:
         """The dataclass of the card's `[preprocessing]`."""
         return cast("type[InputSettings]", _named(self.settings))
 
+    def reported(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """The classes of which results speak, by name."""
+        if self.class_names:
+            return ()
+        return tuple(classes[:-1] if self.last_class else classes)
+
     def class_problems(self, classes: Sequence[str]) -> tuple[str, ...]:
         """What is wrong with the classes of a card; empty when nothing is."""
         if not 2 <= len(set(classes)) == len(classes):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from inference.bundles.card import Card, Metric, read_card
 from inference.covnet.preprocess import Preprocessing
 from inference.errors import BundleError
-from inference.findings import IntendedUse, Training
+from inference.findings import FindingClass, IntendedUse, Training
 
 CARD = Card(
     name="COVNet",
@@ -101,6 +101,48 @@ def test_what_is_wrong_is_named(old: str, new: str, named: str) -> None:
     text = CARD.as_toml()
     assert old in text
     assert any(named in problem for problem in _problems(text.replace(old, new)))
+
+
+CODES = tuple(FindingClass(name, f"{name}-1", "99X", name, name.upper()) for name in "abc")
+
+
+def test_codes_of_classes_stand_on_the_card() -> None:
+    card = replace(CARD, codes=CODES)
+    assert read_card(card.as_toml(), "x").finding_classes == CODES
+    assert card.digest != CARD.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('name = "b"', 'name = "d"', "code of 'd', which is no class"),
+        ('name = "b"', 'name = "a"', "two codes of one class"),
+        ('short = "B"', 'short = "b"', "code of 'b': short 'b' is not [A-Z0-9_]{1,9}"),
+        ('value = "b-1"', f'value = "{"1" * 17}"', "value '11111111111111111' is not"),
+        ('short = "B"\n', "", "no codes[1].short"),
+        ('scheme = "99X"', "scheme = 99", "codes[0].scheme is no text"),
+    ],
+)
+def test_what_is_wrong_with_codes_is_named(old: str, new: str, named: str) -> None:
+    text = replace(CARD, codes=CODES).as_toml()
+    assert old in text
+    assert any(named in problem for problem in _problems(text.replace(old, new)))
+
+
+def test_usual_classes_need_no_code_on_the_card() -> None:
+    card = replace(CARD, classes=("covid19", "CAP", "Non-Pneumonia"))
+    assert [each.short for each in card.finding_classes] == ["COVID19", "CAP", "NON_PNEUM"]
+
+
+def test_classes_without_code_are_all_named() -> None:
+    with pytest.raises(BundleError, match=r"'a' has no code .*'c' has no code"):
+        _ = replace(CARD, codes=CODES[1:2]).finding_classes
+
+
+def test_two_classes_of_one_short_are_refused() -> None:
+    alike = tuple(replace(each, short="X") for each in CODES)
+    with pytest.raises(BundleError, match="same short"):
+        _ = replace(CARD, codes=alike).finding_classes
 
 
 @pytest.mark.parametrize(
