@@ -19,19 +19,24 @@ from dicomnode.decisions.arrival.resend import ResendPolicy
 from dicomnode.decisions.eligibility.chest import ChestPolicy
 from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
+from dicomnode.decisions.policy import Port, Positive
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.decisions.retry import RetryPolicy
 from dicomnode.errors import ConfigurationError
 from dicomnode.tls import DestinationTls, TlsPolicy
 from inference.demonstration import shipped_bundles
+from inference.entry_errors import SECRET, problems_of
 
 AeTitle = Annotated[
-    str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$")
+    str,
+    Field(
+        min_length=1,
+        max_length=16,
+        pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$",
+        description="an AE title: 1 to 16 ASCII characters, no backslash, no space first",
+    ),
 ]
 """Application Entity title (PS3.5 section 6.2, VR AE): 16 characters, no backslash or control."""
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 class _Section(BaseModel):
@@ -41,7 +46,9 @@ class _Section(BaseModel):
 class NodeSettings(_Section):
     ae_title: AeTitle = "DICOMNODE"
     data_directory: Path = Path("dicomnode-data")
-    database_url: str = ""  # empty: SQLite in the data directory
+    database_url: Annotated[str, Field(json_schema_extra=SECRET)] = (
+        ""  # empty: SQLite in the data directory
+    )
 
 
 class ReceiveSettings(_Section):
@@ -52,7 +59,9 @@ class ReceiveSettings(_Section):
     maximum_associations: Annotated[int, Field(ge=1, le=1000)] = 64
     waiting_associations: Annotated[int, Field(ge=0, le=10000)] = 256
     waiting_seconds: Positive = 20.0
-    maximum_pdu_length: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
+    maximum_pdu_length: Annotated[
+        int, Field(ge=4096, le=1 << 20, json_schema_extra={"unit": "bytes"})
+    ] = 131072
     network_timeout_seconds: Positive = 60.0
     acse_timeout_seconds: Positive = 30.0
     resend_conflict: ResendPolicy = ResendPolicy.NEWEST
@@ -214,8 +223,9 @@ def load_settings(path: Path) -> Settings:
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ConfigurationError(f"{path}: " + "; ".join(wrong)) from None
+        wrong = problems_of(error, Settings.model_json_schema())
+        told = "\n".join(f"  {each}" for each in wrong)
+        raise ConfigurationError(f"{path}: {len(wrong)} problem(s)\n{told}") from None
     return _anchored(settings, path.absolute().parent)
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from dicomnode.decisions.policy import Port, policy
 from dicomnode.errors import ConfigurationError
 
 DICOM_TLS_PORT = 2762
@@ -35,7 +38,7 @@ _CIPHERS = ":".join(
 )
 
 
-@dataclass(frozen=True)
+@policy
 class TlsPolicy:
     """TLS for peers that open associations. Files are PEM; without a certificate there is no TLS.
 
@@ -51,19 +54,15 @@ class TlsPolicy:
     private_key: str = ""
     peer_ca: str = ""
     require_peer_certificate: bool = True
-    port: int = DICOM_TLS_PORT
+    port: Port = DICOM_TLS_PORT
     minimum_version: TlsVersion = "1.2"
-    handshake_seconds: float = 10.0
+    handshake_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
 
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.private_key):
             raise ValueError("certificate and private_key go together")
         if self.certificate and self.require_peer_certificate and not self.peer_ca:
             raise ValueError("peer_ca is needed, or require_peer_certificate must be false")
-        if not 1 <= self.port <= 65535:
-            raise ValueError(f"port must be from 1 to 65535, not {self.port}")
-        if not 0 < self.handshake_seconds <= 600:
-            raise ValueError("handshake_seconds must be more than 0, and 600 at most")
 
     @property
     def enabled(self) -> bool:
@@ -83,7 +82,7 @@ class TlsPolicy:
         )
 
 
-@dataclass(frozen=True)
+@policy
 class DestinationTls:
     """TLS towards a destination. Its certificate must be vouched for by `peer_ca`, and be made out
     to `server_name` ("": the destination's address as it is configured). The node shows

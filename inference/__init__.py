@@ -11,6 +11,7 @@ lungs/               Where the lungs are, how much of them there is, and what li
 networks/            The networks that the methods are made of, as their papers give them
 simulation/          Lesions painted into real chests: what the shipped weights learned from
 training/            Training: one loop; what is taught to each network lies in its folder
+entry_errors         What is wrong with the entries of a file, one sentence each
 errors               The errors of inference, by what is at fault: the volume, the bundle
 findings             What an analysis found: plain values that results are built from
 progress             The stages of an analysis: how far each is, and how long it took

@@ -47,7 +47,7 @@ def config_file(given: Path | None) -> Path:
 def offline_settings(config: Path | None) -> Settings:
     """As configured; without any configuration the defaults, and models in the user's cache."""
     try:
-        return load_settings(config_file(config))
+        found = config_file(config)
     except ConfigurationError:
         if config is not None or os.environ.get(CONFIG_VARIABLE):
             raise
@@ -55,6 +55,7 @@ def offline_settings(config: Path | None) -> Settings:
         defaults = Settings()
         node = defaults.node.model_copy(update={"data_directory": cache})
         return defaults.model_copy(update={"node": node})
+    return load_settings(found)
 
 
 def console() -> Console:

@@ -9,6 +9,7 @@ agreement           Whether the two methods agree on a series, whose class sets 
 instance_header     The attributes of one slice that decisions read
 method_failure      That one of two methods came to no answer on a series, and why
 patient_attributes  Whose instance is it? What a header says
+policy              A policy: a frozen dataclass whose limits stand at its fields
 reasons             A reason: one rule, the value it met, the limit it has, and the verdict
 rejection           Why results are withdrawn
 retention           May the files of a series go? Only what has ended

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 
+from pydantic import Field
+
+from dicomnode.decisions.policy import policy
 from storage.records import EndedSeries, SeriesState
 
 LEAST_DAYS = 0.01
 """About a quarter of an hour: who has just been told 0x0000 must find it still there."""
+_Days = Annotated[float, Field(ge=LEAST_DAYS)]
 
 
-@dataclass(frozen=True)
+@policy
 class RetentionPolicy:
     """Days from the end of a series, or from when it was last sent, until its files go.
 
@@ -19,13 +24,9 @@ class RetentionPolicy:
     administrator knows whether they do, so nothing is removed unless a time is set.
     """
 
-    analysed_days: float | None = None
-    skipped_days: float | None = None
-    failed_days: float | None = None
-
-    def __post_init__(self) -> None:
-        if any(days < LEAST_DAYS for days in self._set()):
-            raise ValueError(f"a time of retention must be at least {LEAST_DAYS} days")
+    analysed_days: _Days | None = None
+    skipped_days: _Days | None = None
+    failed_days: _Days | None = None
 
     def _set(self) -> list[float]:
         days = (self.analysed_days, self.skipped_days, self.failed_days)

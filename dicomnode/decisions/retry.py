@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from dicomnode.decisions.policy import NotNegative, Positive, policy
 
 _LARGEST_EXPONENT = 64  # beyond it every sensible cap is reached; keeps the power finite
 
 
-@dataclass(frozen=True)
+@policy
 class RetryPolicy:
     """The n-th failed attempt is followed by `first_delay_seconds * factor ** (n - 1)`, capped."""
 
-    first_delay_seconds: float = 10.0
-    factor: float = 2.0
-    longest_delay_seconds: float = 600.0
-    jitter_share: float = 0.2  # a delay is lengthened by up to this share of itself
-    give_up_after_seconds: float = 3 * 24 * 3600.0  # a PACS may be down over a weekend
+    first_delay_seconds: Positive = 10.0
+    factor: Annotated[float, Field(ge=1)] = 2.0
+    longest_delay_seconds: Positive = 600.0
+    jitter_share: NotNegative = 0.2  # a delay is lengthened by up to this share of itself
+    give_up_after_seconds: NotNegative = 3 * 24 * 3600.0  # a PACS may be down over a weekend
     most_attempts: int | None = None
-
-    def __post_init__(self) -> None:
-        if min(self.first_delay_seconds, self.longest_delay_seconds) <= 0 or self.factor < 1:
-            raise ValueError("delays must be more than 0 seconds and their factor at least 1")
-        if self.jitter_share < 0 or self.give_up_after_seconds < 0:
-            raise ValueError("jitter_share and give_up_after_seconds must not be negative")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from support.sources import ROOT, arrows_of_folders, folder_of, imports, modules, tree
 
 WALLS = """
-.: .decisions .decisions.arrival .decisions.eligibility inference.demonstration storage
+.: .decisions .decisions.arrival .decisions.eligibility inference inference.demonstration storage
 .analyse: . .assess .decisions .decisions.arrival .decisions.contrast .decisions.eligibility
     .decisions.stack .deliver .dicom_files .methods .results .results.common inference
     inference.arrays inference.covnet inference.location_attention inference.lungs storage

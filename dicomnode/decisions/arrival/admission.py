@@ -11,6 +11,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from dicomnode.decisions.policy import policy
 
 ANY = "*"
 _LONGEST_AE_TITLE = 16  # characters; PS3.5 section 6.2, VR AE
@@ -24,7 +29,29 @@ class RejectReason(Enum):
     CALLED_AE_TITLE_NOT_RECOGNIZED = (1, 1, 7)
 
 
-@dataclass(frozen=True)
+def _is_ae_title(title: str) -> str:
+    fit = printable_ae_title(title) == title and "\\" not in title
+    if not title or not fit:
+        raise ValueError(f"{title!r} is no AE title: 1 to 16 characters, no backslash or control")
+    return title
+
+
+def _is_network(text: str) -> str:
+    _network(text)
+    return text
+
+
+def _is_somewhere(networks: tuple[str, ...]) -> tuple[str, ...]:
+    if not networks:
+        raise ValueError('no network is given; "*" is every address')
+    return networks
+
+
+_AeTitle = Annotated[str, AfterValidator(_is_ae_title)]
+_Network = Annotated[str, AfterValidator(_is_network)]
+
+
+@policy
 class Peer:
     """A peer that may open associations, from these addresses.
 
@@ -35,16 +62,8 @@ class Peer:
         ValueError: no AE title, no network, or one that is none; names it.
     """
 
-    ae_title: str
-    networks: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if self.ae_title != ANY:
-            _check_ae_title(self.ae_title)
-        if not self.networks:
-            raise ValueError(f'{self.ae_title!r} has no network; "*" is every address')
-        for network in self.networks:
-            _network(network)
+    ae_title: _AeTitle
+    networks: Annotated[tuple[_Network, ...], AfterValidator(_is_somewhere)]
 
     def bears(self, ae_title: str) -> bool:
         return self.ae_title in (ANY, ae_title)
@@ -54,7 +73,7 @@ class Peer:
         return any(_contains(_network(network), address) for network in self.networks)
 
 
-@dataclass(frozen=True)
+@policy
 class AdmissionPolicy:
     """Without peers nobody is admitted. `allow_any` admits every calling AE title and address.
 
@@ -66,13 +85,8 @@ class AdmissionPolicy:
     """
 
     peers: tuple[Peer, ...] = ()
-    called_ae_titles: tuple[str, ...] = ()
+    called_ae_titles: tuple[_AeTitle, ...] = ()
     allow_any: bool = False
-
-    def __post_init__(self) -> None:
-        for title in self.called_ae_titles:
-            if title != ANY:
-                _check_ae_title(title)
 
     def for_node(self, ae_title: str) -> AdmissionPolicy:
         """The policy of the node that bears this AE title: it answers to that, if to no other."""
@@ -145,12 +159,6 @@ def _what_is_strange(calling: str, address: str, policy: AdmissionPolicy) -> str
 
 def _answers_to(called: str, policy: AdmissionPolicy) -> bool:
     return any(title in (ANY, called) for title in policy.called_ae_titles)
-
-
-def _check_ae_title(title: str) -> None:
-    fit = printable_ae_title(title) == title and "\\" not in title
-    if not title or not fit or title == ANY:
-        raise ValueError(f"{title!r} is no AE title: 1 to 16 characters, no backslash or control")
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -7,7 +7,6 @@ a count in the headers, or a gap between slices; where nobody knows, only silenc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +24,7 @@ from dicomnode.decisions.arrival.arrival_evidence import (
     pacs_evidence,
     slices_evidence,
 )
+from dicomnode.decisions.policy import NotNegative, policy
 from dicomnode.decisions.reasons import Reason, Verdict
 from storage.records import AssociationEnd, SeriesArrival
 
@@ -41,7 +41,7 @@ class Basis(StrEnum):
     OPEN = "association_open"
 
 
-@dataclass(frozen=True)
+@policy
 class CompletenessPolicy:
     """How long a series must be quiet, in seconds, for each way its sender may have behaved.
 
@@ -52,19 +52,14 @@ class CompletenessPolicy:
         ValueError: a number is negative or not finite.
     """
 
-    proven_quiet_seconds: float = 1.0  # a count says that all is here: two counts may agree early
-    quiet_seconds: float = 5.0  # after a release: time for a sender that opens one for each study
-    doubted_quiet_seconds: float = 30.0  # a count that need not mean this series says more
-    aborted_quiet_seconds: float = 60.0  # an abort is an accident: the sender may try again
-    lost_quiet_seconds: float = 120.0  # our receiver died under it: the sender has to notice first
-    open_quiet_seconds: float = 60.0  # some senders keep an association open for hours
-    incomplete_after_seconds: float = 300.0  # instances are known to be missing
+    proven_quiet_seconds: NotNegative = 1.0  # a count says so: two counts may agree early
+    quiet_seconds: NotNegative = 5.0  # after a release: some senders open one for each study
+    doubted_quiet_seconds: NotNegative = 30.0  # a count that need not mean this series says more
+    aborted_quiet_seconds: NotNegative = 60.0  # an abort is an accident: the sender may try again
+    lost_quiet_seconds: NotNegative = 120.0  # our receiver died: the sender has to notice first
+    open_quiet_seconds: NotNegative = 60.0  # some senders keep an association open for hours
+    incomplete_after_seconds: NotNegative = 300.0  # instances are known to be missing
     incomplete: Literal["analyse", "skip"] = "analyse"
-
-    def __post_init__(self) -> None:
-        for name, seconds in vars(self).items():
-            if not isinstance(seconds, str) and not 0 <= seconds < math.inf:
-                raise ValueError(f"{name} must be 0 or more seconds, not {seconds}")
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from dicomnode.decisions.policy import policy
 
 _GIB = 1 << 30
 
 
-@dataclass(frozen=True)
+@policy
 class DiskPolicy:
     """Below one mark instances are refused; only above the other they are taken again.
 
@@ -15,12 +20,15 @@ class DiskPolicy:
     database and the results.
     """
 
-    refuse_below_bytes: int = _GIB
+    refuse_below_bytes: Annotated[int, Field(ge=0)] = _GIB
     resume_above_bytes: int = 2 * _GIB
 
     def __post_init__(self) -> None:
-        if not 0 <= self.refuse_below_bytes <= self.resume_above_bytes:
-            raise ValueError("refuse_below_bytes must be from 0 to resume_above_bytes")
+        low, high = self.refuse_below_bytes, self.resume_above_bytes
+        if low > high:
+            raise ValueError(
+                f"refuse_below_bytes must be at most resume_above_bytes ({high} bytes), not {low}"
+            )
 
 
 @dataclass(frozen=True)

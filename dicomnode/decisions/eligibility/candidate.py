@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from dicomnode.decisions.contrast.decision import ContrastPolicy
 from dicomnode.decisions.image_kind.image_kind import ImageKind, image_kind
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.policy import Positive, policy
 from dicomnode.decisions.stack.copies import without_copies
 from dicomnode.decisions.stack.geometry import SliceStack
 from dicomnode.decisions.stack.overlaps import NOT_COMPARED, Pair
 from dicomnode.decisions.stack.stacks import slices_to_compare, stacks_of
 
 
-@dataclass(frozen=True)
+@policy
 class EligibilityPolicy:
     """What a series must be to be analysed. Lengths in mm, angles in degrees.
 
@@ -23,10 +27,10 @@ class EligibilityPolicy:
     on whose kind of series the network was described; outside them is a warning.
     """
 
-    max_slice_thickness_mm: float = 3.0
-    max_slice_spacing_mm: float | None = None  # None: as the thickness
+    max_slice_thickness_mm: Positive = 3.0
+    max_slice_spacing_mm: Positive | None = None  # None: as the thickness
     length_tolerance_mm: float = 0.01  # 3.000001 and 3.004 are roundings of 3.0
-    min_slices: int = 10  # fewer are no chest, whatever their spacing
+    min_slices: Annotated[int, Field(ge=2)] = 10  # fewer are no chest, whatever their spacing
     usual_slices: tuple[int, int] = (51, 1094)
     usual_pixel_spacing_mm: tuple[float, float] = (0.29, 0.98)
     spacing_tolerance_share: float = 0.1  # of the slice spacing: more is uneven
@@ -34,12 +38,6 @@ class EligibilityPolicy:
     max_gantry_tilt_degrees: float = 1.0  # positions and orientations are rounded; a tilt is more
     allow_contrast: bool = False
     contrast_policy: ContrastPolicy = ContrastPolicy.ANY_SIGN
-
-    def __post_init__(self) -> None:
-        if min(self.max_slice_thickness_mm, self.slice_spacing_limit_mm) <= 0:
-            raise ValueError("max_slice_thickness_mm and max_slice_spacing_mm must be more than 0")
-        if self.min_slices < 2:
-            raise ValueError(f"min_slices must be at least 2, not {self.min_slices}")
 
     @property
     def slice_spacing_limit_mm(self) -> float:

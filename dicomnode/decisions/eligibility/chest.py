@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
+from pydantic import Field
+
+from dicomnode.decisions.policy import NotNegative, policy
 from dicomnode.decisions.reasons import Reason, Verdict
 
 
-@dataclass(frozen=True)
+@policy
 class ChestPolicy:
     """What lungs a series must show to be a chest CT of a grown person.
 
@@ -16,17 +18,11 @@ class ChestPolicy:
     lungs, a neck or a shoulder their tips.
     """
 
-    min_lung_ml: float = 500.0  # an adult's at full expiration hold 1,000 to 1,500
-    min_lung_height_mm: float = 100.0  # an adult's are 200 to 300 high
-    min_lung_slices: int = 10
-    max_cut_mm2: float = 400.0  # lung on the first or last slice: a disc of 22 mm is a mere tip
-    min_side_share: float = 0.1  # a side with less of the lungs' volume is as good as missing
-
-    def __post_init__(self) -> None:
-        if min(self.min_lung_ml, self.min_lung_height_mm, self.max_cut_mm2) < 0:
-            raise ValueError("limits of the lungs must be at least 0")
-        if self.min_lung_slices < 1 or not 0 <= self.min_side_share <= 0.5:
-            raise ValueError("min_lung_slices must be at least 1, min_side_share 0 to 0.5")
+    min_lung_ml: NotNegative = 500.0  # an adult's at full expiration hold 1,000 to 1,500
+    min_lung_height_mm: NotNegative = 100.0  # an adult's are 200 to 300 high
+    min_lung_slices: Annotated[int, Field(ge=1)] = 10
+    max_cut_mm2: NotNegative = 400.0  # lung on an outermost slice: a disc of 22 mm is a mere tip
+    min_side_share: Annotated[float, Field(ge=0, le=0.5)] = 0.1  # less is as good as missing
 
 
 class LungMeasure(Protocol):

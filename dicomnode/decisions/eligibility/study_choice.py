@@ -13,9 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
 
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.policy import policy
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.stack.geometry import SliceStack
 
@@ -68,7 +71,7 @@ class Standing(StrEnum):
     OUT = "out"  # skipped or failed
 
 
-@dataclass(frozen=True)
+@policy
 class StudyPolicy:
     """`choose`: which of several eligible series of a study are analysed.
 
@@ -76,11 +79,7 @@ class StudyPolicy:
     """
 
     choose: Literal["best", "all"] = "best"
-    wait_seconds: float = 60.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.wait_seconds <= 3600:
-            raise ValueError(f"wait_seconds must be 0 to 3600, not {self.wait_seconds}")
+    wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,133 @@ def test_a_wrong_key_is_refused_by_its_name(tmp_path: Path, text: str, named: st
     assert named in str(caught.value)
 
 
+WRONG = [
+    (
+        "[node]\nae_titel = 'X'",
+        "node.ae_titel: is unknown; the nearest known one is node.ae_title",
+    ),
+    ("[recieve]\nport = 1", "recieve: is unknown; the nearest known one is receive"),
+    (
+        "[retention]\nzzz = 1",
+        "retention.zzz: is unknown; known are analysed_days, skipped_days, failed_days",
+    ),
+    (
+        "[receive]\nport = 70000",
+        "receive.port: 70000 is given; it must be a whole number from 1 to 65535",
+    ),
+    (
+        "[receive]\nmaximum_pdu_length = 1",
+        "receive.maximum_pdu_length: 1 is given; "
+        "it must be a whole number from 4096 to 1048576 bytes",
+    ),
+    (
+        "[receive]\nwaiting_seconds = nan",
+        "receive.waiting_seconds: nan is given; it must be a number of more than 0 seconds",
+    ),
+    (
+        "[receive]\nplain = 'perhaps'",
+        "receive.plain: 'perhaps' is given; it must be true or false",
+    ),
+    (
+        "[receive]\nresend_conflict = 'x'",
+        "receive.resend_conflict: 'x' is given; it must be one of 'newest', 'hold', 'first'",
+    ),
+    (
+        "[node]\nae_title = ' B'",
+        "node.ae_title: ' B' is given; "
+        "it must be an AE title: 1 to 16 ASCII characters, no backslash, no space first",
+    ),
+    (
+        "[node]\nae_title = '" + "A" * 70 + "'",
+        f"node.ae_title: '{'A' * 60}…' is given; "
+        "it must be an AE title: 1 to 16 ASCII characters, no backslash, no space first",
+    ),
+    (
+        "[[destinations]]\nname = ''\nae_title = 'P'\naddress = 'h'\nport = 104",
+        "destinations.0.name: '' is given; it must be text of 1 to 64 characters",
+    ),
+    (
+        "[[destinations]]\nname = 'p'\nae_title = 'P'\naddress = 'h'",
+        "destinations.0.port: is missing; it must be a whole number from 1 to 65535",
+    ),
+    (
+        "[eligibility]\nusual_pixel_spacing_mm = [1, 2, 3]",
+        "eligibility.usual_pixel_spacing_mm: a list of 3 is given; "
+        "it must be a list of 2 values: a number of mm, a number of mm",
+    ),
+    (
+        "[eligibility]\nusual_slices = [1]",
+        "eligibility.usual_slices.1: is missing; it must be a whole number",
+    ),
+    (
+        "[chest]\nmax_cut_mm2 = 1979-05-27",
+        "chest.max_cut_mm2: a date or a time is given; it must be a number of at least 0 mm²",
+    ),
+    (
+        "[retention]\nfailed_days = 0",
+        "retention.failed_days: 0 is given; it must be a number of at least 0.01 days",
+    ),
+    (
+        "[receive.tls]\nhandshake_seconds = 601",
+        "receive.tls.handshake_seconds: 601 is given; "
+        "it must be a number of more than 0 and at most 600 seconds",
+    ),
+    (
+        "[disk]\nrefuse_below_bytes = 5\nresume_above_bytes = 1",
+        "disk: refuse_below_bytes must be at most resume_above_bytes (1 bytes), not 5",
+    ),
+    (
+        "[receive.admission]\npeers = [{ ae_title = 'A', networks = [] }]",
+        'receive.admission.peers.0.networks: no network is given; "*" is every address',
+    ),
+    ("destinations = 3", "destinations: 3 is given; it must be a list, each a table"),
+    ("node = 3", "node: 3 is given; it must be a table"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), WRONG)
+def test_a_wrong_key_is_told_in_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(written(tmp_path, text))
+    assert str(caught.value).splitlines()[1:] == [f"  {sentence}"]
+
+
+def test_every_wrong_key_is_told_not_the_first(tmp_path: Path) -> None:
+    text = "[receive]\nport = 0\n[chest]\nmin_lung_ml = -1\n[[destinations]]\nname = 'p'"
+    with pytest.raises(ConfigurationError, match=r"5 problem\(s\)") as caught:
+        load_settings(written(tmp_path, text))
+    for key in ("receive.port", "chest.min_lung_ml", "destinations.0.ae_title"):
+        assert f"  {key}: " in str(caught.value)
+
+
+@pytest.mark.parametrize("key", sorted(keys(TypeAdapter(Settings).dump_python(Settings()))))
+def test_no_key_is_refused_in_the_words_of_a_library(tmp_path: Path, key: str) -> None:
+    section, _, name = key.removeprefix(".").rpartition(".")
+    text = f"[{section}]\n{name} = {{ nobody = [] }}" if section else f"{name} = {{ nobody = [] }}"
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(written(tmp_path, text))
+    assert key.removeprefix(".") in str(caught.value)
+    assert "something else" not in str(caught.value)
+    for raw in ("Input should", "Value error", "pydantic", "http"):
+        assert raw not in str(caught.value).partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[node]\ndatabase_url = ['postgresql://node:secret@host/name']",
+        "[node]\ndatabase_url = { password = 'secret' }",
+        "[node]\ndatabase_ulr = 'postgresql://node:secret@host/name'",
+        "node = 'postgresql://node:secret@host/name'",
+        "[receive]\nport = 'postgresql://node:secret@host/name'",
+    ],
+)
+def test_no_password_is_shown(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(written(tmp_path, text))
+    assert "secret" not in str(caught.value)
+
+
 def test_two_destinations_of_one_name_are_refused(tmp_path: Path) -> None:
     one = "[[destinations]]\nname='p'\nae_title='P'\naddress='h'\nport=104\n"
     with pytest.raises(ConfigurationError, match="same name"):

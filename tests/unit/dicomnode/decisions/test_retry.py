@@ -67,5 +67,5 @@ def test_a_retry_is_never_in_the_past_nor_after_the_end(
     ],
 )
 def test_a_policy_that_would_hammer_the_peer_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must"):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
         RetryPolicy(**wrong)  # type: ignore[arg-type]

@@ -175,7 +175,7 @@ def test_it_is_a_section_of_the_configuration() -> None:
         ({"ae_title": "CT1", "networks": ["192.0.2.300"]}, "192.0.2.300"),
         ({"ae_title": "CT1", "networks": ["10.1.2.3/8"]}, "10.1.2.3/8"),  # host bits are set
         ({"ae_title": "CT1", "networks": ["pacs.example.org"]}, "pacs.example.org"),
-        ({"ae_title": "CT1", "networks": []}, "CT1"),
+        ({"ae_title": "CT1", "networks": []}, "no network"),
         ({"ae_title": "SEVENTEEN_LETTERS", "networks": ["*"]}, "SEVENTEEN_LETTERS"),
         ({"ae_title": "A\\B", "networks": ["*"]}, "no AE title"),
         ({"ae_title": "", "networks": ["*"]}, "no AE title"),

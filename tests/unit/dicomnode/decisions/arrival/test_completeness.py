@@ -119,7 +119,7 @@ def test_looking_again_when_told_finds_it_complete(
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
 def test_a_policy_that_never_or_always_waits_is_refused(seconds: float) -> None:
-    with pytest.raises(ValueError, match="lost_quiet_seconds must be 0 or more"):
+    with pytest.raises(ValueError, match="lost_quiet_seconds"):
         CompletenessPolicy(lost_quiet_seconds=seconds)
 
 

@@ -58,5 +58,5 @@ def test_reasons_tell_value_and_limit() -> None:
     "wrong", [{"min_lung_ml": -1.0}, {"min_lung_slices": 0}, {"min_side_share": 0.6}]
 )
 def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
         ChestPolicy(**wrong)

@@ -195,7 +195,7 @@ def test_the_site_may_set_other_limits() -> None:
     [{"max_slice_thickness_mm": 0.0}, {"max_slice_spacing_mm": -1.0}, {"min_slices": 1}],
 )
 def test_a_policy_that_no_series_can_meet_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
         EligibilityPolicy(**wrong)
 
 

@@ -1,0 +1,151 @@
+"""What is wrong with the entries of a file, one sentence each, from what pydantic found.
+
+pydantic's own texts are for programmers; these are for who writes the file. What is allowed is read
+from the model's JSON Schema, so it stands in one place: at the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, time
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+UNITS = {"mm2": "mm²"} | {
+    each: each for each in ("seconds", "days", "mm", "ml", "bytes", "degrees", "HU")
+}
+"""By how a key ends; `json_schema_extra={"unit": …}` says it where the key does not."""
+SECRET: dict[str, Any] = {"writeOnly": True}
+"""`json_schema_extra` of an entry that is never shown: it may hold a password."""
+_KINDS = {"object": "a table", "boolean": "true or false"}
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_LONGEST_SHOWN = 60  # characters of a text
+
+Schema = Mapping[str, Any]
+
+
+def problems_of(error: ValidationError, schema: Schema) -> tuple[str, ...]:
+    """A sentence for every wrong entry, in the order in which pydantic found them.
+
+    Each names the entry, says what was given (never what may be a secret), and what is allowed with
+    its unit. `schema`: the JSON Schema of the model that refused.
+    """
+    return tuple(_sentence(each, schema) for each in error.errors(include_url=False))
+
+
+def _sentence(error: ErrorDetails, root: Schema) -> str:
+    at = error["loc"]
+    name = ".".join(map(str, at))
+    if error["type"] in _UNKNOWN:
+        return f"{name}: is unknown{_nearest(at, root)}"
+    if error["type"] in ("value_error", "assertion_error"):
+        told = str(error.get("ctx", {}).get("error", ""))  # our own sentence
+        return f"{name}: {told}" if name else told
+    entry = _at(root, at)
+    allowed = _allowed(root, entry, _unit(at, entry))
+    if error["type"] == "missing":
+        return f"{name}: is missing; it must be {allowed}"
+    given = "what is not shown here" if entry.get("writeOnly") else _shown(error["input"])
+    return f"{name}: {given} is given; it must be {allowed}"
+
+
+def _nearest(at: Sequence[str | int], root: Schema) -> str:
+    known = list(_at(root, at[:-1]).get("properties", {}))
+    near = get_close_matches(str(at[-1]), known, n=1)
+    if near:
+        return f"; the nearest known one is {'.'.join(map(str, (*at[:-1], *near)))}"
+    return f"; known are {', '.join(known)}" if known else ""
+
+
+def _at(root: Schema, at: Sequence[str | int]) -> Schema:
+    """The schema of the entry; empty where there is none."""
+    found = _resolved(root, root)
+    for step in at:
+        if isinstance(step, int):
+            each: Sequence[Schema] = found.get("prefixItems", ())
+            inner = each[step] if step < len(each) else found.get("items", {})
+        else:
+            inner = found.get("properties", {}).get(step, {})
+        found = _resolved(inner, root)
+    return found
+
+
+def _resolved(schema: Schema, root: Schema) -> Schema:
+    """Behind references; of `X | None` the first half."""
+    while True:
+        if "$ref" in schema:
+            schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+        elif "anyOf" in schema:
+            schema = next(each for each in schema["anyOf"] if each.get("type") != "null")
+        else:
+            return schema
+
+
+def _allowed(root: Schema, entry: Schema, unit: str) -> str:
+    kind = entry.get("type")
+    if kind in _KINDS:
+        return _KINDS[kind]
+    values = entry.get("enum", [entry["const"]] if "const" in entry else [])
+    if values:
+        return ("one of " if len(values) > 1 else "") + ", ".join(map(repr, values))
+    if "description" in entry:
+        return str(entry["description"])
+    if kind in ("integer", "number"):
+        return _number("a whole number" if kind == "integer" else "a number", entry, unit)
+    if kind == "array":
+        return _list(root, entry, unit)
+    return f"text{_length(entry, 'characters')}" if kind == "string" else "something else"
+
+
+def _number(noun: str, entry: Schema, unit: str) -> str:
+    low, high = entry.get("minimum"), entry.get("maximum")
+    unit = f" {unit}" if unit else ""
+    above, below = entry.get("exclusiveMinimum"), entry.get("exclusiveMaximum")
+    if low is not None and high is not None:
+        return f"{noun} from {low:g} to {high:.10g}{unit}"
+    limits = [
+        f"{word} {limit:.10g}"
+        for word, limit in (
+            *(("at least", low), ("more than", above), ("at most", high), ("less than", below)),
+        )
+        if limit is not None
+    ]
+    return f"{noun} of {' and '.join(limits)}{unit}" if limits else noun + (unit and f" of{unit}")
+
+
+def _list(root: Schema, entry: Schema, unit: str) -> str:
+    each = [_allowed(root, _resolved(e, root), unit) for e in entry.get("prefixItems", ())]
+    if each:
+        return f"a list of {len(each)} values: " + ", ".join(each)
+    inner = _resolved(entry.get("items", {}), root)
+    return f"a list{_length(entry, 'values', 'Items')}, each {_allowed(root, inner, unit)}"
+
+
+def _length(entry: Schema, noun: str, kind: str = "Length") -> str:
+    low, high = entry.get(f"min{kind}", 0), entry.get(f"max{kind}")
+    if high is not None:
+        return f" of {low} to {high} {noun}"
+    return f" of at least {low} {noun}" if low > 1 else " that is not empty" if low else ""
+
+
+def _unit(at: Sequence[str | int], entry: Schema) -> str:
+    name = next((step for step in reversed(at) if isinstance(step, str)), "")
+    return str(entry.get("unit") or UNITS.get(name.rpartition("_")[2], ""))
+
+
+def _shown(value: object) -> str:
+    """As it may be shown: no more than a kind for what holds other values or looks like a URL."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float | None):
+        return "nothing" if value is None else repr(value)
+    if isinstance(value, str):
+        if "://" in value:  # a URL may hold a password
+            return "a URL"
+        return repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…")
+    if isinstance(value, date | time):
+        return "a date or a time"
+    return f"a list of {len(value)}" if isinstance(value, list | tuple) else "a table"
