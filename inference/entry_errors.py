@@ -6,12 +6,13 @@ from the model's JSON Schema, so it stands in one place: at the field.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date, time
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 UNITS = {"mm2": "mm²"} | {
@@ -24,7 +25,27 @@ _KINDS = {"object": "a table", "boolean": "true or false"}
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _LONGEST_SHOWN = 60  # characters of a text
 
+FILE = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""`__pydantic_config__` of a record that stands in a file."""
+
 Schema = Mapping[str, Any]
+T = TypeVar("T")
+
+
+def read_entries(
+    kind: type[T], table: Mapping[str, Any], strict: bool = True
+) -> T | tuple[str, ...]:
+    """The record of a file's table, or what is wrong with it, a sentence each.
+
+    As strict as JSON allows: a list is taken for a tuple, a text for an enumeration, a whole number
+    for a float; nothing else is taken for another. Not strict, where all is text: text that is a
+    number for one.
+    """
+    adapter = TypeAdapter(kind)
+    try:
+        return adapter.validate_json(json.dumps(table, default=str), strict=strict)
+    except ValidationError as error:
+        return problems_of(error, adapter.json_schema())
 
 
 def problems_of(error: ValidationError, schema: Schema) -> tuple[str, ...]:
@@ -79,7 +100,8 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
         if "$ref" in schema:
             schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
         elif "anyOf" in schema:
-            schema = next(each for each in schema["anyOf"] if each.get("type") != "null")
+            about = {key: value for key, value in schema.items() if key != "anyOf"}
+            schema = about | next(e for e in schema["anyOf"] if e.get("type") != "null")
         else:
             return schema
 

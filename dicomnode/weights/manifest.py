@@ -14,12 +14,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from dicomnode.errors import ManifestError
+from inference.entry_errors import read_entries
 from inference.training.scan import LesionBox, Split
 
 STRATA = ("scanner", "thickness_mm", "kernel", "sex", "age")
@@ -30,14 +33,49 @@ NO_INFECTION = "no infection found"
 _REQUIRED = ("scan", "patient", "path")
 _MASKS = ("lungs", "lesions")
 _COLUMNS = (*_REQUIRED, "label", "split", *_MASKS, "boxes", *STRATA)
-_BOX_COLUMNS = (
-    *("number", "class", "kind", "low_x", "low_y", "low_z", "high_x", "high_y", "high_z"),
-)
 _NIFTI = (".nii", ".nii.gz")
 _LABELLED = ("covnet", "regions")
 """Tasks that ask for a label of every scan."""
 
 Row = dict[str, str]
+
+
+class _Line(BaseModel):
+    """What may stand in a line, apart from what depends on files and the task."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    scan: Annotated[
+        str,
+        Field(
+            pattern="^[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
+            description="made of letters, digits, '_', '-' and '.'",
+        ),
+    ]
+    patient: str
+    path: str
+    split: Split | None = None
+    thickness_mm: Annotated[float | None, Field(ge=0, le=50)] = None
+    age: Annotated[float | None, Field(ge=0, le=130, json_schema_extra={"unit": "years"})] = None
+
+
+class _Box(BaseModel):
+    """A line of a file of boxes."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    number: Annotated[int, Field(ge=1, le=65535)]
+    class_: Annotated[str, Field(alias="class", min_length=1)]
+    kind: str
+    low_x: float
+    low_y: float
+    low_z: float
+    high_x: float
+    high_y: float
+    high_z: float
+
+
+_BOX_COLUMNS = tuple(each.alias or name for name, each in _Box.model_fields.items())
 
 
 @dataclass(frozen=True)
@@ -117,10 +155,11 @@ def read_boxes(path: Path) -> tuple[LesionBox, ...]:
     boxes: list[LesionBox] = []
     problems = []
     for line in reader:
-        try:
-            boxes.append(_box(line))
-        except (TypeError, ValueError) as error:
-            problems.append(f"line {reader.line_num}: {error}")
+        found = _box(line)
+        if isinstance(found, LesionBox):
+            boxes.append(found)
+        else:
+            problems += [f"line {reader.line_num}: {each}" for each in found]
     numbers = [box.number for box in boxes]
     problems += [f"lesion {n} comes twice" for n in sorted(set(numbers)) if numbers.count(n) > 1]
     if problems:
@@ -128,18 +167,15 @@ def read_boxes(path: Path) -> tuple[LesionBox, ...]:
     return tuple(boxes)
 
 
-def _box(line: Row) -> LesionBox:
-    corner = {name: float(line[name]) for name in _BOX_COLUMNS[3:]}
-    low = corner["low_x"], corner["low_y"], corner["low_z"]
-    high = corner["high_x"], corner["high_y"], corner["high_z"]
+def _box(line: Row) -> LesionBox | tuple[str, ...]:
+    """The lesion of a line, or what is wrong with the line."""
+    box = read_entries(_Box, line, strict=False)
+    if not isinstance(box, _Box):
+        return box
+    low, high = (box.low_x, box.low_y, box.low_z), (box.high_x, box.high_y, box.high_z)
     if not all(a < b for a, b in zip(low, high, strict=True)):
-        raise ValueError(f"box from {low} to {high} is empty")
-    number = int(line["number"])
-    if not 1 <= number <= 65535:
-        raise ValueError(f"number {number} is not from 1 to 65535")
-    if not line["class"]:
-        raise ValueError("no class")
-    return LesionBox(number, line["class"], line["kind"], low, high)
+        return (f"box from {low} to {high} is empty",)
+    return LesionBox(box.number, box.class_, box.kind, low, high)
 
 
 def _text(path: Path) -> tuple[str, str]:
@@ -194,24 +230,20 @@ def _labels(task: str, classes: Sequence[str] | None) -> tuple[str, ...]:
 
 def _row_problems(line: Row, folder: Path, task: str, labels: Sequence[str]) -> Iterator[str]:
     """What is wrong with a row for itself."""
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", line["scan"]):
-        yield f"scan {line['scan']!r} is not made of letters, digits, '_', '-' and '.'"
-    if not line["patient"]:
-        yield "no patient"
+    found = read_entries(_Line, {name: value for name, value in line.items() if value}, False)
+    yield from found if isinstance(found, tuple) else ()
     if task in _LABELLED and line["label"] not in labels:
         known = ", ".join(map(repr, labels))
         yield (
             f"label {line['label']!r} is unknown (known: {known})" if line["label"] else "no label"
         )
-    if line["split"] and line["split"] not in set(Split):
-        yield f"split {line['split']!r} is none of {', '.join(Split)}"
-    yield from _path_problems(line, folder)
-    yield from _number_problems(line)
+    if line["path"]:
+        yield from _path_problems(line, folder)
 
 
 def _path_problems(line: Row, folder: Path) -> Iterator[str]:
     scan = folder / line["path"]
-    if not line["path"] or not scan.exists():
+    if not scan.exists():
         yield f"path {line['path']!r} is not there"
     elif scan.is_file() and not scan.name.endswith(_NIFTI):
         yield f"path {line['path']!r} is neither a folder nor a NIfTI file"
@@ -225,16 +257,6 @@ def _path_problems(line: Row, folder: Path) -> Iterator[str]:
             read_boxes(folder / line["boxes"])
         except ManifestError as error:
             yield from (f"boxes {line['boxes']!r}: {problem}" for problem in error.problems)
-
-
-def _number_problems(line: Row) -> Iterator[str]:
-    for column, most in (("thickness_mm", 50.0), ("age", 130.0)):
-        try:
-            fits = not line[column] or 0 <= float(line[column]) <= most
-        except ValueError:
-            fits = False
-        if not fits:
-            yield f"{column} {line[column]!r} is no number from 0 to {most:g}"
 
 
 def _problems_between(lines: Sequence[Row], folder: Path) -> Iterator[str]:

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tomllib
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Generic
+
+import tomli_w
+from pydantic import AfterValidator, ConfigDict, Field
+from typing_extensions import TypeVar
 
 from inference.bundles.class_codes import known_class
 from inference.bundles.tasks import TASKS, InputSettings
+from inference.entry_errors import FILE, read_entries
 from inference.errors import BundleError
 from inference.findings import FindingClass, IntendedUse, ModelIdentity, Training
 
 TASK = "covnet"
 """The task of Li et al. 2020: COVNet on a ResNet-50."""
-_TEXTS = ("name", "version", "task", "intended_use", "licence", "weights", "weights_sha256")
-_OPTIONAL_TEXTS = ("use", "training_data")
-_OPTIONAL = {"preprocessing", "metrics", "codes", *_OPTIONAL_TEXTS}
 _PROSE = ("intended_use", "licence", "weights", "training_data", "metrics")
-_LONGEST_NAME = 64  # the names stand in DICOM attributes of VR LO (PS3.5 section 6.2)
+
+# these stand in DICOM attributes of VR LO (PS3.5 section 6.2)
+_Name = Annotated[str, Field(min_length=1, max_length=64)]
+_FileName = Annotated[str, Field(pattern=r"^[\w-][\w.-]*$", description="a plain file name")]
+_Digest = Annotated[
+    str,
+    Field(pattern=r"^[0-9a-f]{64}$", description="64 lower-case hexadecimal digits"),
+]
+Settings_co = TypeVar("Settings_co", bound=InputSettings, default=InputSettings, covariant=True)
+
+
+def _is_task(name: str) -> str:
+    if name not in TASKS:
+        raise ValueError(f"{name!r} is given; it must be one of {', '.join(map(repr, TASKS))}")
+    return name
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Card:
+class Card(Generic[Settings_co]):
     """`weights` is a file name within the bundle, `weights_sha256` its digest in hexadecimal.
 
     `use` is what the bundle's makers mean it for, `intended_use` the same in prose, with its
@@ -59,16 +74,18 @@ class Card:
     of usual names may be left out (`class_codes`).
     """
 
-    name: str
-    version: str
-    task: str
-    classes: tuple[str, ...]
+    __pydantic_config__: ClassVar[ConfigDict] = FILE
+
+    name: _Name
+    version: _Name
+    task: Annotated[str, AfterValidator(_is_task)]
+    classes: tuple[Annotated[str, Field(min_length=1)], ...]
     training: Training
     intended_use: str
     licence: str
-    weights: str
-    weights_sha256: str
-    preprocessing: InputSettings
+    weights: _FileName
+    weights_sha256: _Digest
+    preprocessing: Settings_co
     use: IntendedUse = IntendedUse.NONE
     training_data: str = ""
     codes: tuple[FindingClass, ...] = ()
@@ -124,22 +141,7 @@ class Card:
     def as_toml(self) -> str:
         """The card as text; `read_card` gives it back."""
         values = asdict(self)
-        tables = {key: values.pop(key) for key in ("codes", "metrics")}
-        preprocessing = values.pop("preprocessing")
-        lines = [*_entries(values), "", "[preprocessing]", *_entries(preprocessing)]
-        for key, entries in tables.items():
-            for entry in entries:
-                lines += ["", f"[[{key}]]", *_entries(entry)]
-        return "\n".join(lines) + "\n"
-
-
-def _entries(values: dict[str, object]) -> list[str]:
-    return [f"{key} = {_toml(value)}" for key, value in values.items()]
-
-
-def _toml(value: object) -> str:
-    """A JSON string, list or number is one of TOML too; only DEL would have to be escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return tomli_w.dumps({key: value for key, value in values.items() if value != ()})
 
 
 def read_card(text: str, folder_name: str) -> Card:
@@ -148,31 +150,20 @@ def read_card(text: str, folder_name: str) -> Card:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BundleError(folder_name, (f"card.toml is not TOML: {error}",)) from error
-    problems = _entry_problems(table) or _value_problems(table)
-    if problems:
-        raise BundleError(folder_name, tuple(f"card.toml: {problem}" for problem in problems))
-    card = _card(table)
-    wrong = [*card.preprocessing.problems(), *_codes_problems(card)]
-    wrong += [problem for metric in card.metrics for problem in metric.problems()]
-    if wrong:
-        raise BundleError(folder_name, tuple(f"card.toml: {problem}" for problem in wrong))
-    return card
+    task = TASKS.get(str(table.get("task")))
+    kind: Any = Card[task.settings_type() if task else dict[str, Any]]  # type: ignore[misc]
+    found: Card | tuple[str, ...] = read_entries(kind, {"preprocessing": {}} | table)
+    problems = _problems(found) if isinstance(found, Card) else found
+    if isinstance(found, tuple) or problems:
+        raise BundleError(folder_name, tuple(f"card.toml: {each}" for each in problems))
+    return found
 
 
-def _card(table: dict[str, Any]) -> Card:
-    """The card of a table without problems."""
-    settings_type: Any = TASKS[table["task"]].settings_type()
-    settings = {k: _frozen(v) for k, v in table.get("preprocessing", {}).items()}
-    return Card(
-        **{key: table[key] for key in _TEXTS},
-        classes=tuple(table["classes"]),
-        training=Training(table["training"]),
-        use=IntendedUse(table.get("use", IntendedUse.NONE)),
-        training_data=table.get("training_data", ""),
-        preprocessing=settings_type(**settings),
-        codes=tuple(FindingClass(**code) for code in table.get("codes", [])),
-        metrics=tuple(Metric(**metric) for metric in table.get("metrics", [])),
-    )
+def _problems(card: Card) -> tuple[str, ...]:
+    """What entries say that are right each for itself."""
+    found = [*TASKS[card.task].class_problems(card.classes), *card.preprocessing.problems()]
+    found += _codes_problems(card)
+    return (*found, *(problem for metric in card.metrics for problem in metric.problems()))
 
 
 def _codes_problems(card: Card) -> list[str]:
@@ -181,94 +172,3 @@ def _codes_problems(card: Card) -> list[str]:
     names = [each.name for each in card.codes]
     found += [f"code of {name!r}, which is no class" for name in names if name not in card.classes]
     return found + (["two codes of one class"] if len(set(names)) < len(names) else [])
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _entry_problems(table: dict[str, Any]) -> list[str]:
-    """Entries that are missing, unknown or of the wrong type."""
-    known = {f.name for f in fields(Card)}
-    found = [f"unknown entry {key!r}" for key in table if key not in known]
-    found += [f"no {key}" for key in sorted(known - set(table) - _OPTIONAL)]
-    texts = [key for key in (*_TEXTS, *_OPTIONAL_TEXTS, "training") if key in table]
-    found += [f"{key} is no text" for key in texts if not isinstance(table[key], str)]
-    classes = table.get("classes", [])
-    if not isinstance(classes, list) or not all(isinstance(c, str) and c for c in classes):
-        found.append("classes is no list of names")
-    for key, pattern in _TABLES.items():
-        found += _tables_problems(key, table.get(key, []), pattern)
-    return found
-
-
-_TABLES = {
-    "codes": FindingClass("", "", "", "", ""),
-    "metrics": Metric("", 0.0, 0.0, 0.0, "", 1),
-}
-"""Entries that are lists of tables, each with a pattern of one of them."""
-
-
-def _tables_problems(name: str, tables: object, pattern: Any) -> list[str]:
-    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-        return [f"{name} is no list of tables"]
-    required = {f.name for f in fields(pattern)} - {"confidence"}
-    found = []
-    for number, each in enumerate(tables):
-        found += _table_problems(f"{name}[{number}]", each, pattern)
-        found += [f"no {name}[{number}].{key}" for key in sorted(required - set(each))]
-    return found
-
-
-def _table_problems(name: str, table: object, pattern: Any) -> list[str]:
-    """Entries that the dataclass `pattern` does not have, or has with values of another kind."""
-    if not isinstance(table, dict):
-        return [f"{name} is no table"]
-    known = {f.name: getattr(pattern, f.name) for f in fields(pattern)}
-    found = [f"unknown entry {name}.{key}" for key in table if key not in known]
-    for key, value in table.items():
-        if key in known and not _same_kind(value, known[key]):
-            found.append(f"{name}.{key} is no {_kind(known[key])}")
-    return found
-
-
-def _same_kind(value: object, pattern: object) -> bool:
-    """Whether TOML's value can stand for the pattern: an integer may stand for a float."""
-    if isinstance(pattern, tuple):
-        same_length = isinstance(value, list) and len(value) == len(pattern)
-        return same_length and all(map(_same_kind, value, pattern))  # type: ignore[call-overload]
-    if isinstance(pattern, float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is type(pattern)
-
-
-def _kind(pattern: object) -> str:
-    if isinstance(pattern, tuple):
-        return f"list of {len(pattern)} values of the right kind"
-    return "text" if isinstance(pattern, str) else "number of the right kind"
-
-
-def _value_problems(table: dict[str, Any]) -> list[str]:
-    """Entries of the right type whose value cannot be used."""
-    found = []
-    for key, allowed in (("training", Training), ("use", IntendedUse)):
-        if table.get(key, IntendedUse.NONE) not in list(allowed):
-            found.append(f"{key} {table[key]!r} is none of {', '.join(allowed)}")
-    if not re.fullmatch(r"[\w-][\w.-]*", table["weights"]):
-        found.append(f"weights {table['weights']!r} is no plain file name")
-    if not re.fullmatch(r"[0-9a-f]{64}", table["weights_sha256"]):
-        found.append("weights_sha256 is not 64 lower-case hexadecimal digits")
-    for key in ("name", "version"):
-        if not 1 <= len(table[key]) <= _LONGEST_NAME:
-            found.append(f"{key} is not 1 to {_LONGEST_NAME} characters long")
-    return found + _task_problems(table)
-
-
-def _task_problems(table: dict[str, Any]) -> list[str]:
-    """What does not fit the card's task: unknown task, classes, input settings."""
-    task = TASKS.get(table["task"])
-    if task is None:
-        return [f"task {table['task']!r} is none of {', '.join(TASKS)}"]
-    pattern = task.settings_type()()
-    settings = _table_problems("preprocessing", table.get("preprocessing", {}), pattern)
-    return [*task.class_problems(table["classes"]), *settings]

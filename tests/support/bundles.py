@@ -18,7 +18,7 @@ from inference.lungs.lung_input import LungInput
 
 WEIGHTS = "weights.safetensors"
 
-LUNG_CARD = Card(
+LUNG_CARD: Card = Card(
     name="Lung U-net",
     version="1.0",
     task="lungs",

@@ -118,7 +118,7 @@ def test_every_fault_is_told_at_once(request_: EvaluationRequest, tmp_path: Path
         "label 'plague' is unknown",
         "patient p is in several splits",
         "scan x comes 2 times",
-        "split 'never' is none of",
+        "split: 'never' is given",
         "neither a folder nor a NIfTI file",
         "none/probabilities.csv: No such file",
     ):

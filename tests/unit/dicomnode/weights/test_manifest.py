@@ -78,12 +78,14 @@ def test_everything_that_is_wrong_is_told_in_one_report(folder: Path) -> None:
     assert found == [
         f"line 3, scan a: label 'Covid' is unknown {known}",
         "line 3, scan a: lungs 'data/none.nii.gz' is not there",
-        "line 4, scan b b: scan 'b b' is not made of letters, digits, '_', '-' and '.'",
-        "line 4, scan b b: no patient",
+        "line 4, scan b b: scan: 'b b' is given; "
+        "it must be made of letters, digits, '_', '-' and '.'",
+        "line 4, scan b b: patient: is missing; it must be text",
+        "line 4, scan b b: age: 'old' is given; it must be a number from 0 to 130 years",
         "line 4, scan b b: no label",
         "line 4, scan b b: path 'data/nowhere' is not there",
-        "line 4, scan b b: age 'old' is no number from 0 to 130",
-        "line 5, scan c: split 'tset' is none of training, validation, test",
+        "line 5, scan c: split: 'tset' is given; "
+        "it must be one of 'training', 'validation', 'test'",
         "line 5, scan c: path 'data/notes.txt' is neither a folder nor a NIfTI file",
         "line 5, scan c: lungs 'data/notes.txt' is no NIfTI file",
         "line 5, scan c: boxes 'missing.csv': No such file or directory",
@@ -95,7 +97,7 @@ def test_everything_that_is_wrong_is_told_in_one_report(folder: Path) -> None:
 
 def test_a_scan_must_not_lead_out_of_the_names_that_files_may_have(folder: Path) -> None:
     (found,) = problems(folder, "scan,patient,path,label", "../x,p1,data/series1,COVID-19")
-    assert found.startswith("line 2, scan ../x: scan '../x' is not made of")
+    assert found.startswith("line 2, scan ../x: scan: '../x' is given; it must be made of")
 
 
 @pytest.mark.parametrize(
@@ -157,11 +159,14 @@ def test_boxes_that_cannot_be_are_all_told(folder: Path) -> None:
         read_boxes(folder / "bad.csv")
     told = caught.value.problems
     assert told[0] == "line 3: box from (0.0, 0.0, 0.0) to (1.0, 0.0, 1.0) is empty"
-    assert told[1:3] == ("line 4: no class", "line 5: number 70000 is not from 1 to 65535")
+    assert told[1:3] == (
+        "line 4: class: '' is given; it must be text that is not empty",
+        "line 5: number: '70000' is given; it must be a whole number from 1 to 65535",
+    )
     assert [text.partition(":")[0] for text in told[3:]] == [
         "line 7",
         "line 8",
-        "line 9",
+        *["line 9"] * 4,
         "lesion 1 comes twice",
     ]
 
