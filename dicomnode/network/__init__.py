@@ -1,7 +1,6 @@
 """Associations and TLS, as acceptor and as requestor.
 
 associations        The parts of pynetdicom that acceptors and requestors share: AEs, contexts
-certificates        Until when certificates are valid
 count_query         C-FIND SCU: how many instances of a series a PACS holds (PS3.4 annex C
 peer_connection     A connection that we open to a peer
 pynetdicom_version  The pynetdicom that the node is written for

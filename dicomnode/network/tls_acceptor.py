@@ -15,7 +15,6 @@ from typing import Any
 from pynetdicom.transport import ThreadedAssociationServer
 
 from dicomnode.errors import ConfigurationError
-from dicomnode.network.certificates import expiry_of_pem
 from dicomnode.tls import TlsPolicy, reason, server_context
 
 log = logging.getLogger(__name__)
@@ -100,9 +99,26 @@ class ServerTls:
 def _load(policy: TlsPolicy) -> tuple[ssl.SSLContext, datetime]:
     context = server_context(policy)
     try:
-        return context, expiry_of_pem(Path(policy.certificate).read_text(encoding="ascii"))
+        return context, expiry_of_pem(Path(policy.certificate).read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{policy.certificate}: {error}") from error
+
+
+def expiry_of_pem(pem: bytes) -> datetime:
+    """When the first of all certificates in a PEM file ends: a chain holds no longer than that.
+
+    It is the one thing that `ssl` does not tell of one's own certificates. notAfter is in UTC (RFC
+    5280 section 4.1.2.5).
+
+    Raises:
+        ValueError: there is no certificate in it, or one that cannot be read.
+    """
+    from cryptography import x509  # 17 MB: for those who serve TLS
+
+    try:
+        return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(pem))
+    except (ValueError, x509.InvalidVersion) as error:
+        raise ValueError("no X.509 certificate in it that can be read") from error
 
 
 def _signature(policy: TlsPolicy) -> _Signature:
