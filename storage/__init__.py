@@ -2,6 +2,7 @@
 
 conflicts        Instances that came again with other content, and which content stands
 database         The database: SQLite in one file, or PostgreSQL, chosen by the URL alone
+decided          What was decided on a series, and on which evidence: records with a form in JSON
 direct_io        Writing past the page cache
 durable          Files that are whole and durable under their final name, or not there at all
 enqueue          Putting jobs into the queue, each once

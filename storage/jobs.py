@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from storage.decided import Reason, Verdict
 from storage.errors import LeaseLostError
 from storage.models import DeliveryRow, JobRow, ResultRow, SeriesRow
 from storage.records import (
@@ -22,7 +23,6 @@ from storage.records import (
     Job,
     JobKind,
     JobState,
-    JsonObject,
     SeriesState,
 )
 from storage.statements import lock_series, shared_fields
@@ -242,21 +242,16 @@ def _fail_series(
         return
     series.state = SeriesState.FAILED
     series.ended_at = now
-    series.reasons = [*series.reasons, _why_parked(job, max_attempts)]
+    series.reasons = (*series.reasons, _why_parked(job, max_attempts))
     withhold(session, series.series_key)
 
 
-def _why_parked(job: JobRow, max_attempts: int) -> JsonObject:
+def _why_parked(job: JobRow, max_attempts: int) -> Reason:
     told = (job.error or "").partition(": ")
     if told[0] == DEADLINE:
         value = f"{told[2]}, {job.attempt} times"
-        return {"rule": DEADLINE, "value": value, "limit": None, "verdict": "fail"}
-    return {
-        "rule": WORKER_LOST,
-        "value": job.attempt,
-        "limit": max_attempts,
-        "verdict": "fail",
-    }
+        return Reason(DEADLINE, value, None, Verdict.FAIL)
+    return Reason(WORKER_LOST, job.attempt, max_attempts, Verdict.FAIL)
 
 
 def _owned(

@@ -6,6 +6,7 @@ can wait for each other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from storage.decided import HistoryEntry, JsonObject, Reason, SeriesEvidence, history_entry
 from storage.records import (
     AssociationEnd,
     ConflictState,
@@ -81,6 +83,27 @@ def _enumeration(kind: type[StrEnum], name: str) -> Enum:
 _JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
+class _Records(TypeDecorator[Any]):
+    """A record, a tuple of them, or None as JSON: by its `as_json`, and `read` makes it anew."""
+
+    impl = _JSON
+    cache_ok = True
+
+    def __init__(self, read: Callable[[JsonObject], Any]) -> None:
+        super().__init__()
+        self.read = read
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
+        if isinstance(value, tuple):
+            return [each.as_json() for each in value]
+        return None if value is None else value.as_json()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
+        if isinstance(value, list):
+            return tuple(self.read(each) for each in value)
+        return None if value is None else self.read(value)
+
+
 class Base(DeclarativeBase):
     """Constraints get stable names, so that a migration can name what it changes."""
 
@@ -96,7 +119,6 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it as a plain class attribute
         datetime: UtcDateTime(),
         dict[str, Any]: _JSON,
-        list[dict[str, Any]]: _JSON,
         AssociationEnd: _enumeration(AssociationEnd, "ending"),
         SeriesState: _enumeration(SeriesState, "state"),
         JobKind: _enumeration(JobKind, "kind"),
@@ -181,10 +203,10 @@ class SeriesRow(Base):
     decided_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     input_digest: Mapped[str | None]
-    completeness: Mapped[dict[str, Any] | None]
-    reasons: Mapped[list[dict[str, Any]]]
+    completeness: Mapped[SeriesEvidence | None] = mapped_column(_Records(SeriesEvidence.from_json))
+    reasons: Mapped[tuple[Reason, ...]] = mapped_column(_Records(Reason.from_json))
     analysis: Mapped[dict[str, Any] | None]
-    history: Mapped[list[dict[str, Any]]]
+    history: Mapped[tuple[HistoryEntry, ...]] = mapped_column(_Records(history_entry))
     removed_at: Mapped[datetime | None]
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from storage.errors import LeaseLostError
 from storage.jobs import FREE
 from storage.models import OPEN_ASSESS, DeliveryRow, JobRow, ResultRow, SeriesRow
-from storage.records import Backlog, Delivery, DeliveryState, ResultRecord, SeriesState
+from storage.records import Delivery, DeliveryState, ResultRecord, SeriesState
 from storage.statements import insert_into, shared_fields
 
 SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
@@ -91,24 +91,6 @@ def mark_retry(session: Session, delivery: Delivery, not_before: datetime, error
 def mark_failed(session: Session, delivery: Delivery, now: datetime, error: str) -> None:
     """Given up at `now`. Raises LeaseLostError."""
     _write(session, delivery, state=DeliveryState.FAILED, not_before=now, error=error)
-
-
-def waiting_destinations(session: Session) -> tuple[Backlog, ...]:
-    """For each destination what is not delivered and not given up, by name."""
-    statement = (
-        select(
-            DeliveryRow.destination,
-            func.count().label("waiting"),
-            func.min(DeliveryRow.not_before).label("next_attempt_at"),
-        )
-        .where(DeliveryRow.state.in_([DeliveryState.WAITING, DeliveryState.SENDING]))
-        .group_by(DeliveryRow.destination)
-        .order_by(DeliveryRow.destination)
-    )
-    return tuple(
-        Backlog(row.destination, row.waiting, row.next_attempt_at)
-        for row in session.execute(statement)
-    )
 
 
 def _enter_result(session: Session, result: ResultRecord, ordinal: int) -> None:

@@ -88,7 +88,7 @@ def _enter(session: Session, key: str, instance: StoredInstance) -> None:
         "priority": instance.priority,
         "first_received_at": instance.received_at,
         "last_received_at": instance.received_at,
-        "reasons": [],
-        "history": [],
+        "reasons": (),
+        "history": (),
     }
     session.execute(insert_into(session, SeriesRow).values(values).on_conflict_do_nothing())

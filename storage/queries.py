@@ -108,9 +108,7 @@ def delivery_counts(session: Session, series_keys: Iterable[str]) -> dict[str, t
 
 def series_record(row: SeriesRow) -> SeriesRecord:
     """A row as a record."""
-    values = shared_fields(SeriesRecord, row)
-    lists = {"reasons": tuple(row.reasons), "history": tuple(row.history)}
-    return SeriesRecord(**(values | lists))
+    return SeriesRecord(**shared_fields(SeriesRecord, row))
 
 
 def _associations(session: Session, series_uid: str) -> tuple[Association, ...]:

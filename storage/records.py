@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-JsonObject = dict[str, Any]
+from storage.decided import FormerDecision, HistoryEntry, JsonObject, Reason, SeriesEvidence
 
 NOTE_KIND = "note"
 """`kind` of results that tell that a series was not analysed."""
@@ -164,11 +163,16 @@ class SeriesRecord:
     decided_at: datetime | None
     ended_at: datetime | None
     input_digest: str | None  # of the sorted (SOP Instance UID, sha256) pairs decided upon
-    completeness: JsonObject | None  # the evidence that closed the series
-    reasons: tuple[JsonObject, ...] = ()  # rule, value, limit, verdict
+    completeness: SeriesEvidence | None  # the evidence that closed the series
+    reasons: tuple[Reason, ...] = ()
     analysis: JsonObject | None = None  # probabilities, model, seconds by stage
-    history: tuple[JsonObject, ...] = ()  # earlier decisions, each undone by a late instance
+    history: tuple[HistoryEntry, ...] = ()
     removed_at: datetime | None = None  # since when retention keeps of it this record alone
+
+    @property
+    def former_decisions(self) -> list[FormerDecision]:
+        """Those in its history, oldest first."""
+        return [each for each in self.history if isinstance(each, FormerDecision)]
 
 
 @dataclass(frozen=True)
@@ -244,15 +248,6 @@ class DeliveryRecord:
     delivered_at: datetime | None
     error: str | None
     result: ResultRecord
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """What waits for one destination; `next_attempt_at` is when the first of it is due."""
-
-    destination: str
-    waiting: int
-    next_attempt_at: datetime
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,20 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from storage.decided import FormerDecision
 from storage.enqueue import ensure_assess, supersede_analyses
 from storage.models import SeriesRow
-from storage.records import JsonObject, SeriesState
-from storage.statements import lock_series
+from storage.records import SeriesState
+from storage.statements import lock_series, shared_fields
 
 
 def reopen(session: Session, series: SeriesRow, now: datetime) -> None:
     """For a late instance, or another choice in its study. The caller queues an ASSESS job."""
-    series.history = [*series.history, _decision(series)]
+    series.history = (*series.history, FormerDecision(**shared_fields(FormerDecision, series)))
     series.state = SeriesState.RECEIVING
     series.decided_at = series.ended_at = None
     series.input_digest = series.completeness = series.analysis = None
-    series.reasons = []
+    series.reasons = ()
     supersede_analyses(session, series.series_key, now)
 
 
@@ -37,17 +38,3 @@ def retry_failed(session: Session, series_key: str, now: datetime) -> bool:
     """Have a series that failed decided on anew, with all its attempts; False when it is none."""
     series = lock_series(session, series_key)
     return series.state is SeriesState.FAILED and reopen_ended(session, series_key, now)
-
-
-def _decision(series: SeriesRow) -> JsonObject:
-    removed = {} if series.removed_at is None else {"removed_at": series.removed_at.isoformat()}
-    return removed | {
-        "state": series.state.value,
-        "decided_at": series.decided_at and series.decided_at.isoformat(),
-        "ended_at": series.ended_at and series.ended_at.isoformat(),
-        "instance_count": series.instance_count,
-        "input_digest": series.input_digest,
-        "completeness": series.completeness,
-        "reasons": series.reasons,
-        "analysis": series.analysis,
-    }

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from storage.decided import RETRACTED, HistoryEntry, Withdrawal
 from storage.jobs import FREE
 from storage.models import DeliveryRow, ResultRow
 from storage.outbox import enter_results
@@ -19,15 +20,11 @@ from storage.queries import find_series, series_detail
 from storage.records import (
     RETRACTION_KIND,
     DeliveryState,
-    JsonObject,
     ResultRecord,
     ResultSet,
     SeriesDetail,
 )
 from storage.statements import insert_into, lock_series
-
-RETRACTED = "retracted"
-"""`state` of an entry in the history of a series, and error of a delivery that it stopped."""
 
 
 def recent_sets(session: Session, limit: int) -> tuple[ResultSet, ...]:
@@ -99,13 +96,13 @@ def _set(detail: SeriesDetail, created_at: datetime, newest: datetime | None) ->
     )
 
 
-def _retractions(history: Sequence[JsonObject]) -> dict[str, datetime]:
+def _retractions(history: Sequence[HistoryEntry]) -> dict[str, datetime]:
     """Since when each SOP Instance UID is withdrawn."""
     return {
-        uid: datetime.fromisoformat(entry["decided_at"])
+        uid: entry.decided_at
         for entry in history
-        if entry["state"] == RETRACTED
-        for uid in entry["retracted"]
+        if isinstance(entry, Withdrawal)
+        for uid in entry.retracted
     }
 
 
@@ -164,24 +161,24 @@ def record_retraction(
     session: Session,
     chosen: ResultSet,
     notes: Mapping[str, ResultRecord],
-    entry: JsonObject,
+    why: str,
+    title: str,
     now: datetime,
 ) -> tuple[str, ...] | None:
     """Withdraw a set: what waits is given up, and its note goes to each destination of `notes`
     that may have an object of the set; returns these destinations.
 
-    One transaction with the entry in the history, to which `entry` is added. None, and nothing
-    changes, when the set is withdrawn already. A deliverer that is sending an object of the set
-    loses its lease: it cannot put it back to waiting.
+    One transaction with the entry in the history; `why` and `title` as in `Withdrawal`. None, and
+    nothing changes, when the set is withdrawn already. A deliverer that is sending an object of
+    the set loses its lease: it cannot put it back to waiting.
     """
     series = lock_series(session, chosen.series.series_key)
-    uids = [each.sop_instance_uid for each in chosen.results]
+    uids = tuple(each.sop_instance_uid for each in chosen.results)
     if set(uids) & _retractions(series.history).keys():
         return None
     reached = tuple(sorted(notes.keys() & _tried(session, uids)))
-    told = {"state": RETRACTED, "decided_at": now.isoformat(), "retracted": uids}
-    former = {"reasons": [], "instance_count": series.instance_count, "told": list(reached)}
-    series.history = [*series.history, entry | former | told]
+    withdrawal = Withdrawal(now, uids, series.instance_count, reached, why, title)
+    series.history = (*series.history, withdrawal)
     _stop(session, uids)
     for destination in reached:
         enter_results(session, [notes[destination]], [destination], series.priority, now)

@@ -9,16 +9,18 @@ outdated input ever reaches the outbox.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from storage import jobs
+from storage.decided import JsonObject, Reason, SeriesEvidence, with_later
 from storage.enqueue import enqueue_analyse, supersede_analyses
 from storage.models import SeriesRow
 from storage.outbox import enter_results
-from storage.records import Job, JobKind, JsonObject, ResultRecord, SeriesState, Superseded
+from storage.records import Job, JobKind, ResultRecord, SeriesState, Superseded
 from storage.statements import lock_series
 
 
@@ -28,8 +30,8 @@ def record_skipped(
     *,
     decided_at: datetime,
     input_digest: str,
-    completeness: JsonObject,
-    reasons: Sequence[JsonObject],
+    completeness: SeriesEvidence,
+    reasons: Sequence[Reason],
 ) -> Superseded | None:
     """The series is not eligible, for these reasons; ends its ASSESS job."""
     series = _unchanged(session, job, decided_at)
@@ -55,8 +57,8 @@ def record_queued(
     *,
     decided_at: datetime,
     input_digest: str,
-    completeness: JsonObject,
-    reasons: Sequence[JsonObject],
+    completeness: SeriesEvidence,
+    reasons: Sequence[Reason],
     model_digest: str,
     priority: int,
 ) -> Superseded | None:
@@ -89,7 +91,7 @@ def record_analysed(
     ended_at: datetime,
     analysis: JsonObject,
     results: Sequence[ResultRecord],
-    reasons: Sequence[JsonObject] = (),
+    reasons: Sequence[Reason] = (),
     destinations: Sequence[str],
 ) -> Superseded | None:
     """The analysis is done: its results go into the outbox for every destination; ends its job.
@@ -103,7 +105,7 @@ def record_analysed(
     series.state = SeriesState.ANALYSED
     series.ended_at = ended_at
     series.analysis = analysis
-    series.reasons = _with_later(series.reasons, reasons)
+    series.reasons = with_later(series.reasons, reasons)
     jobs.finish(session, job, ended_at)
     enter_results(session, results, destinations, series.priority, ended_at)
     return None
@@ -115,15 +117,14 @@ def note_waiting(
     *,
     due: datetime,
     now: datetime,
-    completeness: JsonObject | None,
-    lasting: Collection[str] = (),
+    completeness: SeriesEvidence | None,
     error: str | None = None,
 ) -> Superseded | None:
     """The series waits, for instances or for others of its study: looked at again when `due`.
 
-    What was noted before under the keys `lasting` stays, if `completeness` says nothing of it; all
-    of it where that is None. `error`: why it could not be looked at. A series that is decided
-    waits, with its decision, until what came again of it is all there.
+    How long it has been eligible stays known where `completeness` does not say; all that was noted
+    before stays where that is None. `error`: why it could not be looked at. A series that is
+    decided waits, with its decision, until what came again of it is all there.
     """
     if lock_series(session, job.series_key).state is not SeriesState.RECEIVING:
         jobs.put_back(session, job, due, count_attempt=False, error=error)
@@ -131,15 +132,16 @@ def note_waiting(
     series = _unchanged(session, job, now)
     if isinstance(series, Superseded):
         return series
-    former = series.completeness or {}
     if completeness is not None:
-        series.completeness = {key: former[key] for key in lasting if key in former} | completeness
+        former = series.completeness and series.completeness.eligible_since
+        since = completeness.eligible_since or former
+        series.completeness = replace(completeness, eligible_since=since)
     jobs.put_back(session, job, due, count_attempt=False, error=error)
     return None
 
 
 def record_refused(
-    session: Session, job: Job, *, ended_at: datetime, reasons: Sequence[JsonObject]
+    session: Session, job: Job, *, ended_at: datetime, reasons: Sequence[Reason]
 ) -> Superseded | None:
     """The pixels showed that the series is not eligible: `reasons` are added to the decision's.
 
@@ -154,7 +156,7 @@ def record_refused(
 
 
 def record_failed(
-    session: Session, job: Job, *, ended_at: datetime, reasons: Sequence[JsonObject], error: str
+    session: Session, job: Job, *, ended_at: datetime, reasons: Sequence[Reason], error: str
 ) -> Superseded | None:
     """The series cannot be decided or analysed; `reasons` are added to those of the decision.
 
@@ -173,18 +175,12 @@ def _end_without_result(
     series: SeriesRow,
     state: SeriesState,
     ended_at: datetime,
-    reasons: Sequence[JsonObject],
+    reasons: Sequence[Reason],
 ) -> None:
     series.state = state
     series.ended_at = ended_at
-    series.reasons = _with_later(series.reasons, reasons)
+    series.reasons = with_later(series.reasons, reasons)
     jobs.withhold(session, series.series_key)
-
-
-def _with_later(reasons: Sequence[JsonObject], later: Sequence[JsonObject]) -> list[JsonObject]:
-    """All reasons; a rule that was judged again counts as it was judged last."""
-    again = {reason["rule"] for reason in later}
-    return [*(reason for reason in reasons if reason["rule"] not in again), *later]
 
 
 def _unchanged(session: Session, job: Job, now: datetime) -> SeriesRow | Superseded:
@@ -211,11 +207,11 @@ def _decide(
     state: SeriesState,
     decided_at: datetime,
     input_digest: str,
-    completeness: JsonObject,
-    reasons: Sequence[JsonObject],
+    completeness: SeriesEvidence,
+    reasons: Sequence[Reason],
 ) -> None:
     series.state = state
     series.decided_at = decided_at
     series.input_digest = input_digest
     series.completeness = completeness
-    series.reasons = list(reasons)
+    series.reasons = tuple(reasons)

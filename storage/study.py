@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from storage.decided import Verdict
 from storage.enqueue import ensure_assess
 from storage.models import SeriesRow
 from storage.queries import series_record
@@ -78,6 +79,6 @@ def reconsider(session: Session, left_for: str, rule: str, now: datetime) -> tup
 
 def _gave_way(series: SeriesRow, left_for: str, rule: str) -> bool:
     return any(
-        reason["rule"] == rule and reason["verdict"] == "fail" and left_for in str(reason["value"])
+        reason.rule == rule and reason.verdict is Verdict.FAIL and left_for in str(reason.value)
         for reason in series.reasons
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -22,7 +22,7 @@ from dicomnode.assess.assessment import Assessment
 from dicomnode.config import Settings
 from dicomnode.decisions.agreement import Agreement
 from dicomnode.decisions.method_failure import MethodFailure
-from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.reasons import Reason, Verdict, with_later
 from dicomnode.decisions.stack.geometry import SliceStack
 from dicomnode.deliver.result_settings import analysis_digest, result_settings
 from dicomnode.dicom_files.headers import read_sources
@@ -40,12 +40,11 @@ from dicomnode.results.common.context import Predecessor
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
 from inference.findings import CovnetFindings, ModelIdentity
 from inference.location_attention.findings import RegionFindings
+from inference.progress import Progress
 from inference.volume import CtVolume
 
 if TYPE_CHECKING:
     from inference.covnet.engine import FoundLungs
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,12 +197,6 @@ def _find(
         return Refusal(seen)
     found = run_methods(engines, volume, lungs, progress)
     return Refusal((found,)) if isinstance(found, Reason) else _Found(lungs, found, seen)
-
-
-def with_later(reasons: Sequence[Reason], later: Sequence[Reason]) -> tuple[Reason, ...]:
-    """All reasons; one that was judged again counts as it was judged last."""
-    again = {reason.rule for reason in later}
-    return (*(reason for reason in reasons if reason.rule not in again), *later)
 
 
 def _sources(assessment: Assessment) -> list[Dataset]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dicomnode.results.common.context import Predecessor
+from storage.decided import Withdrawal
 from storage.records import (
     NOTE_KIND,
     RETRACTION_KIND,
@@ -12,7 +13,6 @@ from storage.records import (
     ResultRecord,
     SeriesDetail,
 )
-from storage.result_sets import RETRACTED
 
 _MORE_CAME = "more instances of the series came after it"
 _CAME_AGAIN = "its instances came again with other content after it"
@@ -50,7 +50,7 @@ def withdrawals(detail: SeriesDetail) -> int:
     return sum(
         1
         for entry in detail.series.history
-        if entry["state"] == RETRACTED and results & set(entry["retracted"])
+        if isinstance(entry, Withdrawal) and results & set(entry.retracted)
     )
 
 
@@ -62,19 +62,19 @@ def _why(detail: SeriesDetail) -> str:
 
 def _as_many(detail: SeriesDetail) -> bool:
     """Whether the analysis before this one was of so many instances, too."""
-    counts = [each["instance_count"] for each in detail.series.history if each.get("analysis")]
+    counts = [each.instance_count for each in detail.series.former_decisions if each.analysis]
     return counts[-1:] == [detail.series.instance_count]
 
 
 def _other_input(detail: SeriesDetail) -> bool:
     """Whether the input is another than at the decision before this one."""
-    former = [each["input_digest"] for each in detail.series.history if each.get("input_digest")]
+    former = [each.input_digest for each in detail.series.former_decisions if each.input_digest]
     return not former or former[-1] != detail.series.input_digest
 
 
 def _had_failed(detail: SeriesDetail) -> bool:
     """Whether a method failed in the analysis before this one."""
-    made = [each["analysis"] for each in detail.series.history if each.get("analysis")]
+    made = [each.analysis for each in detail.series.former_decisions if each.analysis]
     return bool(made and made[-1].get("failures"))
 
 

@@ -29,7 +29,7 @@ from dicomnode.config import Settings
 from dicomnode.decisions.arrival.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.arrival.resend import RESENT
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
-from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.deliver.result_store import store_result
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass
 from dicomnode.errors import DataError
@@ -159,7 +159,7 @@ class Worker:
         if detail is None or input_digest(instances) != job.input_digest:
             self._superseded(job)
             return
-        evidence = str((detail.series.completeness or {}).get("evidence", ""))
+        noted = detail.series.completeness
         assessment = replace(self._assess(instances), arrival=_of_arrival(detail))
         if assessment.may_pass:
             raise OSError(errno.EIO, "; ".join(map(str, assessment.unreadable)))
@@ -173,7 +173,7 @@ class Worker:
                 self._settings,
                 analysed_at=job.created_at.astimezone(),  # the same in every attempt: same bytes
                 input_digest=job.input_digest,
-                completeness=evidence,
+                completeness=noted.evidence if noted else "",
                 predecessor=former_report(detail),
                 revision=withdrawals(detail),
                 progress=self._stop_if_superseded,
@@ -206,16 +206,13 @@ class Worker:
             jobs.finish(session, job, datetime.now(UTC), jobs.SUPERSEDED)
 
     def _record_refusal(self, job: Job, reasons: Sequence[Reason]) -> None:
-        failed = [reason.rule for reason in reasons if reason.verdict is Verdict.FAIL]
-        log.info("series %s: skipped: %s", job.series_key, ", ".join(failed))
-        told = [reason.as_json() for reason in reasons]
-        self._give_up(job, partial(series.record_refused, reasons=told))
+        log.info("series %s: skipped: %s", job.series_key, ", ".join(failed_rules(reasons)))
+        self._give_up(job, partial(series.record_refused, reasons=reasons))
 
     def _record_failure(self, job: Job, reasons: Sequence[Reason]) -> None:
         error = "; ".join(map(str, reasons))
         log.warning("series %s: failed, %s", job.series_key, error)
-        told = [reason.as_json() for reason in reasons]
-        self._give_up(job, partial(series.record_failed, reasons=told, error=error))
+        self._give_up(job, partial(series.record_failed, reasons=reasons, error=error))
 
     def _give_up(self, job: Job, record: Callable[..., Superseded | None]) -> None:
         """The series comes to no result; those of its study that gave way to it get their turn."""
@@ -237,7 +234,7 @@ class Worker:
                 job,
                 ended_at=datetime.now(UTC),
                 analysis=analysis.as_json(),
-                reasons=[reason.as_json() for reason in analysis.reasons],
+                reasons=analysis.reasons,
                 results=records,
                 destinations=[destination.name for destination in self._settings.destinations],
             )
@@ -347,11 +344,7 @@ class Worker:
 
 def _of_arrival(detail: SeriesDetail) -> tuple[Reason, ...]:
     """That instances are missing, or came again, as it was decided; no header tells it."""
-    return tuple(
-        Reason(each["rule"], each["value"], each["limit"], Verdict(each["verdict"]))
-        for each in detail.series.reasons
-        if each["rule"] in {INCOMPLETE_RULE, RESENT}
-    )
+    return tuple(each for each in detail.series.reasons if each.rule in {INCOMPLETE_RULE, RESENT})
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:

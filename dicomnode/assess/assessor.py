@@ -19,7 +19,7 @@ from dicomnode.assess.resends import (
     conflict_reasons,
     is_undecided,
 )
-from dicomnode.assess.study import ELIGIBLE_SINCE, choose_in_study, noted_acquisitions
+from dicomnode.assess.study import choose_in_study, with_acquisitions
 from dicomnode.config import Settings
 from dicomnode.decisions.arrival.arrival_evidence import (
     HeaderEvidence,
@@ -33,12 +33,13 @@ from dicomnode.decisions.arrival.completeness import (
     worth_asking,
 )
 from dicomnode.decisions.eligibility.study_choice import Choice
-from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.dicom_files.read_again import Retries
 from dicomnode.lifecycle import Outage, ends_process_on_fault
 from dicomnode.methods.bundles import models_digest
 from storage import conflicts, index, jobs, queries, series
 from storage.database import Database
+from storage.decided import SeriesEvidence
 from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
 from storage.instances import InstanceFiles
 from storage.records import (
@@ -46,7 +47,6 @@ from storage.records import (
     ConflictState,
     Job,
     JobKind,
-    JsonObject,
     SeriesArrival,
     SeriesDetail,
     SeriesState,
@@ -75,8 +75,8 @@ class _Decision(TypedDict):
 
     decided_at: datetime
     input_digest: str
-    completeness: JsonObject
-    reasons: list[JsonObject]
+    completeness: SeriesEvidence
+    reasons: Sequence[Reason]
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class Assessor:
         look = self._look(arrival)
         if look.assessment.may_pass:
             found = judge_completeness(arrival, policy, now)
-            noted = found.as_json() | {"instances": arrival.instance_count}
+            noted = found.noted(arrival.instance_count)
             self._read_later(job, look.assessment.unreadable, noted, now)
             return
         self._reading.forget(job.series_key)
@@ -197,7 +197,7 @@ class Assessor:
         # whoever settles the claims brings the next look forward; two that claim of each other
         # would wait for ever
         if is_undecided(detail.claims) and not own:
-            self._note_waiting(job, now + _STUDY_LOOK, found.as_json())
+            self._note_waiting(job, now + _STUDY_LOOK, found.noted(arrival.instance_count))
             return
         if not (found.closed or chosen):
             self._look_again(job, found, arrival, now)
@@ -221,7 +221,7 @@ class Assessor:
             *detail.claims,
             *(() if look is None else look.instances),
         ]
-        noted = found.as_json() | {"instances": detail.series.instance_count}
+        noted = found.noted(detail.series.instance_count)
         self._enter(job, reasons, input_digest(content), noted)
 
     def _end(self, job: Job) -> None:
@@ -230,7 +230,7 @@ class Assessor:
             jobs.finish(session, job, datetime.now(UTC))
 
     def _read_later(
-        self, job: Job, reasons: tuple[Reason, ...], noted: JsonObject | None, now: datetime
+        self, job: Job, reasons: tuple[Reason, ...], noted: SeriesEvidence | None, now: datetime
     ) -> None:
         """That a file could not be read says nothing about the series: look again, for a while."""
         told = "; ".join(map(str, reasons))
@@ -245,11 +245,10 @@ class Assessor:
         """It cannot be decided; `dicomnode queue retry` has it looked at again."""
         error = "; ".join(map(str, reasons))
         log.error("series %s: failed, %s", job.series_key, error)
-        told = [reason.as_json() for reason in reasons]
         with self._database.write() as session:
             conflicts.hold_undecided(session, job.series_key, datetime.now(UTC))
             series.record_failed(
-                session, job, ended_at=datetime.now(UTC), reasons=told, error=error
+                session, job, ended_at=datetime.now(UTC), reasons=reasons, error=error
             )
 
     def _pacs_count(self, arrival: SeriesArrival) -> PacsCount | None:
@@ -285,7 +284,7 @@ class Assessor:
         waited = (now - arrival.last_received_at) / 10
         longest = _ANSWER_WAIT if self._answer_pending else sorted((*_LONGEST_WAIT, waited))[1]
         due = min(found.look_again_at or now, now + longest)
-        self._note_waiting(job, due, found.as_json() | {"instances": arrival.instance_count})
+        self._note_waiting(job, due, found.noted(arrival.instance_count))
 
     def _decide(
         self, job: Job, look: _Look, completeness: Completeness, detail: SeriesDetail
@@ -295,12 +294,11 @@ class Assessor:
         told = conflict_reasons(detail.conflicts, len(look.instances), job.series_key)
         told += () if reason is None else (reason,)
         assessment = replace(look.assessment, arrival=told)
-        now, noted = datetime.now(UTC), completeness.as_json() | {"instances": len(look.instances)}
-        noted |= noted_acquisitions(assessment.eligibility)
+        now = datetime.now(UTC)
+        noted = with_acquisitions(completeness.noted(len(look.instances)), assessment.eligibility)
         reasons = assessment.reasons
         if assessment.eligible:
-            choice, quality = self._choose(look, now)
-            noted |= quality
+            choice, noted = self._choose(look, noted, now)
             if choice.look_again_at is not None:
                 self._note_waiting(job, min(choice.look_again_at, now + _STUDY_LOOK), noted)
                 return False
@@ -308,30 +306,34 @@ class Assessor:
         self._enter(job, reasons, input_digest(look.instances), noted)
         return True
 
-    def _enter(self, job: Job, reasons: Sequence[Reason], digest: str, noted: JsonObject) -> None:
+    def _enter(
+        self, job: Job, reasons: Sequence[Reason], digest: str, noted: SeriesEvidence
+    ) -> None:
         decision: _Decision = {
             "decided_at": datetime.now(UTC),
             "input_digest": digest,
             "completeness": noted,
-            "reasons": [reason.as_json() for reason in reasons],
+            "reasons": reasons,
         }
-        failed = [reason.rule for reason in reasons if reason.verdict is Verdict.FAIL]
+        failed = failed_rules(reasons)
         if self._record(job, not failed, decision) is not None:
             log.info("series %s: instances came meanwhile", job.series_key)
             return
         what = f"skipped: {', '.join(failed)}" if failed else "queued"
         log.info("series %s: %s", job.series_key, what)
 
-    def _choose(self, look: _Look, now: datetime) -> tuple[Choice, JsonObject]:
+    def _choose(
+        self, look: _Look, noted: SeriesEvidence, now: datetime
+    ) -> tuple[Choice, SeriesEvidence]:
         """Whether an eligible series is the one of its study to be analysed."""
         one = look.instances[0]
         with self._database.read() as session:
             others = series_of_study(session, one.series_key)
         eligibility, policy = look.assessment.eligibility, self._settings.study
-        return choose_in_study(one.series_key, eligibility, others, policy, now)
+        return choose_in_study(one.series_key, eligibility, others, policy, noted, now)
 
     def _note_waiting(
-        self, job: Job, due: datetime, noted: JsonObject | None, error: str | None = None
+        self, job: Job, due: datetime, noted: SeriesEvidence | None, error: str | None = None
     ) -> None:
         """How long the series has been eligible stays known, whatever the next look saw."""
         now = datetime.now(UTC)
@@ -342,7 +344,6 @@ class Assessor:
                 due=due,
                 now=now,
                 completeness=noted,
-                lasting=(ELIGIBLE_SINCE,),
                 error=error,
             )
 

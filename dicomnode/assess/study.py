@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from dicomnode.decisions.eligibility.eligibility import Eligibility
 from dicomnode.decisions.eligibility.study_choice import (
     Choice,
-    SeriesQuality,
     Standing,
     StudyPolicy,
     StudySeries,
     acquisitions_of,
     choose,
+    quality_of,
 )
-from dicomnode.decisions.reasons import Verdict
+from dicomnode.decisions.reasons import failed_rules
+from storage.decided import SeriesEvidence
 from storage.records import SeriesRecord, SeriesState
-
-QUALITY, ELIGIBLE_SINCE = "quality", "eligible_since"
-"""Keys in the completeness of a series that is eligible."""
-
-ACQUISITIONS = "acquisitions"
-"""Key in the completeness of each series that is decided."""
 
 _MOST_ACQUISITIONS = 16
 
@@ -40,45 +35,37 @@ def choose_in_study(
     eligibility: Eligibility,
     study: Iterable[SeriesRecord],
     policy: StudyPolicy,
+    noted: SeriesEvidence,
     now: datetime,
-) -> tuple[Choice, dict[str, Any]]:
+) -> tuple[Choice, SeriesEvidence]:
     """Whether an eligible series is the one of its `study` to be analysed.
 
-    The second is what to add to the record of its completeness, for the others to find.
+    The second is `noted` with what the others of the study are to find.
     """
-    quality = SeriesQuality.of(eligibility.stack)
     known = {record.series_key: record for record in study}
-    since = _eligible_since(known.pop(own_uid, None), now)
+    found = known.pop(own_uid, None)
+    since = (found and found.completeness and found.completeness.eligible_since) or now
+    quality = quality_of(eligibility.stack)
     acquisitions = acquisitions_of(eligibility.stack.headers)
     own = StudySeries(own_uid, Standing.ELIGIBLE, quality, acquisitions)
     others = [_study_series(record) for record in known.values()]
-    noted = {QUALITY: quality.as_json(), ELIGIBLE_SINCE: since.isoformat()}
+    noted = replace(noted, quality=quality, eligible_since=since)
     return choose(own, others, policy, since, now), noted
 
 
-def noted_acquisitions(eligibility: Eligibility) -> dict[str, list[str]]:
-    """What to add to the completeness of a series, for others of the same scan to find."""
-    return {ACQUISITIONS: sorted(acquisitions_of(eligibility.stack.headers))[:_MOST_ACQUISITIONS]}
-
-
-def _eligible_since(own: SeriesRecord | None, now: datetime) -> datetime:
-    noted = None if own is None else (own.completeness or {}).get(ELIGIBLE_SINCE)
-    return now if noted is None else datetime.fromisoformat(noted)
+def with_acquisitions(noted: SeriesEvidence, eligibility: Eligibility) -> SeriesEvidence:
+    """For others of the same scan to find."""
+    of_series = sorted(acquisitions_of(eligibility.stack.headers))
+    return replace(noted, acquisitions=tuple(of_series[:_MOST_ACQUISITIONS]))
 
 
 def _study_series(record: SeriesRecord) -> StudySeries:
-    noted = (record.completeness or {}).get(QUALITY)
-    quality = None if noted is None else SeriesQuality.from_json(noted)
+    noted = record.completeness
+    quality = noted and noted.quality
     receiving = Standing.OPEN if quality is None else Standing.ELIGIBLE
     standing = _STANDING.get(record.state, receiving)
-    acquisitions = frozenset((record.completeness or {}).get(ACQUISITIONS, ()))
-    return StudySeries(
-        record.series_key, standing, quality, acquisitions, _skipped_for_contrast(record)
+    acquisitions = frozenset((noted and noted.acquisitions) or ())
+    for_contrast = record.state is SeriesState.SKIPPED and "contrast" in failed_rules(
+        record.reasons
     )
-
-
-def _skipped_for_contrast(record: SeriesRecord) -> bool:
-    return record.state is SeriesState.SKIPPED and any(
-        reason["rule"] == "contrast" and reason["verdict"] == Verdict.FAIL
-        for reason in record.reasons
-    )
+    return StudySeries(record.series_key, standing, quality, acquisitions, for_contrast)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from dicomnode.decisions.reasons import Verdict
 from dicomnode.errors import DataError
 from storage import reopening
 from storage.database import Database
@@ -59,8 +60,8 @@ def try_again(
 
 
 def _failed_by(series: SeriesRecord) -> tuple[str, ...]:
-    failed = (each for each in series.reasons if each["verdict"] == "fail")
-    return tuple(f"{each['rule']}: {each['value']}" for each in failed)
+    failed = (each for each in series.reasons if each.verdict is Verdict.FAIL)
+    return tuple(f"{each.rule}: {each.value}" for each in failed)
 
 
 def _why_not(series: SeriesRecord) -> str:

@@ -75,9 +75,9 @@ def retract(
     notes = {
         name: store_result(files, key, each, now, RETRACTION_KIND) for name, each in objects.items()
     }
-    entry = {"why": reason.value, "title": TITLES[reason].meaning}
+    title = TITLES[reason].meaning
     with database.write() as session:
-        told = result_sets.record_retraction(session, chosen, notes, entry, now)
+        told = result_sets.record_retraction(session, chosen, notes, reason.value, title, now)
     return Retraction(uids, told or (), already=told is None)
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pydicom.dataset import Dataset
 
 from dicomnode.config import Settings
+from dicomnode.decisions.reasons import Reason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.dicom_files.identity import Identity, identify_file
 from dicomnode.notes.series_note import MODALITY, first_source, needs_no_note, told
@@ -31,7 +31,7 @@ class EndedSeries:
     files: Sequence[Path]
     analysed: bool
     failed: bool
-    reasons: Sequence[dict[str, Any]]
+    reasons: Sequence[Reason]
 
     @property
     def identity(self) -> Identity:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydicom.dataset import Dataset
 
 from dicomnode.decisions.arrival.resend import TAKEN_ELSEWHERE
-from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.reasons import Reason, failed_rules
 from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.dicom_files.read_again import may_pass
@@ -19,7 +18,7 @@ from dicomnode.results.documents.note import SeriesNotAnalysed
 MODALITY = "CT"
 """Of the series that notes tell of: nobody expects an answer on others."""
 
-_NOT_TOLD = ("own_result", TAKEN_ELSEWHERE)
+_NOT_TOLD = frozenset({"own_result", TAKEN_ELSEWHERE})
 
 
 def first_source(paths: Iterable[Path]) -> Dataset | None:
@@ -43,13 +42,13 @@ def first_source(paths: Iterable[Path]) -> Dataset | None:
 def told(
     series_instance_uid: str,
     source: Dataset | None,
-    reasons: Sequence[dict[str, Any]],
+    reasons: Sequence[Reason],
     *,
     instance_count: int,
     failed: bool,
     input_digest: str,
 ) -> SeriesNotAnalysed:
-    """One series for a note. `reasons`: as JSON, in which form the node keeps them."""
+    """One series for a note."""
     read = AttributeReader(source or Dataset())
     return SeriesNotAnalysed(
         series_instance_uid=series_instance_uid,
@@ -58,14 +57,11 @@ def told(
         instance_count=instance_count,
         failed=failed,
         input_digest=input_digest,
-        reasons=tuple(
-            Reason(each["rule"], each["value"], each["limit"], Verdict(each["verdict"]))
-            for each in reasons
-        ),
+        reasons=tuple(reasons),
     )
 
 
-def needs_no_note(reasons: Sequence[dict[str, Any]]) -> bool:
+def needs_no_note(reasons: Sequence[Reason]) -> bool:
     """Whether a series was skipped since this product made it, or since it came again as another
     patient's: nobody waits for an answer on it."""
-    return any(each["rule"] in _NOT_TOLD and each["verdict"] == "fail" for each in reasons)
+    return not _NOT_TOLD.isdisjoint(failed_rules(reasons))

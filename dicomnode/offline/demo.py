@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dicomnode.config import Destination, Settings, load_settings
+from dicomnode.decisions.reasons import failed_rules
 from dicomnode.dicom_files.identity import identify_file
 from dicomnode.errors import ConfigurationError, NodeError
 from dicomnode.network.associations import echo
@@ -246,7 +247,7 @@ def _stage(detail: SeriesDetail) -> str:
         return f"analysed, {done} of {len(detail.deliveries)} results delivered"
     if any(job.kind is JobKind.ANALYSE and job.state is JobState.RUNNING for job in detail.jobs):
         return "is being analysed"
-    failed = [reason["rule"] for reason in record.reasons if reason["verdict"] == "fail"]
+    failed = failed_rules(record.reasons)
     told = f": {', '.join(failed)}" if failed else ""
     return f"{record.state.value}, {record.instance_count} instances{told}"
 

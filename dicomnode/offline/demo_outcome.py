@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dicomnode.config import Settings
+from dicomnode.decisions.reasons import Verdict
 from dicomnode.results.documents.text import report_as_text
 from storage.records import ResultRecord, SeriesDetail
 from storage.results import ResultFiles
@@ -66,8 +67,8 @@ def print_summary(
 def _summary(detail: SeriesDetail) -> tuple[str, str, str, str]:
     record = detail.series
     if record.analysis is None:
-        failed = [each for each in record.reasons if each["verdict"] == "fail"]
-        told = "\n".join(f"{each['rule']}: {each['value']}{_limit(each)}" for each in failed)
+        failed = [each for each in record.reasons if each.verdict is Verdict.FAIL]
+        told = "\n".join(str(each).removesuffix(" – fail") for each in failed)
         return record.state.value, told, "", "0"
     lines = [record.analysis["model"]["warning"] or ""]
     lines += [f"{name}: {100 * p:.1f} %" for name, p in record.analysis["probabilities"].items()]
@@ -76,7 +77,3 @@ def _summary(detail: SeriesDetail) -> tuple[str, str, str, str]:
     )
     delivered = sum(each.delivered_at is not None for each in detail.deliveries)
     return record.state.value, "\n".join(lines).strip(), seconds, str(delivered)
-
-
-def _limit(reason: Mapping[str, object]) -> str:
-    return "" if reason["limit"] is None else f" (asked for: {reason['limit']})"

@@ -13,10 +13,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series, with_later
+from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
 from dicomnode.assess.assessment import assess_files
 from dicomnode.config import Settings
-from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.reasons import Reason, Verdict, with_later
 from dicomnode.dicom_files.folder import read_folder
 from dicomnode.dicom_files.headers import read_header_file
 from dicomnode.dicom_files.identity import data_set_sha256, identify_file
@@ -115,7 +115,7 @@ def _write_notes(
             files=files,
             analysed=by_uid[uid].state == "analysed",
             failed=by_uid[uid].state != "skipped",
-            reasons=[reason.as_json() for reason in by_uid[uid].reasons],
+            reasons=by_uid[uid].reasons,
         )
         for uid, files in by_series.items()
     ]

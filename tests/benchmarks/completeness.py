@@ -88,6 +88,7 @@ def measure(case: Case, folder: Path, rounds: int) -> tuple[list[float], set[str
 def _one(case: Case, node: Node, orthanc: Orthanc, folder: Path, number: int) -> tuple[float, str]:
     from storage.records import JobKind
     from support.phantom import series_uid, write_series
+    from support.storage_samples import noted
 
     files = write_series(folder, SLICES, seed=number, change=_change(case))
     known = set(orthanc.get("/series"))
@@ -99,7 +100,7 @@ def _one(case: Case, node: Node, orthanc: Orthanc, folder: Path, number: int) ->
     (job,) = (each for each in detail.jobs if each.kind is JobKind.ANALYSE)
     assert job.started_at is not None
     waited = (job.started_at - detail.series.last_received_at).total_seconds()
-    return waited, str((detail.series.completeness or {})["closed_by"])
+    return waited, str(noted(detail.series).closed_by)
 
 
 def _change(case: Case) -> Callable[[Dataset, int], None] | None:

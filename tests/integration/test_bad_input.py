@@ -129,7 +129,7 @@ def test_a_damaged_series_ends_in_a_state_that_says_what_and_why(story: Story, n
     state, rule, why = ENDINGS[name]
     detail = story.ended(name)
     assert detail.series.state.value == state
-    failed = {r["rule"]: str(r["value"]) for r in detail.series.reasons if r["verdict"] == "fail"}
+    failed = {r.rule: str(r.value) for r in detail.series.reasons if r.verdict == "fail"}
     assert why in failed[rule]
     assert detail.results == ()
     assert detail.series.instance_count == len(story.series[name])
@@ -141,14 +141,14 @@ def test_a_damaged_series_ends_in_a_state_that_says_what_and_why(story: Story, n
 def test_what_is_no_ct_is_taken_and_skipped(story: Story, name: str, modality: str) -> None:
     detail = story.ended(name)
     assert detail.series.state is SeriesState.SKIPPED
-    reasons = {reason["rule"]: reason for reason in detail.series.reasons}
-    assert reasons["modality"] == {
+    reasons = {reason.rule: reason for reason in detail.series.reasons}
+    assert reasons["modality"].as_json() == {
         "rule": "modality",
         "value": modality,
         "limit": "CT",
         "verdict": "fail",
     }
-    assert reasons["sop_class"]["verdict"] == "fail"
+    assert reasons["sop_class"].verdict == "fail"
 
 
 def test_a_good_series_among_them_is_analysed_and_delivered(story: Story) -> None:

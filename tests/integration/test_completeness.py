@@ -16,6 +16,7 @@ from storage.records import SeriesDetail, SeriesState
 from support.node import Node, free_port
 from support.orthanc import Orthanc, running_orthanc
 from support.phantom import series_uid, write_series
+from support.storage_samples import noted
 from support.wait import wait_for
 
 REPORT = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -61,7 +62,7 @@ class Hospital:
         """What the series waits for, as `queue why` shows it."""
         detail = self.node.detail(uid)
         assert detail is not None
-        return str((detail.series.completeness or {}).get("evidence", ""))
+        return noted(detail.series).evidence if detail.series.completeness else ""
 
     def reports(self, file: Path) -> list[pydicom.Dataset]:
         """The reports in Orthanc on the study of a file, in the order of their making."""
@@ -85,7 +86,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> I
 
 
 def closed_by(detail: SeriesDetail) -> str:
-    return str((detail.series.completeness or {})["closed_by"])
+    return str(noted(detail.series).closed_by)
 
 
 def test_a_pause_longer_than_the_quiet_period_between_two_halves(
@@ -129,7 +130,7 @@ def test_slices_after_the_result_bring_a_second_one_that_names_the_first(
     wait_for(lambda: (d := hospital.node.detail(uid)) and d.series.history, "it is opened again")
     second = hospital.node.wait_until_ended(uid)
     assert (second.series.state, second.series.instance_count) == (SeriesState.ANALYSED, 24)
-    assert [former["state"] for former in second.series.history] == ["analysed"]
+    assert [former.state for former in second.series.history] == ["analysed"]
     former, latter = hospital.reports(files[0])
     assert "PredecessorDocumentsSequence" not in former
     (study,) = latter.PredecessorDocumentsSequence
@@ -151,9 +152,9 @@ def test_a_series_that_stays_incomplete_is_analysed_with_a_warning(
     hospital.push(files[:12])
     detail = hospital.node.wait_until_ended(uid)
     assert (detail.series.state, closed_by(detail)) == (SeriesState.ANALYSED, "incomplete_after")
-    assert (detail.series.completeness or {})["complete"] is False
-    (reason,) = (each for each in detail.series.reasons if each["rule"] == "completeness")
-    assert reason["value"] == "orthanc: 14 instances (C-FIND at SERIES level), 12 came"
-    assert (reason["limit"], reason["verdict"]) == ("all instances within 5 s", "warning")
+    assert noted(detail.series).complete is False
+    (reason,) = (each for each in detail.series.reasons if each.rule == "completeness")
+    assert reason.value == "orthanc: 14 instances (C-FIND at SERIES level), 12 came"
+    assert (reason.limit, reason.verdict) == ("all instances within 5 s", "warning")
     (report,) = hospital.reports(files[0])
     assert "Note: completeness: orthanc: 14 instances" in report_as_text(report)

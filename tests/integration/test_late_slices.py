@@ -21,6 +21,7 @@ from support.find_scp import match, running_find_scp
 from support.node import free_port
 from support.phantom import SPACING_MM, series_uid, write_series
 from support.pipeline import Pipeline
+from support.storage_samples import noted
 from support.wait import wait_for
 
 POLICY = CompletenessPolicy(proven_quiet_seconds=1, quiet_seconds=50, incomplete_after_seconds=100)
@@ -123,8 +124,8 @@ def test_a_series_waits_while_the_pacs_has_more_and_not_a_second_longer(
         node.receive(files[12:])
         wait_for(lambda: _decided(node, assessor, uid), "it is complete")
         assessor.close()
-    closed = node.detail(uid).series.completeness or {}
-    assert (closed["closed_by"], closed["instances"]) == ("pacs_count", 13)
+    closed = noted(node.detail(uid).series)
+    assert (closed.closed_by, closed.instances) == ("pacs_count", 13)
 
 
 def _look(assessor: Assessor, ahead: float = 5.0) -> None:
@@ -134,8 +135,8 @@ def _look(assessor: Assessor, ahead: float = 5.0) -> None:
 
 def _noted(node: Pipeline, assessor: Assessor, uid: str, told: str) -> Any:
     _look(assessor)
-    noted = node.detail(uid).series.completeness or {}
-    return noted if told in str(noted.get("evidence")) else None
+    found = node.detail(uid).series.completeness
+    return found if found is not None and told in found.evidence else None
 
 
 def _decided(node: Pipeline, assessor: Assessor, uid: str) -> bool:
@@ -174,7 +175,7 @@ def test_with_a_dead_pacs_the_quiet_period_decides_in_time(node: Pipeline, tmp_p
     assert node.detail(uid).series.state is SeriesState.RECEIVING
     assert _decided(node, assessor, uid)
     assessor.close()
-    assert (node.detail(uid).series.completeness or {})["closed_by"] == "quiet_period"
+    assert noted(node.detail(uid).series).closed_by == "quiet_period"
 
 
 @pytest.mark.parametrize("incomplete", ["analyse", "skip"])
@@ -191,11 +192,11 @@ def test_a_gap_is_waited_for_and_then_always_skipped(
     _look(assessor, 30)
     waiting = node.detail(uid).series
     assert waiting.state is SeriesState.RECEIVING
-    assert "1 slices missing between others" in str((waiting.completeness or {})["evidence"])
+    assert "1 slices missing between others" in noted(waiting).evidence
     _look(assessor, 200)
     decided = node.detail(uid).series
     assert decided.state is SeriesState.SKIPPED
-    reasons = {each["rule"]: each["verdict"] for each in decided.reasons}
+    reasons = {each.rule: each.verdict for each in decided.reasons}
     assert reasons["completeness"] == ("warning" if incomplete == "analyse" else "fail")
     assert reasons["evenly_spaced"] == "fail"
 
@@ -219,11 +220,11 @@ def test_every_second_slice_lost_is_waited_for_and_then_told(
     _look(assessor, 30)
     waiting = node.detail(uid).series
     assert waiting.state is SeriesState.RECEIVING
-    assert "Spacing Between Slices" in str((waiting.completeness or {})["evidence"])
+    assert "Spacing Between Slices" in noted(waiting).evidence
     _look(assessor, 200)
     decided = node.detail(uid).series
     assert decided.state is state
-    told = {each["rule"]: str(each["value"]) for each in decided.reasons}
+    told = {each.rule: str(each.value) for each in decided.reasons}
     assert "13 missing" in told["lost_slices"]
     assert "13 missing" in told["completeness"]
 
@@ -240,5 +241,5 @@ def test_policy_may_skip_what_stays_incomplete(node: Pipeline, tmp_path: Path) -
         assessor.close()
     detail = node.detail(uid)
     assert detail.series.state is SeriesState.SKIPPED
-    failed = [each["rule"] for each in detail.series.reasons if each["verdict"] == "fail"]
+    failed = [each.rule for each in detail.series.reasons if each.verdict == "fail"]
     assert failed == ["completeness"]

@@ -16,6 +16,7 @@ from dicomnode.decisions.eligibility.study_choice import StudyPolicy
 from dicomnode.deliver.result_store import store_result
 from dicomnode.notes.writer import NoteWriter
 from dicomnode.results.documents.text import report_as_text
+from storage.decided import Withdrawal
 from storage.records import NOTE_KIND, DeliveryState, SeriesState
 from support.node import Node
 from support.pacs import running_pacs
@@ -218,7 +219,8 @@ def test_a_note_that_was_sent_is_withdrawn_when_a_series_is_analysed_after_all(
     assert predecessor_of(instead) == text.SOPInstanceUID
     assert "A CT series was analysed since" in report_as_text(instead)
     (withdrawn,) = node.detail(noted).series.history
-    assert (withdrawn["state"], withdrawn["why"]) == ("retracted", "outdated")
+    assert isinstance(withdrawn, Withdrawal)
+    assert (withdrawn.state, withdrawn.why) == ("retracted", "outdated")
     for path in node.settings.result_files.rglob("*.dcm"):
         assert dciodvfy_errors(path) == []
 
@@ -268,7 +270,7 @@ def test_a_note_on_one_series_holds_until_that_series_is_analysed(
         assert node.detail(series_uid(files)).series.history == ()
         node.bring_to_results(files[5:])
         assert write_notes(node) == 0
-    states = [each["state"] for each in node.detail(series_uid(files)).series.history]
+    states = [each.state for each in node.detail(series_uid(files)).series.history]
     assert states == ["skipped", "retracted"]
 
 

@@ -109,8 +109,8 @@ def test_without_regions_the_classification_stands(
     assert (analysis["regions"], analysis["agreement"]) == (None, None)
     (failure,) = analysis["failures"]
     assert (failure["method"], failure["rule"]) == ("regions", "network_output")
-    warned = [each for each in detail.series.reasons if each["rule"] == "regions_method"]
-    assert [each["verdict"] for each in warned] == ["warning"]
+    warned = [each for each in detail.series.reasons if each.rule == "regions_method"]
+    assert [each.verdict for each in warned] == ["warning"]
     assert REGIONS_FAILED in told(detail)
     assert any("search for candidate regions" in each.message for each in caplog.records)
     text = report_as_text(report_of(pipeline))
@@ -182,10 +182,10 @@ def test_where_both_fail_the_series_fails(
     )
     detail = analysed(pipeline, series)
     assert detail.series.state is SeriesState.FAILED
-    (reason,) = [each for each in detail.series.reasons if each["verdict"] == "fail"]
-    assert reason["rule"] == "network_output"
-    assert "classification of the whole lungs: probabilities" in reason["value"]
-    assert "search for candidate regions: the segmenter's objectness map" in reason["value"]
+    (reason,) = [each for each in detail.series.reasons if each.verdict == "fail"]
+    assert reason.rule == "network_output"
+    assert "classification of the whole lungs: probabilities" in str(reason.value)
+    assert "search for candidate regions: the segmenter's objectness map" in str(reason.value)
     assert detail.results == ()
 
 

@@ -38,7 +38,7 @@ def pipeline(tmp_path: Path, shared_models: Path) -> Iterator[Callable[..., Pipe
 
 def failed_rules(pipeline: Pipeline, uid: str) -> set[str]:
     reasons = pipeline.detail(uid).series.reasons
-    return {reason["rule"] for reason in reasons if reason["verdict"] == "fail"}
+    return {reason.rule for reason in reasons if reason.verdict == "fail"}
 
 
 def test_a_slice_damaged_after_the_decision_fails_the_series_by_name(

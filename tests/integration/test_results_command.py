@@ -22,6 +22,7 @@ from pydicom.uid import (
 
 from dicomnode.config import Destination, load_settings
 from dicomnode.processes.supervisor import keep_settings
+from storage.decided import Withdrawal
 from storage.records import DeliveryState, SeriesState
 from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series
@@ -172,7 +173,8 @@ def test_retract_again_changes_nothing_and_nothing_is_sent_again(site: Site) -> 
     newest, first = site.json("list")
     assert (newest["state"], first["state"]) == ("retraction", "withdrawn")
     (entry,) = site.node.detail(site.uid).series.history
-    assert (entry["state"], entry["why"]) == ("retracted", "safety")
+    assert isinstance(entry, Withdrawal)
+    assert (entry.state, entry.why) == ("retracted", "safety")
 
 
 def test_what_was_not_sent_yet_is_only_stopped(unsent: Site) -> None:

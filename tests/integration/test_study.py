@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from dicomnode.assess.assessor import Assessor
+from dicomnode.decisions.reasons import Reason
 from storage.queries import list_series
 from storage.records import SeriesState
 from support.phantom import series_uid, write_series
@@ -65,8 +66,8 @@ def assess_all(node: Pipeline) -> None:
     wait_for(decided, "each series is decided")
 
 
-def reason(node: Pipeline, uid: str, rule: str) -> dict[str, Any]:
-    (found,) = [each for each in node.detail(uid).series.reasons if each["rule"] == rule]
+def reason(node: Pipeline, uid: str, rule: str) -> Reason:
+    (found,) = [each for each in node.detail(uid).series.reasons if each.rule == rule]
     return found
 
 
@@ -79,8 +80,8 @@ def test_of_two_kernels_the_standard_one_is_analysed(node: Pipeline, tmp_path: P
     left = node.detail(series_uid(sharp)).series
     assert left.state is SeriesState.SKIPPED
     told = reason(node, series_uid(sharp), "study_choice")
-    assert told["verdict"] == "fail"
-    assert str(told["value"]).startswith(
+    assert told.verdict == "fail"
+    assert str(told.value).startswith(
         f"a better series of the study was chosen: {series_uid(standard)} (12 slices every 2.5 mm"
     )
     node.analyse()
@@ -101,7 +102,7 @@ def test_when_the_pixels_of_the_chosen_one_show_contrast_the_other_is_analysed(
     assert refused.series.state is SeriesState.SKIPPED
     assert refused.results == ()
     told = reason(node, series_uid(enhanced), "contrast")
-    assert (told["verdict"], told["value"]) == (
+    assert (told.verdict, told.value) == (
         "fail",
         "yes: attributes unknown, text unknown, pixels yes",
     )
@@ -110,8 +111,8 @@ def test_when_the_pixels_of_the_chosen_one_show_contrast_the_other_is_analysed(
     node.analyse()
     analysed = node.detail(series_uid(plain)).series
     assert analysed.state is SeriesState.ANALYSED
-    assert [each["state"] for each in analysed.history] == ["skipped"]
-    assert reason(node, series_uid(plain), "contrast_pixels")["verdict"] == "pass"
+    assert [each.state for each in analysed.history] == ["skipped"]
+    assert reason(node, series_uid(plain), "contrast_pixels").verdict == "pass"
 
 
 def test_a_series_without_lungs_is_skipped_and_says_so(node: Pipeline, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_a_series_without_lungs_is_skipped_and_says_so(node: Pipeline, tmp_path:
     node.analyse()
     assert node.detail(series_uid(files)).series.state is SeriesState.SKIPPED
     told = reason(node, series_uid(files), "lungs")
-    assert (told["value"], told["limit"]) == ("lung volume: 0 ml", "at least 150 ml")
+    assert (told.value, told.limit) == ("lung volume: 0 ml", "at least 150 ml")
 
 
 TWINS: tuple[dict[str, Any], ...] = (
@@ -163,6 +164,6 @@ def test_no_virtual_image_takes_the_place_of_a_scan_with_contrast(
     with node.database.read() as session:
         states = {each.state for each in list_series(session)}
     assert states == {SeriesState.SKIPPED}
-    assert reason(node, series_uid(enhanced), "contrast")["verdict"] == "fail"
+    assert reason(node, series_uid(enhanced), "contrast").verdict == "fail"
     for paths in made:
         assert node.detail(series_uid(paths)).results == ()

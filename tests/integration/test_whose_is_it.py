@@ -99,11 +99,11 @@ def parts(node: Pipeline, uid: str) -> dict[str, SeriesDetail]:
 
 
 def failed(detail: SeriesDetail) -> dict[str, str]:
-    return {r["rule"]: r["value"] for r in detail.series.reasons if r["verdict"] == "fail"}
+    return {r.rule: str(r.value) for r in detail.series.reasons if r.verdict == "fail"}
 
 
 def warned(detail: SeriesDetail) -> dict[str, str]:
-    return {r["rule"]: r["value"] for r in detail.series.reasons if r["verdict"] == "warning"}
+    return {r.rule: str(r.value) for r in detail.series.reasons if r.verdict == "warning"}
 
 
 def reports(node: Pipeline, detail: SeriesDetail, kind: str = "sr") -> list[Dataset]:
@@ -197,9 +197,9 @@ def test_a_patient_corrected_after_the_report_was_sent(node: Pipeline, tmp_path:
     analyse_all(node)
     wrong, right = parts(node, uid).values()
     assert wrong.series.state is SeriesState.SKIPPED
-    assert [each["state"] for each in wrong.series.history].count("retracted") == 1
-    analysed = [each for each in wrong.series.history if each["state"] == "analysed"]
-    assert [each["instance_count"] for each in analysed] == [12]
+    assert [each.state for each in wrong.series.history].count("retracted") == 1
+    analysed = [each for each in wrong.series.history if each.state == "analysed"]
+    assert [each.instance_count for each in analysed] == [12]
     waiting = {d.result.kind for d in wrong.deliveries if d.state == "waiting"}
     assert waiting == {"retraction"}
     (report,) = reports(node, right)

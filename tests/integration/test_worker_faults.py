@@ -68,7 +68,7 @@ def test_what_can_never_be_read_fails_in_the_end(
     node.analyse()
     failed = node.detail(series_uid(files)).series
     assert failed.state is SeriesState.FAILED
-    assert failed.reasons[-1]["rule"] == "file"
+    assert failed.reasons[-1].rule == "file"
 
 
 def test_a_job_over_its_deadline_is_told_with_the_key(
@@ -113,4 +113,4 @@ def test_a_fault_outside_the_analysis_is_one_of_the_series_too(
     node.analyse()
     failed = node.detail(series_uid(files)).series
     assert failed.state is SeriesState.FAILED
-    assert failed.reasons[-1]["value"] == "ValueError"
+    assert failed.reasons[-1].value == "ValueError"

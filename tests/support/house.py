@@ -24,7 +24,7 @@ from storage.instances import InstanceFiles, series_folder
 from storage.models import InstanceRow, RemovalRow, ResultRow
 from storage.records import JobKind, ResultRecord, SeriesState, StoredInstance
 from storage.results import ResultFiles
-from support.storage_samples import LEASE, instance
+from support.storage_samples import LEASE, RELEASED, instance
 
 NODE = "node/receiver-1"
 POLICY = RetentionPolicy(analysed_days=30, skipped_days=7, failed_days=60)
@@ -77,7 +77,7 @@ class House:
         decision: dict[str, Any] = {
             "decided_at": then,
             "input_digest": "d",
-            "completeness": {},
+            "completeness": RELEASED,
             "reasons": [],
         }
         job = jobs.claim(session, [JobKind.ASSESS], "o/", self.now, LEASE)

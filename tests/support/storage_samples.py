@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from storage.database import Database
+from storage.decided import Reason, SeriesEvidence, Verdict
 from storage.index import record_instances
 from storage.jobs import claim
-from storage.records import Association, Job, JobKind, ResultRecord, StoredInstance
+from storage.records import Association, Job, JobKind, ResultRecord, SeriesRecord, StoredInstance
 from storage.series import record_analysed, record_queued
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
 SERIES = "1.2.826.1.10"
 STUDY = "1.2.826.1.1"
-PASSED = {"rule": "modality", "value": "CT", "limit": "CT", "verdict": "pass"}
+PASSED = Reason("modality", "CT", "CT", Verdict.PASS)
+THICK = Reason("slice_thickness", 5.0, 3.0, Verdict.FAIL)
+RELEASED = SeriesEvidence(complete=True, evidence="release")
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
 SC = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -57,6 +60,12 @@ def instance(
     )
 
 
+def noted(series: SeriesRecord) -> SeriesEvidence:
+    """What is kept of whether it is all here."""
+    assert series.completeness is not None
+    return series.completeness
+
+
 def receive(database: Database, *instances: StoredInstance) -> None:
     with database.write() as session:
         record_instances(session, instances or [instance(1), instance(2)])
@@ -84,7 +93,7 @@ def queue(
             job,
             decided_at=now,
             input_digest=digest,
-            completeness={"evidence": "release"},
+            completeness=RELEASED,
             reasons=[PASSED],
             model_digest=model,
             priority=priority,

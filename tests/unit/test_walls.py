@@ -19,12 +19,13 @@ WALLS = """
     .dicom_files .methods .network .notes .results.common storage
 .cli: . .assess .cli.views .decisions .deliver .methods .network .offline .processes .weights
     inference inference.bundles inference.training storage
-.cli.views: . .assess .decisions .dicom_files .methods .offline .results.common inference
+.cli.views: . .decisions .dicom_files .methods .offline .results.common inference
     inference.bundles inference.evaluation.report storage
 .decisions: storage
 .decisions.arrival: .decisions .decisions.eligibility .decisions.stack storage
 .decisions.contrast: .decisions
 .decisions.eligibility: .decisions .decisions.contrast .decisions.image_kind .decisions.stack
+    storage
 .decisions.image_kind: .decisions .decisions.contrast
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
 .deliver: . .decisions .dicom_files .methods .network .results.common .results.documents storage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -103,13 +103,13 @@ def as_json(record: object) -> Any:
         return record.isoformat()
     if isinstance(record, Enum):
         return record.value
+    if hasattr(record, "as_json"):
+        return record.as_json()
+    if is_dataclass(record):
+        record = {each.name: getattr(record, each.name) for each in fields(record)}
     if isinstance(record, dict):
         return {key: as_json(value) for key, value in record.items()}
-    if isinstance(record, (list, tuple)):
-        return [as_json(value) for value in record]
-    if hasattr(record, "__dataclass_fields__"):
-        return as_json(asdict(record))  # type: ignore[call-overload]
-    return record
+    return [as_json(value) for value in record] if isinstance(record, (list, tuple)) else record
 
 
 def print_list(console: Console, rows: Sequence[dict[str, Any]]) -> None:

@@ -9,15 +9,16 @@ from typing import Any
 
 from rich.console import Console
 
-from dicomnode.assess.study import QUALITY
 from dicomnode.cli.views.queue_view import as_json, print_series, say, shown_time
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config import Settings
+from dicomnode.decisions.reasons import Reason, failed_rules
 from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.errors import DataError
 from storage import index, queries, study
 from storage.database import Database
+from storage.decided import SeriesEvidence
 from storage.instances import InstanceFiles
 from storage.records import ConflictState, JobKind, JobState, SeriesDetail, SeriesRecord
 
@@ -79,7 +80,7 @@ def print_why(console: Console, why: Why) -> None:
     for name, value in why.identity.items():
         say(console, f"{name:<10} {value or '–'}")
     _print_arrival(console, why)
-    _print_completeness(console, why.detail.series.completeness or {})
+    _print_completeness(console, why.detail.series.completeness)
     print_reasons(console, why.detail.series.reasons)
     _print_study(console, why)
     _print_history(console, why.detail.series)
@@ -133,27 +134,31 @@ def _copies(detail: SeriesDetail) -> list[str]:
     return lines
 
 
-def _print_completeness(console: Console, completeness: Mapping[str, Any]) -> None:
-    word = "complete because" if completeness.get("complete", True) else "not complete yet"
-    say(console, f"{word}: {completeness.get('evidence') or 'nothing was looked at yet'}")
-    for piece in completeness.get("pieces", ()):
-        say(console, f"  {piece['witness']}: {piece['says']}, {piece['evidence']}")
+def _print_completeness(console: Console, noted: SeriesEvidence | None) -> None:
+    if noted is None:
+        say(console, "not complete yet: nothing was looked at yet")
+        return
+    word = "complete because" if noted.complete else "not complete yet"
+    say(console, f"{word}: {noted.evidence}")
+    for piece in noted.pieces:
+        say(console, f"  {piece.witness}: {piece.says}, {piece.evidence}")
 
 
 def _print_study(console: Console, why: Why) -> None:
     for other in why.study:
-        quality = (other.completeness or {}).get(QUALITY)
-        told = "" if quality is None else f", {quality['slice_count']} slices every "
-        told += "" if quality is None else f"{quality['slice_spacing_mm']:g} mm"
+        quality = other.completeness and other.completeness.quality
+        told = "" if quality is None else f", {quality.slice_count} slices every "
+        told += "" if quality is None else f"{quality.slice_spacing_mm:g} mm"
         say(console, f"same study: {other.series_key} {other.state.value}{told}")
 
 
 def _print_history(console: Console, record: SeriesRecord) -> None:
     for former in record.history:
-        failed = [each["rule"] for each in former["reasons"] if each["verdict"] == "fail"]
+        failed = failed_rules(former.reasons)
         why = f": {', '.join(failed)}" if failed else ""
-        told = f"{former['state']}{why}, {former['instance_count']} instances"
-        say(console, f"before: {told}, decided {former['decided_at'] or 'never'}")
+        told = f"{former.state}{why}, {former.instance_count} instances"
+        decided = former.decided_at.isoformat() if former.decided_at else "never"
+        say(console, f"before: {told}, decided {decided}")
 
 
 def why_json(why: Why) -> dict[str, Any]:
@@ -178,7 +183,7 @@ def why_json(why: Why) -> dict[str, Any]:
                 "series_key": other.series_key,
                 "series_instance_uid": other.series_instance_uid,
                 "state": other.state.value,
-                "quality": (other.completeness or {}).get(QUALITY),
+                "quality": as_json(other.completeness and other.completeness.quality),
             }
             for other in why.study
         ],
@@ -188,14 +193,13 @@ def why_json(why: Why) -> dict[str, Any]:
     return told | ({"identity": dict(why.identity)} if why.identity else {})
 
 
-def print_reasons(console: Console, reasons: Sequence[dict[str, Any]]) -> None:
+def print_reasons(console: Console, reasons: Sequence[Reason]) -> None:
     """A table of all rules with value, limit and verdict."""
     table = new_table("decision", "rule", "value", "limit", "verdict")
     for reason in reasons:
-        limit = "" if reason["limit"] is None else str(reason["limit"])
-        verdict = reason["verdict"]
-        styles = ("", "", "", _VERDICT_STYLE[verdict])
-        add_row(table, reason["rule"], str(reason["value"]), limit, verdict, styles=styles)
+        limit = "" if reason.limit is None else str(reason.limit)
+        styles = ("", "", "", _VERDICT_STYLE[reason.verdict])
+        add_row(table, reason.rule, str(reason.value), limit, reason.verdict, styles=styles)
     print_table(console, table)
 
 

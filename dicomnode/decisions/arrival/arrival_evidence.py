@@ -14,6 +14,7 @@ from enum import StrEnum
 from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.stack.geometry import SliceStack, StackProblem
 from dicomnode.decisions.stack.lost_slices import LostSlices, lost_slices
+from storage.decided import Witness
 
 
 class Source(StrEnum):
@@ -44,12 +45,9 @@ class Evidence:
     value: str
     weight: Weight
 
-    def as_json(self) -> dict[str, str]:
-        return {
-            "witness": self.source.value,
-            "says": self.weight.value,
-            "evidence": f"{self.said_by}: {self.value}",
-        }
+    def noted(self) -> Witness:
+        """What is kept of it."""
+        return Witness(self.source.value, self.weight.value, f"{self.said_by}: {self.value}")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from dicomnode.decisions.arrival.arrival_evidence import (
     Evidence,
@@ -26,6 +26,7 @@ from dicomnode.decisions.arrival.arrival_evidence import (
 )
 from dicomnode.decisions.policy import NotNegative, policy
 from dicomnode.decisions.reasons import Reason, Verdict
+from storage.decided import SeriesEvidence
 from storage.records import AssociationEnd, SeriesArrival
 
 INCOMPLETE_RULE = "completeness"
@@ -81,16 +82,17 @@ class Completeness:
     def closed(self) -> bool:
         return self.look_again_at is None
 
-    def as_json(self) -> dict[str, Any]:
-        look_again = None if self.look_again_at is None else self.look_again_at.isoformat()
-        return {
-            "complete": self.complete,
-            "basis": self.basis.value,
-            "evidence": self.evidence,
-            "look_again_at": look_again,
-            "closed_by": self.closed_by and self.closed_by.value,
-            "pieces": [witness.as_json() for witness in self.witnesses],
-        }
+    def noted(self, instances: int) -> SeriesEvidence:
+        """What is kept of it; `instances`: how many had come."""
+        return SeriesEvidence(
+            complete=self.complete,
+            evidence=self.evidence,
+            basis=self.basis.value,
+            look_again_at=self.look_again_at,
+            closed_by=self.closed_by and self.closed_by.value,
+            pieces=tuple(witness.noted() for witness in self.witnesses),
+            instances=instances,
+        )
 
 
 def judge_completeness(

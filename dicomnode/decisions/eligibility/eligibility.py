@@ -18,7 +18,7 @@ from dicomnode.decisions.eligibility.candidate import (
     LeftOut,
     candidates,
 )
-from dicomnode.decisions.eligibility.study_choice import SeriesQuality
+from dicomnode.decisions.eligibility.study_choice import quality_of, quality_order
 from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.stack.geometry import SliceStack, number_key, reaches_beyond_mm
@@ -95,7 +95,7 @@ def judge_eligibility(
     """Decides on the headers of all instances of one series; the order of arrival does not matter.
 
     Each stack of the series is judged. The best of those that pass every rule is analysed, or, when
-    none passes, the one that most looks like a scan is told of; `SeriesQuality.order` says which is
+    none passes, the one that most looks like a scan is told of; `quality_order` says which is
     best. `differences`: of the slices that `overlapping_slices` names, HU; acquisitions that
     overlap are joined by them. Never raises for bad data: a value that is missing or unusable is a
     reason.
@@ -127,7 +127,7 @@ def _preference(judged: _Judged) -> tuple[Any, ...]:
     headers = judged.series.slices
     last = [number_key(header) for header in headers]
     if not judged.failed:
-        return (0, SeriesQuality.of(judged.series.stack).order, last)
+        return (0, quality_order(quality_of(judged.series.stack)), last)
     pictures = len(_PICTURES & set(judged.failed))
     return (1, pictures, -len(headers), len(judged.failed), last)
 
@@ -143,4 +143,4 @@ def _left_out(judged: _Judged, chosen: SliceStack) -> LeftOut:
 def _why_left_out(judged: _Judged) -> str:
     if judged.failed:
         return f"not fit ({', '.join(judged.failed)})"
-    return f"fit too, but not the best: {SeriesQuality.of(judged.series.stack)}"
+    return f"fit too, but not the best: {quality_of(judged.series.stack)}"

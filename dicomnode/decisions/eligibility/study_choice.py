@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.policy import policy
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.stack.geometry import SliceStack
+from storage.decided import SeriesQuality
 
 STUDY_CHOICE = "study_choice"
 """Rule of the reason."""
@@ -82,47 +83,22 @@ class StudyPolicy:
     wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
 
 
-@dataclass(frozen=True)
-class SeriesQuality:
-    """What eligible series are put in order by. Lengths in mm."""
+def quality_of(stack: SliceStack) -> SeriesQuality:
+    """Of a stack that passed all rules: it has a spacing and at least one slice."""
+    spacing = stack.slice_spacing_mm or 0.0
+    count = len(stack.headers)
+    kernel = stack.headers[0].convolution_kernel if count else ""
+    return SeriesQuality(round(spacing, 4), round(spacing * count, 2), kernel[:64], count)
 
-    slice_spacing_mm: float
-    coverage_mm: float
-    kernel: str
-    slice_count: int
 
-    @classmethod
-    def of(cls, stack: SliceStack) -> Self:
-        """Of a stack that passed all rules: it has a spacing and at least one slice."""
-        spacing = stack.slice_spacing_mm or 0.0
-        count = len(stack.headers)
-        kernel = stack.headers[0].convolution_kernel if count else ""
-        return cls(round(spacing, 4), round(spacing * count, 2), kernel[:64], count)
-
-    @classmethod
-    def from_json(cls, found: dict[str, Any]) -> Self:
-        """Of what `as_json` gave. Raises KeyError."""
-        return cls(**{name: found[name] for name in cls.__dataclass_fields__})
-
-    def as_json(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-    @property
-    def order(self) -> tuple[float, ...]:
-        """The smallest is the best."""
-        return (
-            -round(math.log(max(self.coverage_mm, 1.0), COVERAGE_FACTOR)),
-            round(self.slice_spacing_mm / SPACING_STEP_MM),
-            kernel_class(self.kernel),
-            -self.slice_count,
-        )
-
-    def __str__(self) -> str:
-        kernel = f", kernel {self.kernel}" if self.kernel else ""
-        return (
-            f"{self.slice_count} slices every {self.slice_spacing_mm:g} mm, "
-            f"{self.coverage_mm:.0f} mm in all{kernel}"
-        )
+def quality_order(quality: SeriesQuality) -> tuple[float, ...]:
+    """The smallest is the best."""
+    return (
+        -round(math.log(max(quality.coverage_mm, 1.0), COVERAGE_FACTOR)),
+        round(quality.slice_spacing_mm / SPACING_STEP_MM),
+        kernel_class(quality.kernel),
+        -quality.slice_count,
+    )
 
 
 @dataclass(frozen=True)
@@ -215,7 +191,7 @@ def _better(other: StudySeries, own: StudySeries) -> bool:
 
 
 def _key(series: StudySeries) -> tuple[tuple[float, ...], str]:
-    order = () if series.quality is None else series.quality.order
+    order = () if series.quality is None else quality_order(series.quality)
     return (order, series.series_instance_uid)
 
 

@@ -37,6 +37,7 @@ from storage.records import (
 from support.storage_samples import (
     LEASE,
     NOW,
+    RELEASED,
     SERIES,
     STUDY,
     analyse,
@@ -248,10 +249,10 @@ def test_a_late_instance_opens_a_queued_series_again(database: Database) -> None
     assert record(database, instance(2, received_at=late)) == [Arrival.NEW]
     found = detail(database)
     assert (found.series.state, found.series.reasons) == (SeriesState.RECEIVING, ())
-    assert [(each["state"], each["input_digest"]) for each in found.series.history] == [
+    assert [(each.state, each.input_digest) for each in found.series.former_decisions] == [
         ("queued", "d1")
     ]
-    assert found.series.history[0]["completeness"] == {"evidence": "release"}
+    assert found.series.former_decisions[0].completeness == RELEASED
     assert [(job.kind, job.state, job.error) for job in found.jobs] == [
         (JobKind.ASSESS, JobState.DONE, None),
         (JobKind.ANALYSE, JobState.DONE, "superseded"),
@@ -268,7 +269,7 @@ def test_an_analysed_series_keeps_its_results_when_opened_again(database: Databa
     record(database, instance(2, received_at=NOW + seconds(30)))
     found = detail(database)
     assert (found.series.state, found.series.analysis) == (SeriesState.RECEIVING, None)
-    assert found.series.history[0]["analysis"] == {"probabilities": {"covid": 0.25}}
+    assert found.series.former_decisions[0].analysis == {"probabilities": {"covid": 0.25}}
     assert len(found.results) == 2
 
 

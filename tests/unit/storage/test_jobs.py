@@ -170,7 +170,7 @@ def test_a_job_that_loses_three_workers_is_parked_and_its_series_fails(
     found = detail(database)
     assert (found.jobs[-1].state, found.jobs[-1].error) == (JobState.PARKED, "worker_lost")
     assert (found.series.state, found.series.ended_at) == (SeriesState.FAILED, end)
-    assert found.series.reasons[-1] == {
+    assert found.series.reasons[-1].as_json() == {
         "rule": "worker_lost",
         "value": 3,
         "limit": 3,
@@ -192,7 +192,7 @@ def test_a_job_that_took_too_long_each_time_says_so_with_the_key_of_the_limit(
     found = detail(database)
     told = "longer than inference.deadline_seconds = 900"
     assert found.jobs[-1].error == f"deadline: {told}"
-    assert found.series.reasons[-1] == {
+    assert found.series.reasons[-1].as_json() == {
         "rule": "deadline",
         "value": f"{told}, 3 times",
         "limit": None,
@@ -209,7 +209,7 @@ def test_what_a_job_is_parked_with_is_of_its_last_attempt(database: Database) ->
     for attempt in range(2):
         take(database, JobKind.ANALYSE, NOW + attempt * LEASE)
     assert next_job(database, NOW + 2 * LEASE) is None
-    assert detail(database).series.reasons[-1]["rule"] == "worker_lost"
+    assert detail(database).series.reasons[-1].rule == "worker_lost"
 
 
 def test_a_parked_job_does_not_hide_the_next(database: Database) -> None:
@@ -242,7 +242,7 @@ def test_a_late_instance_revives_a_series_whose_assessment_was_parked(database: 
     receive(database, instance(3, received_at=NOW + 4 * LEASE))
     job = take(database, JobKind.ASSESS, NOW + 4 * LEASE)
     assert job.attempt == 1
-    assert detail(database).series.history[0]["state"] == "failed"
+    assert detail(database).series.history[0].state == "failed"
 
 
 def test_what_dead_workers_held_is_handed_back_at_once(database: Database) -> None:

@@ -29,7 +29,9 @@ from storage.study import series_of_study
 from support.storage_samples import (
     LEASE,
     NOW,
+    RELEASED,
     SERIES,
+    THICK,
     analyse,
     instance,
     queue,
@@ -40,7 +42,6 @@ from support.storage_samples import (
 )
 
 OTHER = "1.2.826.1.11"
-THICK = {"rule": "slice_thickness", "value": 5.0, "limit": 3.0, "verdict": "fail"}
 NOTE = replace(result("note"), kind=NOTE_KIND)
 
 
@@ -49,7 +50,7 @@ def skip(database: Database, second: float = 0.0) -> None:
     moment = NOW + seconds(second)
     job = take(database, JobKind.ASSESS, moment)
     with database.write() as session:
-        given = {"decided_at": moment, "input_digest": "d1", "completeness": {}}
+        given = {"decided_at": moment, "input_digest": "d1", "completeness": RELEASED}
         assert record_skipped(session, job, reasons=[THICK], **given) is None  # type: ignore[arg-type]
 
 

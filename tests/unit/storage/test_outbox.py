@@ -17,10 +17,9 @@ from storage.outbox import (
     mark_failed,
     mark_retry,
     renew_deliveries,
-    waiting_destinations,
 )
 from storage.queries import delivery_counts, series_detail
-from storage.records import Backlog, Delivery, DeliveryRecord, DeliveryState
+from storage.records import Delivery, DeliveryRecord, DeliveryState
 from support.storage_samples import (
     LEASE,
     NOW,
@@ -88,11 +87,6 @@ def test_a_dead_destination_holds_up_no_other(database: Database) -> None:
         with database.write() as session:
             mark_retry(session, delivery, NOW + seconds(300), "refused")
     assert len(send(database, "PACS")) == 3
-    with database.read() as session:
-        assert waiting_destinations(session) == (
-            Backlog("ARCHIVE", 3, NOW + seconds(300)),
-            Backlog("PACS", 3, NOW),
-        )
 
 
 def test_a_retry_waits_and_remembers_the_first_try(database: Database) -> None:

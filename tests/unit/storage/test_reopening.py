@@ -23,7 +23,7 @@ def test_an_analysed_series_waits_for_a_decision_and_keeps_what_it_has(database:
         detail = series_detail(session, SERIES)
     assert detail is not None
     assert detail.series.state is SeriesState.RECEIVING
-    assert [each["state"] for each in detail.series.history] == ["analysed"]
+    assert [each.state for each in detail.series.history] == ["analysed"]
     assert len(detail.results) == 2
     waiting = [each for each in detail.jobs if each.state is JobState.QUEUED]
     assert [each.kind for each in waiting] == [JobKind.ASSESS]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from storage.database import Database
+from storage.decided import Withdrawal
 from storage.errors import LeaseLostError
 from storage.outbox import claim_deliveries, mark_delivered, mark_retry
 from storage.queries import series_detail
@@ -14,7 +15,6 @@ from storage.records import (
     RETRACTION_KIND,
     Delivery,
     DeliveryState,
-    JsonObject,
     ResultRecord,
     ResultSet,
     SeriesDetail,
@@ -48,7 +48,7 @@ KEY_OBJECT = replace(
     kind=RETRACTION_KIND,
     created_at=LATER,
 )
-ENTRY: JsonObject = {"why": "safety", "title": "Rejected for Patient Safety Reasons"}
+WHY = ("safety", "Rejected for Patient Safety Reasons")
 
 
 def analysed(database: Database, *destinations: str) -> ResultSet:
@@ -88,7 +88,7 @@ def withdraw(
     database: Database, chosen: ResultSet, **notes: ResultRecord
 ) -> tuple[str, ...] | None:
     with database.write() as session:
-        return record_retraction(session, chosen, notes or {"PACS": KEY_OBJECT}, ENTRY, LATER)
+        return record_retraction(session, chosen, notes or {"PACS": KEY_OBJECT}, *WHY, LATER)
 
 
 def states(database: Database) -> dict[str, tuple[DeliveryState, str | None]]:
@@ -155,8 +155,9 @@ def test_a_withdrawal_is_told_to_who_has_it_and_stands_in_the_history(database: 
     assert withdraw(database, made, **notes) == ("PACS",)
     found = detail(database)
     (entry,) = found.series.history
-    assert entry["retracted"] == ["2.25.sr", "2.25.sc"]
-    assert (entry["state"], entry["why"], entry["told"]) == ("retracted", "safety", ["PACS"])
+    assert isinstance(entry, Withdrawal)
+    assert entry.retracted == ("2.25.sr", "2.25.sc")
+    assert (entry.state, entry.why, entry.told) == ("retracted", "safety", ("PACS",))
     archive = [d for d in found.deliveries if d.destination == "ARCHIVE"]
     assert {(d.state, d.error) for d in archive} == {(DeliveryState.FAILED, "retracted")}
     assert [d.result.path for d in claim(database)] == ["ko.dcm"]
@@ -205,7 +206,7 @@ def test_a_withdrawal_goes_out_even_when_the_series_is_decided_anew(database: Da
     analyse(database, SECOND, now=LATER)
     assert {d.result.path for d in claim(database)} == {"ko.dcm", "sr2.dcm"}
     history = detail(database).series.history
-    assert [entry["state"] for entry in history] == ["retracted", "analysed"]
+    assert [entry.state for entry in history] == ["retracted", "analysed"]
 
 
 def test_withdrawal_and_history_are_kept_or_lost_together(database: Database) -> None:
@@ -214,7 +215,7 @@ def test_withdrawal_and_history_are_kept_or_lost_together(database: Database) ->
 
     def break_off() -> None:
         with database.write() as session:
-            record_retraction(session, made, {"PACS": KEY_OBJECT}, ENTRY, LATER)
+            record_retraction(session, made, {"PACS": KEY_OBJECT}, *WHY, LATER)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -245,7 +245,7 @@ def test_a_resend_before_the_files_go_is_a_new_arrival(stored: Stored) -> None:
     series = detail(stored.database).series
     assert (series.state, series.instance_count) == (SeriesState.RECEIVING, 1)
     assert series.removed_at is None
-    assert series.history[0]["removed_at"] is not None
+    assert series.former_decisions[0].removed_at is not None
     assert take(stored.database, JobKind.ASSESS, LATER).series_key == SERIES
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,53 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from storage import index, jobs, queries, result_sets
 from storage.database import Database
+from storage.decided import Reason, Verdict
 from storage.records import ConflictState, JobKind, SeriesState
 from support.storage_samples import LEASE, NOW, instance, receive
 
 _SERIES = """
 INSERT INTO series VALUES ('1.2.{n}', '1.2', 'ACC', 'CT', 'SCANNER', '{state}', {count}, 1, 1,
- '{now}', '{now}', {ended}, {ended}, 'd', NULL, '[]', NULL, '[]', {removed})"""
+ '{now}', '{now}', {ended}, {ended}, 'd', :evidence, :reasons, NULL, :history, {removed})"""
+_FAILED = {"rule": "contrast", "value": "yes", "limit": "none given", "verdict": "fail"}
+_EVIDENCE = {
+    "complete": True,
+    "basis": "association_released",
+    "evidence": "association released, then 5.0 s without another instance",
+    "look_again_at": None,
+    "closed_by": "quiet_period",
+    "pieces": [{"witness": "slices", "says": "supports", "evidence": "2 slices without a gap"}],
+    "instances": 2,
+    "eligible_since": NOW.isoformat(),
+}
+_HISTORY = [
+    {
+        "state": "analysed",
+        "decided_at": NOW.isoformat(),
+        "ended_at": NOW.isoformat(),
+        "instance_count": 1,
+        "input_digest": "former",
+        "completeness": _EVIDENCE,
+        "reasons": [_FAILED],
+        "analysis": {"probabilities": {}},
+    },
+    {
+        "why": "safety",
+        "title": "Rejected for Patient Safety Reasons",
+        "reasons": [],
+        "instance_count": 1,
+        "told": ["PACS"],
+        "state": "retracted",
+        "decided_at": NOW.isoformat(),
+        "retracted": ["2.25.7"],
+    },
+]
+KEPT = {
+    "evidence": json.dumps(_EVIDENCE),
+    "reasons": json.dumps([_FAILED]),
+    "history": json.dumps(_HISTORY),
+}
+"""In the JSON columns of each series."""
+
 _INSTANCE = """
 INSERT INTO instance VALUES ('1.2.{n}.{i}', '1.3', '1.2.{n}', '1.2', '1.2.840.10008.1.2', 'ACC',
  'CT', 'path-{n}-{i}', 7, 'sha', 'a1', 'SCANNER', '{now}', 1)"""
@@ -55,7 +98,8 @@ def fill(connection: Connection) -> None:
     """A series in each state, as the first schema has them."""
 
     def run(statement: str, **values: object) -> None:
-        connection.execute(text(statement.format(now=NOW.isoformat(" "), **values)))
+        kept = KEPT if statement is _SERIES else {}
+        connection.execute(text(statement.format(now=NOW.isoformat(" "), **values)), kept)
 
     now = f"'{NOW.isoformat(' ')}'"
     run("INSERT INTO association VALUES ('a1','n','SCANNER','N','h','{now}','{now}','released')")
@@ -90,6 +134,11 @@ def test_rows_of_the_first_schema_are_taken_over(engine: Engine, empty_url: str)
         assert [each.destination for each in made.deliveries] == ["PACS"]
         conflicts = queries.series_detail(session, "1.2.1").conflicts  # type: ignore[union-attr]
         assert [each.state for each in conflicts] == [ConflictState.FIRST] * 2
+        for each in found:
+            assert each.reasons == (Reason("contrast", "yes", "none given", Verdict.FAIL),)
+            assert each.completeness is not None
+            assert each.completeness.as_json() == _EVIDENCE
+            assert [entry.as_json() for entry in each.history] == _HISTORY
     with database.write() as session:
         assessed = jobs.claim(session, [JobKind.ASSESS], "o/", NOW, LEASE)
         analysed = jobs.claim(session, [JobKind.ANALYSE], "o/", NOW, LEASE)
@@ -101,11 +150,13 @@ def test_what_comes_later_is_entered_beside_it(engine: Engine, empty_url: str) -
     with engine.begin() as connection:
         fill(connection)
     database = Database.open(empty_url)
-    receive(database, instance(3, "1.2.3"))
+    receive(database, replace(instance(3, "1.2.3"), study_instance_uid="1.2"))
     with database.read() as session:
         detail = queries.series_detail(session, "1.2.3")
     assert detail is not None
     assert (detail.series.state, detail.series.instance_count) == (SeriesState.RECEIVING, 3)
+    states = [entry.state for entry in detail.series.history]
+    assert states == ["analysed", "retracted", "analysed"]
     database.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from storage.database import Database
+from storage.decided import Reason, Verdict
 from storage.errors import LeaseLostError
 from storage.jobs import claim, finish
 from storage.queries import series_detail
@@ -26,7 +28,9 @@ from support.storage_samples import (
     LEASE,
     NOW,
     PASSED,
+    RELEASED,
     SERIES,
+    THICK,
     analyse,
     instance,
     queue,
@@ -36,8 +40,7 @@ from support.storage_samples import (
     take,
 )
 
-THICK = {"rule": "slice_thickness", "value": 5.0, "limit": 3.0, "verdict": "fail"}
-BROKEN = {"rule": "pixel_data", "value": "truncated", "limit": None, "verdict": "fail"}
+BROKEN = Reason("pixel_data", "truncated", None, Verdict.FAIL)
 
 
 def detail(database: Database) -> SeriesDetail:
@@ -48,7 +51,7 @@ def detail(database: Database) -> SeriesDetail:
 
 
 def skip(session: Session, job: Job) -> Superseded | None:
-    given: dict[str, Any] = {"completeness": {"evidence": "quiet"}, "reasons": [PASSED, THICK]}
+    given: dict[str, Any] = {"completeness": RELEASED, "reasons": [PASSED, THICK]}
     return record_skipped(session, job, decided_at=NOW, input_digest="d1", **given)
 
 
@@ -75,7 +78,7 @@ def test_a_skipped_series_keeps_every_reason(database: Database) -> None:
     found = detail(database)
     assert (found.series.state, found.series.ended_at) == (SeriesState.SKIPPED, NOW)
     assert found.series.reasons == (PASSED, THICK)
-    assert (found.series.input_digest, found.series.completeness) == ("d1", {"evidence": "quiet"})
+    assert (found.series.input_digest, found.series.completeness) == ("d1", RELEASED)
     assert [job.state for job in found.jobs] == [JobState.DONE]
 
 
@@ -239,7 +242,7 @@ def test_job_and_decision_are_kept_or_lost_together(database: Database) -> None:
 def test_not_a_number_is_no_value_of_a_reason(database: Database) -> None:
     receive(database)
     job = take(database, JobKind.ASSESS)
-    reason = THICK | {"value": float("nan")}
+    reason = replace(THICK, value=float("nan"))
     with pytest.raises((StatementError, ValueError), match="JSON"), database.write() as session:
         record_failed(session, job, ended_at=NOW, reasons=[reason], error="")
 
@@ -250,7 +253,7 @@ def test_a_model_that_changed_replaces_the_queued_analysis(database: Database) -
     receive(database, instance(3, received_at=NOW + seconds(1)))
     job = take(database, JobKind.ASSESS, NOW + seconds(1))
     with database.write() as session:
-        given: dict[str, Any] = {"completeness": {}, "reasons": [], "input_digest": "d1"}
+        given: dict[str, Any] = {"completeness": RELEASED, "reasons": [], "input_digest": "d1"}
         record_queued(session, job, decided_at=NOW, model_digest="m2", priority=1, **given)
     assert take(database, JobKind.ANALYSE).model_digest == "m2"
     with database.write() as session:

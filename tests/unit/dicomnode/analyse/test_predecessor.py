@@ -14,6 +14,7 @@ from dicomnode.results.build import build_results
 from dicomnode.results.common.context import Predecessor, SrClass
 from dicomnode.results.common.summary import summary
 from dicomnode.results.report.report import structured_report
+from storage.decided import FormerDecision, JsonObject, Withdrawal
 from storage.records import (
     DeliveryRecord,
     DeliveryState,
@@ -32,6 +33,15 @@ FORMER = Predecessor(STUDY_UID, "2.25.10", SR, "2.25.11")
 def report(uid: str, hours: int = 0, kind: str = "sr") -> ResultRecord:
     made = NOW + timedelta(hours=hours)
     return ResultRecord(uid, SR, f"{uid}.1", "1.2.3", kind, f"{uid}.dcm", 10, made)
+
+
+def decision(digest: str, analysis: JsonObject | None, count: int = 60) -> FormerDecision:
+    state = SeriesState.ANALYSED
+    return FormerDecision(state, NOW, NOW, count, digest, None, (), analysis)
+
+
+def withdrawal(*uids: str) -> Withdrawal:
+    return Withdrawal(NOW, uids, 60, (), "safety", "Rejected for Patient Safety Reasons")
 
 
 def delivery(result: ResultRecord, attempt: int, destination: str = "pacs") -> DeliveryRecord:
@@ -85,8 +95,8 @@ def test_the_newest_report_is_named() -> None:
 def test_why_it_is_replaced(former_digest: str, count: int, why: str) -> None:
     """The sample's input has the digest d and 60 instances."""
     found = detail([report("2.25.5")])
-    analysed = {"state": "analysed", "input_digest": former_digest, "instance_count": count}
-    entries = (analysed | {"analysis": {"probabilities": {}}}, {"state": "retracted"})
+    analysed = decision(former_digest, {"probabilities": {}}, count)
+    entries = (analysed, withdrawal("2.25.5"))
     again = replace(found, series=replace(found.series, history=entries))
     former = former_report(again)
     assert former is not None
@@ -98,7 +108,7 @@ def test_why_it_is_replaced(former_digest: str, count: int, why: str) -> None:
 
 def test_after_a_failed_method_that_is_why() -> None:
     found = detail([report("2.25.5")])
-    former = {"state": "analysed", "input_digest": "d", "analysis": {"failures": [{"rule": "x"}]}}
+    former = decision("d", {"failures": [{"rule": "x"}]})
     again = replace(found, series=replace(found.series, history=(former,)))
     named = former_report(again)
     assert named is not None
@@ -107,10 +117,9 @@ def test_after_a_failed_method_that_is_why() -> None:
 
 def test_withdrawn_results_count_and_withdrawn_notes_do_not() -> None:
     found = detail([report("2.25.5"), report("2.25.6", kind="seg"), report("2.25.7", kind="note")])
-    told = [
-        {"state": "retracted", "retracted": uids} for uids in (["2.25.5", "2.25.6"], ["2.25.7"])
-    ]
-    again = replace(found, series=replace(found.series, history=({"state": "skipped"}, *told)))
+    told = (withdrawal("2.25.5", "2.25.6"), withdrawal("2.25.7"))
+    skipped = replace(decision("d", None), state=SeriesState.SKIPPED)
+    again = replace(found, series=replace(found.series, history=(skipped, *told)))
     assert withdrawals(found) == 0
     assert withdrawals(again) == 1
 

@@ -16,7 +16,6 @@ from pydicom.dataset import Dataset
 from sqlalchemy import update
 
 from dicomnode.assess.assessor import Assessor
-from dicomnode.assess.study import ELIGIBLE_SINCE
 from dicomnode.config import NodeSettings, Settings
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
@@ -28,6 +27,7 @@ from storage.models import InstanceRow, JobRow
 from storage.records import JobState, SeriesDetail, SeriesState
 from support.phantom import series_uid, write_series
 from support.pipeline import receive_files
+from support.storage_samples import noted
 
 AT_ONCE = CompletenessPolicy(
     quiet_seconds=0,
@@ -146,8 +146,8 @@ def test_what_can_never_be_read_is_given_up_in_the_end_and_told(
     assert looks > 10, "for a quarter of an hour"
     failed = node.detail(uid)
     assert failed.series.state is SeriesState.FAILED
-    assert {reason["rule"] for reason in failed.series.reasons} == {"file"}
-    assert os.strerror(number) in failed.series.reasons[0]["value"]
+    assert {reason.rule for reason in failed.series.reasons} == {"file"}
+    assert os.strerror(number) in str(failed.series.reasons[0].value)
     assert len(asked) >= looks
 
 
@@ -156,7 +156,7 @@ def test_a_file_that_is_gone_is_a_fact(node: Node, tmp_path: Path) -> None:
     node.files.open_path(next(node.files.iter_paths())).unlink()
     assert node.look()
     assert node.detail(uid).series.state is SeriesState.SKIPPED
-    assert "file" in {reason["rule"] for reason in node.detail(uid).series.reasons}
+    assert "file" in {reason.rule for reason in node.detail(uid).series.reasons}
 
 
 def test_a_failing_disk_is_no_gap_in_the_slices(
@@ -186,13 +186,13 @@ def test_a_series_that_waits_for_its_study_is_not_looked_at_anew(
     put_off(node, late)
     asked = breaking(monkeypatch, errno.EIO, "no such file")
     assert node.look()
-    since = (node.detail(uid).series.completeness or {})[ELIGIBLE_SINCE]
+    since = noted(node.detail(uid).series).eligible_since
     read = len(asked)
     assert read >= len(first)
     for _ in range(5):
         assert node.look(after=1.5)
         assert node.detail(uid).series.state is SeriesState.RECEIVING
-        assert (node.detail(uid).series.completeness or {})[ELIGIBLE_SINCE] == since
+        assert noted(node.detail(uid).series).eligible_since == since
     assert len(asked) == read
 
 
@@ -236,11 +236,11 @@ def test_how_long_it_has_been_eligible_outlives_a_look_that_says_otherwise(
     late = node.receive(write_series(tmp_path / "other", seed=2, change=of_one_study)[:1])
     put_off(node, late)
     assert node.look()
-    since = (node.detail(uid).series.completeness or {})[ELIGIBLE_SINCE]
+    since = noted(node.detail(uid).series).eligible_since
     node.assessor = Assessor(node.settings, "node/assessor/2/")
     breaking(monkeypatch, errno.ESTALE)
     assert node.look(after=2)
-    assert (node.detail(uid).series.completeness or {})[ELIGIBLE_SINCE] == since
+    assert noted(node.detail(uid).series).eligible_since == since
 
 
 def put_off(node: Node, uid: str) -> None:
@@ -262,9 +262,7 @@ def test_a_fault_of_one_series_fails_it_and_the_next_has_its_turn(
         pass
     failed = node.detail(bad).series
     assert failed.state is SeriesState.FAILED
-    assert [(each["rule"], each["value"]) for each in failed.reasons] == [
-        ("fault", "UnsafePathError")
-    ]
+    assert [(each.rule, each.value) for each in failed.reasons] == [("fault", "UnsafePathError")]
     assert node.detail(good).series.state is SeriesState.QUEUED
 
 

@@ -13,6 +13,7 @@ from dicomnode.assess.try_again import Retried, try_again
 from dicomnode.cli.views.queue_view import find
 from dicomnode.errors import DataError
 from storage.database import Database
+from storage.decided import Reason, Verdict
 from storage.jobs import claim
 from storage.models import SeriesRow
 from storage.records import JobKind, JobState, SeriesState
@@ -20,6 +21,7 @@ from storage.series import record_failed, record_skipped
 from support.storage_samples import (
     LEASE,
     NOW,
+    RELEASED,
     SERIES,
     STUDY,
     analyse,
@@ -30,7 +32,7 @@ from support.storage_samples import (
 )
 
 LATER = NOW + timedelta(hours=1)
-DISK = {"rule": "file", "value": "Input/output error", "limit": None, "verdict": "fail"}
+DISK = Reason("file", "Input/output error", None, Verdict.FAIL)
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_a_series_that_failed_has_all_its_attempts_again(
     analyse(database, now=LATER)
     (again,) = find(database, SERIES)
     assert again.series.state is SeriesState.ANALYSED
-    assert [each["state"] for each in again.series.history] == ["failed"]
+    assert [each.state for each in again.series.history] == ["failed"]
     (job,) = [each for each in again.jobs if each.kind is JobKind.ANALYSE]
     assert (job.state, job.attempt) == (JobState.DONE, 1)
 
@@ -89,7 +91,7 @@ def skip(database: Database) -> None:
     job = take(database, JobKind.ASSESS)
     with database.write() as session:
         record_skipped(
-            session, job, decided_at=NOW, input_digest="d", completeness={}, reasons=[DISK]
+            session, job, decided_at=NOW, input_digest="d", completeness=RELEASED, reasons=[DISK]
         )
 
 

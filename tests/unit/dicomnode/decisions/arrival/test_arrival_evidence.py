@@ -55,7 +55,7 @@ def test_what_a_count_of_the_pacs_proves(
 
 def test_a_pacs_that_is_silent_says_why() -> None:
     told = pacs_evidence(PacsCount("pacs", START, None, "no answer: it is down"), 60, START)
-    assert told.as_json() == {
+    assert told.noted().as_json() == {
         "witness": "pacs_count",
         "says": "neutral",
         "evidence": "pacs: no answer: it is down",

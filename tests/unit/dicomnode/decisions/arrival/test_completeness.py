@@ -67,7 +67,7 @@ def test_the_evidence_is_a_sentence() -> None:
     assert found.evidence == "association released, then 5.0 s without another instance"
     early = judge_completeness(ARRIVAL, POLICY, START + timedelta(seconds=3))
     assert early.evidence.endswith("2.0 s without another instance; complete after 5.0 s")
-    assert early.as_json() == {
+    assert early.noted(60).as_json() == {
         "complete": False,
         "basis": "association_released",
         "evidence": early.evidence,
@@ -80,6 +80,7 @@ def test_the_evidence_is_a_sentence() -> None:
                 "evidence": "sender: association released after 60 instances",
             }
         ],
+        "instances": 60,
     }
 
 
@@ -176,7 +177,7 @@ def test_the_sentence_names_who_counted_and_the_record_all_who_were_heard() -> N
         "pacs: 60 instances (C-FIND at SERIES level), 60 came; "
         "association released, then 1.0 s without another instance"
     )
-    recorded = found.as_json()
+    recorded = found.noted(60).as_json()
     assert recorded["closed_by"] == "pacs_count"
     assert [(each["witness"], each["says"]) for each in recorded["pieces"]] == [
         ("association", "supports"),

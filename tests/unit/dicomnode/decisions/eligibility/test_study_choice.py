@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from dicomnode.decisions.eligibility.study_choice import (
     CONTRAST_OF_ACQUISITION,
     KernelClass,
-    SeriesQuality,
     Standing,
     StudyPolicy,
     StudySeries,
     acquisitions_of,
     choose,
     kernel_class,
+    quality_order,
 )
 from dicomnode.decisions.reasons import Verdict
+from storage.decided import SeriesQuality
 from support.ct_headers import ct_header
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -68,7 +69,7 @@ def test_kernels_of_the_vendors_are_known(kernel: str, found: KernelClass) -> No
 def test_the_order_is_coverage_spacing_kernel_count(
     better: SeriesQuality, worse: SeriesQuality
 ) -> None:
-    assert better.order < worse.order
+    assert quality_order(better) < quality_order(worse)
 
 
 def test_an_only_series_is_taken_without_a_word() -> None:
@@ -116,6 +117,11 @@ def test_all_are_analysed_where_the_policy_says_so() -> None:
     assert choice.reason.verdict is Verdict.PASS
 
 
+def order(each: StudySeries) -> tuple[object, str]:
+    assert each.quality is not None
+    return quality_order(each.quality), each.series_instance_uid
+
+
 @given(st.lists(QUALITIES, min_size=1, max_size=5), st.randoms(use_true_random=False))
 def test_just_one_is_taken_in_any_order_of_looking(
     qualities: Sequence[SeriesQuality], rng: object
@@ -138,7 +144,7 @@ def test_just_one_is_taken_in_any_order_of_looking(
             own = replace(own, standing=Standing.TAKEN if choice.taken else Standing.OUT)
         study[uid] = own
     taken = [each for each in study.values() if each.standing is Standing.TAKEN]
-    best = min(study.values(), key=lambda each: (each.quality.order, each.series_instance_uid))  # type: ignore[union-attr]
+    best = min(study.values(), key=order)
     assert taken == [best]
 
 

@@ -122,7 +122,7 @@ def test_the_report_is_warned_and_the_series_waits() -> None:
 
 def test_evidence_names_the_attribute() -> None:
     told = lost_evidence(LostSlices("Instance Number", "begins at 51", proven=False))
-    assert told.as_json() == {
+    assert told.noted().as_json() == {
         "witness": "slices",
         "says": "doubts",
         "evidence": "Instance Number: begins at 51",
