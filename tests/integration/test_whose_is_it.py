@@ -18,26 +18,56 @@ from rich.console import Console
 
 from dicomnode.cli.queue import Take, queue_release
 from dicomnode.cli.views import why_view
-from dicomnode.config import Destination, ResultOptions, Settings
+from dicomnode.config import Destination, ResultOptions
 from dicomnode.decisions.arrival.resend import ResendPolicy
 from dicomnode.errors import DataError
 from dicomnode.notes.writer import NoteWriter
 from storage import queries
+from storage.database import Database
 from storage.index import instances_of_series, record_instances
 from storage.records import ConflictState, SeriesDetail, SeriesState, StoredInstance
 from support.node import free_port
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
+from support.postgresql import PostgresqlServer, postgresql_server
 
 Change = Callable[[Dataset], None]
 NOWHERE = Destination(name="PACS", ae_title="PACS", address="127.0.0.1", port=free_port())
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Empty: that of a data directory by itself."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    with server.migrated_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgresqlServer]:
+    with postgresql_server() as server:
+        yield server
+
+
 @pytest.fixture
-def node(tmp_path: Path, shared_models: Path) -> Iterator[Pipeline]:
-    pipeline = Pipeline(tmp_path / "data", shared_models, [NOWHERE])
+def node(
+    tmp_path: Path, shared_models: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Pipeline]:
+    opened: list[Database] = []  # by the steps, which in a node end with their process
+    original = Database.open_later
+
+    def open_later(url: str) -> Database:
+        opened.append(original(url))
+        return opened[-1]
+
+    monkeypatch.setattr(Database, "open_later", open_later)
+    pipeline = Pipeline(tmp_path / "data", shared_models, [NOWHERE], database_url)
     yield pipeline
-    pipeline.database.close()
+    for database in (pipeline.database, *opened):
+        database.close()
 
 
 def wrong_patient(data_set: Dataset, _number: int) -> None:
@@ -261,8 +291,7 @@ def test_other_pixels_are_held_until_a_person_decides(
     assert failed(held) == {"resent": "3 of its 12 instances came again with other pixels: held"}
     assert {each.state.value for each in held.deliveries} == {"failed"}
     assert "3 instances came again with other pixels: held" in why_text(node, uid)
-    config = tmp_path / "dicomnode.toml"
-    config.write_text(f'[node]\ndata_directory = "{node.settings.node.data_directory}"\n')
+    config = node.write_config(tmp_path)
     queue_release(uid, Take.NEWEST if newest else Take.FIRST, config)
     analyse_all(node)
     settled = node.detail(uid)
@@ -315,8 +344,7 @@ def test_two_patients_copies_that_came_in_turn_are_held(node: Pipeline, tmp_path
     assert failed(second).keys() == {"known_elsewhere"}
     for each in (first, second):
         assert f"queue release {first.series.series_key} " in why_view.next_step(each)
-    config = tmp_path / "dicomnode.toml"
-    config.write_text(f'[node]\ndata_directory = "{node.settings.node.data_directory}"\n')
+    config = node.write_config(tmp_path)
     with pytest.raises(DataError, match=f"known under {first.series.series_key}$"):
         queue_release(second.series.series_key, Take.NEWEST, config)
 
@@ -368,8 +396,7 @@ def test_a_release_decides_on_no_other_patient_under_the_same_uid(
     node.receive(rewritten(mine, tmp_path / "mine again", other_pixels))
     node.receive(rewritten(theirs, tmp_path / "theirs again", other_pixels))
     assess_all(node)
-    config = tmp_path / "dicomnode.toml"
-    config.write_text(f'[node]\ndata_directory = "{node.settings.node.data_directory}"\n')
+    config = node.write_config(tmp_path)
     for key, other in ((uid, f"{uid}~2"), (f"{uid}~2", uid)):
         queue_release(key, Take.FIRST, config, as_json=True)
         told = json.loads(capsys.readouterr().out)
@@ -453,10 +480,8 @@ def test_a_lost_index_is_made_again_with_the_same_owners(node: Pipeline, tmp_pat
     uid = series_uid(first)
     node.receive(first)
     node.receive(rewritten(first, tmp_path / "then", right_patient))
-    other = Pipeline(tmp_path / "data", Path(node.settings.inference.bundle))
-    other.settings = replace_database(node.settings, tmp_path / "again.sqlite3")
-    again = type(node.database).open(other.settings.database_url)
-    other.database = again
+    again = f"sqlite:///{tmp_path / 'again.sqlite3'}"
+    other = Pipeline(tmp_path / "data", Path(node.settings.inference.bundle), (), again)
     other.receive([])
     analyse_all(other)
     found = parts(other, uid)
@@ -464,9 +489,4 @@ def test_a_lost_index_is_made_again_with_the_same_owners(node: Pipeline, tmp_pat
     assert set(states) == {SeriesState.SKIPPED, SeriesState.ANALYSED}
     (report,) = reports(other, states[SeriesState.ANALYSED])
     assert report.PatientID == "RIGHT-1"
-    again.close()
-
-
-def replace_database(settings: Settings, path: Path) -> Settings:
-    node = settings.node.model_copy(update={"database_url": f"sqlite:///{path}"})
-    return settings.model_copy(update={"node": node})
+    other.database.close()

@@ -46,10 +46,14 @@ class Pipeline:
     """One node's data directory, worked on step by step."""
 
     def __init__(
-        self, folder: Path, models: Path, destinations: Sequence[Destination] = ()
+        self,
+        folder: Path,
+        models: Path,
+        destinations: Sequence[Destination] = (),
+        database_url: str = "",
     ) -> None:
         self.settings = Settings(
-            node=NodeSettings(data_directory=folder),
+            node=NodeSettings(data_directory=folder, database_url=database_url),
             completeness=CompletenessPolicy(
                 quiet_seconds=0,
                 doubted_quiet_seconds=0,
@@ -66,6 +70,15 @@ class Pipeline:
         self.database = Database.open(self.settings.database_url)
         self.files = InstanceFiles(self.settings.instances)
         self._worker: Worker | None = None
+
+    def write_config(self, folder: Path) -> Path:
+        """The configuration file by which a command finds this node."""
+        node, path = self.settings.node, folder / "dicomnode.toml"
+        url = self.settings.database_url
+        path.write_text(
+            f'[node]\ndata_directory = "{node.data_directory}"\ndatabase_url = "{url}"\n'
+        )
+        return path
 
     def receive(self, paths: Sequence[Path]) -> None:
         receive_files(self.database, self.files, paths)
