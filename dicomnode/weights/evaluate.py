@@ -51,9 +51,8 @@ from inference.evaluation.report.comparison import comparison_blocks
 from inference.evaluation.report.confusion_csv import read_confusion
 from inference.evaluation.report.document import Block, Document, Notice
 from inference.evaluation.report.heat import gallery_blocks, heat_blocks, heat_metrics
-from inference.evaluation.report.html_page import to_html
 from inference.evaluation.report.lungs import lung_blocks, lung_metrics
-from inference.evaluation.report.markdown import to_markdown
+from inference.evaluation.report.pages import to_html, to_markdown
 from inference.evaluation.report.regions import region_blocks, region_metrics
 from inference.evaluation.report.report import Evaluated, counts_report, report
 from inference.training.files import write_json, write_whole

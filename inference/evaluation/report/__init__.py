@@ -5,9 +5,8 @@ comparison     The part of a report that compares two models on the same cases
 confusion_csv  A confusion matrix as a CSV table
 document       A report as a list of blocks, to be written as Markdown or as HTML
 heat           The part of a report on heat: does it lie on the lesions?
-html_page      A document as one HTML file that needs no other: pictures are in it
 lungs          The part of a report on masks of the lungs
-markdown       A document as Markdown (CommonMark, with GitHub's tables)
+pages          A document as one HTML file that needs no other, or as Markdown
 plots          The plots of a report, as PNG
 regions        The part of a report on candidate regions: tables 1 to 4 of Xu et al. 2020
 report         The report of an evaluation: what was evaluated, then the figures

@@ -35,9 +35,8 @@ from inference.evaluation.report.document import (
     Table,
 )
 from inference.evaluation.report.heat import HeatCase, gallery_blocks, heat_blocks, heat_metrics
-from inference.evaluation.report.html_page import to_html
 from inference.evaluation.report.lungs import LungCase, lung_blocks, lung_metrics
-from inference.evaluation.report.markdown import to_markdown
+from inference.evaluation.report.pages import to_html, to_markdown
 from inference.evaluation.report.plots import confusion_plot, gallery_plot, roc_plot
 from inference.evaluation.report.regions import RegionCase, region_blocks, region_metrics
 from inference.evaluation.report.report import Evaluated, counts_report, report
@@ -301,3 +300,19 @@ def test_all_of_a_gallery_and_a_matrix_is_in_the_picture() -> None:
     drawn = np.asarray(Image.open(io.BytesIO(confusion_plot(matrix))).convert("L"))
     edges = np.concatenate([drawn[:, :3].ravel(), drawn[:, -3:].ravel(), drawn[:3].ravel()])
     assert edges.min() > 200  # nothing is cut off
+
+
+def test_a_document_is_written_to_the_letter() -> None:
+    table = Table(("a", "b_c"), (("1", "2 < 3"), ("", "4")))
+    blocks = (Heading("Part", 3), Paragraph("Words."), table, Picture("a_b.png", "curve", b"x"))
+    document = Document("Title & all", blocks)
+    assert to_markdown(document) == (
+        "# Title \\& all\n\n### Part\n\nWords.\n\n"
+        "| a | b\\_c |\n| --- | --- |\n| 1 | 2 \\< 3 |\n|  | 4 |\n\n![curve](a_b.png)\n"
+    )
+    assert to_html(document).partition("<body>\n")[2] == (
+        "<h1>Title &amp; all</h1>\n<h3>Part</h3>\n<p>Words.</p>\n"
+        "<table>\n<tr><th>a</th><th>b_c</th></tr>\n<tr><td>1</td><td>2 &lt; 3</td></tr>\n"
+        "<tr><td></td><td>4</td></tr>\n</table>\n"
+        '<p><img alt="curve" src="data:image/png;base64,eA=="></p>\n</body>\n</html>\n'
+    )
