@@ -20,6 +20,7 @@ from dicomnode.decisions.eligibility.chest import ChestPolicy
 from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
 from dicomnode.decisions.policy import Port, Positive
+from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.decisions.retry import RetryPolicy
 from dicomnode.errors import ConfigurationError
@@ -98,29 +99,6 @@ class InferenceSettings(_Section):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     lease_seconds: Positive = 30.0
     deadline_seconds: Positive = 900.0
-
-
-class ResultOptions(_Section):
-    key_slices: Annotated[int, Field(ge=1, le=100)] = 10
-    sr_class: Literal["comprehensive_3d", "comprehensive", "enhanced"] = "comprehensive_3d"
-    sr_series_number: Annotated[int, Field(ge=1)] = 9001
-    sc_series_number: Annotated[int, Field(ge=1)] = 9002
-    segmentation: Literal["binary", "labelmap", "off"] = "binary"
-    seg_series_number: Annotated[int, Field(ge=1)] = 9003
-    region_seg_series_number: Annotated[int, Field(ge=1)] = 9007
-    note: Literal["off", "study", "all"] = "study"
-    note_series_number: Annotated[int, Field(ge=1)] = 9004  # its page has the next one
-    rejection_series_number: Annotated[int, Field(ge=1)] = 9006
-    all_slices: Literal["off", "jpeg", "uncompressed"] = "off"
-    multi_frame: bool = False
-    all_slices_series_number: Annotated[int, Field(ge=1)] = 9008
-    institution_name: str = ""
-
-    @model_validator(mode="after")
-    def _frames_are_of_something(self) -> Self:
-        if self.multi_frame and self.all_slices == "off":
-            raise ValueError("multi_frame is of all slices: set all_slices too")
-        return self
 
 
 class Destination(_Section):

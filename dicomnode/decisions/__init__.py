@@ -10,8 +10,9 @@ instance_header     The attributes of one slice that decisions read
 method_failure      That one of two methods came to no answer on a series, and why
 patient_attributes  Whose instance is it? What a header says
 policy              A policy: a frozen dataclass whose limits stand at its fields
-reasons             A reason: one rule, the value it met, the limit it has, and the verdict
+reasons             Reasons, as decisions give them: storage has the records
 rejection           Why results are withdrawn
+result_options      What a site chooses of its result objects
 retention           May the files of a series go? Only what has ended
 retry               When to try again, and when to give up: exponential delays with a cap
 term_table          Finding the terms of a table in a text, however they are spelt there: no terms

@@ -8,7 +8,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
-from dicomnode.results.common.context import ResultContext, ResultObject, ResultSettings, SrClass
+from dicomnode.results.common.context import ResultContext, ResultObject, ResultSettings
 from dicomnode.results.common.encoding import encode
 from dicomnode.results.pictures.all_slices import all_slices
 from dicomnode.results.pictures.capture import secondary_captures
@@ -27,7 +27,6 @@ __all__ = [
     "ResultContext",
     "ResultObject",
     "ResultSettings",
-    "SrClass",
     "build_results",
     "encode",
     "warm_up",

@@ -23,15 +23,15 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
+from dicomnode.decisions.result_options import AllSlices  # noqa: E402
 from dicomnode.results.build import ResultContext, ResultObject, encode  # noqa: E402
-from dicomnode.results.common.context import AllSlices  # noqa: E402
 from dicomnode.results.pictures.all_slices import all_slices  # noqa: E402
 from dicomnode.results.pictures.capture import secondary_captures  # noqa: E402
 from dicomnode.results.report.report import structured_report  # noqa: E402
 from dicomnode.results.segmentation.segmentation import segmentations  # noqa: E402
 from inference.findings import CovnetFindings, RowColumnBox, SliceActivation  # noqa: E402
 from support.chest_volume import HEIGHT_MM, WIDTH_MM, chest  # noqa: E402
-from support.result_samples import CLASS_NAMES, MODEL, context, source  # noqa: E402
+from support.result_samples import CLASS_NAMES, MODEL, context, options, source  # noqa: E402
 
 Made = TypeVar("Made")
 
@@ -143,7 +143,7 @@ def _encoded_bytes(objects: Sequence[ResultObject]) -> int:
 def option_stages(sample: ResultContext) -> Iterator[tuple[str, Stage]]:
     """Built and encoded, one object after the other."""
     for encoding, multi_frame in ((AllSlices.JPEG, False), (AllSlices.JPEG, True)):
-        settings = replace(sample.settings, all_slices=encoding, multi_frame=multi_frame)
+        settings = options(sample.settings, all_slices=encoding, multi_frame=multi_frame)
         changed = replace(sample, settings=settings)
         name = f"all slices, {encoding.value}" + (", multi-frame" if multi_frame else "")
         stage, size = _measured(name, partial(_all_bytes, changed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def pipeline(tmp_path: Path, shared_models: Path) -> Iterator[Callable[..., Pipe
 
     def make(note: str, *destinations: Destination) -> Pipeline:
         node = Pipeline(tmp_path / f"data{len(made)}", shared_models, destinations)
-        results = node.settings.results.model_copy(update={"note": note})
+        results = replace(node.settings.results, note=note)  # type: ignore[arg-type]
         node.settings = node.settings.model_copy(update={"results": results})
         made.append(node)
         return node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def node(tmp_path: Path, shared_models: Path) -> Pipeline:
 
 
 def with_note(node: Pipeline, policy: str) -> Settings:
-    results = node.settings.results.model_copy(update={"note": policy})
+    results = replace(node.settings.results, note=policy)  # type: ignore[arg-type]
     node.settings = node.settings.model_copy(update={"results": results})
     return node.settings
 

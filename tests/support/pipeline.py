@@ -12,8 +12,9 @@ import pydicom
 
 from dicomnode.analyse.worker import Worker
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config import Destination, InferenceSettings, NodeSettings, ResultOptions, Settings
+from dicomnode.config import Destination, InferenceSettings, NodeSettings, Settings
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
+from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.deliver.deliverer import Deliverer
 from dicomnode.dicom_files.identity import Provenance, file_head, identify_file
 from dicomnode.receive.arrivals import reconcile

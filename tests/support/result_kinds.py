@@ -12,8 +12,9 @@ from pydicom.uid import Comprehensive3DSRStorage
 from dicomnode.decisions.method_failure import Method, MethodFailure
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.rejection import RejectionReason
-from dicomnode.results.build import ResultObject, SrClass, build_results
-from dicomnode.results.common.context import AllSlices, Predecessor, SegmentationKind
+from dicomnode.decisions.result_options import AllSlices, SegmentationKind, SrClass
+from dicomnode.results.build import ResultObject, build_results
+from dicomnode.results.common.context import Predecessor
 from dicomnode.results.common.patient import normalised_header
 from dicomnode.results.documents.note import SeriesNotAnalysed, note_objects
 from dicomnode.results.documents.retraction import Rejected, rejection_note, superseding_report

@@ -121,8 +121,13 @@ def context(**changes: Any) -> ResultContext:
     return replace(whole, **changes)
 
 
+def options(settings: ResultSettings = SETTINGS, **changes: Any) -> ResultSettings:
+    """With other options."""
+    return replace(settings, options=replace(settings.options, **changes))
+
+
 def with_settings(**changes: Any) -> ResultContext:
-    return context(settings=replace(SETTINGS, **changes))
+    return context(settings=options(**changes))
 
 
 def dciodvfy(result: ResultObject, folder: Path) -> tuple[list[str], list[str]]:

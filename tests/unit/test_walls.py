@@ -44,11 +44,11 @@ WALLS = """
 .results: .results.common .results.pictures .results.report .results.segmentation inference
 .results.common: . .decisions .dicom_files inference inference.location_attention inference.lungs
 .results.documents: .decisions .results.common .results.pictures
-.results.pictures: .results.common inference.covnet inference.location_attention
-.results.report: .results.common .results.documents .results.segmentation inference
+.results.pictures: .decisions .results.common inference.covnet inference.location_attention
+.results.report: .decisions .results.common .results.documents .results.segmentation inference
     inference.location_attention
-.results.segmentation: .results.common .results.pictures inference inference.location_attention
-    inference.lungs
+.results.segmentation: .decisions .results.common .results.pictures inference
+    inference.location_attention inference.lungs
 .weights: . .assess .decisions.eligibility .dicom_files .methods .results.common .results.pictures
     inference inference.arrays inference.backends inference.bundles inference.covnet
     inference.evaluation.measures inference.evaluation.report inference.location_attention

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +14,7 @@ from pydicom.uid import UID, CTImageStorage
 
 from dicomnode.decisions.agreement import Agreement, Answer, compare
 from dicomnode.decisions.method_failure import MethodFailure
+from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.results.common.character_sets import raw_keyword
 from dicomnode.results.common.codes import class_codes
 from dicomnode.results.common.key_slices import KeySlice, key_slices
@@ -23,30 +23,6 @@ from dicomnode.results.common.uids import derived_uid, model_digest
 from inference.findings import CovnetFindings, LungCheck, ModelIdentity, Training
 from inference.location_attention.findings import NO_INFECTION, RegionFindings
 from inference.volume import CtVolume
-
-
-class SrClass(StrEnum):
-    """SOP class of the report: the same tree, for a PACS that refuses the newest class."""
-
-    ENHANCED = "enhanced"
-    COMPREHENSIVE = "comprehensive"
-    COMPREHENSIVE_3D = "comprehensive_3d"
-
-
-class SegmentationKind(StrEnum):
-    """How masks are written; the label map is a SOP class that older archives refuse."""
-
-    BINARY = "binary"
-    LABELMAP = "labelmap"
-    OFF = "off"
-
-
-class AllSlices(StrEnum):
-    """Whether, and how, every slice of the stack is shown as a Secondary Capture too."""
-
-    OFF = "off"
-    JPEG = "jpeg"
-    UNCOMPRESSED = "uncompressed"
 
 
 @dataclass(frozen=True)
@@ -59,17 +35,7 @@ class ResultSettings:
     device_serial_number: str
     device_uid: str
     ae_title: str
-    institution_name: str = ""  # used where the sources name none
-    key_slices: int = 10
-    sr_class: SrClass = SrClass.COMPREHENSIVE_3D
-    sr_series_number: int = 9001
-    sc_series_number: int = 9002
-    segmentation: SegmentationKind = SegmentationKind.BINARY
-    seg_series_number: int = 9003
-    region_seg_series_number: int = 9007
-    all_slices: AllSlices = AllSlices.OFF
-    multi_frame: bool = False  # all slices in one object
-    all_slices_series_number: int = 9008
+    options: ResultOptions = field(default_factory=ResultOptions)
 
 
 @dataclass(frozen=True)
@@ -192,7 +158,7 @@ class ResultContext:
     @cached_property
     def key_slices(self) -> tuple[KeySlice, ...]:
         """The slices shown, the largest share in the decision first, then those of regions."""
-        return self.slices_shown(self.settings.key_slices)
+        return self.slices_shown(self.settings.options.key_slices)
 
     def slices_shown(self, most: int) -> tuple[KeySlice, ...]:
         """The same for a picture that has room for `most`."""

@@ -133,8 +133,9 @@ def _set_equipment(data_set: Dataset, context: Origin) -> None:
     data_set.SoftwareVersions = settings.software_version
     data_set.DeviceSerialNumber = settings.device_serial_number
     data_set.DeviceUID = settings.device_uid
-    if settings.institution_name and "InstitutionName" not in data_set:
-        data_set.InstitutionName = settings.institution_name
+    institution = settings.options.institution_name
+    if institution and "InstitutionName" not in data_set:
+        data_set.InstitutionName = institution
     scanner = context.header.equipment
     if "Manufacturer" in scanner:  # type 1 in the sequence
         item = Dataset()

@@ -17,7 +17,8 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from dicomnode.results.common.context import AllSlices, ResultContext, ResultObject
+from dicomnode.decisions.result_options import AllSlices
+from dicomnode.results.common.context import ResultContext, ResultObject
 from dicomnode.results.common.modules import Place, complete, series_description
 from dicomnode.results.common.naming import named
 from dicomnode.results.pictures.capture import set_image, slice_panel, source_item
@@ -29,16 +30,16 @@ SLICES = "slices"
 
 
 def all_slices(context: ResultContext) -> tuple[ResultObject, ...]:
-    """As `settings.all_slices` and `multi_frame` ask for: none by default, nor without heatmaps.
+    """As the options ask for: none by default, nor without heatmaps.
 
     Raises:
         ConfigurationError: the model has a class that no code is known for.
         ValueError: the box of an activation lies outside its slice.
     """
-    settings, indices = context.settings, _as_the_source_is_read(context)
-    if settings.all_slices is AllSlices.OFF or context.findings is None:
+    options, indices = context.settings.options, _as_the_source_is_read(context)
+    if options.all_slices is AllSlices.OFF or context.findings is None:
         return ()
-    if settings.multi_frame:
+    if options.multi_frame:
         made = [_multi_frame(context, indices)]
     else:
         made = [_single(context, index, number) for number, index in enumerate(indices, 1)]
@@ -76,14 +77,14 @@ def _multi_frame(context: ResultContext, indices: Sequence[int]) -> ResultObject
 
 
 def _encoded(context: ResultContext, pictures: Iterable[NDArray[np.uint8]]) -> EncodedPixels:
-    as_jpeg = context.settings.all_slices is AllSlices.JPEG
+    as_jpeg = context.settings.options.all_slices is AllSlices.JPEG
     return jpeg(pictures) if as_jpeg else uncompressed(pictures)
 
 
 def _place(context: ResultContext, sop_class: UID, number: int) -> Place:
     return Place(
         sop_class_uid=sop_class,
-        series_number=context.settings.all_slices_series_number,
+        series_number=context.settings.options.all_slices_series_number,
         instance_number=number,
         modality="OT",
         series_description=series_description("all slices", context),

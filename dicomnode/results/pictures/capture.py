@@ -64,7 +64,7 @@ def _picture(context: ResultContext, key: KeySlice) -> NDArray[np.uint8]:
 
 def _montage(context: ResultContext, pictures: Mapping[int, NDArray[np.uint8]]) -> ResultObject:
     """The slices for which it has room, all of which have a panel too."""
-    keys = context.slices_shown(min(TILES_ACROSS**2, context.settings.key_slices))
+    keys = context.slices_shown(min(TILES_ACROSS**2, context.settings.options.key_slices))
     rows, columns = _around_lungs(context)
     tiles = [
         Tile(
@@ -144,7 +144,7 @@ def _object(
     sop_class = SecondaryCaptureImageStorage
     place = Place(
         sop_class_uid=sop_class,
-        series_number=context.settings.sc_series_number,
+        series_number=context.settings.options.sc_series_number,
         instance_number=number,
         modality="OT",
         series_description=series_description("heatmaps", context),

@@ -20,8 +20,9 @@ from pydicom.uid import (
     EnhancedSRStorage,
 )
 
+from dicomnode.decisions.result_options import SrClass
 from dicomnode.results.common import codes
-from dicomnode.results.common.context import ResultContext, ResultObject, SrClass
+from dicomnode.results.common.context import ResultContext, ResultObject
 from dicomnode.results.common.modules import Place, complete, series_description
 from dicomnode.results.common.naming import UNNAMED, named
 from dicomnode.results.common.summary import summary
@@ -56,10 +57,10 @@ def structured_report(
     Raises:
         ConfigurationError: the model has a class that no code is known for.
     """
-    sop_class, sop_class_uid = _CLASSES[context.settings.sr_class]
+    sop_class, sop_class_uid = _CLASSES[context.settings.options.sr_class]
     place = Place(
         sop_class_uid=sop_class_uid,
-        series_number=context.settings.sr_series_number,
+        series_number=context.settings.options.sr_series_number,
         instance_number=1,
         modality="SR",
         series_description=series_description("chest CT report", context, context.training),

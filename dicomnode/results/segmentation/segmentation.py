@@ -14,8 +14,9 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import SegmentationStorage
 
+from dicomnode.decisions.result_options import SegmentationKind
 from dicomnode.results.common import codes
-from dicomnode.results.common.context import ResultContext, ResultObject, SegmentationKind
+from dicomnode.results.common.context import ResultContext, ResultObject
 from dicomnode.results.common.modules import Place, complete, training_mark
 from dicomnode.results.common.naming import named
 from dicomnode.results.common.summary import RESEARCH_ONLY
@@ -52,13 +53,13 @@ class Content:
 
 def lungs_content(context: ResultContext) -> Content:
     """The lungs, which are marked as what was made of them is."""
-    number, training = context.settings.seg_series_number, context.models[0].training
+    number, training = context.settings.options.seg_series_number, context.models[0].training
     return Content("seg", "SEGMENTATION", "AI segmentation, research only", number, training)
 
 
 def regions_content(context: ResultContext) -> Content:
     """The regions voted an infection."""
-    number, training = context.settings.region_seg_series_number, context.training
+    number, training = context.settings.options.region_seg_series_number, context.training
     if context.regions is not None:
         training = context.regions.model.training
     description = "AI segmentation of regions, research only"
@@ -86,7 +87,7 @@ def segmentations(context: ResultContext) -> tuple[ResultObject, ...]:
         ConfigurationError: the model has an infection that no code is known for.
         ValueError: see `segmentation`.
     """
-    kind = context.settings.segmentation
+    kind = context.settings.options.segmentation
     if kind is SegmentationKind.OFF:
         return ()
     lungs, regions = lung_segments(context), region_segments(context)

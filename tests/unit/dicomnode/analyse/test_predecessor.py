@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from dicomnode.analyse.predecessor import former_report, withdrawals
+from dicomnode.decisions.result_options import SrClass
 from dicomnode.results.build import build_results
-from dicomnode.results.common.context import Predecessor, SrClass
+from dicomnode.results.common.context import Predecessor
 from dicomnode.results.common.summary import summary
 from dicomnode.results.report.report import structured_report
 from storage.decided import FormerDecision, JsonObject, Withdrawal
@@ -23,7 +24,7 @@ from storage.records import (
     SeriesRecord,
     SeriesState,
 )
-from support.result_samples import SETTINGS, STUDY_UID, context, dciodvfy
+from support.result_samples import STUDY_UID, context, dciodvfy, options
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -143,7 +144,7 @@ def test_a_report_that_one_of_two_destinations_got_is_named() -> None:
 def test_the_report_refers_to_its_predecessor_and_is_valid(
     sr_class: SrClass, tmp_path: Path
 ) -> None:
-    settings = replace(SETTINGS, sr_class=sr_class)
+    settings = options(sr_class=sr_class)
     made = structured_report(context(predecessor=FORMER, settings=settings))
     (study,) = made.data_set.PredecessorDocumentsSequence
     (series,) = study.ReferencedSeriesSequence

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config import NodeSettings, ResultOptions, Settings
+from dicomnode.config import NodeSettings, Settings
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
+from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.notes.writer import NoteWriter
 from storage import notes

@@ -9,12 +9,13 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.decisions.method_failure import Method, MethodFailure
-from dicomnode.results.build import ResultContext, ResultObject, SrClass, build_results, encode
+from dicomnode.decisions.result_options import SrClass
+from dicomnode.results.build import ResultContext, ResultObject, build_results, encode
 from dicomnode.results.common.context import ResultSettings
 from dicomnode.results.documents.text import report_as_text
 from inference.findings import LungCheck
 from support.region_samples import COVID, NOTHING, region, regions
-from support.result_samples import SETTINGS, context, dciodvfy, findings
+from support.result_samples import SETTINGS, context, dciodvfy, findings, options
 
 FOUND = regions(region(COVID, 0.87), region(NOTHING, 0.9))
 LUNGS_FAILED = MethodFailure(Method.LUNGS, "COVNet 0.1.0", "memory", "out of memory")
@@ -73,7 +74,7 @@ def test_every_object_of_the_other_method_is_there_and_valid(
 def test_a_report_of_regions_alone_is_valid_in_every_class(
     sr_class: SrClass, tmp_path: Path
 ) -> None:
-    settings = ResultSettings(**(vars(SETTINGS) | {"sr_class": sr_class}))
+    settings = options(sr_class=sr_class)
     report = build_results(without_classification(settings))[0]
     errors, warnings = dciodvfy(report, tmp_path)
     assert errors == []

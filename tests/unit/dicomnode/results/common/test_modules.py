@@ -20,7 +20,7 @@ from dicomnode.results.common.modules import (
 )
 from inference.findings import ModelIdentity, Training
 from support.result_kinds import every_kind
-from support.result_samples import MODEL, SLICES, context, findings, source
+from support.result_samples import MODEL, SLICES, context, findings, options, source
 
 WHOLE = context()
 WHOLE_FINDINGS = findings()
@@ -74,7 +74,7 @@ def test_the_zone_of_the_source_rules(offset: str, expected: str | None) -> None
 
 
 def test_the_institution_of_the_source_goes_before_that_of_the_site() -> None:
-    settings = replace(context().settings, institution_name="The site")
+    settings = options(institution_name="The site")
     named = replace(context(), settings=settings)
     unnamed = replace(with_headers(InstitutionName=None), settings=settings)
     assert complete(Dataset(), PLACE, named).InstitutionName == "Example hospital"

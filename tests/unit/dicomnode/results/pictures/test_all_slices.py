@@ -18,9 +18,9 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from dicomnode.config import ResultOptions
+from dicomnode.decisions.result_options import AllSlices, ResultOptions
 from dicomnode.results.build import build_results, encode
-from dicomnode.results.common.context import AllSlices, ResultObject
+from dicomnode.results.common.context import ResultObject
 from dicomnode.results.pictures.all_slices import all_slices
 from dicomnode.results.pictures.panel import BANNER, MARGIN, PANEL_HEIGHT, PANEL_WIDTH, SLICE_SIZE
 from dicomnode.results.pictures.pixels import jpeg, uncompressed
@@ -141,4 +141,5 @@ def test_frames_of_one_object_are_of_one_size(encode_frames: object) -> None:
 def test_frames_without_slices_are_no_configuration() -> None:
     with pytest.raises(ValueError, match="set all_slices too"):
         ResultOptions(multi_frame=True)
-    assert ResultOptions(multi_frame=True, all_slices="jpeg").all_slices_series_number == 9008
+    both = ResultOptions(multi_frame=True, all_slices=AllSlices.JPEG)
+    assert both.all_slices_series_number == 9008

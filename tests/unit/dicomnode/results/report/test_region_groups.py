@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
+from dicomnode.decisions.result_options import SegmentationKind, SrClass
 from dicomnode.errors import ConfigurationError
-from dicomnode.results.build import ResultObject, SrClass, build_results, encode
-from dicomnode.results.common.context import ResultContext, SegmentationKind
+from dicomnode.results.build import ResultObject, build_results, encode
+from dicomnode.results.common.context import ResultContext
 from dicomnode.results.documents.text import report_as_text
 from dicomnode.results.report.report import structured_report
 from inference.findings import Training
@@ -21,7 +22,7 @@ from inference.location_attention.findings import RegionFindings, VoxelBox
 from inference.lungs.sides import Side
 from support.region_samples import BOX, COVID, FLU, MODEL, NOTHING, region, regions
 from support.result_samples import MODEL as COVNET
-from support.result_samples import SERIES_UID, SETTINGS, context, dciodvfy, findings
+from support.result_samples import SERIES_UID, context, dciodvfy, findings, options
 
 UNTRAINED = "UNTRAINED WEIGHTS – no clinical meaning"
 LOWER = VoxelBox(slices=(1, 3), rows=(30, 40), columns=(10, 20))
@@ -88,7 +89,7 @@ def summary_of(result: ResultObject) -> list[str]:
 
 @pytest.mark.parametrize("sr_class", SrClass)
 def test_every_class_is_valid_with_both_methods(sr_class: SrClass, tmp_path: Path) -> None:
-    settings = replace(SETTINGS, sr_class=sr_class)
+    settings = options(sr_class=sr_class)
     errors, warnings = dciodvfy(
         structured_report(both(regions(*CASE), settings=settings)), tmp_path
     )
@@ -294,7 +295,7 @@ def test_report_and_segment_track_a_region_by_the_same_uid(report: ResultObject)
 
 
 def test_without_masks_nothing_refers_to_a_segment() -> None:
-    settings = replace(SETTINGS, segmentation=SegmentationKind.OFF)
+    settings = options(segmentation=SegmentationKind.OFF)
     result = structured_report(both(regions(*CASE), settings=settings))
     volumes = [
         item

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
+from dicomnode.decisions.result_options import SrClass
 from dicomnode.errors import ConfigurationError
-from dicomnode.results.build import ResultObject, SrClass, encode
+from dicomnode.results.build import ResultObject, encode
 from dicomnode.results.documents.text import report_as_text
 from dicomnode.results.report.report import structured_report
 from inference.findings import Training

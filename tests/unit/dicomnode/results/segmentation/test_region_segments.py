@@ -12,15 +12,15 @@ import pytest
 from highdicom.color import CIELabColor
 from pydicom.dataset import Dataset
 
+from dicomnode.decisions.result_options import SegmentationKind
 from dicomnode.results.build import ResultContext, ResultObject, build_results, encode
-from dicomnode.results.common.context import SegmentationKind
 from dicomnode.results.segmentation.region_segments import COLOURS, drawn_infections
 from dicomnode.results.segmentation.segmentation import segmentations
 from inference.findings import Training
 from inference.location_attention.findings import VoxelBox
 from inference.lungs.sides import Side
 from support.region_samples import BOX, COVID, FLU, MODEL, NOTHING, ellipsoid, region, regions
-from support.result_samples import COLUMNS, ROWS, SETTINGS, SLICES, context, dciodvfy
+from support.result_samples import COLUMNS, ROWS, SLICES, context, dciodvfy, options
 
 LOWER = VoxelBox(slices=(1, 3), rows=(30, 40), columns=(10, 20))
 CASE = (
@@ -31,7 +31,7 @@ CASE = (
 
 
 def case(kind: SegmentationKind = SegmentationKind.BINARY) -> ResultContext:
-    return context(regions=regions(*CASE), settings=replace(SETTINGS, segmentation=kind))
+    return context(regions=regions(*CASE), settings=options(segmentation=kind))
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import pydicom
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SegmentationStorage
 
+from dicomnode.decisions.result_options import SegmentationKind
 from dicomnode.results.build import ResultContext, ResultObject, build_results, encode
-from dicomnode.results.common.context import SegmentationKind
 from dicomnode.results.common.uids import LabelMapSegmentationStorage
 from dicomnode.results.segmentation.segmentation import segmentation, segmentations
 from dicomnode.results.segmentation.segments import lung_segments
