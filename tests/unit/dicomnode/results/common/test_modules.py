@@ -112,7 +112,7 @@ def test_no_length_of_a_model_costs_a_description_its_warnings(
     assert told.isprintable()
     assert "\\" not in told
     assert "  " not in told
-    assert "()," not in told  # no empty brackets
+    assert " ()," not in told  # no empty brackets
 
 
 def test_of_a_model_with_a_long_name_the_version_is_told() -> None:
