@@ -21,7 +21,6 @@ from support.wait import PATIENCE_SECONDS, wait_for
 
 QUICK = ["--stages", "32x4:5", "--device", "cpu", "--loop", "validate_every=2"]
 SMALL = ["--loop", "tell_every=1", "--set", "slices_per_step=8"]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 FINISHED, FAULT, STOPPED = 0, 2, 3
 
 
@@ -48,7 +47,6 @@ def run(manifest: Path, out: Path, *more: str) -> tuple[int, str]:
     """Exit status and what was told."""
     done = subprocess.run(
         command(manifest, out, *more),
-        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -100,9 +98,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_very_same_weights(
     manifest: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "killed"
-    started = subprocess.Popen(
-        command(manifest, out), env=ENVIRONMENT, stderr=subprocess.DEVNULL, text=True
-    )
+    started = subprocess.Popen(command(manifest, out), stderr=subprocess.DEVNULL, text=True)
     state = out / "checkpoint" / "state.json"
     wait_for(state.exists, "a checkpoint", 200)
     started.send_signal(signal.SIGKILL)
@@ -123,7 +119,7 @@ def test_a_run_that_is_asked_to_stop_stops_between_two_steps(
     with told.open("w") as file:
         started = subprocess.Popen(
             command(manifest, out, "--loop", "validate_every=100", "--stages", "32:5000"),
-            env=ENVIRONMENT | {"PYTHONFAULTHANDLER": "1"},
+            env=os.environ | {"PYTHONFAULTHANDLER": "1"},
             stderr=file,
         )
     curves = out / "curves.csv"

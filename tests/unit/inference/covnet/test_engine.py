@@ -141,8 +141,8 @@ def test_loading_does_not_change_the_bundle(bundle: Bundle, engine: Engine) -> N
 def test_threads_are_set_for_the_process(bundle: Bundle) -> None:
     before = torch.get_num_threads()
     try:
-        Engine.load(bundle, device="cpu", threads=1)
-        assert torch.get_num_threads() == 1
+        Engine.load(bundle, device="cpu", threads=before + 1)
+        assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)
 

@@ -65,10 +65,7 @@ def drawn() -> Chest:
 
 @pytest.fixture(scope="module")
 def folder(drawn: Chest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the maps are small: more threads would wait for one another
     weights = _learned(drawn).state_dict()
-    torch.set_num_threads(threads)
     return write_bundle(tmp_path_factory.mktemp("lungs") / "unet", LUNG_CARD, weights)
 
 
