@@ -28,7 +28,6 @@ from inference.errors import InferenceError
 from storage.errors import StorageError
 
 app = typer.Typer(
-    help="A chest-CT AI node: CT series in by C-STORE, Structured Reports and heatmaps back.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -53,10 +52,28 @@ def _end(text: str) -> NoReturn:
     raise SystemExit(2)
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dicomnode {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """A chest-CT AI node: CT series in by C-STORE, Structured Reports and heatmaps back."""
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
-    typer.echo(f"dicomnode {VERSION}")
+    _tell_version(asked=True)
 
 
 @app.command()

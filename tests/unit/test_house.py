@@ -31,6 +31,8 @@ FORBIDDEN = {
 TOP_LEVEL = {
     "findings",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
     "README.md",
     "dicomnode",
     "etc",
