@@ -27,7 +27,7 @@ from dicomnode.weights.evaluation_cases import (
     region_scan_line,
 )
 from dicomnode.weights.evaluation_gallery import Gallery
-from dicomnode.weights.evaluation_plan import EvaluationPlan
+from dicomnode.weights.evaluation_plan import EvaluationPlan, set_up_problems
 from dicomnode.weights.evaluation_scans import (
     Attempt,
     attempt_all,
@@ -247,8 +247,11 @@ def _as_json(plan: EvaluationPlan, outcome: Outcome) -> dict[str, Any]:
 def report_of_counts(path: Path) -> Document:
     """The tables that a confusion matrix in a CSV file gives.
 
-    Raises ConfigurationError when the file cannot be read, EvaluationError when it is no matrix.
+    Raises ConfigurationError when the file cannot be read, EvaluationError when it is no matrix or
+    a package is missing.
     """
+    if missing := set_up_problems():
+        raise EvaluationError(missing)
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:

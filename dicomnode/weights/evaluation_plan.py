@@ -19,6 +19,8 @@ from inference.location_attention.findings import NO_INFECTION
 from inference.training.scan import Split
 from inference.training.split import draw_splits
 
+_NEEDED = {"matplotlib": "draws the plots", "scipy": "has the statistics"}
+
 
 @dataclass(frozen=True)
 class EvaluationRequest:
@@ -69,7 +71,7 @@ def plan_evaluation(request: EvaluationRequest) -> EvaluationPlan:
 
     Raises EvaluationError with every problem of bundle, manifest, folder and set-up together.
     """
-    problems = [*_set_up_problems(), *_folder_problems(request.out)]
+    problems = [*set_up_problems(), *_folder_problems(request.out)]
     card = _card(request.bundle, problems)
     manifest = None if card is None else _manifest(request.manifest, card, problems)
     rows: tuple[ManifestRow, ...] = ()
@@ -85,12 +87,13 @@ def plan_evaluation(request: EvaluationRequest) -> EvaluationPlan:
     return EvaluationPlan(request.bundle, card, manifest, rows, request.split, simulated, others)
 
 
-def _set_up_problems() -> list[str]:
-    if find_spec("matplotlib") is None:
-        return [
-            "matplotlib is not installed, which draws the plots: pip install 'dicomnode[train]'"
-        ]
-    return []
+def set_up_problems() -> tuple[str, ...]:
+    """The packages that an evaluation needs and that are not installed."""
+    return tuple(
+        f"{package} is not installed, which {task}: pip install 'dicomnode[train]'"
+        for package, task in _NEEDED.items()
+        if find_spec(package) is None
+    )
 
 
 def _folder_problems(out: Path) -> list[str]:

@@ -2,6 +2,8 @@
 
 Percentile bootstrap of clusters (Efron and Tibshirani 1993, chapter 13; Field and Welsh 2007,
 JRSS B 69:369): patients are drawn with replacement, each with all scans.
+Own code: SciPy's has no interval as soon as one draw does not define a figure, as one without a
+case of some class.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Are the probabilities what they say? Calibration curve, Brier score, calibration error."""
+"""Are the probabilities what they say? Calibration curve, Brier score, calibration error.
+
+Own code: the curve of scikit-learn has no counts, which the intervals need, and puts a case on a
+bound into the bin below; it has no calibration error; its Brier score is one expression here.
+"""
 
 from __future__ import annotations
 

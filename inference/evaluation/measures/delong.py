@@ -2,8 +2,10 @@
 (Biometrics 44:837), and their test of two areas on the same cases.
 
 By midranks, in O(n log n): Sun and Xu 2014 (IEEE Signal Processing Letters 21:1389), equations 10
-to 12. An area of 1 (or 0) has no variance and an interval without width, which says nothing of
-what other cases would show: whoever prints it says so.
+to 12. Own code: neither SciPy nor scikit-learn has it; the midranks are SciPy's.
+
+An area of 1 (or 0) has no variance and an interval without width, which says nothing of what other
+cases would show: whoever prints it says so.
 """
 
 from __future__ import annotations
@@ -33,13 +35,6 @@ class Comparison:
     p: float
 
 
-def midranks(values: Scores) -> Scores:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    middle: Scores = np.cumsum(counts) - (counts - 1) / 2
-    return middle[place]
-
-
 def auc(scores: Scores, positive: Outcomes) -> float:
     """Probability that a positive case scores higher than a negative one, ties half.
 
@@ -50,7 +45,9 @@ def auc(scores: Scores, positive: Outcomes) -> float:
     negatives = len(positive) - positives
     if not positives or not negatives:
         return math.nan
-    ranks = float(midranks(scores)[positive].sum())
+    from scipy.stats import rankdata  # of the extra `train`
+
+    ranks = float(rankdata(scores)[positive].sum())
     return (ranks - positives * (positives + 1) / 2) / (positives * negatives)
 
 
@@ -104,10 +101,12 @@ def _covariance(scores: Scores, positive: Outcomes) -> Scores:
 def _placements(scores: Scores, positive: Outcomes) -> tuple[Scores, Scores]:
     """For each positive the part of the negatives that lie below it, for each negative the part
     of the positives above it: the structural components V10 and V01."""
-    ranks = midranks(scores)
+    from scipy.stats import rankdata  # of the extra `train`
+
+    ranks = rankdata(scores)
     above, below = scores[positive], scores[~positive]
-    v10 = (ranks[positive] - midranks(above)) / len(below)
-    v01 = 1 - (ranks[~positive] - midranks(below)) / len(above)
+    v10 = (ranks[positive] - rankdata(above)) / len(below)
+    v01 = 1 - (ranks[~positive] - rankdata(below)) / len(above)
     return v10, v01
 
 

@@ -60,16 +60,15 @@ def normal_quantile(confidence: float) -> float:
 
 
 def wilson(hits: int, total: int, confidence: float = CONFIDENCE) -> Estimate:
-    """Wilson's score interval (Wilson 1927, JASA 22:209; Newcombe 1998, method 3).
+    """Wilson's score interval (Wilson 1927, JASA 22:209; Newcombe 1998, method 3), by SciPy.
 
     Raises ValueError without cases, or for more hits than cases.
     """
+    from scipy.stats import binomtest  # of the extra `train`
+
     if not 0 <= hits <= total or total == 0:
         raise ValueError(f"{hits} of {total} is no proportion")
-    z2 = normal_quantile(confidence) ** 2
-    p = hits / total
-    middle = (p + z2 / (2 * total)) / (1 + z2 / total)
-    half = math.sqrt(z2 * (p * (1 - p) + z2 / (4 * total)) / total) / (1 + z2 / total)
+    p, found = hits / total, binomtest(hits, total).proportion_ci(confidence, "wilson")
     # at 0 and at `total` one bound is the value itself, but for rounding
-    low, high = min(max(0.0, middle - half), p), max(min(1.0, middle + half), p)
+    low, high = min(float(found.low), p), max(float(found.high), p)
     return Estimate(p, low, high, total, "Wilson", confidence)

@@ -125,6 +125,18 @@ def test_every_fault_is_told_at_once(request_: EvaluationRequest, tmp_path: Path
         assert part in told
 
 
+def test_a_missing_package_is_told_with_the_extra_that_has_it(
+    request_: EvaluationRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicomnode.weights.evaluation_plan.find_spec", lambda _: None)
+    with pytest.raises(EvaluationError) as caught:
+        plan_evaluation(request_)
+    assert caught.value.problems == (
+        "matplotlib is not installed, which draws the plots: pip install 'dicomnode[train]'",
+        "scipy is not installed, which has the statistics: pip install 'dicomnode[train]'",
+    )
+
+
 def test_a_lung_network_asks_for_masks_not_for_labels(tmp_path: Path) -> None:
     lines = [f"{scan},p{scan},{scan}.nii,test" for scan in "abc"]
     scans = manifest(tmp_path, lines, "scan,patient,path,split")

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import brier_score_loss
 
 from inference.evaluation.measures.calibration import brier, calibration_curve, calibration_error
 
@@ -39,6 +40,13 @@ def test_brier_by_hand() -> None:
     said = np.array([[0.7, 0.2, 0.1], [0.0, 0.0, 1.0]])
     wanted = ((0.3**2 + 0.2**2 + 0.1**2) + 2.0) / 2
     assert brier(said, np.array([0, 1])) == pytest.approx(wanted)
+
+
+def test_brier_is_that_of_scikit_learn() -> None:
+    random = np.random.default_rng(2)
+    said, truth = random.dirichlet((1, 1, 1), 200), random.integers(0, 3, 200)
+    wanted = brier_score_loss(truth, said, labels=[0, 1, 2], scale_by_half=False)
+    assert brier(said, truth) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_brier_is_least_for_the_true_probabilities() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.metrics import confusion_matrix
 
 from inference.errors import EvaluationError
 from inference.evaluation.measures.confusion import ConfusionMatrix
@@ -49,6 +51,13 @@ def test_cases_are_counted_by_truth_and_prediction() -> None:
     assert matrix.counts.tolist() == [[1, 2], [0, 1]]
 
 
+def test_cases_are_counted_as_scikit_learn_does() -> None:
+    random = np.random.default_rng(0)
+    truth, predicted = random.integers(0, 3, 100).tolist(), random.integers(0, 3, 100).tolist()
+    found = ConfusionMatrix.of(("a", "b", "c"), truth, predicted)
+    assert found.counts.tolist() == confusion_matrix(truth, predicted).tolist()
+
+
 def test_a_class_without_cases_has_no_figures() -> None:
     empty = ConfusionMatrix.of(("a", "b", "c"), [0, 1], [0, 1]).by_class[2]
     assert empty.sensitivity.estimate is None
@@ -63,6 +72,19 @@ def test_the_interval_holds_its_value_and_mirrors(pair: tuple[int, int]) -> None
     assert 0 <= found.low <= found.value <= found.high <= 1
     assert found.low < found.high
     assert mirrored.low == pytest.approx(1 - found.high)
+
+
+@pytest.mark.parametrize("total", [1, 2, 10, 302, 20000])
+def test_the_interval_is_that_of_wilsons_formula(total: int) -> None:
+    """Wilson 1927, and what was printed before SciPy computed it: the same to 1e-12."""
+    z2 = NormalDist().inv_cdf(0.975) ** 2
+    for hits in {0, 1, total // 3, total - 1, total}:
+        p = hits / total
+        middle = (p + z2 / (2 * total)) / (1 + z2 / total)
+        half = math.sqrt(z2 * (p * (1 - p) + z2 / (4 * total)) / total) / (1 + z2 / total)
+        found = wilson(hits, total)
+        assert found.low == pytest.approx(max(0.0, middle - half), abs=1e-12)
+        assert found.high == pytest.approx(min(1.0, middle + half), abs=1e-12)
 
 
 def test_more_hits_than_cases_are_refused() -> None:

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
+import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu, rankdata  # type: ignore[import-untyped]
+from scipy.stats import mannwhitneyu
 
 from inference.evaluation.measures.bootstrap import draw_by_patient, percentiles
-from inference.evaluation.measures.delong import auc, compare, delong, midranks
+from inference.evaluation.measures.delong import auc, compare, delong
 from inference.evaluation.measures.roc import roc_curve
 
 Values = NDArray[np.float64]
@@ -128,11 +129,6 @@ def test_the_area_sees_ranks_only_and_flips(values: list[int], random) -> None: 
     assert auc(scores, ~positive) == pytest.approx(1 - area, abs=1e-12)
 
 
-@given(few)
-def test_midranks_are_the_average_ranks(values: list[int]) -> None:
-    assert midranks(np.array(values, np.float64)).tolist() == rankdata(values).tolist()
-
-
 def test_perfect_separation_has_an_area_of_1_without_width() -> None:
     found = delong(np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]))
     assert found is not None
@@ -151,6 +147,20 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
         delong(np.array([0.1, math.nan]), np.array([True, False]))
     with pytest.raises(ValueError, match="for outcomes"):
         auc(np.array([0.1]), np.array([True, False]))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_curve_and_area_are_those_of_scikit_learn(sample: tuple[int, int, int, int]) -> None:
+    scores, positive = cases(*sample)
+    found = roc_curve(scores, positive)
+    rates, sensitivity, thresholds = sklearn.metrics.roc_curve(
+        positive, scores, drop_intermediate=False
+    )
+    assert found.false_positive_rate == pytest.approx(rates, abs=1e-12)
+    assert found.sensitivity == pytest.approx(sensitivity, abs=1e-12)
+    assert found.threshold.tolist() == thresholds.tolist()
+    area = sklearn.metrics.roc_auc_score(positive, scores)
+    assert auc(scores, positive) == pytest.approx(area, abs=1e-12)
 
 
 def test_the_curve_takes_ties_together() -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import brentq  # type: ignore[import-untyped]
-from scipy.stats import beta, binom, binomtest, norm  # type: ignore[import-untyped]
+from scipy.optimize import brentq
+from scipy.stats import beta, binom, binomtest, norm
 
 from inference.evaluation.measures.confusion import ClassCounts, ConfusionMatrix
 from inference.evaluation.measures.estimate import wilson
