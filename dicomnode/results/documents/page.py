@@ -1,4 +1,7 @@
-"""A page of text as a Secondary Capture: for the many viewers that show no report."""
+"""A page of text as a Secondary Capture: for the many viewers that show no report.
+
+Not by highdicom, for the reasons that `capture` gives.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,9 @@ CID 7010, "Rejected for Patient Safety Reasons" (113037) makes a receiver hide t
 everyone, which is what a withdrawn answer of a machine needs; "Rejected for Quality Reasons"
 (113001) would leave them on view. "Incorrect Modality Worklist Entry" (113038) is for a study of
 the wrong patient.
+
+The content is highdicom's. Its whole document is not: that takes patient and evidence from data
+sets with all their attributes, and is of the moment in which it is made.
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ from pydicom.sr.coding import Code
 from pydicom.uid import UID, KeyObjectSelectionDocumentStorage
 
 from dicomnode.decisions.rejection import RejectionReason
-from dicomnode.results.common import codes
 from dicomnode.results.common.context import Predecessor, ResultObject
 from dicomnode.results.common.modules import Place, complete
 from dicomnode.results.common.naming import named
@@ -32,7 +34,6 @@ from dicomnode.results.documents.text_document import (
 
 KIND = "retraction"
 _SERIES = "AI results WITHDRAWN, do not use"
-_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
 _STRUCTURED_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 
 
@@ -82,18 +83,17 @@ def rejection_note(
     """
     if not rejected:
         raise ValueError("a rejection note names at least one object")
+    from highdicom.ko import KeyObjectSelection
+
     rejected = _in_order(rejected)
+    why = f"Withdrawn by the node that made them. {_SENTENCES[reason]}"
+    (content,) = KeyObjectSelection(
+        TITLES[reason], [_to_be_named(each) for each in rejected], description=why
+    )
     data_set = Dataset()
+    data_set.update(content)
     data_set.ReferencedPerformedProcedureStepSequence = []
     data_set.CurrentRequestedProcedureEvidenceSequence = [_evidence(origin, rejected)]
-    data_set.ValueType = "CONTAINER"
-    data_set.ConceptNameCodeSequence = [codes.code_item(TITLES[reason])]
-    data_set.ContinuityOfContent = "SEPARATE"
-    template = Dataset()
-    template.MappingResource = "DCMR"
-    template.TemplateIdentifier = "2010"
-    data_set.ContentTemplateSequence = [template]
-    data_set.ContentSequence = [_description(reason), *map(_object, rejected)]
     place = Place(
         sop_class_uid=KeyObjectSelectionDocumentStorage,
         series_number=series_number,
@@ -149,21 +149,13 @@ def _evidence(origin: TextOrigin, rejected: Sequence[Rejected]) -> Dataset:
     return reference(origin.header.study_instance_uid, by_series)
 
 
-def _description(reason: RejectionReason) -> Dataset:
+def _to_be_named(rejected: Rejected) -> Dataset:
+    """As highdicom wants it: what has rows and columns it names as IMAGE, else as COMPOSITE (TID
+    2010 rows 5 and 6)."""
     item = Dataset()
-    item.RelationshipType = "CONTAINS"
-    item.ValueType = "TEXT"
-    item.ConceptNameCodeSequence = [codes.code_item(_DESCRIPTION)]
-    item.TextValue = f"Withdrawn by the node that made them. {_SENTENCES[reason]}"
-    return item
-
-
-def _object(rejected: Rejected) -> Dataset:
-    """TID 2010 rows 5 and 6: documents are COMPOSITE, all else has pixels."""
-    item = Dataset()
-    item.RelationshipType = "CONTAINS"
-    item.ValueType = "COMPOSITE" if _is_document(rejected.sop_class_uid) else "IMAGE"
-    item.ReferencedSOPSequence = [_sop_reference(rejected)]
+    item.SOPClassUID, item.SOPInstanceUID = rejected.sop_class_uid, rejected.sop_instance_uid
+    if not _is_document(rejected.sop_class_uid):
+        item.Rows = item.Columns = 0
     return item
 
 

@@ -2,6 +2,9 @@
 
 Single-frame colour, uncompressed: every PACS takes and every viewer shows them. They carry no
 geometry, for the banner shifts the origin; each refers to its source images instead.
+
+Not by highdicom: its SCImage has one frame, the time of day in it (no two are the same bytes), one
+Conversion Type, no say in the quality of JPEG, and no word on derivation or sources.
 """
 
 from __future__ import annotations
