@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")  # a machine with other work slows a test, it does not fail it
+
+
+@pytest.fixture(autouse=True)
+def _no_log_handler_stays() -> Iterator[None]:
+    """A command that a test runs in its own process logs to that test's output, closed after it."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    for handler in [each for each in root.handlers if each not in before]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -35,18 +35,20 @@ def export_results(
 
 
 def _readable(result: ResultRecord, path: Path) -> Path | None:
-    """The SR as text, a picture as PNG; only the report and the montage are told.
+    """A document as text, a picture as PNG; only documents and the montage are told.
 
     A segmentation is left as it is: it is a stack of masks, and means something on its CT alone.
     """
-    if result.kind == "sr":
+    made = pydicom.dcmread(path)
+    if "PixelData" not in made:  # the report; a note, where a series waited long enough for one
         text = path.with_suffix(".txt")
-        text.write_text(report_as_text(pydicom.dcmread(path)), encoding="utf-8")
+        text.write_text(report_as_text(made), encoding="utf-8")
         return text
-    if result.kind in {"seg", "region_seg"}:
+    if made.Modality == "SEG":
         return None
     picture = path.with_suffix(".png")
-    Image.fromarray(pydicom.dcmread(path).pixel_array).save(picture)
+    pixels = made.pixel_array  # (rows, columns, 3), or of many frames: the middle one is shown
+    Image.fromarray(pixels[len(pixels) // 2] if pixels.ndim == 4 else pixels).save(picture)
     return picture if result.kind == "montage" else None
 
 

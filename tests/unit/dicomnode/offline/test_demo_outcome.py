@@ -1,0 +1,39 @@
+"""What the demo leaves of each kind of result object, whichever of them a run comes to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from PIL import Image
+from rich.console import Console
+
+from dicomnode.config import NodeSettings, Settings
+from dicomnode.deliver.result_store import store_result
+from dicomnode.offline.demo_outcome import export_results
+from storage.records import SeriesDetail
+from storage.results import ResultFiles
+from support.result_kinds import every_kind
+
+WITHOUT_A_PICTURE = {"seg", "region_seg"}
+
+
+def test_documents_become_text_and_pictures_png(tmp_path: Path) -> None:
+    settings = Settings(node=NodeSettings(data_directory=tmp_path / "data"))
+    files, now = ResultFiles(settings.result_files), datetime.now(UTC)
+    kinds = list(every_kind().values())
+    records = [store_result(files, "1.2.3", each, now) for each in kinds]
+    detail: Any = SimpleNamespace(results=records)
+    said = Console(file=StringIO(), width=200)
+    export_results({"1.2.3": cast("SeriesDetail", detail)}, settings, tmp_path, said)
+    left = sorted(path.suffix for path in (tmp_path / "results").iterdir())
+    assert left.count(".dcm") == len(kinds)
+    readable = [each for each in kinds if each.kind not in WITHOUT_A_PICTURE]
+    assert left.count(".txt") + left.count(".png") == len(readable)
+    for picture in (tmp_path / "results").glob("*.png"):
+        assert Image.open(picture).width > 0
+    for text in (tmp_path / "results").glob("*.txt"):
+        assert text.read_text("utf-8").strip()
