@@ -14,7 +14,9 @@ training/            Training: one loop; what is taught to each network lies in 
 entry_errors         What is wrong with the entries of a file, one sentence each
 errors               The errors of inference, by what is at fault: the volume, the bundle
 findings             What an analysis found: plain values that results are built from
+heatmap              The heatmap of a slice: the grid of a network drawn back onto its pixels
 progress             The stages of an analysis: how far each is, and how long it took
+regions              Candidate regions of a volume: where they lie, and what they were voted
 ties                 Values that differ by no more than rounding are equal
 volume               CT volume: Hounsfield units with the affine that places them in the patient
 """

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.progress import Progress
+from inference.regions import CandidateRegion
 from inference.ties import first_of_highest
+from inference.volume import CtVolume
 
 
 class Training(StrEnum):
@@ -129,42 +134,152 @@ class SliceActivation:
     offset: tuple[float, float] = (0.0, 0.0)
 
 
-@dataclass(frozen=True)
-class LungCheck:
-    """`model`: the network that found the lungs, None for the classical method.
+@dataclass(frozen=True, eq=False)
+class FoundLungs:
+    """Both lungs of a volume, which every method looks at: bool (slices, rows, columns).
 
-    `classical_dice`: Dice of its mask and the classical one, from 0 to 1; None when there is only
-    one of them (the classical method finds no lungs, or is the one that was used).
+    `model`: the network that found them, None for the classical method. `classical_dice`: Dice of
+    its mask and the classical one, from 0 to 1; None when there is only one of them (the classical
+    method finds no lungs, or is the one that was used).
     """
 
-    model: ModelIdentity | None
-    classical_dice: float | None
+    mask: NDArray[np.bool_]
+    model: ModelIdentity | None = None
+    classical_dice: float | None = None
+    seconds: float = 0.0
+
+
+class ScoreMeaning(StrEnum):
+    """PROBABILITY: of classes that exclude each other, so that they sum to 1. NOISY_OR: P of Xu et
+    al. 2020, equation 1, which joins the confidences of regions as if these were independent."""
+
+    PROBABILITY = "probability"
+    NOISY_OR = "noisy-or"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a method says of the whole volume.
+
+    `scores`: of each class, from 0 to 1, as `meaning` says. `winner`: index of the class that is
+    the answer; None when it is none of them, which `none` then names. `confidences`: noisy-or
+    scores that sum to 1, where more than one is above 0 (Xu et al. 2020, equation 2).
+    `irrelevant`: what a region is called that is of none of the classes.
+    """
+
+    classes: tuple[FindingClass, ...]
+    scores: tuple[float, ...]
+    meaning: ScoreMeaning
+    winner: int | None
+    none: FindingClass | None = None
+    irrelevant: str = ""
+    confidences: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.classes) != len(self.scores):
+            raise ValueError(f"{len(self.scores)} scores for {len(self.classes)} classes")
+        if self.winner is None and self.none is None:
+            raise ValueError("an answer is one of the classes, or has a name for none of them")
+
+    @classmethod
+    def of_probabilities(
+        cls, classes: tuple[FindingClass, ...], probabilities: tuple[float, ...]
+    ) -> Answer:
+        """The class with the highest probability, the first in a tie."""
+        winner = first_of_highest(probabilities)
+        return cls(classes, probabilities, ScoreMeaning.PROBABILITY, winner)
+
+    @property
+    def outcome(self) -> FindingClass:
+        """The class that is the answer, or what stands for none."""
+        if self.winner is not None:
+            return self.classes[self.winner]
+        return cast("FindingClass", self.none)  # __post_init__ saw to it
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes."""
+        return tuple(each.name for each in self.classes)
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """What a region can be voted, by class index."""
+        return (*self.names, self.irrelevant)
+
+
+@dataclass(frozen=True)
+class MethodTitle:
+    """What results call a method.
+
+    `key`: at most seven small letters, in codes and in JSON; `words`: for a sentence. `by`: how it
+    came to its answer, beside other answers; `qualifier`: the same behind the names of its lines,
+    empty for lines that need none.
+    """
+
+    key: str
+    words: str
+    by: str
+    qualifier: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The qualifier as a heading: "Regions" for "by regions"."""
+        return self.qualifier.removeprefix("by ").capitalize()
 
 
 @dataclass(frozen=True, eq=False)
-class CovnetFindings:
-    """Result of COVNet (Li et al. 2020) on one volume.
+class Findings:
+    """What one method found in one volume.
 
-    `lungs`: bool (slices, rows, columns). `activations`: one for each analysed slice (slices
-    with lung), in slice order. `seconds`: by stage (`lungs`, `preprocess`, `network`, `heatmap`).
-    `lung_check`: how the lungs were found and, when a network found them, how far the classical
-    method agrees.
+    `seconds`: by stage. `heat`: Grad-CAM by slice, one for each analysed slice, in slice order;
+    None where the method gives none. `regions`: candidates, the highest score first; None where
+    the method looks for none.
     """
 
+    title: MethodTitle
     model: ModelIdentity
-    class_names: tuple[str, ...]
-    probabilities: tuple[float, ...]
-    lungs: NDArray[np.bool_]
-    activations: tuple[SliceActivation, ...]
-    seconds: dict[str, float]
-    lung_check: LungCheck = field(default_factory=lambda: LungCheck(None, None))
-
-    @property
-    def winner(self) -> int:
-        """Index of the class with the highest probability, of the first in a tie."""
-        return first_of_highest(self.probabilities)
+    answer: Answer
+    seconds: Mapping[str, float]
+    heat: tuple[SliceActivation, ...] | None = None
+    regions: tuple[CandidateRegion, ...] | None = None
 
     @property
     def ranked(self) -> tuple[SliceActivation, ...]:
-        """Activations, the slice with the largest share in the decision first."""
-        return tuple(sorted(self.activations, key=lambda a: (-a.share, a.slice_index)))
+        """The heat, the slice with the largest share in the decision first."""
+        return tuple(sorted(self.heat or (), key=lambda each: (-each.share, each.slice_index)))
+
+    @property
+    def candidates(self) -> tuple[CandidateRegion, ...]:
+        """The regions; none where the method looks for none."""
+        return self.regions or ()
+
+    @property
+    def infections(self) -> tuple[CandidateRegion, ...]:
+        """The regions voted one of the classes, the highest confidence first."""
+        classes = len(self.answer.classes)
+        found = (each for each in self.candidates if each.vote.class_index < classes)
+        return tuple(sorted(found, key=lambda each: -each.vote.confidence))
+
+
+class Method(Protocol):
+    """A model that answers on a volume: what the node needs of it, whatever it computes."""
+
+    @property
+    def title(self) -> MethodTitle:
+        """What results call it."""
+        ...
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The bundle it was made of."""
+        ...
+
+    def analyse(
+        self, volume: CtVolume, lungs: NDArray[np.bool_], progress: Progress | None = None
+    ) -> Findings:
+        """`lungs`: bool, of the volume's shape. The same volume gives the same findings.
+
+        Raises NoLungsError when there is too little lung, VolumeError when the volume's geometry
+        is no chest's, NetworkOutputError when the network gives numbers that are no scores.
+        """
+        ...

@@ -1,6 +1,6 @@
 """One eligible series through the whole analysis: files in, findings and result objects out.
 
-Both methods see the same volume and the same lungs, where both are configured.
+All methods see the same volume and the same lungs.
 
 Used by the worker and by `dicomnode process` alike: what is seen offline is what the node does.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -29,8 +29,8 @@ from dicomnode.dicom_files.headers import read_sources
 from dicomnode.dicom_files.volume import load_volume
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines
-from dicomnode.methods.findings_json import model_json, probabilities, regions_json
-from dicomnode.methods.run import MethodFindings, no_lungs, rule_of, run_methods
+from dicomnode.methods.findings_json import findings_json
+from dicomnode.methods.run import Outcome, no_lungs, rule_of, run_methods
 from dicomnode.results.build import (
     ResultContext,
     ResultObject,
@@ -38,32 +38,23 @@ from dicomnode.results.build import (
 )
 from dicomnode.results.common.context import Predecessor
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
-from inference.findings import CovnetFindings, ModelIdentity
-from inference.location_attention.findings import RegionFindings
+from inference.findings import Findings, FoundLungs
 from inference.progress import Progress
 from inference.volume import CtVolume
-
-if TYPE_CHECKING:
-    from inference.covnet.engine import FoundLungs
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Findings and the objects made of them; `seconds` by stage, of location attention `regions.…`.
+    """Findings and the objects made of them; `seconds` by stage (see `_Found.seconds`).
 
-    `findings`: None where the classification failed; `regions`: None where location attention is
-    not configured or failed; never both. `failures`: of either, with why; `agreement`: None
-    without two answers. `covnet`: the model of the classification, whether it failed or not.
-
-    `made_with`: `analysis_digest` of the settings.
+    `findings`: of each method that came to some, in order; `failures`: of the others, with why.
+    `agreement`: None without two answers. `made_with`: `analysis_digest` of the settings.
 
     `reasons`: what the pixels and the failures added to the decision. `repairs`: what of the
     source's header had to be mended, in sentences without values.
     """
 
-    covnet: ModelIdentity
-    findings: CovnetFindings | None
-    regions: RegionFindings | None
+    findings: tuple[Findings, ...]
     failures: tuple[MethodFailure, ...]
     agreement: Agreement | None
     objects: tuple[ResultObject, ...]
@@ -75,14 +66,11 @@ class Analysis:
     def as_json(self) -> dict[str, Any]:
         """What the queue keeps of it."""
         return {
-            "probabilities": probabilities(self.findings) if self.findings else {},
-            "model": model_json(self.covnet),
+            "findings": findings_json(self.findings),
             "made_with": self.made_with,
             "failures": [failure.as_json() for failure in self.failures],
-            "regions": regions_json(self.regions) if self.regions else None,
             "agreement": self.agreement.sentence if self.agreement else None,
             "relation": self.agreement.relation.value if self.agreement else None,
-            "slices_analysed": len(self.findings.activations) if self.findings else 0,
             "header_repairs": list(self.repairs),
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
         }
@@ -127,12 +115,12 @@ def analyse_series(
         return found
     analysed = time.perf_counter()
     reasons = with_later(assessment.reasons, found.seen)
-    methods = found.methods
     context = ResultContext(
         sources=_sources(assessment),
         frame_numbers=[header.frame_number for header in stack.headers],
         volume=volume,
-        findings=methods.covnet,
+        outcomes=found.outcomes,
+        lungs=found.lungs,
         analysed_at=analysed_at,
         input_digest=input_digest,
         completeness=completeness,
@@ -140,22 +128,16 @@ def analyse_series(
         notes=notes(reasons),
         settings=result_settings(settings),
         predecessor=predecessor,
-        regions=methods.regions,
-        lungs=found.lungs.mask,
-        lung_check=found.lungs.check,
-        failures=methods.failures,
         revision=revision,
     )
     objects = build_results(context)
     built = time.perf_counter()
     return Analysis(
-        covnet=engines.covnet.identity,
-        findings=methods.covnet,
-        regions=methods.regions,
-        failures=methods.failures,
+        findings=context.findings,
+        failures=context.failures,
         agreement=context.agreement,
         objects=objects,
-        reasons=(*found.seen, *(each.as_reason() for each in methods.failures)),
+        reasons=(*found.seen, *(each.as_reason() for each in context.failures)),
         repairs=context.header.repairs,
         made_with=analysis_digest(settings),
         seconds={"decode": decoded - started, **found.seconds, "results": built - analysed},
@@ -167,15 +149,18 @@ class _Found:
     """What the methods found in one volume; `seen`: what its pixels say of the series."""
 
     lungs: FoundLungs
-    methods: MethodFindings
+    outcomes: tuple[Outcome, ...]
     seen: tuple[Reason, ...]
 
     @property
     def seconds(self) -> dict[str, float]:
-        covnet, regions = self.methods.covnet, self.methods.regions
-        told = covnet.seconds if covnet else {"lungs": self.lungs.seconds}
-        by_regions = regions.seconds if regions else {}
-        return told | {f"regions.{stage}": value for stage, value in by_regions.items()}
+        """By stage; of a method whose lines have a qualifier behind its key: `regions.grid`."""
+        told = {"lungs": self.lungs.seconds}
+        for found in self.outcomes:
+            if isinstance(found, Findings):
+                before = f"{found.title.key}." if found.title.qualifier else ""
+                told |= {f"{before}{stage}": value for stage, value in found.seconds.items()}
+        return told
 
 
 def _find(
@@ -185,9 +170,9 @@ def _find(
     settings: Settings,
     progress: Progress | None,
 ) -> _Found | Refusal:
-    """Both methods on the same volume and lungs, unless its pixels speak against it."""
+    """All methods on the same volume and lungs, unless its pixels speak against it."""
     try:
-        lungs = engines.covnet.find_lungs(volume, progress)
+        lungs = engines.lungs.find(volume, progress)
     except NoLungsError as error:
         return Refusal((no_lungs(error),))
     except (NetworkOutputError, VolumeError) as error:
@@ -195,7 +180,7 @@ def _find(
     seen = judge_pixels(volume, lungs.mask, stack, settings)
     if any(reason.verdict is Verdict.FAIL for reason in seen):
         return Refusal(seen)
-    found = run_methods(engines, volume, lungs, progress)
+    found = run_methods(engines.methods, volume, lungs, progress)
     return Refusal((found,)) if isinstance(found, Reason) else _Found(lungs, found, seen)
 
 

@@ -5,9 +5,9 @@ contrast/           Was contrast given? From attributes and free text in many la
 eligibility/        May the series be analysed? Every rule
 image_kind/         What kind of image is it: original slices, maps, virtual images, phantoms?
 stack/              From headers to one stack of slices: geometry, passes, overlaps, copies, gaps
-agreement           Whether the two methods agree on a series, whose class sets are not the same
+agreement           Whether the methods agree on a series, whose class sets are not the same
 instance_header     The attributes of one slice that decisions read
-method_failure      That one of two methods came to no answer on a series, and why
+method_failure      That one of several methods came to no answer on a series, and why
 patient_attributes  Whose instance is it? What a header says
 policy              A policy: a frozen dataclass whose limits stand at its fields
 reasons             Reasons, as decisions give them: storage has the records

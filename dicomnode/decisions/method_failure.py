@@ -1,35 +1,28 @@
-"""That one of two methods came to no answer on a series, and why; the other one's answer stands."""
+"""That one of several methods came to no answer on a series, and why; what others say stands."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from dicomnode.decisions.reasons import Reason, Verdict
 
-
-class Method(StrEnum):
-    """LUNGS: the classification of Li et al. 2020; REGIONS: location attention, Xu et al. 2020."""
-
-    LUNGS = "lungs"
-    REGIONS = "regions"
-
-    @property
-    def words(self) -> str:
-        """What a reader calls it."""
-        return {
-            Method.LUNGS: "classification of the whole lungs",
-            Method.REGIONS: "search for candidate regions",
-        }[self]
+_FORMER_WORDS = {
+    "lungs": "classification of the whole lungs",
+    "regions": "search for candidate regions",
+}
+"""Words of the methods whose failures were kept without any."""
 
 
 @dataclass(frozen=True)
 class MethodFailure:
-    """`rule`: "lungs", "volume", "network_output" or "memory"; `value` and `limit`: what was found
-    and asked for, without patient identity; `model`: name and version of its bundle."""
+    """`method`, `words`: the method's key, and what a reader calls it; `model`: name and version
+    of its bundle. `rule`: "lungs", "volume", "network_output" or "memory"; `value` and `limit`:
+    what was found and asked for, without patient identity."""
 
-    method: Method
+    method: str
+    words: str
     model: str
     rule: str
     value: str
@@ -41,7 +34,7 @@ class MethodFailure:
         return self.value + (f" (asked for: {self.limit})" if self.limit else "")
 
     def __str__(self) -> str:
-        return f"the {self.method.words} ({self.model}) failed: {self.why}"
+        return f"the {self.words} ({self.model}) failed: {self.why}"
 
     @property
     def sentence(self) -> str:
@@ -51,13 +44,20 @@ class MethodFailure:
 
     def as_reason(self) -> Reason:
         """As a reason of the decision: a warning, for the series has a result."""
-        return Reason(f"{self.method.value}_method", self.why, None, Verdict.WARNING)
+        return Reason(f"{self.method}_method", self.why, None, Verdict.WARNING)
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "method": self.method.value,
+            "method": self.method,
+            "words": self.words,
             "model": self.model,
             "rule": self.rule,
             "value": self.value,
             "limit": self.limit,
         }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> MethodFailure:
+        """What `as_json` gave, now or in an earlier version."""
+        former = {"words": _FORMER_WORDS.get(values["method"], values["method"])}
+        return cls(**former | dict(values))

@@ -6,36 +6,31 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from dicomnode.config import Settings
 from dicomnode.errors import ConfigurationError
-from dicomnode.results.common.codes import has_code
 from inference.bundles.bundle import Bundle, load_bundle, load_card
-from inference.bundles.card import Card
-from inference.bundles.tasks import TASKS
+from inference.bundles.tasks import LUNGS, TASKS, EngineOptions
 from inference.errors import BundleError
 from inference.findings import IntendedUse, ModelIdentity, Training
 
 if TYPE_CHECKING:
-    from inference.covnet.engine import Engine
-    from inference.location_attention.engine import RegionEngine
-    from inference.location_attention.network import LocationAttention
-    from inference.lungs.network import LungNetwork
+    from inference.findings import Method
+    from inference.lungs.finder import LungFinder
 
 
 @dataclass(frozen=True, eq=False)
 class Engines:
-    """What a series is analysed with; `regions`: None where no bundle is configured for it."""
+    """What a series is analysed with: who finds the lungs, and the methods in their order."""
 
-    covnet: Engine
-    regions: RegionEngine | None = None
+    lungs: LungFinder
+    methods: tuple[Method, ...]
 
     @property
     def identities(self) -> tuple[ModelIdentity, ...]:
-        """The models, that of COVNet first."""
-        others = () if self.regions is None else (self.regions.identity,)
-        return (self.covnet.identity, *others)
+        """The models of the methods."""
+        return tuple(each.identity for each in self.methods)
 
 
 def load_bundles(settings: Settings) -> Mapping[str, Bundle]:
@@ -85,93 +80,50 @@ def load_for(folder: Path, task: str) -> Bundle:
     if bundle.card.task != task:
         problem = f"is for the task {bundle.card.task!r}, but configured for {task!r}"
         raise BundleError(folder.name, (problem,))
-    if problems := class_problems(bundle.card):
+    if problems := bundle.card.code_problems:
         raise BundleError(folder.name, problems)
     return bundle
 
 
-def class_problems(card: Card) -> tuple[str, ...]:
-    """The classes of a card that no report could name; empty when there are none."""
-    reported = {"covnet": card.classes, "regions": card.classes[:-1]}.get(card.task, ())
-    unknown = [name for name in reported if not has_code(name)]
-    return tuple(f"class {name!r} has no code to report it by" for name in unknown)
-
-
 def load_engines(settings: Settings) -> Engines:
-    """The engines of all configured bundles, ready to analyse.
+    """All that a series is analysed with, ready.
 
     Raises:
-        BundleError, DeviceError: as `load_engine` and `load_region_engine`.
+        BundleError, DeviceError: as `load_method` and `load_lung_finder`.
     """
-    return Engines(load_engine(settings), load_region_engine(settings))
+    tasks = [task for task in settings.bundle_folders if task != LUNGS]
+    return Engines(load_lung_finder(settings), tuple(load_method(settings, task) for task in tasks))
 
 
-def load_region_engine(settings: Settings) -> RegionEngine | None:
-    """The engine of location attention; None where no bundle is configured for it.
+def load_method(settings: Settings, task: str) -> Method:
+    """The method of the bundle configured for a task.
 
     Raises:
         BundleError: the bundle is not whole, or not for this task.
-        DeviceError: the configured device is not there.
+        DeviceError: the configured device or engine is not there.
     """
-    folder = settings.bundle_folders.get("regions")
-    if folder is None:
-        return None
-    from inference.location_attention.engine import RegionEngine
-    from inference.location_attention.preprocess import RegionPreprocessing
-
-    bundle, inference = load_for(folder, "regions"), settings.inference
-    return RegionEngine.load(
-        _region_network(bundle),
-        bundle.card.identity_at(IntendedUse(inference.intended_use_here)),
-        bundle.card.classes,
-        cast("RegionPreprocessing", bundle.card.preprocessing),  # as the card's task has it
+    inference = settings.inference
+    options = EngineOptions(
         inference.device,
         inference.threads or None,
         inference.engine,
+        IntendedUse(inference.intended_use_here),
     )
+    return TASKS[task].method(load_for(settings.bundle_folders[task], task), options)
 
 
-def _region_network(bundle: Bundle) -> LocationAttention:
-    """The network, as wide as its weights, which it takes over without a copy."""
-    import torch
-
-    with torch.device("meta"):
-        network = TASKS["regions"].build(len(bundle.card.classes), bundle.weights)
-    network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
-    return cast("LocationAttention", network)
-
-
-def load_engine(settings: Settings) -> Engine:
-    """The engine of COVNet and of the network for lungs, ready to analyse.
+def load_lung_finder(settings: Settings) -> LungFinder:
+    """The configured network for lungs; the classical method where none is configured.
 
     Raises:
-        BundleError: a bundle is not whole, or not for its task.
-        DeviceError: the configured device or engine is not there.
+        BundleError, DeviceError: as `load_method`.
     """
-    from inference.covnet.engine import Engine
-
-    inference = settings.inference
-    return Engine.load(
-        load_for(settings.bundle_folders["covnet"], "covnet"),
-        inference.device,
-        inference.threads or None,
-        backend=inference.engine,
-        use_here=IntendedUse(inference.intended_use_here),
-        lungs=load_lung_network(settings),
-    )
-
-
-def load_lung_network(settings: Settings) -> LungNetwork | None:
-    """The configured network for lungs; None where the classical method is configured.
-
-    Raises:
-        BundleError, DeviceError: as `load_engine`.
-    """
-    folder = settings.bundle_folders.get("lungs")
-    if folder is None:
-        return None
+    from inference.lungs.finder import LungFinder
     from inference.lungs.network import LungNetwork
 
+    folder = settings.bundle_folders.get(LUNGS)
+    if folder is None:
+        return LungFinder()
     inference = settings.inference
     use_here = IntendedUse(inference.intended_use_here)
-    return LungNetwork.load(load_for(folder, "lungs"), inference.device, use_here)
+    return LungFinder(LungNetwork.load(load_for(folder, LUNGS), inference.device, use_here))

@@ -1,22 +1,47 @@
-"""The findings of both methods in JSON's types, for the queue and for programs."""
+"""The findings of every method in JSON's types, for the queue and for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from inference.findings import CovnetFindings, ModelIdentity
-from inference.location_attention.findings import CandidateRegion, RegionFindings
+from inference.findings import Answer, Findings, ModelIdentity, ScoreMeaning
+from inference.regions import CandidateRegion
 
 
-def probabilities(findings: CovnetFindings) -> dict[str, float]:
-    """Class to probability, rounded to what can be told apart."""
-    return by_class(findings.class_names, findings.probabilities)
+def findings_json(findings: Iterable[Findings]) -> list[dict[str, Any]]:
+    """One entry a method: its answer by class, with how many slices and candidates it rests on.
+
+    `slices_analysed`, `candidates`, `infections`: where the method works slice by slice, and where
+    it looks for regions. Lengths in mm, LPS; volumes in ml; `side`: "right", "left" or null; boxes
+    half-open, in voxels of the volume as it was stored.
+    """
+    return [_of_method(each) for each in findings]
 
 
-def by_class(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+def _of_method(found: Findings) -> dict[str, Any]:
+    answer = found.answer
+    told: dict[str, Any] = {
+        "method": found.title.key,
+        "qualifier": found.title.qualifier,
+        "model": model_json(found.model),
+        "outcome": answer.outcome.name,
+        "meaning": answer.meaning.value,
+        "scores": _by_class(answer, answer.scores),
+    }
+    if answer.confidences:
+        told["confidences"] = _by_class(answer, answer.confidences)
+    if found.heat is not None:
+        told["slices_analysed"] = len(found.heat)
+    if found.regions is not None:
+        told["infections"] = len(found.infections)
+        told["candidates"] = [_candidate(answer, region) for region in found.regions]
+    return told
+
+
+def _by_class(answer: Answer, values: Sequence[float]) -> dict[str, float]:
     """Class to value, rounded to what can be told apart."""
-    return {name: round(value, 6) for name, value in zip(names, values, strict=True)}
+    return {name: round(value, 6) for name, value in zip(answer.names, values, strict=True)}
 
 
 def model_json(model: ModelIdentity) -> dict[str, Any]:
@@ -30,26 +55,9 @@ def model_json(model: ModelIdentity) -> dict[str, Any]:
     }
 
 
-def regions_json(findings: RegionFindings) -> dict[str, Any]:
-    """The case (noisy-or, and what the output rules make of it) and every candidate.
-
-    Lengths in mm, LPS; volumes in ml; `side`: "right", "left" or null; boxes half-open, in voxels
-    of the volume as it was stored.
-    """
-    verdict, names = findings.verdict, findings.infection_names
+def _candidate(answer: Answer, region: CandidateRegion) -> dict[str, Any]:
     return {
-        "model": model_json(findings.model),
-        "outcome": findings.outcome,
-        "noisy_or": by_class(names, verdict.noisy_or),
-        "confidences": by_class(names, verdict.confidences),
-        "infections": len(findings.infections),
-        "candidates": [_candidate(findings, region) for region in findings.regions],
-    }
-
-
-def _candidate(findings: RegionFindings, region: CandidateRegion) -> dict[str, Any]:
-    return {
-        "class": findings.class_names[region.vote.class_index],
+        "class": answer.region_names[region.vote.class_index],
         "confidence": round(region.vote.confidence, 6),
         "score": round(region.score, 6),
         "side": region.side.name.lower() if region.side else None,
@@ -62,3 +70,31 @@ def _candidate(findings: RegionFindings, region: CandidateRegion) -> dict[str, A
         "box_ml": round(region.box_ml, 3),
         "lesion_ml": round(region.lesion_ml, 3),
     }
+
+
+def kept_findings(analysis: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The findings of an analysis as the queue keeps it, by this version or an earlier one.
+
+    Earlier versions kept two methods under keys of their own.
+    """
+    if "findings" in analysis:
+        return list(analysis["findings"])
+    kept = []
+    if analysis.get("probabilities"):
+        scores = analysis["probabilities"]
+        kept.append(
+            {
+                "method": "lungs",
+                "qualifier": "",
+                "model": analysis["model"],
+                "outcome": max(scores, key=scores.__getitem__),
+                "meaning": ScoreMeaning.PROBABILITY.value,
+                "scores": scores,
+            }
+        )
+    if analysis.get("regions"):
+        regions = dict(analysis["regions"])
+        scores = regions.pop("noisy_or")
+        told = {"meaning": ScoreMeaning.NOISY_OR.value, "scores": scores}
+        kept.append({"method": "regions", "qualifier": "by regions"} | regions | told)
+    return kept

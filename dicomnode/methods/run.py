@@ -1,83 +1,67 @@
-"""Both methods on one volume, each by itself: a failure of one does not cost the other's answer."""
+"""Every method on one volume, each by itself: a failure of one does not cost another's answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
-from dicomnode.decisions.method_failure import Method, MethodFailure
+from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import DataError
-from dicomnode.methods.bundles import Engines
 from inference.errors import InferenceError, NetworkOutputError, NoLungsError, VolumeError
-from inference.findings import CovnetFindings, ModelIdentity
-from inference.location_attention.findings import RegionFindings
+from inference.findings import Findings, FoundLungs, Method
 from inference.progress import Progress
 from inference.volume import CtVolume
 
-if TYPE_CHECKING:
-    from inference.covnet.engine import FoundLungs
-
 T = TypeVar("T")
+
+Outcome = Findings | MethodFailure
+"""What one method comes to."""
 
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "bad_alloc", "bad allocation")
 """What PyTorch, its allocators and OpenVINO say in a RuntimeError, in lower case."""
 
 
-@dataclass(frozen=True, eq=False)
-class MethodFindings:
-    """`covnet`, `regions`: None where that method failed or is not configured; never both."""
-
-    covnet: CovnetFindings | None
-    regions: RegionFindings | None
-    failures: tuple[MethodFailure, ...]
-
-
 def run_methods(
-    engines: Engines, volume: CtVolume, lungs: FoundLungs, progress: Progress | None = None
-) -> MethodFindings | Reason:
-    """The findings of whichever method comes to some; the Reason when neither sees enough lung.
+    methods: Sequence[Method],
+    volume: CtVolume,
+    lungs: FoundLungs,
+    progress: Progress | None = None,
+) -> tuple[Outcome, ...] | Reason:
+    """What each method comes to, in order; the Reason when none sees enough lung.
 
     Raises:
         DataError: no method came to findings; names the rule and why, of each method.
     """
-    covnet, by_regions = engines.covnet, engines.regions
-    failures: list[MethodFailure] = []
-    whole = _kept(
-        attempt(Method.LUNGS, covnet.identity, lambda: covnet.analyse(volume, progress, lungs)),
-        failures,
-    )
-    regions = None
-    if by_regions is not None:
-        told = attempt(
-            Method.REGIONS,
-            by_regions.identity,
-            lambda: by_regions.analyse(volume, lungs.mask, progress),
-        )
-        regions = _kept(told, failures)
-    if whole is None and regions is None:
-        return _nothing(failures)
-    return MethodFindings(whole, regions, tuple(failures))
+    outcomes = [
+        attempt(each, partial(each.analyse, volume, lungs.mask, progress)) for each in methods
+    ]
+    failures = [each for each in outcomes if isinstance(each, MethodFailure)]
+    return _nothing(failures) if len(failures) == len(outcomes) else tuple(outcomes)
 
 
-def attempt(method: Method, model: ModelIdentity, run: Callable[[], T]) -> T | MethodFailure:
+def attempt(method: Method, run: Callable[[], T]) -> T | MethodFailure:
     """What `run` gives, or why it could not: the volume, the numbers, or no memory for them.
 
     Any other error is a fault of ours, and raised as it is.
     """
-    name = f"{model.name} {model.version}"
+
+    def failed(rule: str, value: str, limit: str | None = None) -> MethodFailure:
+        name = f"{method.identity.name} {method.identity.version}"
+        return MethodFailure(method.title.key, method.title.words, name, rule, value, limit)
+
     try:
         return run()
     except NoLungsError as error:
         reason = no_lungs(error)
-        return MethodFailure(method, name, reason.rule, str(reason.value), str(reason.limit))
+        return failed(reason.rule, str(reason.value), str(reason.limit))
     except (NetworkOutputError, VolumeError) as error:
-        return MethodFailure(method, name, rule_of(error), str(error))
+        return failed(rule_of(error), str(error))
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        return MethodFailure(method, name, "memory", "out of memory")
+        return failed("memory", "out of memory")
 
 
 def rule_of(error: InferenceError) -> str:
@@ -96,14 +80,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(each in text for each in _OUT_OF_MEMORY)
 
 
-def _kept(told: T | MethodFailure, failures: list[MethodFailure]) -> T | None:
-    if isinstance(told, MethodFailure):
-        failures.append(told)
-        return None
-    return told
-
-
-def _nothing(failures: list[MethodFailure]) -> Reason:
+def _nothing(failures: Sequence[MethodFailure]) -> Reason:
     """Too little lung for every method is a reason to skip the series, all else a failure."""
     first = next((each for each in failures if each.rule != "lungs"), None)
     if first is None:
@@ -111,4 +88,4 @@ def _nothing(failures: list[MethodFailure]) -> Reason:
         return Reason(short.rule, short.value, short.limit, Verdict.FAIL)
     if len(failures) == 1:
         raise DataError(first.rule, first.value, first.limit)
-    raise DataError(first.rule, "; ".join(f"{each.method.words}: {each.why}" for each in failures))
+    raise DataError(first.rule, "; ".join(f"{each.words}: {each.why}" for each in failures))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from PIL import Image
@@ -14,6 +15,7 @@ from rich.table import Table
 from dicomnode.config import Settings
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.results.documents.text import report_as_text
+from inference.findings import ScoreMeaning
 from storage.records import ResultRecord, SeriesDetail
 from storage.results import ResultFiles
 
@@ -72,10 +74,17 @@ def _summary(detail: SeriesDetail) -> tuple[str, str, str, str]:
         failed = [each for each in record.reasons if each.verdict is Verdict.FAIL]
         told = "\n".join(str(each).removesuffix(" – fail") for each in failed)
         return record.state.value, told, "", "0"
-    lines = [record.analysis["model"]["warning"] or ""]
-    lines += [f"{name}: {100 * p:.1f} %" for name, p in record.analysis["probabilities"].items()]
+    lines = [line for found in record.analysis["findings"] for line in _answer(found)]
     seconds = "\n".join(
         f"{stage} {value:.1f}" for stage, value in record.analysis["seconds"].items()
     )
     delivered = sum(each.delivered_at is not None for each in detail.deliveries)
-    return record.state.value, "\n".join(lines).strip(), seconds, str(delivered)
+    return record.state.value, "\n".join(lines), seconds, str(delivered)
+
+
+def _answer(found: Mapping[str, Any]) -> list[str]:
+    """What one method found, in short: the warning, probabilities or else the outcome."""
+    warning = [found["model"]["warning"]] if found["model"]["warning"] else []
+    if found["meaning"] == ScoreMeaning.PROBABILITY:
+        return warning + [f"{name}: {100 * p:.1f} %" for name, p in found["scores"].items()]
+    return [*warning, f"{found['qualifier']}: {found['outcome']}"]

@@ -22,7 +22,7 @@ from dicomnode.dicom_files.headers import read_header_file
 from dicomnode.dicom_files.identity import data_set_sha256, identify_file
 from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.methods.bundles import Engines, load_engines
-from dicomnode.methods.findings_json import probabilities, regions_json
+from dicomnode.methods.findings_json import findings_json
 from dicomnode.notes.offline import EndedSeries, notes_of_folder
 from dicomnode.results.build import ResultObject, encode
 from dicomnode.results.common.uids import instances_digest
@@ -46,9 +46,7 @@ class SeriesOutcome:
     series_instance_uid: str | None
     state: str
     reasons: tuple[Reason, ...] = ()
-    probabilities: dict[str, float] | None = None
-    warning: str | None = None
-    regions: dict[str, Any] | None = None
+    findings: list[dict[str, Any]] | None = None
     agreement: str | None = None
     failures: list[dict[str, Any]] = field(default_factory=list)
     objects: list[dict[str, str]] = field(default_factory=list)
@@ -62,11 +60,9 @@ class SeriesOutcome:
             "objects": self.objects,
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
         }
-        if self.probabilities is not None:
-            answer |= {"probabilities": self.probabilities, "warning": self.warning}
-            answer |= {"failures": self.failures}
-        if self.regions is not None:
-            answer |= {"regions": self.regions, "agreement": self.agreement}
+        if self.findings is not None:
+            answer |= {"findings": self.findings, "failures": self.failures}
+            answer |= {"agreement": self.agreement}
         return answer
 
 
@@ -210,10 +206,8 @@ def _take_over(outcome: SeriesOutcome, analysis: Analysis, folder: Path) -> None
     started = time.perf_counter()
     _write_objects(outcome, analysis.objects, folder)
     outcome.state = "analysed"
-    outcome.probabilities = probabilities(analysis.findings) if analysis.findings else {}
-    outcome.warning = analysis.covnet.warning
+    outcome.findings = findings_json(analysis.findings)
     outcome.failures = [failure.as_json() for failure in analysis.failures]
-    outcome.regions = regions_json(analysis.regions) if analysis.regions else None
     outcome.agreement = analysis.agreement.sentence if analysis.agreement else None
     outcome.seconds |= analysis.seconds | {"write": time.perf_counter() - started}
 

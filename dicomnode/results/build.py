@@ -15,7 +15,11 @@ from dicomnode.results.pictures.capture import secondary_captures
 from dicomnode.results.report.report import structured_report
 from dicomnode.results.segmentation.segmentation import segmentations
 from inference.findings import (
-    CovnetFindings,
+    Answer,
+    FindingClass,
+    Findings,
+    FoundLungs,
+    MethodTitle,
     ModelIdentity,
     RowColumnBox,
     SliceActivation,
@@ -37,7 +41,6 @@ def build_results(context: ResultContext) -> tuple[ResultObject, ...]:
     """The report, the montage, the panels, the segmentations: a pure function of the context.
 
     Raises:
-        ConfigurationError: the model has a class that no code is known for.
         ValueError: the box of an activation lies outside its slice.
     """
     masks = segmentations(context)
@@ -59,19 +62,19 @@ def _smallest_context() -> ResultContext:
     source = Dataset()
     source.SOPClassUID = CTImageStorage
     source.SOPInstanceUID = source.SeriesInstanceUID = source.StudyInstanceUID = "2.25.1"
-    box = RowColumnBox(0, 0, 2, 2)
-    activation = SliceActivation(0, box, np.ones((2, 2), np.float32), 1.0)
+    heat = SliceActivation(0, RowColumnBox(0, 0, 2, 2), np.ones((2, 2), np.float32), 1.0)
+    found = Findings(
+        title=MethodTitle("warm-up", "warm-up", "by nothing"),
+        model=ModelIdentity("warm-up", "0", "0", Training.UNTRAINED),
+        answer=Answer.of_probabilities((FindingClass("-", "0", "99COVNET", "-", "0"),), (1.0,)),
+        seconds={},
+        heat=(heat,),
+    )
     return ResultContext(
         sources=[source],
         volume=CtVolume(np.zeros((1, 2, 2), np.int16), np.eye(4)[:, [2, 1, 0, 3]]),
-        findings=CovnetFindings(
-            model=ModelIdentity("warm-up", "0", "0", Training.UNTRAINED),
-            class_names=("COVID-19",),
-            probabilities=(1.0,),
-            lungs=np.ones((1, 2, 2), np.bool_),
-            activations=(activation,),
-            seconds={},
-        ),
+        outcomes=(found,),
+        lungs=FoundLungs(np.ones((1, 2, 2), np.bool_)),
         analysed_at=datetime(2000, 1, 1, tzinfo=UTC),
         input_digest="",
         completeness="warm-up",

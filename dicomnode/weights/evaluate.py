@@ -118,7 +118,7 @@ def _covnet(plan: EvaluationPlan, attempts: Sequence[Attempt[Any]], gallery: Gal
     cases = covnet_cases(attempts, classes)
     if not len(cases):
         return _nothing({PROBABILITIES: table})
-    found, heat, data = classify(cases), heat_cases(attempts), plan.data(cases.patients)
+    found, heat, data = classify(cases), heat_cases(attempts, classes), plan.data(cases.patients)
     sections: Sections = [
         ("Classes", class_blocks(found, "classes")),
         ("Calibration", calibration_blocks(cases, "classes")),

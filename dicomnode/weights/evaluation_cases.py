@@ -16,7 +16,7 @@ from inference.evaluation.measures.localisation import HeatShares
 from inference.evaluation.report.heat import HeatCase
 from inference.evaluation.report.lungs import LungCase
 from inference.evaluation.report.regions import RegionCase
-from inference.location_attention.findings import RegionFindings
+from inference.findings import Findings
 
 Line = dict[str, str]
 
@@ -33,14 +33,14 @@ def covnet_cases(attempts: Sequence[Attempt[CovnetScan]], classes: tuple[str, ..
     )
 
 
-def heat_cases(attempts: Sequence[Attempt[CovnetScan]]) -> list[HeatCase]:
+def heat_cases(attempts: Sequence[Attempt[CovnetScan]], classes: tuple[str, ...]) -> list[HeatCase]:
     """Of the scans with lesions of their own class."""
     return [
         HeatCase(
             each.row.scan,
             each.row.patient,
             each.row.label,
-            each.found.classes[each.found.winner] == each.row.label,
+            classes[each.found.winner] == each.row.label,
             each.found.shares,
         )
         for each in attempts
@@ -48,12 +48,12 @@ def heat_cases(attempts: Sequence[Attempt[CovnetScan]]) -> list[HeatCase]:
     ]
 
 
-def region_case_scores(findings: RegionFindings) -> list[float]:
+def region_case_scores(findings: Findings) -> list[float]:
     """Noisy-or of each infection; of none, that no region is one: the product of 1 - P.
 
     The paper scores infections only; the last is our own choice, for the sake of a curve.
     """
-    noisy = findings.verdict.noisy_or
+    noisy = findings.answer.scores
     return [*noisy, math.prod(1 - p for p in noisy)]
 
 
@@ -62,7 +62,7 @@ def region_scan_cases(attempts: Sequence[Attempt[RegionScan]], classes: tuple[st
     names = case_classes("regions", classes)
     none = len(names) - 1
     known = [(each.row, each.found.findings) for each in attempts if each.found is not None]
-    verdicts = [findings.verdict.class_index for _, findings in known]
+    verdicts = [findings.answer.winner for _, findings in known]
     return Cases(
         names,
         np.array([names.index(r.label) if r.label in names else none for r, _ in known], np.intp),
@@ -82,7 +82,7 @@ def region_cases(attempts: Sequence[Attempt[RegionScan]]) -> list[RegionCase]:
 
 
 def _region_case(attempt: Attempt[RegionScan], scan: RegionScan) -> RegionCase:
-    regions, classes = scan.findings.regions, len(scan.findings.class_names)
+    regions, classes = scan.findings.candidates, len(scan.findings.answer.region_names)
     patches = [[patch.probabilities for patch in region.patches] for region in regions]
     return RegionCase(
         scan=attempt.row.scan,
@@ -96,7 +96,7 @@ def _region_case(attempt: Attempt[RegionScan], scan: RegionScan) -> RegionCase:
 
 def region_truth(scan: RegionScan) -> tuple[int, ...]:
     """Class index of each region: of its lesion, irrelevant where it lies on none."""
-    irrelevant, lesions = len(scan.findings.class_names) - 1, scan.lesions or {}
+    irrelevant, lesions = len(scan.findings.answer.classes), scan.lesions or {}
     return tuple(
         irrelevant if match.lesion is None else lesions[match.lesion][0]
         for match in scan.matches or ()
@@ -140,7 +140,8 @@ def region_scan_line(attempt: Attempt[RegionScan], classes: tuple[str, ...]) -> 
         return line
     findings, names = attempt.found.findings, case_classes("regions", classes)
     scores = zip(names, region_case_scores(findings), strict=True)
-    line |= {"predicted": findings.outcome, "regions": str(len(findings.regions))}
+    line |= {"predicted": findings.answer.outcome.name}
+    line |= {"regions": str(len(findings.candidates))}
     return line | {f"p: {name}": _number(p) for name, p in scores}
 
 
@@ -149,9 +150,9 @@ def region_lines(attempt: Attempt[RegionScan]) -> list[Line]:
     scan = attempt.found
     if scan is None:
         return []
-    names, truth = scan.findings.class_names, region_truth(scan)
+    names, truth = scan.findings.answer.region_names, region_truth(scan)
     lines = []
-    for number, region in enumerate(scan.findings.regions):
+    for number, region in enumerate(scan.findings.candidates):
         x, y, z = region.centre_lps_mm
         of_region = {
             "scan": attempt.row.scan,

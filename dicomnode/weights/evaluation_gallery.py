@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from dicomnode.results.common.view import view_of
 from dicomnode.results.pictures.heatmap import blend, lung_window
 from inference.arrays.components import Mask
-from inference.covnet.heatmap import activation_on_slice
-from inference.findings import CovnetFindings
+from inference.findings import Findings
+from inference.heatmap import activation_on_slice
 from inference.location_attention.patches import outline
 from inference.volume import CtVolume
 
@@ -38,21 +38,20 @@ class Gallery:
     _of_label: dict[str, int] = field(default_factory=dict)
 
     def offer(
-        self, scan: str, label: str, volume: CtVolume, findings: CovnetFindings, lesions: Mask
+        self, scan: str, label: str, volume: CtVolume, findings: Findings, lesions: Mask
     ) -> None:
         """Draw the scan, unless there are enough of its label."""
         drawn = self._of_label.get(label, 0)
-        if drawn >= MOST_OF_A_LABEL or not findings.activations:
+        if drawn >= MOST_OF_A_LABEL or not findings.heat:
             return
         self._of_label[label] = drawn + 1
-        winner = findings.class_names[findings.winner]
-        share = 100 * findings.probabilities[findings.winner]
+        winner, share = findings.answer.outcome.name, 100 * max(findings.answer.scores)
         words = f"{scan}: {label}\nfound {winner}, {share:.0f} %"
         self.tiles.append(GalleryTile(words, _picture(volume, findings, lesions)))
 
 
-def _picture(volume: CtVolume, findings: CovnetFindings, lesions: Mask) -> NDArray[np.uint8]:
-    activation = max(findings.activations, key=lambda each: float(each.cam.sum()))
+def _picture(volume: CtVolume, findings: Findings, lesions: Mask) -> NDArray[np.uint8]:
+    activation = max(findings.ranked, key=lambda each: float(each.cam.sum()))
     hu, marked = volume.hu[activation.slice_index], lesions[activation.slice_index]
     heat = activation_on_slice(activation, *hu.shape)
     edge = outline(marked)

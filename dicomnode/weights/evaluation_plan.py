@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dicomnode.errors import ManifestError
-from dicomnode.methods.bundles import class_problems
 from dicomnode.weights.evaluation_against import Scores, read_scores
 from dicomnode.weights.manifest import Manifest, ManifestRow, read_manifest
 from inference.bundles.bundle import load_card
@@ -110,7 +109,7 @@ def _card(folder: Path, problems: list[str]) -> Card | None:
     except BundleError as error:
         problems += [f"bundle {folder.name}: {problem}" for problem in error.problems]
         return None
-    problems += [f"bundle {folder.name}: {problem}" for problem in class_problems(card)]
+    problems += [f"bundle {folder.name}: {problem}" for problem in card.code_problems]
     return card
 
 

@@ -12,17 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from dicomnode.config import Settings
 from dicomnode.errors import DataError, ManifestError
-from dicomnode.methods.bundles import load_engine, load_lung_network, load_region_engine
+from dicomnode.methods.bundles import load_lung_finder, load_method
 from dicomnode.results.pictures.heatmap import THRESHOLD
 from dicomnode.weights.evaluation_gallery import Gallery
 from dicomnode.weights.manifest import ManifestRow
 from dicomnode.weights.scans import load_scan
-from inference.arrays.components import Mask
-from inference.covnet.engine import Engine
 from inference.covnet.network import CLASSES
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
 from inference.evaluation.measures.lesions import (
@@ -34,12 +30,12 @@ from inference.evaluation.measures.lesions import (
 from inference.evaluation.measures.localisation import HeatShares, heat_shares
 from inference.evaluation.measures.overlap import MaskAgreement, agreement
 from inference.evaluation.measures.truth import known_lesions, own_lesions
-from inference.location_attention.engine import RegionEngine
-from inference.location_attention.findings import RegionFindings
+from inference.findings import Findings, Method
+from inference.lungs.finder import LungFinder
 from inference.lungs.network import LungNetwork
 from inference.lungs.thresholds import segment_lungs
+from inference.ties import first_of_highest
 from inference.training.scan import LoadedScan
-from inference.volume import CtVolume
 
 Found = TypeVar("Found")
 Found_co = TypeVar("Found_co", covariant=True)
@@ -66,7 +62,6 @@ class CovnetScan:
     `shares`: None where the scan has no lesions of its own class.
     """
 
-    classes: tuple[str, ...]
     probabilities: tuple[float, ...]
     winner: int
     shares: HeatShares | None
@@ -77,7 +72,7 @@ class RegionScan:
     """`matches`: of each region; `lesions`: class index of each lesion by number, and whether a
     region lies on it. Both None where the lesions are not known."""
 
-    findings: RegionFindings
+    findings: Findings
     matches: tuple[Match, ...] | None
     lesions: dict[int, tuple[int, bool]] | None
 
@@ -125,43 +120,44 @@ def with_bundle(settings: Settings, task: str, folder: Path) -> Settings:
 
 
 def covnet_analyser(settings: Settings, gallery: Gallery) -> Callable[[ManifestRow], CovnetScan]:
-    """`gallery`: gets pictures of scans with lesions. Raises as `load_engine`."""
-    engine = load_engine(settings)
-    return lambda row: _covnet_scan(engine, row, gallery)
+    """`gallery`: gets pictures of scans with lesions. Raises as `load_engines`."""
+    engine, lungs = load_method(settings, "covnet"), load_lung_finder(settings)
+    return lambda row: _covnet_scan(engine, lungs, row, gallery)
 
 
-def _covnet_scan(engine: Engine, row: ManifestRow, gallery: Gallery) -> CovnetScan:
+def _covnet_scan(
+    engine: Method, finder: LungFinder, row: ManifestRow, gallery: Gallery
+) -> CovnetScan:
     scan = load_scan(row)
-    findings, volume = engine.analyse(scan.volume), scan.volume
+    volume, lungs = scan.volume, finder.mask(scan.volume)
+    findings = engine.analyse(volume, lungs)
+    answer = findings.answer
+    scanned = CovnetScan(answer.scores, first_of_highest(answer.scores), None)
     lesions = None if row.label in LABELS_WITHOUT_HEAT else own_lesions(scan, row.label)
-    answer = CovnetScan(findings.class_names, findings.probabilities, findings.winner, None)
-    if lesions is None:
-        return answer
-    shares = heat_shares(volume, findings.activations, findings.lungs, lesions, THRESHOLD)
+    if lesions is None or findings.heat is None:
+        return scanned
+    shares = heat_shares(volume, findings.heat, lungs, lesions, THRESHOLD)
     gallery.offer(row.scan, row.label, volume, findings, lesions)
-    return replace(answer, shares=shares)
+    return replace(scanned, shares=shares)
 
 
 def region_analyser(settings: Settings) -> Callable[[ManifestRow], RegionScan]:
-    """Raises BundleError, DeviceError as `load_region_engine`."""
-    engine, network = load_region_engine(settings), load_lung_network(settings)
-    if engine is None:
-        raise ValueError("the settings name no bundle for regions")
-    return lambda row: _region_scan(engine, network, load_scan(row), row.label)
+    """Raises as `load_engines`."""
+    engine, lungs = load_method(settings, "regions"), load_lung_finder(settings)
+    return lambda row: _region_scan(engine, lungs, load_scan(row), row.label)
 
 
-def _region_scan(
-    engine: RegionEngine, network: LungNetwork | None, scan: LoadedScan, label: str
-) -> RegionScan:
-    findings = engine.analyse(scan.volume, _lungs(network, scan.volume))
-    lesions = known_lesions(scan, free=label not in engine.classes[:-1])
+def _region_scan(engine: Method, finder: LungFinder, scan: LoadedScan, label: str) -> RegionScan:
+    findings = engine.analyse(scan.volume, finder.mask(scan.volume))
+    names = findings.answer.region_names
+    lesions = known_lesions(scan, free=label not in names[:-1])
     if lesions is None:
         return RegionScan(findings, None, None)
-    matches = match_regions([region.box for region in findings.regions], lesions)
+    matches = match_regions([region.box for region in findings.candidates], lesions)
     named = {box.number: box.class_name for box in scan.boxes}
     hit = found_lesions(matches)
     classes = lesion_classes(lesions, named, label)
-    truth = {n: (class_index(engine.classes, name), n in hit) for n, name in classes.items()}
+    truth = {n: (class_index(names, name), n in hit) for n, name in classes.items()}
     return RegionScan(findings, matches, truth)
 
 
@@ -171,8 +167,8 @@ def class_index(classes: Sequence[str], name: str) -> int:
 
 
 def lung_analyser(settings: Settings) -> Callable[[ManifestRow], LungScan]:
-    """Raises BundleError, DeviceError as `LungNetwork.load`."""
-    network = load_lung_network(settings)
+    """Raises BundleError, DeviceError as `load_lung_finder`."""
+    network = load_lung_finder(settings).network
     if network is None:
         raise ValueError("the settings name no bundle for lungs")
     return lambda row: _lung_scan(network, load_scan(row))
@@ -188,9 +184,3 @@ def _lung_scan(network: LungNetwork, scan: LoadedScan) -> LungScan:
     except NoLungsError:
         classical = None
     return LungScan(found, classical)
-
-
-def _lungs(network: LungNetwork | None, volume: CtVolume) -> Mask:
-    if network is None:
-        return segment_lungs(volume)
-    return np.asarray(network.segment(volume) > 0)

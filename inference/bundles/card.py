@@ -95,21 +95,29 @@ class Card(Generic[Settings_co]):
     def finding_classes(self) -> tuple[FindingClass, ...]:
         """The classes that results report, in order, with their codes.
 
-        Raises BundleError with every class that has no code, or the `short` of another.
+        Raises BundleError with what `code_problems` tells.
         """
-        own = {each.name: each for each in self.codes}
-        coded = {name: own.get(name) or known_class(name) for name in self.reported}
-        found = tuple(each for each in coded.values() if each is not None)
+        if problems := self.code_problems:
+            raise BundleError(self.name, problems)
+        return tuple(each for each in self._coded.values() if each is not None)
+
+    @property
+    def code_problems(self) -> tuple[str, ...]:
+        """Classes that no report could name, or tell apart; empty when there are none."""
         problems = [
-            f"card.toml: class {name!r} has no code to report it by: name it under [[codes]]"
-            for name, each in coded.items()
+            f"class {name!r} has no code to report it by"
+            for name, each in self._coded.items()
             if each is None
         ]
-        if len({each.short for each in found}) < len(found):
-            problems.append("card.toml: the codes of two classes have the same short")
-        if problems:
-            raise BundleError(self.name, tuple(problems))
-        return found
+        shorts = [each.short for each in self._coded.values() if each is not None]
+        if len(set(shorts)) < len(shorts):
+            problems.append("the codes of two classes have the same short")
+        return tuple(problems)
+
+    @property
+    def _coded(self) -> dict[str, FindingClass | None]:
+        own = {each.name: each for each in self.codes}
+        return {name: own.get(name) or known_class(name) for name in self.reported}
 
     @property
     def reported(self) -> tuple[str, ...]:

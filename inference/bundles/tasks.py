@@ -10,8 +10,15 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from inference.findings import IntendedUse
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from inference.backends.choice import Backend
+    from inference.backends.device import Device
+    from inference.bundles.bundle import Bundle
+    from inference.findings import Method
 
 
 class InputSettings(Protocol):
@@ -22,6 +29,18 @@ class InputSettings(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class EngineOptions:
+    """How a method computes here; `use_here`: what the site declares to use it for."""
+
+    device: Device = "auto"
+    threads: int | None = None
+    backend: Backend = "auto"
+    use_here: IntendedUse = IntendedUse.NONE
+
+
+LUNGS = "lungs"
+"""The task of finding the lungs, which every method is given: no method itself."""
 LUNG_CLASSES = (("background", "lung"), ("background", "right lung", "left lung"))
 """What a network for lungs may tell apart: the classes by name and order."""
 IRRELEVANT = "irrelevant to infection"
@@ -35,15 +54,17 @@ that of Milletari et al. 2016."""
 class Task:
     """`network`: builds the module for a number of classes; `settings`: type of its input settings.
 
-    Both as `module:name`. `class_names`: allowed lists of classes; empty when any two or more
-    different names will do. `last_class`: the name that the last one must bear. `width_from`: the
-    arguments of `network` that are widths, each with the parameter, one number for each channel,
-    whose length it is; empty where all networks of the task are equally wide.
+    Both as `module:name`, as is `engine`, which makes the method of a bundle and `EngineOptions`;
+    empty for what is no method. `class_names`: allowed lists of classes; empty when any two or
+    more different names will do. `last_class`: the name that the last one must bear. `width_from`:
+    the arguments of `network` that are widths, each with the parameter, one number for each
+    channel, whose length it is; empty where all networks of the task are equally wide.
     """
 
     name: str
     network: str
     settings: str
+    engine: str = ""
     class_names: tuple[tuple[str, ...], ...] = ()
     last_class: str | None = None
     width_from: Mapping[str, str] = field(default_factory=dict)
@@ -61,13 +82,22 @@ class Task:
         }
         return cast("nn.Module", _named(self.network)(classes, **widths))
 
+    def method(self, bundle: Bundle, options: EngineOptions) -> Method:
+        """The method of a bundle of this task, ready to analyse.
+
+        Raises:
+            BundleError: the bundle does not fit, or a class has no code.
+            DeviceError: the device or software asked for is not there.
+        """
+        return cast("Method", _named(self.engine)(bundle, options))
+
     def settings_type(self) -> type[InputSettings]:
         """The dataclass of the card's `[preprocessing]`."""
         return cast("type[InputSettings]", _named(self.settings))
 
     def reported(self, classes: Sequence[str]) -> tuple[str, ...]:
         """The classes of which results speak, by name."""
-        if self.class_names:
+        if not self.engine:
             return ()
         return tuple(classes[:-1] if self.last_class else classes)
 
@@ -92,19 +122,23 @@ TASKS = {
     task.name: task
     for task in (
         Task(
-            "covnet", "inference.covnet.network:Covnet", "inference.covnet.preprocess:Preprocessing"
+            "covnet",
+            "inference.covnet.network:Covnet",
+            "inference.covnet.preprocess:Preprocessing",
+            "inference.covnet.engine:load",
         ),
         Task(
-            "lungs",
+            LUNGS,
             "inference.networks.unet:Unet",
             "inference.lungs.lung_input:LungInput",
-            LUNG_CLASSES,
+            class_names=LUNG_CLASSES,
             width_from={"width": "down.0.1.weight"},
         ),
         Task(
             "regions",
             "inference.location_attention.network:location_attention_network",
             "inference.location_attention.preprocess:RegionPreprocessing",
+            "inference.location_attention.engine:load",
             last_class=IRRELEVANT,
             width_from={
                 "width": "segmenter.vnet.left1.activation.weight",

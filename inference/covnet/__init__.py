@@ -3,7 +3,6 @@
 backend           What COVNet's engine needs of the software that computes the network
 engine            An engine: a bundle loaded on a device, ready to analyse one volume after another
 gradcam           Grad-CAM of COVNet in closed form, without a backward pass
-heatmap           The heatmap of a slice: the network's grid drawn back onto the slice's own pixels
 network           COVNet (Li et al. 2020, Radiology 296:E65, "Deep Learning Model" and figure 2)
 openvino_backend  COVNet on OpenVINO: on a CPU twice as quick as PyTorch, from the same weights
 preprocess        From HU and lungs to what the network sees: crop, window, mask, resize

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,16 +12,15 @@ from inference.arrays.components import Mask
 from inference.backends.choice import Backend, takes_openvino
 from inference.backends.device import Device, choose_device
 from inference.bundles.bundle import Bundle
+from inference.bundles.tasks import EngineOptions
 from inference.covnet.backend import CovnetBackend
 from inference.covnet.gradcam import activation_maps, slice_shares
 from inference.covnet.network import Covnet, Evidence
 from inference.covnet.openvino_backend import OpenvinoBackend
 from inference.covnet.preprocess import NetworkInput, Preprocessing, prepare
 from inference.covnet.torch_backend import BATCH, TorchBackend
-from inference.errors import BundleError, NetworkOutputError, NoLungsError
-from inference.findings import CovnetFindings, IntendedUse, LungCheck, SliceActivation
-from inference.lungs.network import LungNetwork
-from inference.lungs.thresholds import segment_lungs
+from inference.errors import BundleError, NetworkOutputError
+from inference.findings import Answer, Findings, IntendedUse, MethodTitle, SliceActivation
 from inference.progress import Progress, StageClock, tell_nobody
 from inference.ties import first_of_highest
 from inference.volume import CtVolume
@@ -30,16 +28,7 @@ from inference.volume import CtVolume
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["BATCH", "Backend", "Device", "Engine", "Progress"]
-
-
-@dataclass(frozen=True, eq=False)
-class FoundLungs:
-    """`mask`: bool (slices, rows, columns); `check`: by which method, and if another agrees."""
-
-    mask: Mask
-    check: LungCheck
-    seconds: float
+__all__ = ["BATCH", "Backend", "Device", "Engine", "Progress", "load"]
 
 
 class Engine:
@@ -53,19 +42,19 @@ class Engine:
     value that lies at its threshold within them (`ties`).
     """
 
+    title = MethodTitle("lungs", "classification of the whole lungs", "by the whole lungs")
+
     def __init__(
         self,
         backend: CovnetBackend,
         linear: nn.Linear,
         bundle: Bundle,
         use_here: IntendedUse = IntendedUse.NONE,
-        lungs: LungNetwork | None = None,
     ) -> None:
         self._backend = backend
         self._linear = linear
-        self._lungs = lungs
         self._settings = _settings(bundle)
-        self.card = bundle.card
+        self._classes = bundle.card.finding_classes
         self.identity = bundle.card.identity_at(use_here)
 
     @classmethod
@@ -77,19 +66,17 @@ class Engine:
         *,
         backend: Backend = "auto",
         use_here: IntendedUse = IntendedUse.NONE,
-        lungs: LungNetwork | None = None,
     ) -> Engine:
         """Put the bundle's network on the device; `auto` takes a GPU when there is one.
 
         `threads`: of this whole process, for torch on the CPU; None leaves them as they are.
         `backend`: `auto` takes OpenVINO on a CPU where it is installed. `use_here`: what the site
-        declares to use the bundle for. `lungs`: the network that finds the lungs; None is the
-        classical method.
+        declares to use the bundle for.
 
         Raises:
             DeviceError: CUDA is asked for and absent, or OpenVINO is asked for and absent or on a
                 GPU.
-            BundleError: the bundle is for another task.
+            BundleError: the bundle is for another task, or a class has no code.
         """
         settings = _settings(bundle)
         if threads is not None:
@@ -102,7 +89,7 @@ class Engine:
             made = OpenvinoBackend(network, settings.size, threads)
         else:
             made = TorchBackend(network, chosen, settings.size)
-        return cls(made, linear, bundle, use_here, lungs)
+        return cls(made, linear, bundle, use_here)
 
     @property
     def device(self) -> str:
@@ -114,61 +101,21 @@ class Engine:
         """`openvino` or `torch`."""
         return self._backend.name
 
-    def find_lungs(self, volume: CtVolume, progress: Progress | None = None) -> FoundLungs:
-        """Both lungs of one volume. Raises NoLungsError when there is too little lung."""
-        tell = progress or tell_nobody
-        clock = StageClock()
-        tell("lungs", 0, 1)
-        with clock.stage("lungs"):
-            mask, check = self._find_lungs(volume, tell)
-        tell("lungs", 1, 1)
-        return FoundLungs(mask, check, clock.seconds["lungs"])
-
-    def analyse(
-        self,
-        volume: CtVolume,
-        progress: Progress | None = None,
-        found: FoundLungs | None = None,
-    ) -> CovnetFindings:
-        """Lungs (unless they are `found` already), probabilities and heatmaps of one volume.
+    def analyse(self, volume: CtVolume, lungs: Mask, progress: Progress | None = None) -> Findings:
+        """Probabilities and heatmaps of one volume; `lungs`: bool (slices, rows, columns) of it.
 
         Raises NoLungsError when there is too little lung, NetworkOutputError when the network
         gives numbers that are no probabilities.
         """
-        tell = progress or tell_nobody
-        found = found or self.find_lungs(volume, progress)
-        lungs, clock = found.mask, StageClock()
-        clock.seconds["lungs"] = found.seconds
+        tell, clock = progress or tell_nobody, StageClock()
         with clock.stage("preprocess"):
             prepared = prepare(volume, lungs, self._settings)
         with clock.stage("network"), torch.inference_mode():
             evidence = self._backend.evidence(prepared.images, tell)
-            probabilities = self._probabilities(evidence)
+            answer = Answer.of_probabilities(self._classes, self._probabilities(evidence))
         with clock.stage("heatmap"), torch.inference_mode():
-            winner = first_of_highest(probabilities)
-            activations = self._activations(evidence, prepared, winner)
-        return CovnetFindings(
-            model=self.identity,
-            class_names=self.card.classes,
-            probabilities=probabilities,
-            lungs=lungs,
-            activations=activations,
-            seconds=clock.seconds,
-            lung_check=found.check,
-        )
-
-    def _find_lungs(self, volume: CtVolume, tell: Progress) -> tuple[Mask, LungCheck]:
-        """By the network where there is one, the classical method then being the cross-check."""
-        if self._lungs is None:
-            return segment_lungs(volume), LungCheck(None, None)
-        lungs = self._lungs.segment(volume, tell) > 0
-        try:
-            classical = segment_lungs(volume)
-        except NoLungsError:
-            return lungs, LungCheck(self._lungs.identity, None)
-        common = np.count_nonzero(lungs & classical)
-        dice = 2 * common / (np.count_nonzero(lungs) + np.count_nonzero(classical))
-        return lungs, LungCheck(self._lungs.identity, float(dice))
+            heat = self._activations(evidence, prepared, first_of_highest(answer.scores))
+        return Findings(self.title, self.identity, answer, clock.seconds, heat)
 
     def _probabilities(self, evidence: Evidence) -> tuple[float, ...]:
         logits = self._linear(evidence.features).double()
@@ -190,6 +137,17 @@ class Engine:
             SliceActivation(index, prepared.box, cam, share, prepared.centre_offset)
             for index, cam, share in zip(prepared.slice_indices, cams, shares, strict=True)
         )
+
+
+def load(bundle: Bundle, options: EngineOptions) -> Engine:
+    """The method of a bundle; as `Engine.load`."""
+    return Engine.load(
+        bundle,
+        options.device,
+        options.threads,
+        backend=options.backend,
+        use_here=options.use_here,
+    )
 
 
 def _settings(bundle: Bundle) -> Preprocessing:

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from inference.arrays.components import Mask
 from inference.arrays.patient_axes import PatientView
-from inference.location_attention.findings import BoxMask, CandidateRegion, PatchFinding, VoxelBox
 from inference.location_attention.lesions import lesion_in, parted, side_of
 from inference.location_attention.measures import box_ml, centre_lps_mm, stored_box, voxels_within
 from inference.location_attention.patches import ThreePatches
 from inference.location_attention.preprocess import RegionGrid
 from inference.location_attention.proposals import Boxes, Maps, Scores
-from inference.location_attention.votes import RegionVote, vote
+from inference.location_attention.votes import vote
 from inference.lungs.sides import Sides
+from inference.regions import BoxMask, CandidateRegion, PatchFinding, RegionVote, VoxelBox
 
 Probabilities = NDArray[np.float64]
 

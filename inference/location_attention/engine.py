@@ -7,6 +7,7 @@ patches each, their classes, the vote, noisy-or.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,11 +17,14 @@ from inference.arrays.components import Mask
 from inference.arrays.patient_axes import patient_view
 from inference.backends.choice import Backend, takes_openvino
 from inference.backends.device import Device, choose_device
+from inference.bundles.bundle import Bundle
+from inference.bundles.class_codes import known_classes
+from inference.bundles.tasks import TASKS, EngineOptions
 from inference.errors import NetworkOutputError
-from inference.findings import ModelIdentity
+from inference.findings import FindingClass, Findings, MethodTitle, ModelIdentity
 from inference.location_attention.backend import RegionBackend
 from inference.location_attention.candidate_regions import candidate_regions
-from inference.location_attention.findings import RegionFindings
+from inference.location_attention.findings import answer_of
 from inference.location_attention.measures import boxes_in_view
 from inference.location_attention.network import LocationAttention
 from inference.location_attention.openvino_backend import OpenvinoRegions
@@ -45,16 +49,20 @@ class RegionEngine:
     turn on the number of threads.
     """
 
+    title = MethodTitle("regions", "search for candidate regions", "by regions", "by regions")
+
     def __init__(
         self,
         backend: RegionBackend,
         identity: ModelIdentity,
         classes: tuple[str, ...],
+        infections: tuple[FindingClass, ...],
         settings: RegionPreprocessing,
     ) -> None:
         self._backend = backend
         self.identity = identity
         self.classes = classes
+        self._infections = infections
         self.settings = settings
 
     @classmethod
@@ -67,11 +75,13 @@ class RegionEngine:
         device: Device = "auto",
         threads: int | None = None,
         backend: Backend = "auto",
+        infections: tuple[FindingClass, ...] | None = None,
     ) -> RegionEngine:
         """Fold the network, which holds its weights already, and put it on the device.
 
         `classes`: the last one is "irrelevant to infection"; `threads`: of this whole process,
-        for torch on the CPU; `backend`: as for `Engine.load`. Raises ValueError for settings or a
+        for torch on the CPU; `backend`: as for `Engine.load`; `infections`: the classes but the
+        last, with their codes; None for those of usual names. Raises ValueError for settings or a
         number of classes that do not fit, DeviceError when CUDA is asked for and absent, or
         OpenVINO is asked for and absent or on a GPU.
         """
@@ -90,7 +100,7 @@ class RegionEngine:
             made = OpenvinoRegions(network, threads)
         else:
             made = TorchRegions(network, chosen, settings.patch_size)
-        return cls(made, identity, classes, settings)
+        return cls(made, identity, classes, infections or known_classes(classes[:-1]), settings)
 
     @property
     def device(self) -> str:
@@ -102,9 +112,7 @@ class RegionEngine:
         """`openvino` or `torch`."""
         return self._backend.name
 
-    def analyse(
-        self, volume: CtVolume, lungs: Mask, progress: Progress | None = None
-    ) -> RegionFindings:
+    def analyse(self, volume: CtVolume, lungs: Mask, progress: Progress | None = None) -> Findings:
         """Candidate regions and verdict of one volume; without a candidate, no infection.
 
         `lungs`: bool (slices, rows, columns) of the volume. Raises NoLungsError when the mask is
@@ -135,7 +143,8 @@ class RegionEngine:
                 lung_sides(volume, lungs),
             )
         case = verdict([region.vote for region in regions], len(self.classes))
-        return RegionFindings(self.identity, self.classes, regions, case, clock.seconds)
+        answer = answer_of(case, self._infections)
+        return Findings(self.title, self.identity, answer, clock.seconds, regions=regions)
 
     def _candidates(self, grid: RegionGrid, tell: Progress) -> tuple[ProposalMaps, Candidates]:
         """The candidates, and the maps with the lesions in them."""
@@ -163,3 +172,24 @@ class RegionEngine:
         if not np.isfinite(found).all():
             raise NetworkOutputError("the classifier's probabilities are not finite")
         return found.reshape(shape)
+
+
+def load(bundle: Bundle, options: EngineOptions) -> RegionEngine:
+    """The method of a bundle, whose weights it takes over without a copy; as `RegionEngine.load`.
+
+    Raises BundleError too: a class has no code.
+    """
+    card = bundle.card
+    with torch.device("meta"):
+        network = TASKS[card.task].build(len(card.classes), bundle.weights)
+    network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
+    return RegionEngine.load(
+        cast("LocationAttention", network),
+        card.identity_at(options.use_here),
+        card.classes,
+        cast("RegionPreprocessing", card.preprocessing),  # as the card's task has it
+        options.device,
+        options.threads,
+        options.backend,
+        card.finding_classes,
+    )

@@ -1,146 +1,26 @@
-"""What location attention found in one volume: plain values that results are built from."""
+"""The answer of location attention on a case: its infections, or that none was found."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from inference.findings import ModelIdentity
-from inference.location_attention.votes import CaseVerdict, RegionVote
-from inference.lungs.sides import Side
+from inference.bundles.tasks import IRRELEVANT
+from inference.findings import PRIVATE_SCHEME, Answer, FindingClass, ScoreMeaning
+from inference.location_attention.votes import CaseVerdict
 
 NO_INFECTION = "no infection found"
 """The outcome of a case in which no region is an infection (Xu et al. 2020, section 2.6.2)."""
-
-Three = tuple[float, float, float]
-Mask = NDArray[np.bool_]
+_NONE = FindingClass(NO_INFECTION, "NO_INFECTION", PRIVATE_SCHEME, "No infection found", "NONE")
 
 
-@dataclass(frozen=True)
-class VoxelBox:
-    """Half-open box of voxels of the volume as it was stored: each [start, stop)."""
-
-    slices: tuple[int, int]
-    rows: tuple[int, int]
-    columns: tuple[int, int]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Number of slices, rows and columns."""
-        slices, rows, columns = (
-            stop - start for start, stop in (self.slices, self.rows, self.columns)
-        )
-        return slices, rows, columns
-
-    @property
-    def part(self) -> tuple[slice, slice, slice]:
-        """Index of these voxels in an array of the volume's shape."""
-        return slice(*self.slices), slice(*self.rows), slice(*self.columns)
-
-
-@dataclass(frozen=True)
-class BoxMask:
-    """Some of the voxels of a box, one bit each, so that many large boxes take little memory.
-
-    `bits`: the voxels in C order, the first one in the highest bit. Equal masks compare equal.
-    """
-
-    shape: tuple[int, int, int]
-    bits: bytes
-
-    @classmethod
-    def of(cls, mask: Mask) -> BoxMask:
-        """`mask`: bool (slices, rows, columns)."""
-        slices, rows, columns = mask.shape
-        return cls((slices, rows, columns), np.packbits(mask).tobytes())
-
-    @property
-    def array(self) -> Mask:
-        """bool (slices, rows, columns), a new one each time."""
-        voxels = self.shape[0] * self.shape[1] * self.shape[2]
-        bits = np.frombuffer(self.bits, np.uint8)
-        return np.unpackbits(bits, count=voxels).reshape(self.shape).view(np.bool_)
-
-    @property
-    def voxels(self) -> int:
-        """How many there are."""
-        return int(np.count_nonzero(self.array))
-
-
-@dataclass(frozen=True)
-class PatchFinding:
-    """One of a region's three patches.
-
-    `image_index`: of the slice, along the stored axis nearest to head-feet;
-    `relative_distance`: from the lungs' edge, over the diagonal (section 2.5.1), not scaled.
-    """
-
-    image_index: int
-    relative_distance: float
-    probabilities: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class CandidateRegion:
-    """A candidate cube with its vote.
-
-    `centre_lps_mm`: of the cube, patient coordinates; `box`: the voxels whose centres lie in the
-    cube, at least one; `box_ml`: volume of the cube within the volume; `lesion`: over `box`, in
-    the axes of the volume as it was stored, the lung that the V-Net holds for lesion (log-odds
-    above 0 at the voxel's centre); `lesion_ml`: volume of its voxels. Where boxes overlap, a voxel
-    is the lesion of one region alone: of an infection before an irrelevant one, of the surer one.
-    `side`: the lung that most of the lesion lies in, where there is none most of the box's lung;
-    None where the box holds no voxel of lung. `score`: of the proposal, 0 to 1; `patches`: centre,
-    towards the feet, towards the head; `vote`: theirs for the region (section 2.6.1).
-    """
-
-    box: VoxelBox
-    centre_lps_mm: Three
-    box_ml: float
-    lesion: BoxMask
-    lesion_ml: float
-    side: Side | None
-    score: float
-    patches: tuple[PatchFinding, PatchFinding, PatchFinding]
-    vote: RegionVote
-
-    @property
-    def middle_slice(self) -> int:
-        """Index of the slice, along the volume, in the middle of the box."""
-        start, stop = self.box.slices
-        return (start + stop - 1) // 2
-
-
-@dataclass(frozen=True)
-class RegionFindings:
-    """Result of location attention (Xu et al. 2020) on one volume.
-
-    `class_names`: the last one is "irrelevant to infection"; `regions`: the highest score first;
-    `seconds`: by stage (`grid`, `regions`, `patches`, `classes`, `lesions`).
-    """
-
-    model: ModelIdentity
-    class_names: tuple[str, ...]
-    regions: tuple[CandidateRegion, ...]
-    verdict: CaseVerdict
-    seconds: dict[str, float]
-
-    @property
-    def infection_names(self) -> tuple[str, ...]:
-        """The classes that the verdict's probabilities belong to."""
-        return self.class_names[:-1]
-
-    @property
-    def outcome(self) -> str:
-        """The infection that dominates, or "no infection found"."""
-        index = self.verdict.class_index
-        return NO_INFECTION if index is None else self.class_names[index]
-
-    @property
-    def infections(self) -> tuple[CandidateRegion, ...]:
-        """The regions that were not voted irrelevant, the highest confidence first."""
-        irrelevant = len(self.class_names) - 1
-        found = (each for each in self.regions if each.vote.class_index != irrelevant)
-        return tuple(sorted(found, key=lambda each: -each.vote.confidence))
+def answer_of(verdict: CaseVerdict, infections: Sequence[FindingClass]) -> Answer:
+    """`infections`: the classes but the last, whose regions count for nothing."""
+    return Answer(
+        classes=tuple(infections),
+        scores=verdict.noisy_or,
+        meaning=ScoreMeaning.NOISY_OR,
+        winner=verdict.class_index,
+        none=_NONE,
+        irrelevant=IRRELEVANT,
+        confidences=verdict.confidences,
+    )

@@ -14,11 +14,11 @@ import numpy as np
 from inference.arrays.components import Mask
 from inference.arrays.patient_axes import PatientView
 from inference.arrays.resample import taps
-from inference.location_attention.findings import VoxelBox
 from inference.location_attention.measures import ViewBox
 from inference.location_attention.preprocess import RegionGrid
 from inference.location_attention.proposals import Maps
-from inference.lungs.sides import Side, Sides
+from inference.lungs.sides import Sides
+from inference.regions import Side, VoxelBox
 
 
 def lesion_in(voxels: ViewBox, log_odds: Maps, grid: RegionGrid, view: PatientView) -> Mask:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.arrays.patient_axes import Interval, PatientView
-from inference.location_attention.findings import VoxelBox
 from inference.location_attention.preprocess import RegionGrid
 from inference.location_attention.proposals import Boxes
+from inference.regions import VoxelBox
 
 Box = NDArray[np.float64]
 ViewBox = tuple[Interval, Interval, Interval]

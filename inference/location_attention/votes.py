@@ -11,16 +11,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from inference.regions import RegionVote
+
 PATCHES = 3
 """The centre image of a candidate and its two neighbours."""
-
-
-@dataclass(frozen=True)
-class RegionVote:
-    """What the three patches of a region agreed on: a class and its confidence."""
-
-    class_index: int
-    confidence: float
 
 
 @dataclass(frozen=True)

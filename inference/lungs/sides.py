@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.arrays.components import Mask, dilate_in_plane, erode_in_plane, label_volume, sizes
 from inference.arrays.patient_axes import patient_view
+from inference.regions import Side
 from inference.volume import CtVolume
 
 Sides = NDArray[np.uint8]
-
-
-class Side(IntEnum):
-    """Values of the voxels; 0 is neither."""
-
-    RIGHT = 1
-    LEFT = 2
 
 
 GRID_MM = 3.0

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from inference.arrays.components import Mask
 from inference.arrays.patient_axes import PatientView
 from inference.errors import NoLungsError
-from inference.lungs.sides import Side, lung_sides
+from inference.lungs.sides import lung_sides
+from inference.regions import Side
 from inference.simulation.fields import Lattice, Vector
 from inference.volume import CtVolume
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from inference.lungs.sides import Side
+from inference.regions import Side
 from inference.simulation import shapes
 from inference.simulation.anatomy import Sites
 from inference.simulation.canvas import Canvas

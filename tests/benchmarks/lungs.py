@@ -22,8 +22,9 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 from inference.bundles.bundle import load_bundle  # noqa: E402
 from inference.lungs.network import LungNetwork  # noqa: E402
-from inference.lungs.sides import Side, lung_sides  # noqa: E402
+from inference.lungs.sides import lung_sides  # noqa: E402
 from inference.lungs.thresholds import segment_lungs  # noqa: E402
+from inference.regions import Side  # noqa: E402
 from inference.volume import AIR_HU, CtVolume  # noqa: E402
 from support.chest_volume import dice  # noqa: E402
 

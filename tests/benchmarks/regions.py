@@ -227,7 +227,7 @@ def _one_volume(options: argparse.Namespace) -> None:
         f"{found.seconds[name]:.2f}"
         for name in ("grid", "regions", "patches", "classes", "lesions")
     )
-    count = len(found.regions)
+    count = len(found.candidates)
     print(f"| {slices} | {way} | {stages} | {whole:.2f} | {count} | {_peak_mib():.0f} |",
           flush=True)  # fmt: skip
 

@@ -29,9 +29,9 @@ from dicomnode.results.pictures.all_slices import all_slices  # noqa: E402
 from dicomnode.results.pictures.capture import secondary_captures  # noqa: E402
 from dicomnode.results.report.report import structured_report  # noqa: E402
 from dicomnode.results.segmentation.segmentation import segmentations  # noqa: E402
-from inference.findings import CovnetFindings, RowColumnBox, SliceActivation  # noqa: E402
+from inference.findings import FoundLungs, RowColumnBox, SliceActivation  # noqa: E402
 from support.chest_volume import HEIGHT_MM, WIDTH_MM, chest  # noqa: E402
-from support.result_samples import CLASS_NAMES, MODEL, context, options, source  # noqa: E402
+from support.result_samples import SAMPLE, context, options, source  # noqa: E402
 
 Made = TypeVar("Made")
 
@@ -100,10 +100,10 @@ def large_context(slices: int, edge: int) -> ResultContext:
     missing = edge - drawn.hu.shape[1]
     hu = np.pad(drawn.hu, ((0, 0), (0, missing), (0, 0)), constant_values=-1000)
     lungs = np.pad(drawn.lungs, ((0, 0), (0, missing), (0, 0)))
-    found = CovnetFindings(MODEL, CLASS_NAMES, (0.125, 0.625, 0.25), lungs, _activations(lungs), {})
+    found = replace(SAMPLE, heat=_activations(lungs))
     volume = replace(drawn.volume(), hu=hu)
     sources = [source(index) for index in range(slices)]
-    return context(sources=sources, volume=volume, findings=found)
+    return context(sources=sources, volume=volume, findings=found, lungs=FoundLungs(lungs))
 
 
 def _activations(lungs: np.ndarray) -> tuple[SliceActivation, ...]:

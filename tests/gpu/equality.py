@@ -12,14 +12,14 @@ from inference.covnet.gradcam import activation_maps
 from inference.covnet.network import Evidence
 from inference.covnet.openvino_backend import TOLERANCE
 from inference.covnet.torch_backend import TorchBackend
-from inference.findings import CovnetFindings
+from inference.findings import Findings
 from inference.location_attention.engine import RegionEngine
-from inference.location_attention.findings import RegionFindings, VoxelBox
 from inference.location_attention.network import CLASSES
 from inference.location_attention.preprocess import RegionPreprocessing
 from inference.location_attention.torch_backend import HALF_TOLERANCE, TorchRegions
 from inference.networks.unet import Unet
 from inference.progress import tell_nobody
+from inference.regions import VoxelBox
 from support.blob_network import blob_network
 
 HALF_COVNET = 5e-3
@@ -116,7 +116,7 @@ def volume(setting: Setting) -> str:
     devices: tuple[Device, ...] = ("cpu", setting.device_name, setting.device_name)
     covnet = [
         Engine.load(setting.covnet_bundle(), device, backend="torch").analyse(
-            drawn.volume(), found=as_drawn(drawn)
+            drawn.volume(), as_drawn(drawn).mask
         )
         for device in devices
     ]
@@ -129,29 +129,29 @@ def volume(setting: Setting) -> str:
     return f"{_whole_covnet(covnet)}; {_whole_regions(regions)}"
 
 
-def _whole_covnet(found: list[CovnetFindings]) -> str:
+def _whole_covnet(found: list[Findings]) -> str:
     wanted, got, again = found
-    apart = max(abs(a - b) for a, b in zip(got.probabilities, wanted.probabilities, strict=True))
-    for one, other in zip(got.activations, again.activations, strict=True):
+    apart = max(abs(a - b) for a, b in zip(got.answer.scores, wanted.answer.scores, strict=True))
+    for one, other in zip(got.heat or (), again.heat or (), strict=True):
         assert (one.cam == other.cam).all(), "heat differs between two runs on the device"
-    assert got.probabilities == again.probabilities, "probabilities differ between two runs"
-    assert len(got.activations) == len(wanted.activations)
+    assert got.answer.scores == again.answer.scores, "probabilities differ between two runs"
+    assert len(got.ranked) == len(wanted.ranked)
     told = at_most("COVNet: probability", apart, HALF_COVNET)
     shares = sum(
-        abs(a.share - b.share) for a, b in zip(got.activations, wanted.activations, strict=True)
+        abs(a.share - b.share) for a, b in zip(got.heat or (), wanted.heat or (), strict=True)
     )
     return told + ", " + at_most("shares of the slices", shares / 2, 0.05)
 
 
-def _whole_regions(found: list[RegionFindings]) -> str:
+def _whole_regions(found: list[Findings]) -> str:
     wanted, got, again = found
-    assert got.regions == again.regions, "regions differ between two runs on the device"
-    assert wanted.regions, "the volume has no candidate"
-    there = {region.box for region in got.regions}
-    alike = sum(any(_near(box, other.box) for box in there) for other in wanted.regions)
-    part = alike / len(wanted.regions)
-    assert part >= FOUND_ALIKE, f"{alike} of {len(wanted.regions)} regions found on the device"
-    return f"{alike} of {len(wanted.regions)} regions alike, the same bits twice"
+    assert got.candidates == again.candidates, "regions differ between two runs on the device"
+    assert wanted.candidates, "the volume has no candidate"
+    there = {region.box for region in got.candidates}
+    alike = sum(any(_near(box, other.box) for box in there) for other in wanted.candidates)
+    part = alike / len(wanted.candidates)
+    assert part >= FOUND_ALIKE, f"{alike} of {len(wanted.candidates)} regions found on the device"
+    return f"{alike} of {len(wanted.candidates)} regions alike, the same bits twice"
 
 
 def _near(one: VoxelBox, other: VoxelBox) -> bool:

@@ -15,10 +15,9 @@ from torch import Tensor
 from inference.arrays.components import Mask
 from inference.backends.device import Device
 from inference.bundles.bundle import Bundle
-from inference.covnet.engine import FoundLungs
 from inference.covnet.network import CLASSES as COVNET_CLASSES
 from inference.covnet.network import Covnet
-from inference.findings import LungCheck, ModelIdentity, Training
+from inference.findings import FoundLungs, ModelIdentity, Training
 from inference.location_attention import engine
 from inference.location_attention.network import LocationAttention
 from inference.location_attention.preprocess import RegionPreprocessing
@@ -50,7 +49,7 @@ def _by_place(_volume: CtVolume, lungs: Mask) -> Sides:
 
 def as_drawn(drawn: Chest) -> FoundLungs:
     """To find them is work of the CPU, and not checked here."""
-    return FoundLungs(drawn.lungs, LungCheck(None, None), 0.0)
+    return FoundLungs(drawn.lungs)
 
 
 class SkippedError(Exception):

@@ -23,7 +23,7 @@ def table(setting: Setting) -> str:
     found = as_drawn(drawn)
     for again in (False, True):
         began = time.perf_counter()
-        seconds = engine.analyse(volume, found=found).seconds
+        seconds = engine.analyse(volume, found.mask).seconds
         whole = time.perf_counter() - began
         if again:
             rows.append(_row(f"COVNet ({engine.backend})", seconds, whole))

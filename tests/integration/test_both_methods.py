@@ -18,11 +18,12 @@ from dicomnode.cli.main import app
 from dicomnode.cli.views.model_view import BundlePlace, look_at
 from dicomnode.cli.views.queue_view import print_series
 from dicomnode.config import InferenceSettings, load_settings
-from dicomnode.methods.bundles import load_bundles, load_region_engine
+from dicomnode.methods.bundles import load_bundles, load_engines, load_method
 from dicomnode.results.documents.text import report_as_text
 from inference.bundles.bundle import CARD, load_card
 from inference.errors import BundleError
 from inference.findings import IntendedUse, Training
+from inference.location_attention.engine import RegionEngine
 from inference.location_attention.preprocess import RegionPreprocessing
 from storage.records import SeriesState
 from support.phantom import LOW_CHEST, PIXEL_MM, SPACING_MM, series_uid, write_series
@@ -90,28 +91,28 @@ def report(processed: tuple[str, dict[str, Any]]) -> Dataset:
 def test_the_findings_of_both_are_told(processed: tuple[str, dict[str, Any]]) -> None:
     entry = processed[1]
     assert entry["state"] == "analysed"
-    assert sum(entry["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
-    regions = entry["regions"]
+    whole, regions = entry["findings"]
+    assert sum(whole["scores"].values()) == pytest.approx(1.0, abs=1e-5)
     assert regions["model"]["name"] == "Location attention untrained"
-    assert (entry["warning"], regions["model"]["warning"]) == (UNTRAINED, UNTRAINED)
+    assert (whole["model"]["warning"], regions["model"]["warning"]) == (UNTRAINED, UNTRAINED)
     assert 1 <= len(regions["candidates"]) <= SETTINGS.most_regions
     assert set(entry["seconds"]) >= STAGES | {"network", "results"}
 
 
 def test_the_case_follows_from_its_regions(processed: tuple[str, dict[str, Any]]) -> None:
-    regions = processed[1]["regions"]
-    for infection, told in regions["noisy_or"].items():
+    _, regions = processed[1]["findings"]
+    for infection, told in regions["scores"].items():
         missed = 1.0
         for each in regions["candidates"]:
             missed *= 1.0 - each["confidence"] * (each["class"] == infection)
         assert told == pytest.approx(1.0 - missed, abs=1e-4)
-    best = max(regions["noisy_or"], key=regions["noisy_or"].__getitem__)
-    assert regions["outcome"] == (best if regions["noisy_or"][best] else "no infection found")
+    best = max(regions["scores"], key=regions["scores"].__getitem__)
+    assert regions["outcome"] == (best if regions["scores"][best] else "no infection found")
 
 
 def test_regions_lie_in_the_patient(processed: tuple[str, dict[str, Any]]) -> None:
     """The phantom's body is 160 mm to either side, 115 mm to front and back, 30 mm high."""
-    for each in processed[1]["regions"]["candidates"]:
+    for each in processed[1]["findings"][1]["candidates"]:
         x, y, z = each["centre_lps_mm"]
         assert abs(x) < 160
         assert abs(y) < 115
@@ -140,7 +141,7 @@ def test_the_report_holds_both_and_is_valid(
     assert entry["agreement"] in text
     assert f"Regions: {UNTRAINED}" in text
     shown = [line for line in text.splitlines() if "Tracking Identifier = Region" in line]
-    assert len(shown) == entry["regions"]["infections"]
+    assert len(shown) == entry["findings"][1]["infections"]
     for each in entry["objects"]:
         assert dciodvfy_errors(Path(each["path"])) == []
 
@@ -166,7 +167,7 @@ def test_the_worker_does_the_same_and_the_queue_tells(
     record = pipeline.detail(series_uid(files)).series
     assert record.state is SeriesState.ANALYSED
     analysis = record.analysis or {}
-    assert analysis["regions"] == processed[1]["regions"]
+    assert analysis["findings"] == processed[1]["findings"]
     assert analysis["agreement"] == processed[1]["agreement"]
     warned = [each.message for each in caplog.records if UNTRAINED in each.message]
     assert ["Location" in each for each in warned] == [False, True]  # at the worker's start
@@ -174,14 +175,14 @@ def test_the_worker_does_the_same_and_the_queue_tells(
     console = Console(width=200, record=True, quiet=False)
     with console.capture() as told:
         print_series(console, record)
-    assert f"by regions: {analysis['regions']['outcome']}" in told.get()
+    assert f"by regions: {analysis['findings'][1]['outcome']}" in told.get()
     assert analysis["agreement"] in told.get()
 
 
 def test_the_engine_is_as_the_card_and_the_site_have_it(home: Path, region_bundle: Path) -> None:
     settings = load_settings(home / "dicomnode.toml")
-    engine = load_region_engine(settings)
-    assert engine is not None
+    engine = load_method(settings, "regions")
+    assert isinstance(engine, RegionEngine)
     assert engine.settings == SETTINGS
     assert engine.identity.training is Training.UNTRAINED
     assert engine.identity.use is IntendedUse.NONE  # the site declares none
@@ -210,7 +211,7 @@ def test_without_a_bundle_there_is_one_method_and_the_wrong_one_is_refused(
 ) -> None:
     settings = load_settings(home / "dicomnode.toml")
     alone = settings.model_copy(update={"inference": InferenceSettings(bundle=str(shared_models))})
-    assert load_region_engine(alone) is None
+    assert list(load_bundles(alone)) == ["covnet"]
     wrong = InferenceSettings(bundle=str(shared_models), regions_bundle=str(shared_models))
     with pytest.raises(BundleError, match="is for the task 'covnet', but configured for 'regions'"):
-        load_region_engine(settings.model_copy(update={"inference": wrong}))
+        load_engines(settings.model_copy(update={"inference": wrong}))

@@ -166,7 +166,7 @@ def test_excess_padding_and_an_absent_length_change_no_number(run: Run) -> None:
     (plain,) = run.of("a plain chest")
     for case in ("512 bytes of excess padding", "no file meta group length"):
         (entry,) = run.of(case)
-        assert entry["probabilities"] == plain["probabilities"]
+        assert entry["findings"] == plain["findings"]
 
 
 @pytest.mark.parametrize(

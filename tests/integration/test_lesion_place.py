@@ -16,12 +16,11 @@ from pydicom.dataset import Dataset
 from dicomnode.results.build import encode
 from dicomnode.results.common.context import ResultContext
 from dicomnode.results.segmentation.segmentation import segmentations
-from inference.findings import LungCheck, ModelIdentity, Training
+from inference.findings import FoundLungs, ModelIdentity, Training
 from inference.location_attention.engine import RegionEngine
 from inference.location_attention.network import CLASSES
 from inference.location_attention.preprocess import RegionPreprocessing
-from inference.location_attention.votes import RegionVote
-from inference.lungs.sides import Side
+from inference.regions import RegionVote, Side
 from inference.volume import CtVolume
 from support.blob_network import blob_network
 from support.chest_volume import TISSUE_HU, Chest, chest
@@ -58,7 +57,7 @@ def engine() -> RegionEngine:
 def segmented(engine: RegionEngine, volume: CtVolume, lungs: np.ndarray) -> Dataset:
     """The segmentation of the one region, whatever its patches were voted, as it is sent."""
     found = engine.analyse(volume, lungs)
-    (region,) = found.regions
+    (region,) = found.candidates
     infected = replace(found, regions=(replace(region, vote=RegionVote(0, 0.9)),))
     sources = [source(0) for _ in range(len(volume.hu))]
     for number, header in enumerate(sources, start=1):
@@ -68,8 +67,7 @@ def segmented(engine: RegionEngine, volume: CtVolume, lungs: np.ndarray) -> Data
         volume=volume,
         findings=None,
         regions=infected,
-        lungs=lungs,
-        lung_check=LungCheck(None, None),
+        lungs=FoundLungs(lungs),
     )
     (of_regions,) = [each for each in segmentations(whole) if each.kind == "region_seg"]
     return highdicom.seg.segread(BytesIO(encode(of_regions)))

@@ -18,6 +18,7 @@ from dicomnode.config import load_settings
 from dicomnode.errors import ConfigurationError
 from inference.bundles.bundle import CARD, load_bundle
 from inference.bundles.card import Metric
+from inference.covnet.engine import Engine
 from inference.errors import BundleError
 from inference.findings import IntendedUse, Training
 from inference.networks.unet import Unet
@@ -123,9 +124,10 @@ def test_the_same_checks_hold_at_the_start_of_a_node(node: Path, tmp_path: Path)
 
 
 def test_a_node_analyses_with_all_that_is_configured(node: Path) -> None:
-    from dicomnode.methods.bundles import load_engine
+    from dicomnode.methods.bundles import load_method
 
-    engine = load_engine(load_settings(node / "dicomnode.toml"))
+    engine = load_method(load_settings(node / "dicomnode.toml"), "covnet")
+    assert isinstance(engine, Engine)
     assert engine.backend == "openvino"
     assert engine.identity.use is IntendedUse.DEMONSTRATION  # the lesser of card and site
     assert not (node / "data" / "compiled-models").exists()  # nothing compiled is kept

@@ -25,6 +25,7 @@ from inference.covnet.network import CLASSES
 from inference.errors import EvaluationError
 from inference.location_attention.findings import NO_INFECTION
 from inference.location_attention.network import CLASSES as REGION_CLASSES
+from inference.lungs.thresholds import segment_lungs
 from support.evaluated_phantoms import Drawn, covnet_bundle, draw_scans, lung_bundle, region_bundle
 from support.phantom import LOW_CHEST, write_series
 
@@ -96,11 +97,12 @@ def test_a_scan_that_fails_is_named_and_counted_nowhere(covnet: Run) -> None:
 def test_the_probabilities_are_those_of_the_nodes_engine(covnet: Run) -> None:
     row = read_manifest(covnet.manifest, "covnet").rows[3]
     engine = Engine.load(load_bundle(covnet.bundle), "cpu", backend="torch")
-    findings = engine.analyse(load_scan(row).volume)
+    volume = load_scan(row).volume
+    answer = engine.analyse(volume, segment_lungs(volume)).answer
     line = lines(covnet.out / "probabilities.csv")[3]
     found = [float(line[f"p: {name}"]) for name in CLASSES]
-    assert found == pytest.approx(findings.probabilities, abs=1e-6)
-    assert line["predicted"] == findings.class_names[findings.winner]
+    assert found == pytest.approx(answer.scores, abs=1e-6)
+    assert line["predicted"] == answer.outcome.name
 
 
 def test_the_figures_are_metrics_of_a_card(covnet: Run) -> None:
@@ -247,8 +249,8 @@ def test_a_dicom_series_gets_the_probabilities_that_process_gives(
     assert evaluate(*options, "--config", config)[0] == 0
     (line,) = lines(tmp_path / "out" / "probabilities.csv")
     (done,) = process_folder(tmp_path / "series", tmp_path / "results", load_settings(config))
-    assert done.probabilities is not None
-    for name, value in done.probabilities.items():
+    (told,) = done.findings or [{}]
+    for name, value in told["scores"].items():
         assert float(line[f"p: {name}"]) == pytest.approx(value, abs=1e-6)
 
 

@@ -105,8 +105,9 @@ def test_without_regions_the_classification_stands(
     detail = analysed(pipeline, series)
     assert detail.series.state is SeriesState.ANALYSED
     analysis = detail.series.analysis or {}
-    assert sum(analysis["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
-    assert (analysis["regions"], analysis["agreement"]) == (None, None)
+    (found,) = analysis["findings"]
+    assert sum(found["scores"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert (found["method"], analysis["agreement"]) == ("lungs", None)
     (failure,) = analysis["failures"]
     assert (failure["method"], failure["rule"]) == ("regions", "network_output")
     warned = [each for each in detail.series.reasons if each.rule == "regions_method"]
@@ -164,10 +165,11 @@ def test_without_the_classification_the_regions_stand(
     detail = analysed(pipeline, series)
     assert detail.series.state is SeriesState.ANALYSED
     analysis = detail.series.analysis or {}
-    assert analysis["probabilities"] == {}
-    assert len(analysis["regions"]["candidates"]) >= 1
+    (found,) = analysis["findings"]
+    assert found["method"] == "regions"
+    assert len(found["candidates"]) >= 1
     assert LUNGS_FAILED in told(detail)
-    assert f"by regions: {analysis['regions']['outcome']}" in told(detail)
+    assert f"by regions: {found['outcome']}" in told(detail)
     assert LUNGS_FAILED in report_as_text(report_of(pipeline))
 
 

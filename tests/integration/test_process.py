@@ -167,10 +167,12 @@ def test_the_real_chest_is_analysed_with_every_rule_told(everything: Outcome) ->
 def test_its_probabilities_sum_to_one_and_bear_the_warning(everything: Outcome) -> None:
     entry = everything.entry("philips")
     names = {"COVID-19", "community-acquired pneumonia", "non-pneumonia"}
-    assert set(entry["probabilities"]) == names
-    assert sum(entry["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-    assert min(entry["probabilities"].values()) > 0
-    assert entry["warning"] == UNTRAINED
+    (found,) = entry["findings"]
+    assert found["meaning"] == "probability"
+    assert set(found["scores"]) == names
+    assert sum(found["scores"].values()) == pytest.approx(1, abs=1e-5)
+    assert min(found["scores"].values()) > 0
+    assert found["model"]["warning"] == UNTRAINED
     assert UNTRAINED in without_folds(everything.done.stdout)
 
 
@@ -208,7 +210,7 @@ def test_what_is_not_for_analysis_is_skipped_with_its_reasons(
     failed = {r["rule"]: r["value"] for r in entry["reasons"] if r["verdict"] == "fail"}
     assert entry["state"] == "skipped"
     assert entry["objects"] == []
-    assert "probabilities" not in entry
+    assert "findings" not in entry
     expected = {"siemens": ("slice_thickness", 8.0), "localizer": ("localizer", "all 1 instances")}
     rule, value = expected[name]
     assert failed[rule] == value
@@ -221,7 +223,7 @@ def test_a_damaged_series_ends_in_a_state_that_says_what_and_why(
     state, rule, why = DAMAGED[name]
     entry = everything.entry(name)
     assert entry["state"] == state
-    assert "probabilities" not in entry
+    assert "findings" not in entry
     assert entry["objects"] == []
     values = [
         str(r["value"]) for r in entry["reasons"] if (r["rule"], r["verdict"]) == (rule, "fail")
@@ -322,7 +324,7 @@ def test_a_second_run_over_the_same_out_changes_nothing_that_is_whole(
     lost.unlink()
     (second,) = process_folder(series, out, settings)
     assert second.objects == first.objects
-    assert second.probabilities == first.probabilities
+    assert second.findings == first.findings
     after = contents(out)
     assert after.keys() == before.keys()
     assert Path(whole["path"]).read_bytes() == before[str(Path(whole["path"]).relative_to(out))]
@@ -365,4 +367,4 @@ def test_a_result_that_cannot_be_written_stops_only_its_own_series(
     assert stopped.state == "error"
     assert (stopped.reasons[-1].rule, stopped.reasons[-1].value) == ("file", "File exists")
     assert stopped.objects == []
-    assert stopped.probabilities is None
+    assert stopped.findings is None

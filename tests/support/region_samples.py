@@ -5,16 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.findings import ModelIdentity, Training
-from inference.location_attention.findings import (
-    BoxMask,
-    CandidateRegion,
-    PatchFinding,
-    RegionFindings,
-    VoxelBox,
-)
-from inference.location_attention.votes import RegionVote, verdict
-from inference.lungs.sides import Side
+from inference.bundles.class_codes import known_classes
+from inference.findings import Findings, ModelIdentity, Training
+from inference.location_attention.engine import RegionEngine
+from inference.location_attention.findings import answer_of
+from inference.location_attention.votes import verdict
+from inference.regions import BoxMask, CandidateRegion, PatchFinding, RegionVote, Side, VoxelBox
 from support.result_samples import volume
 
 COVID, FLU, NOTHING = 0, 1, 2
@@ -61,7 +57,9 @@ def region(
     )
 
 
-def regions(*found: CandidateRegion, model: ModelIdentity = MODEL) -> RegionFindings:
+def regions(*found: CandidateRegion, model: ModelIdentity = MODEL) -> Findings:
     """The findings of a case with these candidates."""
     case = verdict([each.vote for each in found], len(CLASSES))
-    return RegionFindings(model, CLASSES, found, case, {"grid": 0.1, "regions": 0.2})
+    answer = answer_of(case, known_classes(CLASSES[:-1]))
+    seconds = {"grid": 0.1, "regions": 0.2}
+    return Findings(RegionEngine.title, model, answer, seconds, regions=found)

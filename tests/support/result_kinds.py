@@ -9,7 +9,7 @@ from functools import cache
 
 from pydicom.uid import Comprehensive3DSRStorage
 
-from dicomnode.decisions.method_failure import Method, MethodFailure
+from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.decisions.result_options import AllSlices, SegmentationKind, SrClass
@@ -20,11 +20,17 @@ from dicomnode.results.documents.note import SeriesNotAnalysed, note_objects
 from dicomnode.results.documents.retraction import Rejected, rejection_note, superseding_report
 from dicomnode.results.documents.text_document import TextOrigin
 from dicomnode.results.pictures.all_slices import all_slices
+from inference.covnet.engine import Engine
+from inference.location_attention.engine import RegionEngine
 from support.region_samples import COVID, FLU, region, regions
 from support.result_samples import SETTINGS, STUDY_UID, context, source, with_settings
 
 THICK = Reason("slice_thickness", 5.0, "at most 3 mm", Verdict.FAIL)
 FORMER = Predecessor(STUDY_UID, "2.25.10", Comprehensive3DSRStorage, "2.25.11")
+FAILED = {
+    title.key: MethodFailure(title.key, title.words, "Example 1.0", "network_output", "not finite")
+    for title in (Engine.title, RegionEngine.title)
+}
 DOCUMENTS = (
     "report",
     "report of both methods",
@@ -82,21 +88,14 @@ def _results() -> Iterator[tuple[str, ResultObject]]:
 
 
 def _with_a_failure() -> Iterator[tuple[str, ResultObject]]:
-    whole = context()
-    failed = context(failures=(_failure(Method.REGIONS),))
+    failed = context(failures=(FAILED["regions"],))
     yield "report with regions that failed", build_results(failed)[0]
     failed = context(
         findings=None,
         regions=regions(region(COVID, 0.75)),
-        lungs=whole.lung_mask,
-        lung_check=whole.how_lungs,
-        failures=(_failure(Method.LUNGS),),
+        failures=(FAILED["lungs"],),
     )
     yield "report with a classification that failed", build_results(failed)[0]
-
-
-def _failure(method: Method) -> MethodFailure:
-    return MethodFailure(method, "Example 1.0", "network_output", "not finite")
 
 
 def _origin() -> TextOrigin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,14 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
+from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.results.build import ResultContext, ResultObject, ResultSettings, encode
+from inference.bundles.class_codes import known_classes
+from inference.covnet.engine import Engine
 from inference.findings import (
-    CovnetFindings,
+    Answer,
+    Findings,
+    FoundLungs,
     ModelIdentity,
     RowColumnBox,
     SliceActivation,
@@ -83,11 +89,16 @@ def source(index: int) -> Dataset:
     return header
 
 
-def findings(model: ModelIdentity = MODEL) -> CovnetFindings:
-    """Two lungs; the evidence lies in the first rows and columns and is largest on slice 7."""
-    lungs = np.zeros((SLICES, ROWS, COLUMNS), np.bool_)
-    lungs[1:, 10:50, 8:36] = True
-    lungs[1:, 12:48, 44:72] = True
+def lungs() -> NDArray[np.bool_]:
+    """Two lungs: bool (slices, rows, columns)."""
+    both = np.zeros((SLICES, ROWS, COLUMNS), np.bool_)
+    both[1:, 10:50, 8:36] = True
+    both[1:, 12:48, 44:72] = True
+    return both
+
+
+def findings(model: ModelIdentity = MODEL) -> Findings:
+    """The evidence lies in the first rows and columns and is largest on slice 7."""
     box = RowColumnBox(10, 8, 50, 72)
     cam = np.zeros((7, 7), np.float32)
     cam[1, 1] = 1.0
@@ -96,21 +107,37 @@ def findings(model: ModelIdentity = MODEL) -> CovnetFindings:
     activations = tuple(
         SliceActivation(i, box, cam, float(s)) for i, s in enumerate(shares, start=1)
     )
-    return CovnetFindings(model, CLASS_NAMES, (0.125, 0.625, 0.25), lungs, activations, {})
+    answer = Answer.of_probabilities(known_classes(CLASS_NAMES), (0.125, 0.625, 0.25))
+    return Findings(Engine.title, model, answer, {}, activations)
+
+
+SAMPLE = findings()
 
 
 def volume(affine: NDArray[np.float64] | None = None) -> CtVolume:
-    found = findings()
-    hu = np.where(found.lungs, -850, 40).astype(np.int16)
+    hu = np.where(lungs(), -850, 40).astype(np.int16)
     return CtVolume(hu, affine_of() if affine is None else affine)
 
 
-def context(**changes: Any) -> ResultContext:
-    """The context of the phantom; `changes` replace its fields."""
+def context(
+    *,
+    findings: Findings | None = SAMPLE,
+    regions: Findings | None = None,
+    failures: Sequence[MethodFailure] = (),
+    **changes: Any,
+) -> ResultContext:
+    """The context of the phantom: what the classification came to, then the search for regions.
+
+    `changes` replace its fields.
+    """
+    failed = {each.method: each for each in failures}
+    pairs = ((findings, "lungs"), (regions, "regions"))
+    outcomes = [found or failed.pop(key, None) for found, key in pairs] + [*failed.values()]
     whole = ResultContext(
         sources=[source(i) for i in range(SLICES)],
         volume=volume(),
-        findings=findings(),
+        outcomes=[each for each in outcomes if each is not None],
+        lungs=FoundLungs(lungs()),
         analysed_at=datetime(2026, 3, 1, 23, 30, 15, tzinfo=UTC),
         input_digest="ab" * 32,
         completeness="association released, no gap in 12 slices.",

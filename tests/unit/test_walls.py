@@ -14,13 +14,13 @@ WALLS = """
 .: .decisions .decisions.arrival .decisions.eligibility inference inference.demonstration storage
 .analyse: . .assess .decisions .decisions.arrival .decisions.contrast .decisions.eligibility
     .decisions.stack .deliver .dicom_files .methods .results .results.common inference
-    inference.arrays inference.covnet inference.location_attention inference.lungs storage
+    inference.arrays inference.lungs storage
 .assess: . .decisions .decisions.arrival .decisions.eligibility .decisions.stack .deliver
     .dicom_files .methods .network .notes .results.common storage
 .cli: . .assess .cli.views .decisions .deliver .methods .network .offline .processes .weights
     inference inference.bundles inference.training storage
-.cli.views: . .decisions .dicom_files .methods .offline .results.common inference
-    inference.bundles inference.evaluation.report storage
+.cli.views: . .decisions .dicom_files .methods .offline .results.common inference inference.bundles
+    inference.evaluation.report storage
 .decisions: storage
 .decisions.arrival: .decisions .decisions.eligibility .decisions.stack storage
 .decisions.contrast: .decisions
@@ -32,8 +32,7 @@ WALLS = """
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference
 .fast_scp: . .decisions.arrival storage
-.methods: . .decisions .results.common inference inference.bundles inference.covnet
-    inference.location_attention inference.lungs
+.methods: . .decisions inference inference.bundles inference.lungs
 .network: . .dicom_files
 .notes: . .decisions .decisions.arrival .deliver .dicom_files .results.common .results.documents
     storage
@@ -42,13 +41,11 @@ WALLS = """
 .processes: . .network storage
 .receive: . .decisions.arrival .dicom_files .fast_scp .network storage
 .results: .results.common .results.pictures .results.report .results.segmentation inference
-.results.common: . .decisions .dicom_files inference inference.location_attention inference.lungs
-.results.documents: .decisions .results.common .results.pictures
-.results.pictures: .decisions .results.common inference.covnet inference.location_attention
+.results.common: .decisions .dicom_files inference
+.results.documents: .decisions .results.common .results.pictures inference
+.results.pictures: .decisions .results.common inference
 .results.report: .decisions .results.common .results.documents .results.segmentation inference
-    inference.location_attention
-.results.segmentation: .decisions .results.common .results.pictures inference
-    inference.location_attention inference.lungs
+.results.segmentation: .decisions .results.common .results.pictures inference inference.lungs
 .weights: . .assess .decisions.eligibility .dicom_files .methods .results.common .results.pictures
     inference inference.arrays inference.backends inference.bundles inference.covnet
     inference.evaluation.measures inference.evaluation.report inference.location_attention
@@ -56,18 +53,16 @@ WALLS = """
 inference:
 inference.arrays: inference
 inference.backends: inference inference.networks
-inference.bundles: inference
-inference.covnet: inference inference.arrays inference.backends inference.bundles inference.lungs
+inference.bundles: inference inference.backends
+inference.covnet: inference inference.arrays inference.backends inference.bundles
     inference.networks
 inference.demonstration:
 inference.evaluation:
-inference.evaluation.measures: inference inference.arrays inference.covnet
-    inference.location_attention inference.training
+inference.evaluation.measures: inference inference.arrays inference.training
 inference.evaluation.report: inference inference.bundles inference.evaluation.measures
 inference.location_attention: inference inference.arrays inference.backends inference.bundles
     inference.lungs inference.networks
-inference.lungs: inference inference.arrays inference.backends inference.bundles
-    inference.networks
+inference.lungs: inference inference.arrays inference.backends inference.bundles inference.networks
 inference.networks:
 inference.simulation: inference inference.arrays inference.lungs
 inference.training: inference inference.arrays

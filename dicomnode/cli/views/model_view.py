@@ -12,7 +12,6 @@ from rich.console import Console
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config import Settings
 from dicomnode.errors import ConfigurationError
-from dicomnode.methods.bundles import class_problems
 from inference.bundles.bundle import CARD, load_bundle, load_card
 from inference.bundles.card import Card
 from inference.errors import BundleError
@@ -84,7 +83,7 @@ def look_at(place: BundlePlace, settings: Settings, weights: bool) -> BundleStat
         problems = error.problems
     if card is not None and place.configured_for not in {"", card.task}:
         problems += (f"is for the task {card.task!r}, configured for {place.configured_for!r}",)
-    problems += class_problems(card) if card is not None else ()
+    problems += card.code_problems if card is not None else ()
     use_here = IntendedUse(settings.inference.intended_use_here)
     warning = None if card is None else card.identity_at(use_here).warning
     return BundleState(place, card, problems, warning)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dicomnode.cli.views.regions_view import failure_lines, region_lines
+from dicomnode.cli.views.findings_view import findings_lines
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.offline.process import SeriesOutcome
@@ -44,9 +44,6 @@ def print_outcomes(console: Console, outcomes: Sequence[SeriesOutcome]) -> None:
 
 
 def _told(outcome: SeriesOutcome) -> str:
-    if outcome.probabilities is None:
+    if outcome.findings is None:
         return "\n".join(str(each) for each in outcome.reasons if each.verdict is Verdict.FAIL)
-    lines = [f"{name}: {100 * value:.1f} %" for name, value in outcome.probabilities.items()]
-    warning = [outcome.warning] if outcome.warning else []
-    failed = failure_lines(outcome.failures)
-    return "\n".join(warning + lines + failed + region_lines(outcome.regions, outcome.agreement))
+    return "\n".join(findings_lines(outcome.findings, outcome.failures, outcome.agreement))

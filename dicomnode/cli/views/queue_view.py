@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy.engine import make_url
 
-from dicomnode.cli.views.regions_view import failure_lines, region_lines
+from dicomnode.cli.views.findings_view import findings_lines
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config import Settings
 from dicomnode.errors import ConfigurationError, DataError
+from dicomnode.methods.findings_json import kept_findings
 from storage import queries
 from storage.database import Database, is_missing
 from storage.records import JobKind, SeriesDetail, SeriesRecord, SeriesState
@@ -179,15 +180,10 @@ def print_series(console: Console, record: SeriesRecord) -> None:
         f"{record.modality or 'no modality'}, last {shown_time(record.last_received_at)}",
     )
     if record.analysis is not None:
-        warning = record.analysis["model"]["warning"]
-        if warning:
-            say(console, f"         {warning}", style="bold red")
-        for name, value in record.analysis["probabilities"].items():
-            say(console, f"         {name}: {100 * value:.1f} %")
-        analysis = record.analysis
-        by_regions = region_lines(analysis.get("regions"), analysis.get("agreement"))
-        for line in [*failure_lines(analysis.get("failures", ())), *by_regions]:
-            say(console, f"         {line}")
+        kept, analysis = kept_findings(record.analysis), record.analysis
+        warnings = {each["model"]["warning"] for each in kept if not each["qualifier"]}
+        for line in findings_lines(kept, analysis.get("failures", ()), analysis.get("agreement")):
+            say(console, f"         {line}", style="bold red" if line in warnings else "")
 
 
 def shown_time(moment: datetime | None) -> str:

@@ -4,11 +4,11 @@ character_sets  Text of a source data set, decoded with its Specific Character S
 codes           Codes of the result objects, as data
 context         What result objects are built from, and what they are handed on as
 encoding        The bytes of a result object
+findings_text   What one method found, in plain words
 key_slices      Which slices are shown: those that the decision rests on
 modules         Modules that every result object has alike: patient, study, series, equipment
 naming          The UIDs of all result objects are made here: names of what the objects hold
 patient         One normalised header per study, from source headers that may be damaged
-region_text     The second method in the summary: candidate regions and what they come to
 score_text      A score in text: never written as a certainty that it is not
 summary         The answer in plain words: what stands first in the report and under each picture
 uids            UIDs made from texts, and the digests that go into them

@@ -1,25 +1,21 @@
 """Codes of the result objects, as data.
 
-Standard codes are from PS3.16; private ones bear the designator 99COVNET and are declared in the
-object's Coding Scheme Identification Sequence (PS3.3 Table C.12-1). That a code exists is
-checked against pydicom's dictionaries in the tests.
+Those of classes are on the cards of models. Standard codes are from PS3.16; private ones bear the
+designator 99COVNET and are declared in the object's Coding Scheme Identification Sequence (PS3.3
+Table C.12-1). That a code exists is checked against pydicom's dictionaries in the tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from dicomnode.decisions.agreement import Relation
-from dicomnode.decisions.method_failure import Method
-from dicomnode.errors import ConfigurationError
-from inference.findings import Training
-from inference.lungs.sides import Side
+from inference.findings import PRIVATE_SCHEME, FindingClass, Training
+from inference.regions import Side
 
-PRIVATE_SCHEME = "99COVNET"
 PRIVATE_SCHEME_NAME = "Chest CT classification, private codes of this product"
 
 REPORT_TITLE = Code("126000", "DCM", "Imaging Measurement Report")
@@ -58,7 +54,7 @@ CASE_BY_REGIONS = Code("CASE_BY_REGIONS", PRIVATE_SCHEME, "AI outcome of all can
 CANDIDATE_REGION = Code("REGION", PRIVATE_SCHEME, "AI candidate region of infection")
 OUTCOME = Code("OUTCOME", PRIVATE_SCHEME, "Outcome by regions")
 AGREEMENT = Code("AGREEMENT", PRIVATE_SCHEME, "Agreement of the two methods")
-NO_INFECTION = Code("NO_INFECTION", PRIVATE_SCHEME, "No infection found")
+AGREEMENT_OF_ALL = Code("AGREEMENT", PRIVATE_SCHEME, "Agreement of the methods")
 LESION_VOLUME = Code("LESION_ML", PRIVATE_SCHEME, "Lesion volume in the region")
 RELATIONS: Mapping[Relation, Code] = {
     Relation.AGREE: Code("AGREE", PRIVATE_SCHEME, "The methods agree"),
@@ -67,10 +63,6 @@ RELATIONS: Mapping[Relation, Code] = {
     ),
     Relation.DIFFER: Code("DIFFER", PRIVATE_SCHEME, "The methods differ"),
     Relation.NOT_COMPARABLE: Code("NOT_COMPARABLE", PRIVATE_SCHEME, "Not comparable"),
-}
-METHODS: Mapping[Method, Code] = {
-    Method.LUNGS: Code("ANALYSIS_LUNGS", PRIVATE_SCHEME, "AI classification of the whole lungs"),
-    Method.REGIONS: Code("ANALYSIS_REGIONS", PRIVATE_SCHEME, "AI search for candidate regions"),
 }
 WHY_FAILED = Code("WHY_FAILED", PRIVATE_SCHEME, "Why an analysis failed")
 CENTRE_LPS = tuple(
@@ -83,90 +75,44 @@ GRADIENT_CAM = Code("130403", "DCM", "Gradient-weighted class activation")
 ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
 
 
-@dataclass(frozen=True)
-class ClassCodes:
-    """One class of the network: its name in text, the class, and the name of its probability."""
-
-    name: str
-    finding: Code
-    probability: Code
-
-
-_CLASSES: Mapping[str, ClassCodes] = {
-    "covid-19": ClassCodes(
-        "COVID-19",
-        Code("840539006", "SCT", "COVID-19"),
-        Code("P_COVID19", PRIVATE_SCHEME, "Probability of COVID-19"),
-    ),
-    "community-acquired pneumonia": ClassCodes(
-        "community-acquired pneumonia",
-        Code("385093006", "SCT", "Community acquired pneumonia"),
-        Code("P_CAP", PRIVATE_SCHEME, "Probability of community-acquired pneumonia"),
-    ),
-    "non-pneumonia": ClassCodes(
-        "non-pneumonia",
-        Code("NON_PNEUMONIA", PRIVATE_SCHEME, "Non-pneumonia"),
-        Code("P_NON_PNEUM", PRIVATE_SCHEME, "Probability of non-pneumonia"),
-    ),
-    "influenza-a viral pneumonia": ClassCodes(
-        "influenza-A viral pneumonia",
-        Code("FLU_A_PNEUMONIA", PRIVATE_SCHEME, "Influenza-A viral pneumonia"),
-        Code("P_FLU_A", PRIVATE_SCHEME, "Probability of influenza-A viral pneumonia"),
-    ),
-}
 _PREFIXES = {Training.UNTRAINED: "UNTRAINED", Training.DEMONSTRATION: "DEMONSTRATION"}
-_SHORT_NAMES = {"covid19": "covid-19", "covid": "covid-19", "cap": "community-acquired pneumonia"}
 
 
-def class_codes(class_name: str) -> ClassCodes:
-    """Codes of a class of the model's card.
-
-    Raises:
-        ConfigurationError: the model has a class that no code is known for.
-    """
-    key = _key(class_name)
-    if key not in _CLASSES:
-        known = ", ".join(sorted(_CLASSES))
-        raise ConfigurationError(f"class “{class_name}” of the model has no code; known: {known}")
-    return _CLASSES[key]
+def code_of(found: FindingClass) -> Code:
+    """The code of a class, as the card of the model has it."""
+    return Code(found.value, found.scheme, found.meaning)
 
 
-def has_code(class_name: str) -> bool:
-    """Whether `class_codes` knows a class."""
-    return _key(class_name) in _CLASSES
+def analysis_name(key: str, words: str) -> Code:
+    """The analysis of one method, by its key and words."""
+    return Code(f"ANALYSIS_{key[:7].upper()}", PRIVATE_SCHEME, f"AI {words}"[:64])
 
 
-def _key(class_name: str) -> str:
-    key = class_name.casefold().replace("_", "-").strip()
-    return _SHORT_NAMES.get(key, key).replace("community acquired", "community-acquired")
-
-
-def probability_name(codes: ClassCodes, training: Training) -> Code:
+def probability_name(of: FindingClass, training: Training) -> Code:
     """What a probability is called; other than of a model for patients it is another quantity.
 
     Viewers show this name beside the number, over the CT, and nothing else of the report.
     """
-    return marked(codes.probability, training)
+    return _score_name("P", "Probability of", of, training)
 
 
-def noisy_or_name(codes: ClassCodes, training: Training) -> Code:
+def noisy_or_name(of: FindingClass, training: Training) -> Code:
     """P of Xu et al. 2020, equation 1: no probability of a disease, and not called one."""
-    return _score_name("NOR", "Noisy-or score of", codes, training)
+    return _score_name("NOR", "Noisy-or score of", of, training)
 
 
-def softmax_name(codes: ClassCodes, training: Training) -> Code:
+def softmax_name(of: FindingClass, training: Training) -> Code:
     """S of Xu et al. 2020, equation 2."""
-    return _score_name("SOFT", "Softmax score of", codes, training)
+    return _score_name("SOFT", "Softmax score of", of, training)
 
 
-def confidence_name(codes: ClassCodes, training: Training) -> Code:
+def confidence_name(of: FindingClass, training: Training) -> Code:
     """Of a region's vote (Xu et al. 2020, section 2.6.1)."""
-    return _score_name("CONF", "Region confidence,", codes, training)
+    return _score_name("CONF", "Region confidence,", of, training)
 
 
-def _score_name(value: str, words: str, codes: ClassCodes, training: Training) -> Code:
-    of_class = codes.probability.value.removeprefix("P_")[:9]
-    return marked(Code(f"{value}_{of_class}", PRIVATE_SCHEME, f"{words} {codes.name}"), training)
+def _score_name(value: str, words: str, of: FindingClass, training: Training) -> Code:
+    return marked(Code(f"{value}_{of.short}", PRIVATE_SCHEME, f"{words} {of.name}"), training)
 
 
 def marked(code: Code, training: Training) -> Code:

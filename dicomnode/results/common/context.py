@@ -16,12 +16,15 @@ from dicomnode.decisions.agreement import Agreement, Answer, compare
 from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.results.common.character_sets import raw_keyword
-from dicomnode.results.common.codes import class_codes
-from dicomnode.results.common.key_slices import KeySlice, key_slices
+from dicomnode.results.common.key_slices import (
+    KeySlice,
+    NumberedRegion,
+    key_slices,
+    numbered_regions,
+)
 from dicomnode.results.common.patient import StudyHeader, normalised_header
 from dicomnode.results.common.uids import derived_uid, model_digest
-from inference.findings import CovnetFindings, LungCheck, ModelIdentity, Training
-from inference.location_attention.findings import NO_INFECTION, RegionFindings
+from inference.findings import Findings, FoundLungs, ModelIdentity, Training
 from inference.volume import CtVolume
 
 
@@ -72,10 +75,8 @@ class ResultContext:
     UIDs, even with the same content.
     `frame_numbers`: of each source, None where it is an instance by itself; () when all are.
     `completeness`, `conditions`, `notes`: sentences for the summary, without patient identity.
-    `findings`: None where the classification failed; `regions`: of the second method, on the same
-    volume; None where it is not configured or failed; never both. `failures`: of either.
-    `lungs`, `lung_check`: what both methods looked at and how it was found; None for those of
-    `findings`.
+    `outcomes`: what each configured method came to on the volume, in their order, one of them
+    at least to findings. `lungs`: what all methods looked at, and how it was found.
 
     Raises:
         ValueError: sources, volume and findings do not belong together, there are none, or the
@@ -84,7 +85,8 @@ class ResultContext:
 
     sources: Sequence[Dataset]
     volume: CtVolume
-    findings: CovnetFindings | None
+    outcomes: Sequence[Findings | MethodFailure]
+    lungs: FoundLungs
     analysed_at: datetime
     input_digest: str
     completeness: str
@@ -93,10 +95,6 @@ class ResultContext:
     notes: Sequence[str] = field(default=())
     predecessor: Predecessor | None = None
     frame_numbers: Sequence[int | None] = field(default=())
-    regions: RegionFindings | None = None
-    lungs: NDArray[np.bool_] | None = None
-    lung_check: LungCheck | None = None
-    failures: Sequence[MethodFailure] = field(default=())
     revision: int = 0
 
     def __post_init__(self) -> None:
@@ -112,33 +110,39 @@ class ResultContext:
             raise ValueError("analysed_at must be aware")
 
     def _check_activations(self) -> None:
-        if self.findings is None:
-            if self.regions is None:
-                raise ValueError("no findings at all: such a series is not analysed, but failed")
-            return
-        if not self.findings.activations:
+        if not self.findings:
+            raise ValueError("no findings at all: such a series is not analysed, but failed")
+        heats = [found.heat for found in self.findings if found.heat is not None]
+        if not all(heats):
             raise ValueError("findings without a slice: such a series is not analysed, but skipped")
-        if any(not 0 <= a.slice_index < len(self.sources) for a in self.findings.activations):
+        indices = [each.slice_index for heat in heats for each in heat]
+        if any(not 0 <= index < len(self.sources) for index in indices):
             raise ValueError("an activation lies outside the volume")
+
+    @cached_property
+    def findings(self) -> tuple[Findings, ...]:
+        """Of each method that came to some, in order."""
+        return tuple(each for each in self.outcomes if isinstance(each, Findings))
+
+    @property
+    def failures(self) -> tuple[MethodFailure, ...]:
+        """Of the methods that came to none."""
+        return tuple(each for each in self.outcomes if isinstance(each, MethodFailure))
+
+    @cached_property
+    def regions(self) -> tuple[NumberedRegion, ...]:
+        """The infections that methods found in regions."""
+        return numbered_regions(self.findings)
+
+    @cached_property
+    def with_heat(self) -> tuple[Findings | None, ...]:
+        """The findings that have heatmaps; None alone where there are no heatmaps."""
+        return tuple(found for found in self.findings if found.heat is not None) or (None,)
 
     @property
     def lung_mask(self) -> NDArray[np.bool_]:
-        """Both lungs: bool (slices, rows, columns).
-
-        Raises:
-            ValueError: there are neither lungs nor findings of the classification.
-        """
-        if self.lungs is not None:
-            return self.lungs
-        if self.findings is None:
-            raise ValueError("without findings of the classification the lungs must be given")
-        return self.findings.lungs
-
-    @property
-    def how_lungs(self) -> LungCheck:
-        """By which method the lungs were found."""
-        known = self.findings.lung_check if self.findings else LungCheck(None, None)
-        return self.lung_check or known
+        """Both lungs: bool (slices, rows, columns)."""
+        return self.lungs.mask
 
     @cached_property
     def header(self) -> StudyHeader:
@@ -155,14 +159,16 @@ class ResultContext:
     def source_series_uid(self) -> str:
         return raw_keyword(self.sources[0], "SeriesInstanceUID")
 
-    @cached_property
-    def key_slices(self) -> tuple[KeySlice, ...]:
-        """The slices shown, the largest share in the decision first, then those of regions."""
-        return self.slices_shown(self.settings.options.key_slices)
+    def slices_shown(self, heat: Findings | None, most: int | None = None) -> tuple[KeySlice, ...]:
+        """Those of one of `with_heat`, the largest share in the decision first, then of regions.
 
-    def slices_shown(self, most: int) -> tuple[KeySlice, ...]:
-        """The same for a picture that has room for `most`."""
-        return key_slices(self.findings, self.regions, most, self.widest_slice)
+        The slices of regions are shown with the first of them. `most`: None for as many as the
+        settings ask for.
+        """
+        regions = self.regions if heat is self.with_heat[0] else ()
+        return key_slices(
+            heat, regions, most or self.settings.options.key_slices, self.widest_slice
+        )
 
     @cached_property
     def widest_slice(self) -> int:
@@ -171,9 +177,8 @@ class ResultContext:
 
     @cached_property
     def models(self) -> tuple[ModelIdentity, ...]:
-        """Whose findings these are: at least one, that of the classification first."""
-        both = (self.findings, self.regions)
-        return tuple(found.model for found in both if found is not None)
+        """Whose findings these are: at least one."""
+        return tuple(found.model for found in self.findings)
 
     @property
     def training(self) -> Training:
@@ -182,31 +187,19 @@ class ResultContext:
 
     @property
     def warning(self) -> str | None:
-        """The sentences about the weights, for a place that shows what both methods found."""
-        of_lungs = self.findings.model.warning if self.findings else None
-        by_regions = self.regions.model.warning if self.regions else None
-        if by_regions is None or by_regions == of_lungs:
-            return of_lungs
-        return "; ".join(filter(None, (of_lungs, f"Regions: {by_regions}")))
+        """The sentences about the weights, for a place that shows what all methods found."""
+        told: dict[str, str] = {}
+        for found in self.findings:
+            if found.model.warning:
+                told.setdefault(found.model.warning, warning_line(found))
+        return "; ".join(told.values()) or None
 
     @cached_property
     def agreement(self) -> Agreement | None:
-        """Whether both methods agree; None where there is one answer alone.
-
-        Raises:
-            ConfigurationError: a model has a class that no code is known for.
-        """
-        found, regions = self.findings, self.regions
-        if found is None or regions is None:
+        """Whether the methods agree; None where there is one answer alone."""
+        if len(self.findings) < 2:
             return None
-        names = tuple(class_codes(name).name for name in found.class_names)
-        infections = tuple(class_codes(name).name for name in regions.infection_names)
-        index = regions.verdict.class_index
-        outcome = NO_INFECTION if index is None else infections[index]
-        return compare(
-            Answer(names[found.winner], names, found.model.warning),
-            Answer(outcome, infections, regions.model.warning),
-        )
+        return compare([_compared(found) for found in self.findings])
 
     def tracking_uid(self, finding: str, model: ModelIdentity) -> str:
         """By which a finding of a model is tracked, in the report and in the segmentation."""
@@ -236,6 +229,23 @@ class ResultObject:
     @property
     def sop_class_uid(self) -> UID:
         return UID(self.data_set.SOPClassUID)
+
+
+def warning_line(found: Findings) -> str:
+    """The sentence about a method's weights, by which its heading stands; "" without any."""
+    heading, warning = found.title.heading, found.model.warning
+    return f"{heading}: {warning}" if heading and warning else warning or ""
+
+
+def _compared(found: Findings) -> Answer:
+    outcome, classes = found.answer.outcome, found.answer.classes
+    return Answer(
+        text=outcome.name,
+        concept=(outcome.scheme, outcome.value),
+        by=found.title.by,
+        class_set=frozenset((each.scheme, each.value) for each in classes),
+        warning=found.model.warning,
+    )
 
 
 def _source_slice(index: int, source: Dataset, frame_number: int | None) -> SourceSlice:

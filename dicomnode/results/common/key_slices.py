@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from inference.findings import CovnetFindings, SliceActivation
-from inference.location_attention.findings import RegionFindings
+from inference.findings import FindingClass, Findings, SliceActivation
+from inference.regions import CandidateRegion
 
 TOP_REGIONS = 3
 """Regions that the summary tells of, and whose middle slices are shown; the report has all."""
+
+
+@dataclass(frozen=True, eq=False)
+class NumberedRegion:
+    """An infection that results speak of: `number` from 1, `found` by which method."""
+
+    number: int
+    found: Findings
+    region: CandidateRegion
+
+    @property
+    def finding_class(self) -> FindingClass:
+        """The class it was voted."""
+        return self.found.answer.classes[self.region.vote.class_index]
+
+
+def numbered_regions(findings: Iterable[Findings]) -> tuple[NumberedRegion, ...]:
+    """The infections of all methods in their order, of each the highest confidence first."""
+    pairs = [(found, region) for found in findings for region in found.infections]
+    return tuple(NumberedRegion(number, *pair) for number, pair in enumerate(pairs, start=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +43,7 @@ class KeySlice:
 
 
 def key_slices(
-    findings: CovnetFindings | None, regions: RegionFindings | None, most: int, otherwise: int
+    heat: Findings | None, regions: Sequence[NumberedRegion], most: int, otherwise: int
 ) -> tuple[KeySlice, ...]:
     """At most `most`, at least one: the largest share in the decision first, then the regions.
 
@@ -31,7 +51,7 @@ def key_slices(
     infections; the rest goes to the next largest shares. `otherwise`: index of the slice that is
     shown where there is neither a decision nor an infection.
     """
-    ranked = findings.ranked if findings else ()
+    ranked = heat.ranked if heat else ()
     activations = {each.slice_index: each for each in ranked}
     added = dict(_middles(regions))
     by_share: list[KeySlice] = []
@@ -46,10 +66,10 @@ def key_slices(
     return tuple(chosen) or (KeySlice(otherwise, None),)
 
 
-def _middles(regions: RegionFindings | None) -> Iterator[tuple[int, int]]:
+def _middles(regions: Sequence[NumberedRegion]) -> Iterator[tuple[int, int]]:
     """Slice and number of the surest infections; of two on one slice the surer one."""
     seen = set()
-    for number, region in enumerate(regions.infections[:TOP_REGIONS] if regions else (), 1):
-        if region.middle_slice not in seen:
-            seen.add(region.middle_slice)
-            yield region.middle_slice, number
+    for each in regions[:TOP_REGIONS]:
+        if each.region.middle_slice not in seen:
+            seen.add(each.region.middle_slice)
+            yield each.region.middle_slice, each.number

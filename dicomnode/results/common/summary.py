@@ -2,75 +2,72 @@
 
 from __future__ import annotations
 
-from dicomnode.results.common.codes import class_codes
-from dicomnode.results.common.context import ResultContext
-from dicomnode.results.common.region_text import region_answer, region_details, region_warning
+from collections.abc import Iterator
+
+from dicomnode.results.common.context import ResultContext, warning_line
+from dicomnode.results.common.findings_text import (
+    answer_lines,
+    class_set_line,
+    line_name,
+    model_line,
+    region_line,
+    scores_line,
+)
+from dicomnode.results.common.key_slices import TOP_REGIONS
 from dicomnode.results.common.view import view_of
-from inference.findings import CovnetFindings
+from inference.findings import Findings, ScoreMeaning
 
 RESEARCH_ONLY = "Research only – not for primary diagnosis"
-_DIGEST_SHOWN = 16  # hexadecimal digits: enough to tell bundles apart by eye
 
 
 def summary(context: ResultContext) -> str:
     """The summary of the report, one thing a line, the answer first.
 
     A warning about the weights stands before the answer: no one shall read a number of an
-    untrained network without it. Where both methods ran, their answers stand side by side; of one
-    that failed it is said in their place.
+    untrained network without it. The answers of the methods stand side by side; of one that
+    failed it is said in its place.
     """
-    findings = context.findings
+    findings, slices = context.findings, len(context.slices)
     lines = [
-        *([findings.model.warning] if findings and findings.model.warning else []),
-        *region_warning(context),
-        *_answer(context),
-        *region_answer(context),
+        *(warning_line(found) for found in findings if found.model.warning),
+        *(line for found in findings for line in answer_lines(found)),
+        *([context.agreement.sentence] if context.agreement else []),
+        *(region_line(each, slices) for each in context.regions[:TOP_REGIONS]),
         *(failure.sentence for failure in context.failures),
         f"{RESEARCH_ONLY}.",
-        *_basis(context),
+        *(line for found in findings for line in _basis(context, found)),
         f"Valid for {context.conditions}.",
         *_extent(context),
         f"Completeness: {context.completeness}",
-        *_model(context),
-        *region_details(context),
+        *(line for found in findings for line in _details(found)),
         *_replaced(context),
         *(f"Note: {note}" for note in context.notes),
     ]
     return "\n".join(lines)
 
 
-def _answer(context: ResultContext) -> list[str]:
-    if context.findings is None:
-        return []
-    return [
-        f"Most probable: {winner(context.findings)}",
-        f"Probabilities: {probabilities(context.findings)}",
-    ]
+def _basis(context: ResultContext, found: Findings) -> Iterator[str]:
+    """Of probabilities: where the decision lies, and between what."""
+    if found.answer.meaning is ScoreMeaning.NOISY_OR:
+        return
+    if found.ranked:
+        share = line_name("Largest share in the decision", found)
+        yield f"{share}: {where(context, found.ranked[0].slice_index)}."
+    yield class_set_line(found)
 
 
-def _basis(context: ResultContext) -> list[str]:
-    findings = context.findings
-    if findings is None:
-        return []
-    names = ", ".join(class_codes(name).name for name in findings.class_names)
-    return [
-        f"Largest share in the decision: {where(context, findings.ranked[0].slice_index)}.",
-        f"Class set: {names}; nothing else was looked for.",
-    ]
+def _details(found: Findings) -> Iterator[str]:
+    """Scores that are no probabilities, with their meaning, and the model."""
+    if found.answer.meaning is ScoreMeaning.NOISY_OR:
+        yield scores_line(found)
+        yield class_set_line(found)
+    yield model_line(found)
 
 
 def _extent(context: ResultContext) -> list[str]:
-    with_lung = int(context.lung_mask.any(axis=(1, 2)).sum())
-    if context.findings is not None:
-        with_lung = len(context.findings.activations)
+    heat = context.with_heat[0]
+    with_lung = int(context.lung_mask.any(axis=(1, 2)).sum()) if heat is None else len(heat.ranked)
     return [f"Analysed: {with_lung} slices with lung of {len(context.slices)} slices."]
-
-
-def _model(context: ResultContext) -> list[str]:
-    if context.findings is None:
-        return []
-    model = context.findings.model
-    return [f"Model: {model.name} {model.version}, weights {model.weights_sha256[:_DIGEST_SHOWN]}."]
 
 
 def _replaced(context: ResultContext) -> list[str]:
@@ -78,16 +75,6 @@ def _replaced(context: ResultContext) -> list[str]:
         return []
     former = context.predecessor
     return [f"Replaces an earlier report ({former.sop_instance_uid}): {former.why}."]
-
-
-def probabilities(findings: CovnetFindings) -> str:
-    """Each class with its probability, in the order of the model."""
-    pairs = zip(findings.class_names, findings.probabilities, strict=True)
-    return ", ".join(f"{class_codes(name).name} {percent(p)}" for name, p in pairs)
-
-
-def percent(fraction: float) -> str:
-    return f"{100.0 * fraction:.1f} %"
 
 
 def where(context: ResultContext, index: int) -> str:
@@ -102,8 +89,3 @@ def where(context: ResultContext, index: int) -> str:
     if source.frame_number is not None:
         image = f" (frame {source.frame_number})"
     return f"CT slice {index + 1}/{len(context.slices)}{image}, {axis} {position:.1f} mm"
-
-
-def winner(findings: CovnetFindings) -> str:
-    """Name of the class with the highest probability."""
-    return class_codes(findings.class_names[findings.winner]).name

@@ -19,8 +19,9 @@ from dicomnode.results.common import codes
 from dicomnode.results.common.context import Predecessor, ResultSettings
 from dicomnode.results.common.modules import Place, complete
 from dicomnode.results.common.patient import StudyHeader
+from inference.findings import PRIVATE_SCHEME
 
-NOTE_TITLE = Code("AI_NOTE", codes.PRIVATE_SCHEME, "AI processing note")
+NOTE_TITLE = Code("AI_NOTE", PRIVATE_SCHEME, "AI processing note")
 NOT_ATTEMPTED = Code("111225", "DCM", "Not Attempted")  # CID 6042
 FAILED = codes.FAILED
 
@@ -99,7 +100,7 @@ def _series(uid: str, items: list[Dataset]) -> Dataset:
 def _set_document(data_set: Dataset) -> None:
     """SR Document Series (PS3.3 section C.17.1), SR Document General (C.17.2)."""
     scheme = Dataset()
-    scheme.CodingSchemeDesignator = codes.PRIVATE_SCHEME
+    scheme.CodingSchemeDesignator = PRIVATE_SCHEME
     scheme.CodingSchemeName = codes.PRIVATE_SCHEME_NAME
     data_set.CodingSchemeIdentificationSequence = [scheme]
     data_set.CompletionFlag = "COMPLETE"

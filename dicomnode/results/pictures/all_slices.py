@@ -24,6 +24,7 @@ from dicomnode.results.common.naming import named
 from dicomnode.results.pictures.capture import set_image, slice_panel, source_item
 from dicomnode.results.pictures.multi_frame import set_frames
 from dicomnode.results.pictures.pixels import EncodedPixels, jpeg, set_encoded, uncompressed
+from inference.findings import Findings
 
 SLICE = "slice"
 SLICES = "slices"
@@ -32,18 +33,20 @@ SLICES = "slices"
 def all_slices(context: ResultContext) -> tuple[ResultObject, ...]:
     """As the options ask for: none by default, nor without heatmaps.
 
+    Of each method that has heatmaps, one after the other.
+
     Raises:
-        ConfigurationError: the model has a class that no code is known for.
         ValueError: the box of an activation lies outside its slice.
     """
-    options, indices = context.settings.options, _as_the_source_is_read(context)
-    if options.all_slices is AllSlices.OFF or context.findings is None:
+    if context.settings.options.all_slices is AllSlices.OFF:
         return ()
-    if options.multi_frame:
-        made = [_multi_frame(context, indices)]
-    else:
-        made = [_single(context, index, number) for number, index in enumerate(indices, 1)]
-    return named(made, *context.salt)
+    indices, made = _as_the_source_is_read(context), list[ResultObject]()
+    for heat in filter(None, context.with_heat):
+        if context.settings.options.multi_frame:
+            made.append(_multi_frame(context, heat, indices, len(made) + 1))
+        else:
+            made += [_single(context, heat, i, n) for n, i in enumerate(indices, len(made) + 1)]
+    return named(made, *context.salt) if made else ()
 
 
 def _as_the_source_is_read(context: ResultContext) -> list[int]:
@@ -56,23 +59,25 @@ def _as_the_source_is_read(context: ResultContext) -> list[int]:
     return sorted(indices, key=lambda index: (numbers[index][0] or 0, numbers[index][1]))
 
 
-def _single(context: ResultContext, index: int, number: int) -> ResultObject:
+def _single(context: ResultContext, heat: Findings, index: int, number: int) -> ResultObject:
     data_set = Dataset()
     set_image(data_set, context, [index])
-    pixels = _encoded(context, [slice_panel(context, index)])
+    pixels = _encoded(context, [slice_panel(context, heat, index)])
     set_encoded(data_set, pixels)
     place = _place(context, SecondaryCaptureImageStorage, number)
     return _completed(data_set, context, SLICE, place, pixels)
 
 
-def _multi_frame(context: ResultContext, indices: Sequence[int]) -> ResultObject:
+def _multi_frame(
+    context: ResultContext, heat: Findings, indices: Sequence[int], number: int
+) -> ResultObject:
     """Each frame refers to the slice that it shows."""
     data_set = Dataset()
     set_image(data_set, context, indices)
     set_frames(data_set, [source_item([context.slices[index]]) for index in indices])
-    pixels = _encoded(context, (slice_panel(context, index) for index in indices))
+    pixels = _encoded(context, (slice_panel(context, heat, index) for index in indices))
     set_encoded(data_set, pixels)
-    place = _place(context, MultiFrameTrueColorSecondaryCaptureImageStorage, 1)
+    place = _place(context, MultiFrameTrueColorSecondaryCaptureImageStorage, number)
     return _completed(data_set, context, SLICES, place, pixels)
 
 

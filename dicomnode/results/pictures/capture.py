@@ -19,10 +19,11 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from dicomnode.results.common import codes
 from dicomnode.results.common.character_sets import raw_keyword
 from dicomnode.results.common.context import ResultContext, ResultObject, SourceSlice
+from dicomnode.results.common.findings_text import percent
 from dicomnode.results.common.key_slices import KeySlice
 from dicomnode.results.common.modules import Place, complete, series_description
 from dicomnode.results.common.naming import named
-from dicomnode.results.common.summary import RESEARCH_ONLY, percent
+from dicomnode.results.common.summary import RESEARCH_ONLY
 from dicomnode.results.common.values import code_string
 from dicomnode.results.common.view import view_of
 from dicomnode.results.pictures.capture_text import (
@@ -35,7 +36,8 @@ from dicomnode.results.pictures.heatmap import blend
 from dicomnode.results.pictures.montage import TILES_ACROSS, Tile, draw_montage
 from dicomnode.results.pictures.panel import Caption, draw_panel
 from dicomnode.results.pictures.pixels import set_encoded, uncompressed
-from inference.covnet.heatmap import activation_on_slice
+from inference.findings import Findings
+from inference.heatmap import activation_on_slice
 
 MONTAGE = "montage"
 KEY_SLICE = "key_slice"
@@ -46,16 +48,20 @@ _TILE_MARGIN = 0.1  # of the extent of the lungs: ribs and skin stay in view
 def secondary_captures(context: ResultContext) -> tuple[ResultObject, ...]:
     """The montage (instance 1) and a panel of each key slice, the largest share first.
 
+    Those of each method that has heatmaps, one after the other.
+
     Raises:
-        ConfigurationError: the model has a class that no code is known for.
         ValueError: the box of an activation lies outside its slice.
     """
-    pictures = {key.slice_index: _picture(context, key) for key in context.key_slices}
-    panels = [
-        _panel(context, rank, key, pictures[key.slice_index])
-        for rank, key in enumerate(context.key_slices, 1)
-    ]
-    return named((_montage(context, pictures), *panels), *context.salt)
+    made: list[ResultObject] = []
+    for heat in context.with_heat:
+        keys = context.slices_shown(heat)
+        pictures = {key.slice_index: _picture(context, key) for key in keys}
+        made.append(_montage(context, heat, pictures, len(made) + 1))
+        for key in keys:
+            pixels = _drawn(context, key, pictures[key.slice_index])
+            made.append(_object(context, KEY_SLICE, pixels, len(made) + 1, [key.slice_index]))
+    return named(made, *context.salt)
 
 
 def _picture(context: ResultContext, key: KeySlice) -> NDArray[np.uint8]:
@@ -65,9 +71,14 @@ def _picture(context: ResultContext, key: KeySlice) -> NDArray[np.uint8]:
     return blend(hu, activation_on_slice(key.activation, *hu.shape))
 
 
-def _montage(context: ResultContext, pictures: Mapping[int, NDArray[np.uint8]]) -> ResultObject:
+def _montage(
+    context: ResultContext,
+    heat: Findings | None,
+    pictures: Mapping[int, NDArray[np.uint8]],
+    number: int,
+) -> ResultObject:
     """The slices for which it has room, all of which have a panel too."""
-    keys = context.slices_shown(min(TILES_ACROSS**2, context.settings.options.key_slices))
+    keys = context.slices_shown(heat, min(TILES_ACROSS**2, context.settings.options.key_slices))
     rows, columns = _around_lungs(context)
     tiles = [
         Tile(
@@ -77,9 +88,9 @@ def _montage(context: ResultContext, pictures: Mapping[int, NDArray[np.uint8]]) 
         )
         for rank, key in enumerate(keys, 1)
     ]
-    caption = Caption(context.warning, montage_lines(context))
+    caption = Caption(context.warning, montage_lines(context, heat))
     pixels = draw_montage(tiles, view_of(context.volume.affine), caption)
-    return _object(context, MONTAGE, pixels, 1, [key.slice_index for key in keys])
+    return _object(context, MONTAGE, pixels, number, [key.slice_index for key in keys])
 
 
 def _shown_for(key: KeySlice) -> str:
@@ -109,14 +120,7 @@ def _centred(indices: NDArray[np.intp], side: int, size: int) -> slice:
     return slice(start, min(size, start + side))
 
 
-def _panel(
-    context: ResultContext, rank: int, key: KeySlice, picture: NDArray[np.uint8]
-) -> ResultObject:
-    pixels = _drawn(context, key, picture)
-    return _object(context, KEY_SLICE, pixels, rank + 1, [key.slice_index])
-
-
-def slice_panel(context: ResultContext, index: int) -> NDArray[np.uint8]:
+def slice_panel(context: ResultContext, heat: Findings, index: int) -> NDArray[np.uint8]:
     """The picture of any slice: RGB (PANEL_HEIGHT, PANEL_WIDTH, 3).
 
     A slice without lung was not classified and is shown without colour.
@@ -124,8 +128,7 @@ def slice_panel(context: ResultContext, index: int) -> NDArray[np.uint8]:
     Raises:
         ValueError: the box of its activation lies outside it.
     """
-    activations = context.findings.activations if context.findings else ()
-    of_it = [each for each in activations if each.slice_index == index]
+    of_it = [each for each in heat.ranked if each.slice_index == index]
     key = KeySlice(index, of_it[0] if of_it else None)
     return _drawn(context, key, _picture(context, key))
 
@@ -179,7 +182,7 @@ def _set_general(data_set: Dataset, context: ResultContext) -> None:
 def _set_derivation(data_set: Dataset, context: ResultContext, shown: Sequence[int]) -> None:
     """What was done to which images (PS3.3 section C.7.6.1.1.3, C.12.4)."""
     data_set.DerivationDescription = derivation(context)[:_ST_LIMIT]
-    if context.findings is not None:
+    if context.with_heat[0] is not None:
         data_set.DerivationCodeSequence = [codes.code_item(codes.GRADIENT_CAM)]
     shown_of: dict[str, list[SourceSlice]] = {}
     for index in shown:

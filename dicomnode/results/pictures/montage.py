@@ -19,7 +19,7 @@ TILE_SIZE = 256
 TILE_STRIP = 22  # under each tile: letters and place
 MONTAGE_BANNER = 62
 MONTAGE_FOOTER = 54  # for two lines
-LINE_SIZES = (22, 17, 17)
+LINE_SIZES = (22, 17)
 MONTAGE_WIDTH = TILES_ACROSS * TILE_SIZE
 MONTAGE_HEIGHT = MONTAGE_BANNER + TILES_ACROSS * (TILE_SIZE + TILE_STRIP) + MONTAGE_FOOTER
 _LETTER = (255, 220, 90)
@@ -38,7 +38,7 @@ class Tile:
 
 def draw_montage(tiles: Sequence[Tile], view: View, caption: Caption) -> NDArray[np.uint8]:
     """RGB (MONTAGE_HEIGHT, MONTAGE_WIDTH, 3) of at most nine tiles, row by row; a line higher for
-    a third line of words.
+    each line of words beyond two.
 
     Raises:
         ValueError: there are more than nine tiles.

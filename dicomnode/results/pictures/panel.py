@@ -22,7 +22,7 @@ SLICE_SIZE = 512  # pixels of the square that a slice is fitted into
 MARGIN = 22  # for the letters at both sides
 BAR = 44  # for the colour bar and its numbers
 BANNER = 54
-LINE_SIZES = (20, 17, 17)  # of the letters below, as many lines as there are
+LINE_SIZES = (20, 17)  # of the letters below: of the first line, of all others
 FOOTER = 50  # for two lines
 LINE_GAP = 5
 PANEL_WIDTH = MARGIN + SLICE_SIZE + MARGIN + BAR
@@ -52,7 +52,8 @@ def draw_panel(
     outlines: Sequence[Outline] = (),
     bar: bool = True,
 ) -> NDArray[np.uint8]:
-    """RGB (PANEL_HEIGHT, PANEL_WIDTH, 3) of one slice, a line higher for a third line of words.
+    """RGB (PANEL_HEIGHT, PANEL_WIDTH, 3) of one slice, a line higher for each line of
+    words beyond two.
 
     `picture`: RGB (rows, columns, 3) as stored; it is turned by `view` here, and the outlines with
     it. `bar`: whether the picture has activations in colour.
@@ -70,9 +71,9 @@ def draw_panel(
     return np.asarray(canvas)
 
 
-def footer_height(of_two: int, caption: Caption, sizes: tuple[int, ...]) -> int:
+def footer_height(of_two: int, caption: Caption, sizes: tuple[int, int]) -> int:
     """Room for the lines of words, where two lines need `of_two` pixels."""
-    return of_two + sum(size + LINE_GAP for size in sizes[2 : len(caption.lines)])
+    return of_two + max(0, len(caption.lines) - 2) * (sizes[1] + LINE_GAP)
 
 
 def fitted(picture: NDArray[np.uint8], view: View, size: int) -> Image.Image:
@@ -108,12 +109,12 @@ def draw_banner(canvas: Image.Image, height: int, warning: str | None) -> None:
 
 
 def draw_lines(
-    canvas: Image.Image, top: int, lines: tuple[str, ...], sizes: tuple[int, ...]
+    canvas: Image.Image, top: int, lines: tuple[str, ...], sizes: tuple[int, int]
 ) -> None:
     """Lines of text one below the other, each as large as its size and the width allow."""
     pen = ImageDraw.Draw(canvas)
-    for line, size in zip(lines, sizes, strict=False):  # sizes for as many lines as there may be
-        text = pixel_text(line)
+    for number, line in enumerate(lines):
+        size, text = sizes[min(number, 1)], pixel_text(line)
         font = font_for(text, size, canvas.width - 12)
         pen.text((6, top + size / 2 + 2), text, _WHITE, font, anchor="lm")
         top += size + LINE_GAP

@@ -29,7 +29,8 @@ _POSITION = tuple(
 def image_library(context: ResultContext) -> sr.ContainerContentItem:
     """Container of one group with the key slices, in the order of the stack."""
     group = _container(codes.IMAGE_LIBRARY_GROUP, _shared(context))
-    for index in sorted(each.slice_index for each in context.key_slices):
+    shown = {key.slice_index for heat in context.with_heat for key in context.slices_shown(heat)}
+    for index in sorted(shown):
         group.ContentSequence.append(_entry(context, index))
     return _container(codes.IMAGE_LIBRARY, [group])
 

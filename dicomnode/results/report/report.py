@@ -1,14 +1,12 @@
 """The Structured Report: TID 1500, the answer first.
 
-One measurement group holds all probabilities and has a region, the lungs on the slice with the
-largest share: viewers jump to that slice, and OHIF shows no report whose groups lack a region.
-Where the second method ran, its case and its regions are further groups; of a method that failed
-there is none, and the last container says so.
+Each method has a measurement group of its own, and one for each region it found (`groups`); of a
+method that failed there is none, and the last container says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from highdicom import sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -20,6 +18,7 @@ from pydicom.uid import (
     EnhancedSRStorage,
 )
 
+from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.decisions.result_options import SrClass
 from dicomnode.results.common import codes
 from dicomnode.results.common.context import ResultContext, ResultObject
@@ -27,14 +26,14 @@ from dicomnode.results.common.modules import Place, complete, series_description
 from dicomnode.results.common.naming import UNNAMED, named
 from dicomnode.results.common.summary import summary
 from dicomnode.results.documents.text_document import predecessor_item
+from dicomnode.results.report.groups import measurement_groups
 from dicomnode.results.report.library import image_library
-from dicomnode.results.report.region_groups import region_groups
-from dicomnode.results.report.sr_items import algorithm, lung_box
 from dicomnode.results.segmentation.segmentation import (
     SegmentReference,
     segment_references,
     segmentations,
 )
+from inference.findings import PRIVATE_SCHEME, Findings
 
 _CLASSES: dict[SrClass, tuple[type, UID]] = {
     SrClass.ENHANCED: (sr.EnhancedSR, EnhancedSRStorage),
@@ -54,8 +53,6 @@ def structured_report(
     `masks`: the segmentations of the analysis, which it refers to; None where they are not made
     yet.
 
-    Raises:
-        ConfigurationError: the model has a class that no code is known for.
     """
     sop_class, sop_class_uid = _CLASSES[context.settings.options.sr_class]
     place = Place(
@@ -74,9 +71,7 @@ def structured_report(
         sop_instance_uid=UNNAMED,
         instance_number=place.instance_number,
         is_complete=True,
-        coding_schemes=[
-            CodingSchemeIdentificationItem(codes.PRIVATE_SCHEME, codes.PRIVATE_SCHEME_NAME)
-        ],
+        coding_schemes=_private_schemes(context),
     )
     data_set = Dataset()
     data_set.update(document)
@@ -85,6 +80,16 @@ def structured_report(
         data_set.PredecessorDocumentsSequence = [predecessor_item(context.predecessor)]
     (report,) = named([ResultObject("sr", complete(data_set, place, context))], *context.salt)
     return report
+
+
+def _private_schemes(context: ResultContext) -> list[CodingSchemeIdentificationItem]:
+    """Coding Scheme Identification (PS3.3 section C.12.1.1.1): ours, then those of cards."""
+    names = {PRIVATE_SCHEME: codes.PRIVATE_SCHEME_NAME}
+    for found in context.findings:
+        for each in (*found.answer.classes, found.answer.outcome):
+            if each.scheme.startswith("99"):
+                names.setdefault(each.scheme, f"Private codes of the model {found.model.name}"[:64])
+    return [CodingSchemeIdentificationItem(*each) for each in names.items()]
 
 
 def _separate(item: Dataset) -> None:
@@ -133,10 +138,7 @@ def _content(context: ResultContext, segments: Segments) -> Dataset:
     root = sr.MeasurementReport(
         observation_context=_observation_context(context),
         procedure_reported=codes.PROCEDURE,
-        imaging_measurements=[
-            *_classification(context),
-            *region_groups(context, segments),
-        ],
+        imaging_measurements=measurement_groups(context, segments),
         title=codes.REPORT_TITLE,
     )[0]
     *head, measurements = root.ContentSequence
@@ -160,38 +162,6 @@ def _observation_context(context: ResultContext) -> sr.ObservationContext:
     return sr.ObservationContext(observer_device_context=sr.ObserverContext(observer_type, device))
 
 
-def _classification(
-    context: ResultContext,
-) -> Iterator[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
-    """TID 1410. Each probability has a name of its own: viewers show that and the number."""
-    findings = context.findings
-    if findings is None:
-        return
-    peak = findings.ranked[0]
-    names = [codes.class_codes(name) for name in findings.class_names]
-    yield sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(
-            uid=context.tracking_uid("lungs", findings.model),
-            identifier="Lungs, AI classification",
-        ),
-        referenced_region=lung_box(context, peak.slice_index, peak.box),
-        finding_type=codes.CLASSIFICATION,
-        algorithm_id=algorithm(findings.model),
-        finding_sites=[sr.FindingSite(codes.LUNG, laterality=codes.BILATERAL)],
-        measurements=[
-            sr.Measurement(
-                codes.probability_name(name, findings.model.training),
-                round(100.0 * p, 2),
-                codes.PERCENT,
-            )
-            for name, p in zip(names, findings.probabilities, strict=True)
-        ],
-        qualitative_evaluations=[
-            sr.QualitativeEvaluation(codes.MOST_PROBABLE_CLASS, names[findings.winner].finding)
-        ],
-    )
-
-
 def _evaluations(context: ResultContext) -> sr.ContainerContentItem:
     """TID 1500, row 12: what became of the analysis; where one method failed, of each and why."""
     outcome = codes.PARTIALLY_SUCCEEDED if context.failures else codes.SUCCEEDED
@@ -199,13 +169,7 @@ def _evaluations(context: ResultContext) -> sr.ContainerContentItem:
         sr.CodeContentItem(codes.SUMMARY_OF_ANALYSES, outcome, _CONTAINS)
     ]
     if context.failures:
-        failed = {failure.method for failure in context.failures}
-        items += [
-            sr.CodeContentItem(
-                name, codes.FAILED if method in failed else codes.SUCCEEDED, _CONTAINS
-            )
-            for method, name in codes.METHODS.items()
-        ]
+        items += [_analysis(each) for each in context.outcomes]
         items += [
             sr.TextContentItem(codes.WHY_FAILED, failure.sentence, _CONTAINS)
             for failure in context.failures
@@ -213,3 +177,12 @@ def _evaluations(context: ResultContext) -> sr.ContainerContentItem:
     container = sr.ContainerContentItem(codes.QUALITATIVE_EVALUATIONS, relationship_type=_CONTAINS)
     container.ContentSequence = sr.ContentSequence(items)
     return container
+
+
+def _analysis(outcome: Findings | MethodFailure) -> sr.CodeContentItem:
+    """What became of one method."""
+    if isinstance(outcome, Findings):
+        name, became = codes.analysis_name(outcome.title.key, outcome.title.words), codes.SUCCEEDED
+    else:
+        name, became = codes.analysis_name(outcome.method, outcome.words), codes.FAILED
+    return sr.CodeContentItem(name, became, _CONTAINS)

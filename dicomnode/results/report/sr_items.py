@@ -1,4 +1,4 @@
-"""Content items that the measurement groups of both methods are made of."""
+"""Content items that the measurement groups are made of."""
 
 from __future__ import annotations
 

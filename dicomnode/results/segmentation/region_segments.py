@@ -1,4 +1,4 @@
-"""The infections of the second method as segments: what of each box the V-Net holds for lesion."""
+"""The infections in regions as segments: what of each box the method holds for lesion."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pydicom.sr.coding import Code
 
 from dicomnode.results.common import codes
 from dicomnode.results.common.context import ResultContext
+from dicomnode.results.common.key_slices import NumberedRegion
 from dicomnode.results.common.modules import training_mark
 from dicomnode.results.common.score_text import score_text
 from dicomnode.results.segmentation.segments import Lab, Segment, SegmentAlgorithm
-from inference.findings import ModelIdentity
-from inference.location_attention.findings import CandidateRegion
+from inference.findings import Findings
 
 _CATEGORY = Code("49755003", "SCT", "Morphologically Altered Structure")  # CID 7150
 _LESION = Code("52988006", "SCT", "Lesion")  # CID 7159: the method tells no ground glass apart
@@ -29,52 +29,41 @@ COLOURS: tuple[Lab, ...] = (
 """Of Okabe and Ito (2008), which colour-blind readers tell apart too; again from the eighth on."""
 
 
-def drawn_infections(context: ResultContext) -> Iterator[tuple[int, CandidateRegion]]:
-    """The infections with a lesion, each with its number in the report, from 1.
+def drawn_infections(context: ResultContext, found: Findings) -> Iterator[NumberedRegion]:
+    """The infections of one method that have a lesion.
 
-    A box in which the V-Net holds no voxel for lesion is no outline of anything: it is not drawn.
+    A box in which the method holds no voxel for lesion is no outline of anything: it is not drawn.
     """
-    infections = context.regions.infections if context.regions else ()
-    for number, region in enumerate(infections, start=1):
-        if region.lesion.voxels:
-            yield number, region
+    for each in context.regions:
+        if each.found is found and each.region.lesion.voxels:
+            yield each
 
 
-def region_segments(context: ResultContext) -> tuple[Segment, ...]:
-    """One segment for each infection with a lesion; none where there was no search.
-
-    Raises:
-        ConfigurationError: the model has an infection that no code is known for.
-    """
-    regions = context.regions
-    if regions is None:
-        return ()
-    algorithm, mark = (
-        SegmentAlgorithm.of_model(regions.model),
-        training_mark(regions.model.training),
-    )
+def region_segments(context: ResultContext, found: Findings) -> tuple[Segment, ...]:
+    """One segment for each infection of one method with a lesion."""
+    algorithm, mark = SegmentAlgorithm.of_model(found.model), training_mark(found.model.training)
     return tuple(
         Segment(
-            label=f"{mark}Region {number}: {_answer(regions.class_names, region)}",
+            label=f"{mark}Region {each.number}: {_answer(each)}",
             category=_CATEGORY,
             property_type=_LESION,
-            laterality=codes.SIDES[region.side] if region.side else None,
+            laterality=codes.SIDES[each.region.side] if each.region.side else None,
             algorithm=algorithm,
-            colour=COLOURS[(number - 1) % len(COLOURS)],
-            mask=region.lesion.array,
-            box=region.box,
+            colour=COLOURS[(each.number - 1) % len(COLOURS)],
+            mask=each.region.lesion.array,
+            box=each.region.box,
             site=codes.LUNG,
-            tracking=region_tracking(context, regions.model, number),
+            tracking=region_tracking(context, each),
         )
-        for number, region in drawn_infections(context)
+        for each in drawn_infections(context, found)
     )
 
 
-def region_tracking(context: ResultContext, model: ModelIdentity, number: int) -> tuple[str, str]:
+def region_tracking(context: ResultContext, each: NumberedRegion) -> tuple[str, str]:
     """Tracking identifier and unique identifier of an infection, in report and segmentation."""
-    return f"Region {number}", context.tracking_uid(f"region {number}", model)
+    uid = context.tracking_uid(f"region {each.number}", each.found.model)
+    return f"Region {each.number}", uid
 
 
-def _answer(class_names: tuple[str, ...], region: CandidateRegion) -> str:
-    name = codes.class_codes(class_names[region.vote.class_index]).name
-    return f"{name} {score_text(region.vote.confidence)}"
+def _answer(each: NumberedRegion) -> str:
+    return f"{each.finding_class.name} {score_text(each.region.vote.confidence)}"

@@ -32,7 +32,7 @@ from dicomnode.results.segmentation.segment_frames import (
     set_functional_groups,
 )
 from dicomnode.results.segmentation.segments import Segment, lung_segments
-from inference.findings import Training
+from inference.findings import Findings, Training
 
 REGIONS = "region_seg"
 _BACKGROUND = Code("125040", "DCM", "Background")
@@ -57,11 +57,9 @@ def lungs_content(context: ResultContext) -> Content:
     return Content("seg", "SEGMENTATION", "AI segmentation, research only", number, training)
 
 
-def regions_content(context: ResultContext) -> Content:
-    """The regions voted an infection."""
-    number, training = context.settings.options.region_seg_series_number, context.training
-    if context.regions is not None:
-        training = context.regions.model.training
+def regions_content(context: ResultContext, found: Findings) -> Content:
+    """The regions that one method voted an infection."""
+    number, training = context.settings.options.region_seg_series_number, found.model.training
     description = "AI segmentation of regions, research only"
     return Content(REGIONS, "REGIONS", description, number, training)
 
@@ -79,21 +77,22 @@ class SegmentReference:
 def segmentations(context: ResultContext) -> tuple[ResultObject, ...]:
     """The lungs, right and left, and the infections found, as the settings ask for.
 
-    Two objects, each in a series of its own: regions lie in the lungs, and many viewers, OHIF
-    among them, show no segments that overlap, and one object of a series. So a reader can also
-    look at the regions without the colour of the lungs over them.
+    An object for the lungs and one for each method with regions, each in a series of its own:
+    regions lie in the lungs, and many viewers, OHIF among them, show no segments that overlap, and
+    one object of a series. So a reader can also look at the regions without the colour of the
+    lungs over them.
 
     Raises:
-        ConfigurationError: the model has an infection that no code is known for.
         ValueError: see `segmentation`.
     """
     kind = context.settings.options.segmentation
     if kind is SegmentationKind.OFF:
         return ()
-    lungs, regions = lung_segments(context), region_segments(context)
+    lungs = lung_segments(context)
     made = [segmentation(context, lungs, kind)] if lungs else []
-    if regions:
-        made.append(segmentation(context, regions, kind, regions_content(context)))
+    for found in context.findings:
+        if regions := region_segments(context, found):
+            made.append(segmentation(context, regions, kind, regions_content(context, found)))
     return tuple(made)
 
 
@@ -101,14 +100,14 @@ def segment_references(
     context: ResultContext, masks: Sequence[ResultObject]
 ) -> dict[int, SegmentReference]:
     """The segment of each infection that has one among `masks`, by its number."""
-    made = next((each.data_set for each in masks if each.kind == REGIONS), None)
-    if made is None:
-        return {}
+    of_regions = [each.data_set for each in masks if each.kind == REGIONS]
+    drawn = [tuple(drawn_infections(context, found)) for found in context.findings]
     return {
-        number: SegmentReference(
+        each.number: SegmentReference(
             str(made.SOPClassUID), str(made.SOPInstanceUID), str(made.SeriesInstanceUID), at
         )
-        for at, (number, _) in enumerate(drawn_infections(context), start=1)
+        for made, infections in zip(of_regions, filter(None, drawn), strict=False)  # none: not made
+        for at, each in enumerate(infections, start=1)
     }
 
 

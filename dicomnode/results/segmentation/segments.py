@@ -13,8 +13,8 @@ from dicomnode.results.common import codes
 from dicomnode.results.common.context import ResultContext
 from dicomnode.results.common.summary import RESEARCH_ONLY
 from inference.findings import ModelIdentity
-from inference.location_attention.findings import VoxelBox
-from inference.lungs.sides import Side, lung_sides
+from inference.lungs.sides import lung_sides
+from inference.regions import Side, VoxelBox
 
 Mask = NDArray[np.bool_]
 
@@ -165,7 +165,7 @@ def _lung_algorithm(context: ResultContext) -> SegmentAlgorithm:
     used = f"input of {model.name} {model.version}, weights SHA-256 {model.weights_sha256}"
     if model.warning:
         used = f"{used} ({model.warning})"
-    network = context.how_lungs.model
+    network = context.lungs.model
     if network is not None:
         of_model = SegmentAlgorithm.of_model(network)
         parameters = f"{of_model.parameters}; {used}"

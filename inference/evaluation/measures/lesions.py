@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.location_attention.findings import VoxelBox
+from inference.regions import VoxelBox
 
 LEAST_OVERLAP = 0.25
 """Shared voxels, as part of the smaller of lesion and cube, from which on they belong together."""

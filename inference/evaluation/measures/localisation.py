@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.arrays.components import Mask, bounding_box
-from inference.covnet.heatmap import activation_on_slice
 from inference.findings import SliceActivation
+from inference.heatmap import activation_on_slice
 from inference.volume import CtVolume
 
 MARGIN_MM = 10.0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from inference.lungs.sides import Side
+from inference.regions import Side
 from inference.training.augment import (
     Augmentation,
     change_values,

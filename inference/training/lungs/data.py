@@ -12,7 +12,8 @@ from inference.arrays.patient_axes import patient_view
 from inference.errors import NoLungsError
 from inference.lungs.lung_input import LungInput
 from inference.lungs.lung_slices import resized, slice_image
-from inference.lungs.sides import Side, lung_sides
+from inference.lungs.sides import lung_sides
+from inference.regions import Side
 from inference.training.scan import LoadedScan
 from inference.volume import CtVolume
 

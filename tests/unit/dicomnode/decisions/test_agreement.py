@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 
-from dicomnode.decisions.agreement import Answer, Relation, compare
-from dicomnode.results.common.codes import class_codes
+from dicomnode.decisions.agreement import Answer, Concept, Relation, compare
+from inference.bundles.class_codes import known_class
 from inference.covnet.network import CLASSES as COVNET_CLASSES
 from inference.location_attention.findings import NO_INFECTION
 from inference.location_attention.network import CLASSES as REGION_CLASSES
@@ -15,8 +16,23 @@ XU = ("COVID-19", "influenza-A viral pneumonia")
 UNTRAINED = "UNTRAINED WEIGHTS – no clinical meaning"
 
 
+LUNGS, REGIONS = "by the whole lungs", "by regions"
+
+
+def concept(name: str) -> Concept:
+    """The code of a usual class, and one of nobody's for any other name."""
+    if name == NO_INFECTION:
+        return ("99COVNET", "NO_INFECTION")
+    known = known_class(name)
+    return (known.scheme, known.value) if known else ("99X", name)
+
+
+def answer(name: str, by: str, class_set: Sequence[str] = LI, warning: str | None = None) -> Answer:
+    return Answer(name, concept(name), by, frozenset(map(concept, class_set)), warning)
+
+
 def agreement(lungs: str, regions: str) -> tuple[Relation, str]:
-    found = compare(Answer(lungs, LI), Answer(regions, XU))
+    found = compare([answer(lungs, LUNGS), answer(regions, REGIONS, XU)])
     return found.relation, found.sentence
 
 
@@ -75,8 +91,8 @@ def test_a_difference_that_they_do_not_explain_is_not(lungs: str, regions: str) 
 
 
 def test_nothing_is_excused_where_the_regions_know_the_class() -> None:
-    knows = Answer(NO_INFECTION, ("COVID-19", "community-acquired pneumonia"))
-    found = compare(Answer("community-acquired pneumonia", LI), knows)
+    knows = answer(NO_INFECTION, REGIONS, ("COVID-19", "community-acquired pneumonia"))
+    found = compare([answer("community-acquired pneumonia", LUNGS), knows])
     assert found.relation is Relation.DIFFER
     assert "not looked for" not in found.sentence
 
@@ -99,14 +115,50 @@ def test_a_class_of_unknown_kind_is_not_compared(unknown: str) -> None:
     ],
 )
 def test_the_sentence_bears_the_warnings(lungs: str | None, regions: str | None, said: str) -> None:
-    found = compare(Answer("COVID-19", LI, lungs), Answer("COVID-19", XU, regions))
+    found = compare(
+        [answer("COVID-19", LUNGS, LI, lungs), answer("COVID-19", REGIONS, XU, regions)]
+    )
     assert found.sentence.endswith(said)
 
 
 def test_the_networks_own_classes_can_all_be_compared() -> None:
     """The words of the networks, through the words of the report, are those that are known."""
-    of_lungs = [class_codes(name).name for name in COVNET_CLASSES]
-    of_regions = [class_codes(name).name for name in REGION_CLASSES[:-1]] + [NO_INFECTION]
+    of_lungs = COVNET_CLASSES
+    of_regions = [*REGION_CLASSES[:-1], NO_INFECTION]
     pairs = [agreement(*pair)[0] for pair in itertools.product(of_lungs, of_regions)]
     assert Relation.NOT_COMPARABLE not in pairs
     assert pairs.count(Relation.DIFFER) == 6
+
+
+@pytest.mark.parametrize(
+    ("names", "relation", "told"),
+    [
+        (("COVID-19", "COVID-19", "COVID-19"), Relation.AGREE, "3 of 3 methods agree: COVID-19."),
+        (
+            ("COVID-19", "COVID-19", "emphysema"),
+            Relation.AGREE,
+            "2 of 3 methods agree: COVID-19; beside them emphysema by texture.",
+        ),
+        (
+            ("COVID-19", NO_INFECTION, "COVID-19"),
+            Relation.DIFFER,
+            "3 of 3 methods differ: COVID-19 by the whole lungs, no infection found by regions, "
+            "COVID-19 by texture.",
+        ),
+        (
+            ("COVID-19", "emphysema", "bronchiectasis"),
+            Relation.NOT_COMPARABLE,
+            "The methods' answers cannot be compared: COVID-19 by the whole lungs, "
+            "emphysema by regions, bronchiectasis by texture.",
+        ),
+    ],
+)
+def test_three_methods(names: Sequence[str], relation: Relation, told: str) -> None:
+    ways = (LUNGS, REGIONS, "by texture")
+    found = compare([answer(*each) for each in zip(names, ways, strict=True)])
+    assert (found.relation, found.sentence) == (relation, told)
+
+
+def test_a_class_of_another_name_is_compared_by_its_code() -> None:
+    other = Answer("SARS-CoV-2 pneumonia", concept("COVID-19"), REGIONS)
+    assert compare([answer("COVID-19", LUNGS), other]).relation is Relation.AGREE

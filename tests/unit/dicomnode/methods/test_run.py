@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from dicomnode.cli.views.regions_view import failure_lines
-from dicomnode.decisions.method_failure import Method, MethodFailure
+from dicomnode.cli.views.findings_view import failure_lines
+from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.methods.run import attempt
+from inference.covnet.engine import Engine
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
-from inference.findings import ModelIdentity, Training
+from inference.findings import Findings, MethodTitle, ModelIdentity, Training
+from inference.location_attention.engine import RegionEngine
+from support.result_kinds import FAILED
 
 MODEL = ModelIdentity("Location attention", "0.2.0", "cd" * 32, Training.UNTRAINED)
 EXABYTE = 1 << 60
+
+
+class Named:
+    """A method that is only asked who it is."""
+
+    identity = MODEL
+
+    def __init__(self, title: MethodTitle) -> None:
+        self.title = title
+
+    def analyse(self, *_: object) -> Findings:
+        raise AssertionError("not asked for")
+
+
+SEARCH, WHOLE = Named(RegionEngine.title), Named(Engine.title)
 
 
 def raising(error: Exception) -> Callable[[], object]:
@@ -42,7 +61,7 @@ def raising(error: Exception) -> Callable[[], object]:
 def test_a_named_error_becomes_a_failure_with_its_reason(
     error: Exception, rule: str, why: str
 ) -> None:
-    told = attempt(Method.REGIONS, MODEL, raising(error))
+    told = attempt(SEARCH, raising(error))
     assert isinstance(told, MethodFailure)
     assert (told.rule, told.why, told.model) == (rule, why, "Location attention 0.2.0")
 
@@ -53,7 +72,7 @@ def test_a_named_error_becomes_a_failure_with_its_reason(
     ids=["torch", "numpy", "python"],
 )
 def test_memory_that_there_is_not_is_a_failure_too(allocate: Callable[[], object]) -> None:
-    told = attempt(Method.LUNGS, MODEL, allocate)
+    told = attempt(WHOLE, allocate)
     assert isinstance(told, MethodFailure)
     assert told.rule == "memory"
 
@@ -61,18 +80,25 @@ def test_memory_that_there_is_not_is_a_failure_too(allocate: Callable[[], object
 @pytest.mark.parametrize("fault", [RuntimeError("shapes differ"), KeyError("x"), ValueError("y")])
 def test_a_fault_of_ours_is_no_failure_of_the_method(fault: Exception) -> None:
     with pytest.raises(type(fault)):
-        attempt(Method.LUNGS, MODEL, raising(fault))
+        attempt(WHOLE, raising(fault))
 
 
 def test_what_succeeds_is_handed_on() -> None:
-    assert attempt(Method.LUNGS, MODEL, lambda: 42) == 42
+    assert attempt(WHOLE, lambda: 42) == 42
 
 
 def test_a_failure_is_a_warning_of_the_decision_and_a_sentence_for_a_person() -> None:
-    failure = MethodFailure(Method.REGIONS, "Net 1", "volume", "9000 mm", "at most 2000 mm")
+    failure = replace(FAILED["regions"], model="Net 1", rule="volume", value="9000 mm")
+    failure = replace(failure, limit="at most 2000 mm")
     reason = failure.as_reason()
     assert (reason.rule, reason.verdict) == ("regions_method", Verdict.WARNING)
     assert failure_lines([failure.as_json()]) == [
         "The search for candidate regions (Net 1) failed: 9000 mm (asked for: at most 2000 mm). "
         "Nothing is known from it: this is no negative result."
     ]
+
+
+def test_a_failure_kept_by_an_earlier_version_is_still_told() -> None:
+    kept = FAILED["lungs"].as_json()
+    del kept["words"]
+    assert failure_lines([kept]) == [FAILED["lungs"].sentence]

@@ -13,11 +13,12 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.results.build import ResultContext, build_results, encode, warm_up
-from inference.findings import Training
+from inference.findings import FoundLungs, Training
 from support.result_samples import (
     MODEL,
     context,
     findings,
+    lungs,
 )
 
 SCRIPT = """
@@ -91,9 +92,9 @@ def test_what_does_not_belong_together_is_a_fault() -> None:
     with pytest.raises(ValueError, match="aware"):
         replace(whole, analysed_at=datetime(2026, 1, 1))  # noqa: DTZ001 - the fault
     with pytest.raises(ValueError, match="without a slice"):
-        replace(whole, findings=replace(findings(), activations=()))
+        context(findings=replace(findings(), heat=()))
     with pytest.raises(ValueError, match="lungs"):
-        replace(whole, findings=replace(findings(), lungs=findings().lungs[1:]))
+        context(lungs=FoundLungs(lungs()[1:]))
 
 
 def test_warm_up_needs_nothing() -> None:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomnode.decisions.method_failure import Method, MethodFailure
 from dicomnode.decisions.result_options import SrClass
 from dicomnode.results.build import ResultContext, ResultObject, build_results, encode
 from dicomnode.results.common.context import ResultSettings
 from dicomnode.results.documents.text import report_as_text
-from inference.findings import LungCheck
 from support.region_samples import COVID, NOTHING, region, regions
-from support.result_samples import SETTINGS, context, dciodvfy, findings, options
+from support.result_kinds import FAILED
+from support.result_samples import SETTINGS, context, dciodvfy, options
 
 FOUND = regions(region(COVID, 0.87), region(NOTHING, 0.9))
-LUNGS_FAILED = MethodFailure(Method.LUNGS, "COVNet 0.1.0", "memory", "out of memory")
-REGIONS_FAILED = MethodFailure(
-    Method.REGIONS, "Location attention 0.2.0", "volume", "lungs of 9000 mm need 4512 cells"
+LUNGS_FAILED = replace(FAILED["lungs"], model="COVNet 0.1.0", rule="memory", value="out of memory")
+REGIONS_FAILED = replace(
+    FAILED["regions"],
+    model="Location attention 0.2.0",
+    rule="volume",
+    value="lungs of 9000 mm need 4512 cells",
 )
 
 
@@ -28,8 +31,6 @@ def without_classification(settings: ResultSettings = SETTINGS, **changes: Any) 
     known: dict[str, Any] = {
         "findings": None,
         "regions": FOUND,
-        "lungs": findings().lungs,
-        "lung_check": LungCheck(None, None),
         "failures": (LUNGS_FAILED,),
         "settings": settings,
     }
@@ -133,13 +134,13 @@ def test_the_pictures_say_it_too() -> None:
 
 def test_without_an_infection_the_widest_slice_is_shown() -> None:
     whole = without_classification(regions=regions(region(NOTHING, 0.9)))
-    assert [key.slice_index for key in whole.key_slices] == [whole.widest_slice]
+    assert [key.slice_index for key in whole.slices_shown(None)] == [whole.widest_slice]
     assert [each.kind for each in build_results(whole)] == ["sr", "montage", "key_slice", "seg"]
 
 
 def test_a_later_analysis_that_is_whole_is_another_result() -> None:
     """Memory may be there the next time: what says that a method failed is another object."""
-    other = context(failures=(MethodFailure(Method.REGIONS, "x", "memory", "out of memory"),))
+    other = context(failures=(replace(REGIONS_FAILED, model="x", rule="memory", value="none"),))
     partial, whole, failed_otherwise = (
         {str(each.sop_instance_uid): each.kind for each in build_results(made)}
         for made in (without_regions(), context(), other)

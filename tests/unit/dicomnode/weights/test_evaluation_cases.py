@@ -51,7 +51,7 @@ def row(scan: str, label: str) -> ManifestRow:
 
 def covnet(scan: str, label: str, winner: int, shares: HeatShares | None) -> Attempt[CovnetScan]:
     probabilities = tuple(0.6 if index == winner else 0.2 for index in range(3))
-    return Attempt(row(scan, label), CovnetScan(COVNET, probabilities, winner, shares), None, 1.0)
+    return Attempt(row(scan, label), CovnetScan(probabilities, winner, shares), None, 1.0)
 
 
 FAILED: Attempt[CovnetScan] = Attempt(row("bad", "a"), None, "no lungs", 0.5)
@@ -70,7 +70,7 @@ def test_failed_scans_are_no_cases() -> None:
 
 def test_heat_goes_with_whether_the_scan_was_told_rightly() -> None:
     attempts = [covnet("x", "a", 0, SHARES), covnet("y", "a", 1, SHARES), covnet("z", "c", 2, None)]
-    assert [(each.scan, each.right) for each in heat_cases([*attempts, FAILED])] == [
+    assert [(each.scan, each.right) for each in heat_cases([*attempts, FAILED], COVNET)] == [
         ("x", True),
         ("y", False),
     ]

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from dicomnode.cli.views.evaluation_view import print_document, scan_progress
 from dicomnode.weights.evaluation_gallery import LONGEST_SIDE, MOST_OF_A_LABEL, Gallery
+from inference.covnet.engine import Engine
 from inference.evaluation.report.document import (
     Document,
     Heading,
@@ -19,7 +20,9 @@ from inference.evaluation.report.document import (
     Table,
 )
 from inference.findings import (
-    CovnetFindings,
+    Answer,
+    FindingClass,
+    Findings,
     ModelIdentity,
     RowColumnBox,
     SliceActivation,
@@ -38,21 +41,17 @@ def volume(down: int = 1, right: int = 1, shape: tuple[int, int, int] = SHAPE) -
     return CtVolume(np.full(shape, -800, np.int16), affine)
 
 
-def findings(shape: tuple[int, int, int] = SHAPE) -> CovnetFindings:
+def findings(shape: tuple[int, int, int] = SHAPE) -> Findings:
     """Most heat in slice 4, all of it in the first rows; most of the share in slice 1."""
     whole = RowColumnBox(0, 0, shape[1], shape[2])
     activations = tuple(
         SliceActivation(index, whole, np.array([[heat], [0.0]], np.float32), share)
         for index, heat, share in ((1, 0.2, 0.9), (4, 1.0, 0.1))
     )
-    return CovnetFindings(
-        ModelIdentity("x", "1", "0" * 64, Training.UNTRAINED),
-        ("a", "b"),
-        (0.25, 0.75),
-        np.ones(shape, np.bool_),
-        activations,
-        {},
-    )
+    classes = tuple(FindingClass(name, name, "99X", name, name.upper()) for name in "ab")
+    model = ModelIdentity("x", "1", "0" * 64, Training.UNTRAINED)
+    answer = Answer.of_probabilities(classes, (0.25, 0.75))
+    return Findings(Engine.title, model, answer, {}, activations)
 
 
 def lesions(shape: tuple[int, int, int] = SHAPE) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -12,7 +12,8 @@ from inference.covnet.engine import Engine
 from inference.covnet.network import Covnet
 from inference.covnet.preprocess import Preprocessing, prepare
 from inference.errors import DeviceError, NetworkOutputError, NoLungsError
-from inference.findings import CovnetFindings
+from inference.findings import Findings
+from inference.lungs.thresholds import segment_lungs
 from inference.volume import CtVolume
 from support.chest_volume import chest
 from support.untrained import make_untrained_bundle
@@ -38,70 +39,65 @@ def volume() -> CtVolume:
 
 
 @pytest.fixture(scope="module")
-def findings(engine: Engine, volume: CtVolume) -> CovnetFindings:
-    return engine.analyse(volume)
+def findings(engine: Engine, volume: CtVolume) -> Findings:
+    return engine.analyse(volume, segment_lungs(volume))
 
 
-def _cams(findings: CovnetFindings) -> NDArray[np.float32]:
-    return np.stack([a.cam for a in findings.activations])
+def _cams(findings: Findings) -> NDArray[np.float32]:
+    return np.stack([a.cam for a in findings.heat or ()])
 
 
 def test_the_engine_bears_the_bundles_identity(engine: Engine, bundle: Bundle) -> None:
-    assert engine.card == bundle.card
-    assert engine.card == bundle.card
+    assert engine.identity == bundle.card.identity
     assert engine.device == "cpu"
 
 
-def test_findings_are_whole(findings: CovnetFindings, volume: CtVolume) -> None:
-    assert findings.class_names == ("COVID-19", "community-acquired pneumonia", "non-pneumonia")
-    assert sum(findings.probabilities) == pytest.approx(1.0, abs=1e-12)
-    assert findings.lungs.shape == volume.hu.shape
-    assert set(findings.seconds) == {"lungs", "preprocess", "network", "heatmap"}
+def test_findings_are_whole(findings: Findings, volume: CtVolume) -> None:
+    assert findings.answer.names == ("COVID-19", "community-acquired pneumonia", "non-pneumonia")
+    assert sum(findings.answer.scores) == pytest.approx(1.0, abs=1e-12)
+    assert set(findings.seconds) == {"preprocess", "network", "heatmap"}
     assert all(seconds > 0 for seconds in findings.seconds.values())
-    indices = [a.slice_index for a in findings.activations]
+    indices = [a.slice_index for a in findings.heat or ()]
     assert indices == sorted(indices)
-    assert findings.lungs[indices].any(axis=(1, 2)).all()
+    assert segment_lungs(volume)[indices].any(axis=(1, 2)).all()
 
 
-def test_untrained_weights_do_not_saturate(findings: CovnetFindings) -> None:
-    assert max(findings.probabilities) < 0.95
-    assert min(findings.probabilities) > 0.005
+def test_untrained_weights_do_not_saturate(findings: Findings) -> None:
+    assert max(findings.answer.scores) < 0.95
+    assert min(findings.answer.scores) > 0.005
 
 
-def test_activations_are_normalised_over_the_series(findings: CovnetFindings) -> None:
+def test_activations_are_normalised_over_the_series(findings: Findings) -> None:
     cams = _cams(findings)
     assert cams.dtype == np.float32
     assert cams.shape[1:] == (3, 3)
     assert (cams.min(), cams.max()) == (0.0, 1.0)
-    assert sum(a.share for a in findings.activations) == pytest.approx(1.0, abs=1e-5)
-    assert findings.ranked[0].share == max(a.share for a in findings.activations)
+    assert sum(a.share for a in findings.heat or ()) == pytest.approx(1.0, abs=1e-5)
+    assert findings.ranked[0].share == max(a.share for a in findings.heat or ())
 
 
 def test_the_same_volume_gives_the_same_numbers(
-    engine: Engine, volume: CtVolume, findings: CovnetFindings
+    engine: Engine, volume: CtVolume, findings: Findings
 ) -> None:
-    again = engine.analyse(volume)
-    assert again.probabilities == findings.probabilities
+    again = engine.analyse(volume, segment_lungs(volume))
+    assert again.answer.scores == findings.answer.scores
     assert np.array_equal(_cams(again), _cams(findings))
 
 
-def test_equal_to_the_plain_network(
-    bundle: Bundle, volume: CtVolume, findings: CovnetFindings
-) -> None:
+def test_equal_to_the_plain_network(bundle: Bundle, volume: CtVolume, findings: Findings) -> None:
     """Folded, in batches and channels last, against the network as it is written."""
     network = Covnet().eval()
     network.load_state_dict(dict(bundle.weights))
-    images = prepare(volume, findings.lungs, SMALL).images
+    images = prepare(volume, segment_lungs(volume), SMALL).images
     with torch.no_grad():
         wanted = torch.softmax(network(images), dim=0)
-    assert findings.probabilities == pytest.approx(wanted.tolist(), rel=1e-3)
+    assert findings.answer.scores == pytest.approx(wanted.tolist(), rel=1e-3)
 
 
 def test_progress_tells_of_every_slice(engine: Engine, volume: CtVolume) -> None:
     told: list[tuple[str, int, int]] = []
-    found = engine.analyse(volume, lambda *step: told.append(step))
-    slices = len(found.activations)
-    assert told[:2] == [("lungs", 0, 1), ("lungs", 1, 1)]
+    found = engine.analyse(volume, segment_lungs(volume), lambda *step: told.append(step))
+    slices = len(found.heat or ())
     done = [step[1] for step in told if step[0] == "network"]
     assert done[0] == 0
     assert done[-1] == slices
@@ -111,7 +107,7 @@ def test_progress_tells_of_every_slice(engine: Engine, volume: CtVolume) -> None
 def test_a_volume_without_lungs_is_refused(engine: Engine) -> None:
     water = CtVolume(np.zeros((4, 64, 64), np.int16), np.diag([5.0, 1.0, 1.0, 1.0]))
     with pytest.raises(NoLungsError):
-        engine.analyse(water)
+        engine.analyse(water, np.zeros(water.hu.shape, np.bool_))
 
 
 def test_numbers_that_are_no_probabilities_are_a_named_error(
@@ -120,16 +116,17 @@ def test_numbers_that_are_no_probabilities_are_a_named_error(
     huge = dict(bundle.weights) | {"fc.weight": torch.full((3, 2048), 3e38)}
     broken = Engine.load(replace(bundle, weights=huge), device="cpu")
     with pytest.raises(NetworkOutputError, match="nan"):
-        broken.analyse(volume)
+        broken.analyse(volume, segment_lungs(volume))
 
 
 def test_weights_without_positive_evidence_give_an_empty_heatmap(
     bundle: Bundle, volume: CtVolume
 ) -> None:
     against = dict(bundle.weights) | {"fc.weight": torch.full((3, 2048), -0.01)}
-    found = Engine.load(replace(bundle, weights=against), device="cpu").analyse(volume)
+    blind = Engine.load(replace(bundle, weights=against), device="cpu")
+    found = blind.analyse(volume, segment_lungs(volume))
     assert _cams(found).max() == 0.0
-    assert len({a.share for a in found.activations}) == 1
+    assert len({a.share for a in found.heat or ()}) == 1
 
 
 def test_loading_does_not_change_the_bundle(bundle: Bundle, engine: Engine) -> None:
@@ -155,8 +152,8 @@ def test_a_gpu_asked_for_and_absent_is_a_named_error(bundle: Bundle) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 def test_a_gpu_agrees_with_the_processor(
-    bundle: Bundle, volume: CtVolume, findings: CovnetFindings
+    bundle: Bundle, volume: CtVolume, findings: Findings
 ) -> None:
-    found = Engine.load(bundle, device="cuda").analyse(volume)
-    assert found.probabilities == pytest.approx(findings.probabilities, rel=1e-3)
+    found = Engine.load(bundle, device="cuda").analyse(volume, segment_lungs(volume))
+    assert found.answer.scores == pytest.approx(findings.answer.scores, rel=1e-3)
     assert _cams(found) == pytest.approx(_cams(findings), abs=1e-2)

@@ -14,8 +14,9 @@ import torch
 
 from inference.bundles.bundle import Bundle, load_bundle
 from inference.covnet.engine import Engine
-from inference.covnet.heatmap import activation_on_slice
-from inference.findings import CovnetFindings
+from inference.findings import Findings
+from inference.heatmap import activation_on_slice
+from inference.lungs.thresholds import segment_lungs
 from inference.volume import CtVolume
 from support.chest_volume import TISSUE_HU, chest
 from support.orientations import AXIAL, Stored, stored
@@ -64,7 +65,7 @@ def volume() -> CtVolume:
     return CtVolume(made.hu, affine)
 
 
-def _hottest(found: CovnetFindings, volume: CtVolume) -> tuple[float, float, float]:
+def _hottest(found: Findings, volume: CtVolume) -> tuple[float, float, float]:
     """Place in the patient (LPS mm) of the heatmap's maximum on the slice ranked first."""
     first = found.ranked[0]
     heat = activation_on_slice(first, *volume.hu.shape[1:])
@@ -73,23 +74,23 @@ def _hottest(found: CovnetFindings, volume: CtVolume) -> tuple[float, float, flo
 
 
 @pytest.fixture(scope="module")
-def analysed(engine: Engine, volume: CtVolume) -> dict[Stored, tuple[CtVolume, CovnetFindings]]:
+def analysed(engine: Engine, volume: CtVolume) -> dict[Stored, tuple[CtVolume, Findings]]:
     turned = {how: stored(volume, how) for how in AXIAL}
-    return {how: (each, engine.analyse(each)) for how, each in turned.items()}
+    return {how: (each, engine.analyse(each, segment_lungs(each))) for how, each in turned.items()}
 
 
 @pytest.mark.parametrize("how", AXIAL, ids=str)
 def test_the_heatmap_is_where_the_lesion_is(
-    analysed: dict[Stored, tuple[CtVolume, CovnetFindings]], how: Stored
+    analysed: dict[Stored, tuple[CtVolume, Findings]], how: Stored
 ) -> None:
     turned, found = analysed[how]
     assert np.linalg.norm(np.subtract(_hottest(found, turned), LESION_LPS)) < CELL_MM
 
 
 def test_the_way_it_is_stored_does_not_change_the_probabilities(
-    analysed: dict[Stored, tuple[CtVolume, CovnetFindings]],
+    analysed: dict[Stored, tuple[CtVolume, Findings]],
 ) -> None:
     _, first = analysed[AXIAL[0]]
-    assert max(first.probabilities) > 0.4  # it sees the lesion: without, all three are equal
+    assert max(first.answer.scores) > 0.4  # it sees the lesion: without, all three are equal
     for _, found in analysed.values():
-        assert found.probabilities == pytest.approx(first.probabilities, abs=1e-5)
+        assert found.answer.scores == pytest.approx(first.answer.scores, abs=1e-5)

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from inference.bundles.class_codes import known_classes
 from inference.errors import DeviceError, NetworkOutputError, NoLungsError
-from inference.findings import ModelIdentity, Training
+from inference.findings import Findings, ModelIdentity, Training
 from inference.location_attention.engine import RegionEngine
-from inference.location_attention.findings import NO_INFECTION, CandidateRegion, RegionFindings
+from inference.location_attention.findings import NO_INFECTION, answer_of
 from inference.location_attention.network import CLASSES, LocationAttention
 from inference.location_attention.preprocess import RegionPreprocessing
 from inference.location_attention.torch_backend import HALF_TOLERANCE
 from inference.location_attention.votes import verdict, vote
-from inference.lungs.sides import Side
+from inference.regions import CandidateRegion, Side
 from inference.ties import TIE
 from inference.training.regions.initial import draw_like
 from inference.volume import CtVolume
@@ -64,7 +65,7 @@ def blob_engine() -> RegionEngine:
 
 
 @pytest.fixture(scope="module")
-def found(blob_engine: RegionEngine, patient: Chest) -> RegionFindings:
+def found(blob_engine: RegionEngine, patient: Chest) -> Findings:
     return blob_engine.analyse(patient.volume(), patient.lungs)
 
 
@@ -80,8 +81,8 @@ def _untrained(seed: int) -> LocationAttention:
     return network
 
 
-def test_the_one_bright_ball_is_the_one_region(found: RegionFindings, patient: Chest) -> None:
-    (region,) = found.regions
+def test_the_one_bright_ball_is_the_one_region(found: Findings, patient: Chest) -> None:
+    (region,) = found.candidates
     assert region.centre_lps_mm == pytest.approx(_ball_lps(patient.volume()), abs=6.0)
     assert region.score > 0.5
     assert region.box_ml == pytest.approx(48**3 / 1000, rel=0.01)
@@ -89,9 +90,9 @@ def test_the_one_bright_ball_is_the_one_region(found: RegionFindings, patient: C
     assert region.side is Side.LEFT
 
 
-def test_the_lesion_is_the_ball(found: RegionFindings, patient: Chest) -> None:
+def test_the_lesion_is_the_ball(found: Findings, patient: Chest) -> None:
     """Voxel by voxel, but for those that the grid's coarser cells blur."""
-    (region,) = found.regions
+    (region,) = found.candidates
     mask = np.zeros(patient.hu.shape, np.bool_)
     mask[region.box.part] = region.lesion.array
     assert dice(mask, patient.ball(*BALL_MM, RADIUS_MM) & patient.lungs) > 0.9
@@ -117,15 +118,15 @@ def _holds(region: CandidateRegion, index: list[float]) -> bool:
     ids=str,
 )
 def test_the_region_is_at_its_place_in_the_patient_however_stored(
-    blob_engine: RegionEngine, found: RegionFindings, patient: Chest, how: Stored
+    blob_engine: RegionEngine, found: Findings, patient: Chest, how: Stored
 ) -> None:
     volume = stored(patient.volume(), how)
-    (region,) = blob_engine.analyse(volume, turned(patient.lungs, how)).regions
-    assert region.centre_lps_mm == pytest.approx(found.regions[0].centre_lps_mm, abs=1e-6)
+    (region,) = blob_engine.analyse(volume, turned(patient.lungs, how)).candidates
+    assert region.centre_lps_mm == pytest.approx(found.candidates[0].centre_lps_mm, abs=1e-6)
     assert _holds(region, _index_of(volume, _ball_lps(patient.volume())))
-    assert region.vote == found.regions[0].vote
+    assert region.vote == found.candidates[0].vote
     assert region.side is Side.LEFT
-    assert region.lesion.voxels == found.regions[0].lesion.voxels
+    assert region.lesion.voxels == found.candidates[0].lesion.voxels
     lesion = np.argwhere(region.lesion.array) + [part.start for part in region.box.part]
     middle = volume.to_lps(tuple(lesion.mean(axis=0)))
     assert middle == pytest.approx(_ball_lps(patient.volume()), abs=1.5)
@@ -138,7 +139,7 @@ def test_the_region_is_at_its_place_in_the_patient_however_stored(
 
 def test_box_and_volumes_in_anisotropic_voxels(blob_engine: RegionEngine) -> None:
     drawn = _patient((8.0, 1.5, 2.5))
-    (region,) = blob_engine.analyse(drawn.volume(), drawn.lungs).regions
+    (region,) = blob_engine.analyse(drawn.volume(), drawn.lungs).candidates
     assert region.centre_lps_mm == pytest.approx(_ball_lps(drawn.volume()), abs=8.0)
     assert region.lesion_ml == pytest.approx(BALL_ML, rel=0.15)
     sides = (region.box.slices, region.box.rows, region.box.columns)
@@ -146,30 +147,30 @@ def test_box_and_volumes_in_anisotropic_voxels(blob_engine: RegionEngine) -> Non
         assert (stop - start) * mm == pytest.approx(48, abs=mm)
 
 
-def test_the_findings_follow_from_the_patches(found: RegionFindings) -> None:
-    (region,) = found.regions
+def test_the_findings_follow_from_the_patches(found: Findings) -> None:
+    (region,) = found.candidates
     probabilities = [patch.probabilities for patch in region.patches]
     assert all(sum(each) == pytest.approx(1.0) for each in probabilities)
     assert region.vote == vote(probabilities)
-    assert found.verdict == verdict([region.vote], 3)
+    assert found.answer == answer_of(verdict([region.vote], 3), known_classes(CLASSES[:-1]))
     centre, below, above = (patch.image_index for patch in region.patches)
     assert (below, above) == (centre - 1, centre + 1)
     assert all(0 < patch.relative_distance < 0.5 for patch in region.patches)
 
 
-def test_the_findings_bear_model_classes_and_times(found: RegionFindings) -> None:
+def test_the_findings_bear_model_classes_and_times(found: Findings) -> None:
     assert found.model == IDENTITY
-    assert found.class_names == CLASSES
-    assert found.infection_names == CLASSES[:2]
+    assert found.answer.region_names == CLASSES
+    assert found.answer.names == CLASSES[:2]
     assert list(found.seconds) == ["grid", "regions", "patches", "classes", "lesions"]
 
 
 def test_a_clean_chest_has_no_infection(blob_engine: RegionEngine) -> None:
     drawn = chest((10.0, 3.0, 3.0))
     found = blob_engine.analyse(drawn.volume(), drawn.lungs)
-    assert found.regions == found.infections == ()
-    assert found.outcome == NO_INFECTION
-    assert found.verdict.noisy_or == (0.0, 0.0)
+    assert found.candidates == found.infections == ()
+    assert found.answer.outcome.name == NO_INFECTION
+    assert found.answer.scores == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("favoured", range(3))
@@ -180,19 +181,19 @@ def test_the_outcome_is_the_class_that_the_patches_show(patient: Chest, favoured
         network.classifier.fc3.bias.copy_(torch.eye(3)[favoured] * 2)
     found = _engine(network).analyse(patient.volume(), patient.lungs)
     confidence = np.exp(2) / (np.exp(2) + 2)
-    assert found.regions[0].vote.confidence == pytest.approx(confidence, rel=1e-5)
+    assert found.candidates[0].vote.confidence == pytest.approx(confidence, rel=1e-5)
     if favoured == 2:
-        assert (found.outcome, found.infections) == (NO_INFECTION, ())
+        assert (found.answer.outcome.name, found.infections) == (NO_INFECTION, ())
     else:
-        assert found.outcome == CLASSES[favoured]
-        assert found.verdict.noisy_or[favoured] == pytest.approx(confidence, rel=1e-5)
+        assert found.answer.outcome.name == CLASSES[favoured]
+        assert found.answer.scores[favoured] == pytest.approx(confidence, rel=1e-5)
 
 
-def test_the_distance_reaches_the_classes(patient: Chest, found: RegionFindings) -> None:
+def test_the_distance_reaches_the_classes(patient: Chest, found: Findings) -> None:
     """The same network and patches, the distance left out: other probabilities."""
     deaf = replace(SETTINGS, distance_scale=0.0)
     without = _engine(blob_network(), deaf).analyse(patient.volume(), patient.lungs)
-    one, other = found.regions[0].patches[0], without.regions[0].patches[0]
+    one, other = found.candidates[0].patches[0], without.candidates[0].patches[0]
     assert one.relative_distance == other.relative_distance > 0
     assert one.probabilities != pytest.approx(other.probabilities, abs=1e-4)
 
@@ -201,21 +202,21 @@ def test_the_same_volume_gives_the_same_numbers(
     untrained_engine: RegionEngine, patient: Chest
 ) -> None:
     one, two = (untrained_engine.analyse(patient.volume(), patient.lungs) for _ in range(2))
-    assert len(one.regions) > 0
-    assert (one.regions, one.verdict) == (two.regions, two.verdict)
+    assert len(one.candidates) > 0
+    assert (one.candidates, one.answer) == (two.candidates, two.answer)
 
 
 def test_untrained_weights_give_a_bounded_number_of_different_regions(patient: Chest) -> None:
     by_seed = [
         _engine(_untrained(seed), EASY).analyse(patient.volume(), patient.lungs) for seed in (0, 1)
     ]
-    assert by_seed[0].regions != by_seed[1].regions
+    assert by_seed[0].candidates != by_seed[1].candidates
     for found in by_seed:
-        assert 1 <= len(found.regions) <= SETTINGS.most_regions
-        scores = [region.score for region in found.regions]
+        assert 1 <= len(found.candidates) <= SETTINGS.most_regions
+        scores = [region.score for region in found.candidates]
         assert all(after <= one + TIE for one, after in pairwise(scores))
-        assert len({region.vote.confidence for region in found.regions}) == len(found.regions)
-        assert all(0.34 < region.vote.confidence < 0.95 for region in found.regions)
+        assert len({region.vote.confidence for region in found.candidates}) == len(found.candidates)
+        assert all(0.34 < region.vote.confidence < 0.95 for region in found.candidates)
 
 
 def test_progress_tells_of_tiles_and_patches(blob_engine: RegionEngine, patient: Chest) -> None:
@@ -233,7 +234,7 @@ def test_one_slice_is_analysed(blob_engine: RegionEngine, patient: Chest, slices
     at = round((volume.hu.shape[0] - 1) / 2 + BALL_MM[0] / 5)
     part = CtVolume(volume.hu[at : at + slices], volume.affine)
     found = blob_engine.analyse(part, patient.lungs[at : at + slices])
-    for region in found.regions:
+    for region in found.candidates:
         assert region.box.slices[1] <= slices
         assert {patch.image_index for patch in region.patches} <= set(range(slices))
     assert found.model == IDENTITY
@@ -245,15 +246,15 @@ def test_a_constant_volume_gives_findings(blob_engine: RegionEngine, hu: int) ->
     lungs = np.zeros(volume.hu.shape, np.bool_)
     lungs[2:18, 16:48, 16:48] = True
     found = blob_engine.analyse(volume, lungs)
-    assert len(found.regions) <= SETTINGS.most_regions
-    assert (len(found.regions) > 0) == (hu > -500)
+    assert len(found.candidates) <= SETTINGS.most_regions
+    assert (len(found.candidates) > 0) == (hu > -500)
 
 
 def test_a_thousand_thin_slices(blob_engine: RegionEngine) -> None:
     """0.25 mm, so that the patient is the same; tiles bound the memory, not the slices."""
     drawn = _patient((0.26, 6.0, 6.0))
     assert len(drawn.hu) == 1000
-    (region,) = blob_engine.analyse(drawn.volume(), drawn.lungs).regions
+    (region,) = blob_engine.analyse(drawn.volume(), drawn.lungs).candidates
     assert region.centre_lps_mm == pytest.approx(_ball_lps(drawn.volume()), abs=6.0)
 
 
@@ -288,7 +289,7 @@ def test_a_gpu_agrees_with_the_processor(untrained_engine: RegionEngine, patient
     engine = RegionEngine.load(_untrained(0), IDENTITY, CLASSES, EASY, device="cuda")
     found = engine.analyse(patient.volume(), patient.lungs)
     assert (engine.device, engine.backend) == ("cuda", "torch")
-    one, other = found.regions[0], wanted.regions[0]  # those near a threshold may differ
+    one, other = found.candidates[0], wanted.candidates[0]  # those near a threshold may differ
     assert one.score == pytest.approx(other.score, abs=HALF_TOLERANCE)
     assert one.centre_lps_mm == pytest.approx(other.centre_lps_mm, abs=1.0)
     assert one.vote.confidence == pytest.approx(other.vote.confidence, abs=HALF_TOLERANCE)

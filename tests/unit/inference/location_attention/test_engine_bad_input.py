@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from inference.errors import VolumeError
-from inference.findings import ModelIdentity, Training
+from inference.findings import Findings, ModelIdentity, Training
 from inference.location_attention.engine import RegionEngine
-from inference.location_attention.findings import RegionFindings
 from inference.location_attention.network import CLASSES, LocationAttention
 from inference.location_attention.preprocess import RegionPreprocessing
 from inference.training.regions.initial import draw_like
@@ -29,10 +28,10 @@ def engine() -> RegionEngine:
     return RegionEngine.load(network, identity, CLASSES, SETTINGS, "cpu")
 
 
-def _whole(found: RegionFindings, drawn: Chest) -> bool:
+def _whole(found: Findings, drawn: Chest) -> bool:
     """Six regions in the volume, their probabilities finite and sums of 1."""
-    sums = [sum(patch.probabilities) for each in found.regions for patch in each.patches]
-    ends = [(each.box.slices, each.box.rows, each.box.columns) for each in found.regions]
+    sums = [sum(patch.probabilities) for each in found.candidates for patch in each.patches]
+    ends = [(each.box.slices, each.box.rows, each.box.columns) for each in found.candidates]
     inside = all(
         0 <= start < stop <= length
         for box in ends
@@ -62,7 +61,7 @@ def test_one_lung_is_analysed_and_has_the_regions(engine: RegionEngine, side: in
     found = engine.analyse(drawn.volume(), drawn.lungs & ~gone)
     assert _whole(found, drawn)
     middle = drawn.hu.shape[2] / 2
-    for region in found.regions:
+    for region in found.candidates:
         start, stop = region.box.columns
         assert start < middle if side == 1 else stop > middle
 

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from inference.arrays.patient_axes import PatientView, patient_view
-from inference.location_attention.findings import BoxMask, VoxelBox
 from inference.location_attention.lesions import as_stored, lesion_in, parted, side_of
 from inference.location_attention.preprocess import RegionGrid
-from inference.lungs.sides import Side
+from inference.regions import BoxMask, Side, VoxelBox
 from inference.volume import CtVolume
 from support.orientations import AXIAL, Stored, stored, turned
 

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from inference.errors import DeviceError
-from inference.findings import ModelIdentity, Training
+from inference.findings import Findings, ModelIdentity, Training
 from inference.location_attention.engine import RegionEngine
-from inference.location_attention.findings import RegionFindings
 from inference.location_attention.network import CLASSES, LocationAttention, Proposals
 from inference.location_attention.openvino_backend import BATCH, TOLERANCE, OpenvinoRegions
 from inference.location_attention.preprocess import RegionPreprocessing
@@ -122,7 +121,7 @@ def test_a_block_of_another_network_is_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, RegionFindings]:
+def found() -> dict[str, Findings]:
     """By OpenVINO and by torch: the same untrained network on the same chest."""
     drawn = chest((6.0, 3.0, 3.0))
     engines = {
@@ -133,11 +132,11 @@ def found() -> dict[str, RegionFindings]:
     return {name: each.analyse(drawn.volume(), drawn.lungs) for name, each in engines.items()}
 
 
-def test_the_same_findings_as_torch(found: dict[str, RegionFindings]) -> None:
+def test_the_same_findings_as_torch(found: dict[str, Findings]) -> None:
     one, other = found["openvino"], found["torch"]
-    assert len(one.regions) == len(other.regions) > 1
-    assert one.outcome == other.outcome
-    for got, wanted in zip(one.regions, other.regions, strict=True):
+    assert len(one.candidates) == len(other.candidates) > 1
+    assert one.answer.outcome == other.answer.outcome
+    for got, wanted in zip(one.candidates, other.candidates, strict=True):
         assert got.box == wanted.box
         assert got.score == pytest.approx(wanted.score, abs=TOLERANCE)
         assert got.centre_lps_mm == pytest.approx(wanted.centre_lps_mm, abs=0.1)
@@ -146,9 +145,9 @@ def test_the_same_findings_as_torch(found: dict[str, RegionFindings]) -> None:
             assert patch.probabilities == pytest.approx(right.probabilities, abs=TOLERANCE)
 
 
-def test_noisy_or_is_that_of_torch(found: dict[str, RegionFindings]) -> None:
-    one, other = (found[name].verdict.noisy_or for name in ("openvino", "torch"))
-    assert np.allclose(one, other, atol=len(found["torch"].regions) * TOLERANCE)
+def test_noisy_or_is_that_of_torch(found: dict[str, Findings]) -> None:
+    one, other = (found[name].answer.scores for name in ("openvino", "torch"))
+    assert np.allclose(one, other, atol=len(found["torch"].candidates) * TOLERANCE)
 
 
 def test_openvino_is_taken_on_a_processor() -> None:

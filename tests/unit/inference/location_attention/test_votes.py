@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.location_attention.votes import RegionVote, noisy_or, softmax, verdict, vote
+from inference.location_attention.votes import noisy_or, softmax, verdict, vote
+from inference.regions import RegionVote
 
 COVID, INFLUENZA, IRRELEVANT = 0, 1, 2
 probability = st.floats(0.0, 1.0)

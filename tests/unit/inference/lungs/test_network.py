@@ -15,9 +15,10 @@ from inference.bundles.bundle import Bundle, load_bundle
 from inference.bundles.tasks import LUNG_CLASSES
 from inference.covnet.engine import Engine
 from inference.errors import BundleError, NoLungsError
+from inference.lungs.finder import LungFinder
 from inference.lungs.network import LungNetwork
-from inference.lungs.sides import Side
 from inference.networks.unet import Unet
+from inference.regions import Side
 from support.bundles import LUNG_CARD, write_bundle
 from support.chest_volume import TISSUE_HU, Chest, airways, chest, dice
 from support.orientations import AXIAL, Stored, stored, turned
@@ -136,16 +137,14 @@ def covnet(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return load_bundle(make_untrained_bundle(tmp_path_factory.mktemp("covnet") / "bundle"))
 
 
-def test_the_engine_checks_the_network_by_the_classical_method(
-    network: LungNetwork, covnet: Bundle, drawn: Chest
+def test_the_finder_checks_the_network_by_the_classical_method(
+    network: LungNetwork, drawn: Chest
 ) -> None:
-    small = replace(covnet.card, preprocessing=replace(covnet.card.preprocessing, size=32))  # type: ignore[type-var]
-    engine = Engine.load(replace(covnet, card=small), "cpu", backend="torch", lungs=network)
-    found = engine.analyse(drawn.volume())
-    assert found.lung_check.model == network.identity
-    assert found.lung_check.classical_dice is not None
-    assert 0.9 < found.lung_check.classical_dice <= 1.0
-    assert (found.lungs == (network.segment(drawn.volume()) > 0)).all()
+    found = LungFinder(network).find(drawn.volume())
+    assert found.model == network.identity
+    assert found.classical_dice is not None
+    assert 0.9 < found.classical_dice <= 1.0
+    assert (found.mask == (network.segment(drawn.volume()) > 0)).all()
 
 
 def test_a_bundle_of_another_task_is_refused(folder: Path, covnet: Bundle) -> None:

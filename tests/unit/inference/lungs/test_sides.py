@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference.lungs.sides import Side, lung_sides
+from inference.lungs.sides import lung_sides
+from inference.regions import Side
 from inference.volume import CtVolume
 from support.chest_volume import LUNG_HU, TISSUE_HU, Chest, chest
 from support.orientations import AXIAL, Stored, stored, turned

@@ -9,7 +9,7 @@ import pytest
 
 from inference.arrays.patient_axes import patient_view
 from inference.errors import NoLungsError
-from inference.lungs.sides import Side
+from inference.regions import Side
 from inference.simulation.anatomy import MINIMUM_ML, Anatomy, survey
 from support.chest_volume import HEIGHT_MM, LUNG_AXES, LUNGS_ML, WIDTH_MM, chest
 from support.orientations import AXIAL, stored, turned

@@ -9,7 +9,8 @@ import pytest
 
 from inference.arrays.components import Mask, dilate_in_plane, label_volume
 from inference.errors import NoLungsError
-from inference.lungs.sides import Side, lung_sides
+from inference.lungs.sides import lung_sides
+from inference.regions import Side
 from inference.simulation.paint import SEEN_HU, paint
 from inference.simulation.patterns import Painted, Pattern
 from inference.volume import CtVolume

@@ -15,7 +15,6 @@ import pytest
 
 from dicomnode.analyse.analysis import conditions
 from dicomnode.config import Settings
-from dicomnode.decisions.method_failure import Method, MethodFailure
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.deliver.result_settings import analysis_digest, result_settings
@@ -26,11 +25,11 @@ from dicomnode.results.documents.note import SeriesNotAnalysed, note_objects
 from dicomnode.results.documents.retraction import Rejected, rejection_note
 from dicomnode.results.documents.text_document import TextOrigin
 from support.region_samples import COVID, FLU, region, regions
-from support.result_kinds import FORMER, THICK
+from support.result_kinds import FAILED, FORMER, THICK
 from support.result_samples import MODEL, context, findings, source
 
 MOMENT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-SECOND = MethodFailure(Method.REGIONS, "Example 1.0", "memory", "out of memory")
+SECOND = replace(FAILED["regions"], rule="memory", value="out of memory")
 
 DEFAULT: dict[str, Any] = {"all_slices": "jpeg"}
 FLIPPED: Mapping[str, Any] = {
@@ -75,9 +74,8 @@ def settings(ae_title: str = "DICOMNODE", **results: Any) -> Settings:
 
 def analysed(of: Settings, **changes: Any) -> ResultContext:
     found = regions(region(COVID, 0.75), region(FLU, 0.6))
-    return replace(
-        context(regions=found, conditions=conditions(of), settings=result_settings(of)), **changes
-    )
+    of_site: dict[str, Any] = {"conditions": conditions(of), "settings": result_settings(of)}
+    return context(regions=found, **(of_site | changes))
 
 
 def everything(of: Settings, **changes: Any) -> tuple[ResultObject, ...]:
@@ -146,8 +144,9 @@ def test_last_digits_of_another_engine_never_share_a_uid_with_other_bytes() -> N
     """They may round to the same pixels and percentages: then it is the same object."""
     found = findings()
     for digits, differs in ((1e-9, False), (1e-3, True)):
-        first, second, third = found.probabilities
-        other = replace(found, probabilities=(first + digits, second - digits, third))
+        first, second, third = found.answer.scores
+        scores = (first + digits, second - digits, third)
+        other = replace(found, answer=replace(found.answer, scores=scores))
         assert bool(changed_kinds(everything(settings(), findings=other))) is differs
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomnode.results.pictures.heatmap import blend, jet, lung_window, opacity
-from inference.covnet.heatmap import activation_on_slice
+from inference.heatmap import activation_on_slice
 from support.result_samples import findings
 
 PEAK = findings().ranked[0]

@@ -17,7 +17,7 @@ from dicomnode.results.pictures.capture_text import (
 )
 from dicomnode.results.pictures.outlines import Fit, Outline, draw_outlines
 from dicomnode.results.pictures.panel import BANNER, MARGIN, PANEL_HEIGHT, SLICE_SIZE
-from inference.location_attention.findings import VoxelBox
+from inference.regions import VoxelBox
 from support.region_samples import BOX, COVID, FLU, NOTHING, region, regions
 from support.result_samples import affine_of, context, volume
 
@@ -132,13 +132,15 @@ def test_the_words_under_a_picture() -> None:
     found = regions(region(FLU, 0.6), region(COVID, 0.9), region(COVID, 0.5))
     whole = context(regions=found)
     on, off = (
-        next(key for key in whole.key_slices if key.slice_index == index) for index in (5, 8)
+        next(key for key in whole.slices_shown(whole.with_heat[0]) if key.slice_index == index)
+        for index in (5, 8)
     )
     assert panel_lines(whole, on)[2] == (
         "Regions: COVID-19: 1 (0.90), 3 (0.50); influenza-A viral pneumonia: 2 (0.60)"
     )
     assert panel_lines(whole, off)[2] == "Regions: COVID-19; none on this slice"
-    assert montage_lines(whole)[2] == (
+    assert montage_lines(whole, whole.with_heat[0])[2] == (
         "By regions: COVID-19. Boxes: its 3 infections, 1 the surest. Location attention 0.2.0"
     )
-    assert len(panel_lines(context(), on)) == len(montage_lines(context())) == 2
+    alone = context()
+    assert len(panel_lines(alone, on)) == len(montage_lines(alone, alone.with_heat[0])) == 2

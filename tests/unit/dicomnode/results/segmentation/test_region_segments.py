@@ -17,8 +17,7 @@ from dicomnode.results.build import ResultContext, ResultObject, build_results, 
 from dicomnode.results.segmentation.region_segments import COLOURS, drawn_infections
 from dicomnode.results.segmentation.segmentation import segmentations
 from inference.findings import Training
-from inference.location_attention.findings import VoxelBox
-from inference.lungs.sides import Side
+from inference.regions import Side, VoxelBox
 from support.region_samples import BOX, COVID, FLU, MODEL, NOTHING, ellipsoid, region, regions
 from support.result_samples import COLUMNS, ROWS, SLICES, context, dciodvfy, options
 
@@ -112,7 +111,7 @@ def test_trained_weights_have_no_mark() -> None:
 def test_a_region_without_lesion_is_no_segment_and_keeps_its_number() -> None:
     nothing = np.zeros(BOX.shape, np.bool_)
     whole = context(regions=regions(region(COVID, 0.9, lesion=nothing), region(FLU, 0.8, LOWER)))
-    assert [number for number, _ in drawn_infections(whole)] == [2]
+    assert [each.number for each in drawn_infections(whole, whole.findings[1])] == [2]
     (segment,) = segments(segmentations(whole)[1])
     assert segment.SegmentLabel.startswith("UNTRAINED Region 2")
     alone = context(regions=regions(region(COVID, 0.9, lesion=nothing)))

@@ -17,8 +17,8 @@ from dicomnode.results.build import ResultContext, ResultObject, build_results, 
 from dicomnode.results.common.uids import LabelMapSegmentationStorage
 from dicomnode.results.segmentation.segmentation import segmentation, segmentations
 from dicomnode.results.segmentation.segments import lung_segments
-from inference.findings import LungCheck, Training
-from inference.location_attention.findings import VoxelBox
+from inference.findings import FoundLungs, Training
+from inference.regions import VoxelBox
 from inference.volume import CtVolume
 from support.result_samples import (
     COLUMNS,
@@ -29,6 +29,7 @@ from support.result_samples import (
     context,
     dciodvfy,
     findings,
+    lungs,
     source,
     volume,
     with_settings,
@@ -49,10 +50,9 @@ def read_back(result: ResultObject) -> highdicom.seg.Segmentation:
 
 def wide_context(columns: int) -> ResultContext:
     """The sample's lungs in slices of another width: bits that do not fill whole bytes."""
-    lungs = findings().lungs[:, : ROWS - 1, :columns].copy()
-    hu = np.where(lungs, -850, 40).astype(np.int16)
-    found = replace(findings(), lungs=lungs)
-    return context(findings=found, volume=CtVolume(hu, affine_of()))
+    narrow = lungs()[:, : ROWS - 1, :columns].copy()
+    hu = np.where(narrow, -850, 40).astype(np.int16)
+    return context(lungs=FoundLungs(narrow), volume=CtVolume(hu, affine_of()))
 
 
 def test_both_lungs_by_default_in_a_series_of_their_own() -> None:
@@ -146,8 +146,8 @@ def test_the_classical_method_and_the_bundle_it_served_are_named_with_its_warnin
 def test_a_network_that_found_the_lungs_is_named_with_its_own_warning() -> None:
     network = replace(MODEL, name="LungNet", version="2", training=Training.DEMONSTRATION)
     trained = replace(MODEL, training=Training.PATIENTS)
-    found = replace(findings(trained), lung_check=LungCheck(network, 0.98))
-    (segment, _) = made(context(findings=found)).data_set.SegmentSequence
+    found = FoundLungs(lungs(), network, 0.98)
+    (segment, _) = made(context(findings=findings(trained), lungs=found)).data_set.SegmentSequence
     (algorithm,) = segment.SegmentationAlgorithmIdentificationSequence
     assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion) == ("LungNet", "2")
     assert algorithm.AlgorithmFamilyCodeSequence[0].CodeValue == "123110"
@@ -212,5 +212,4 @@ def test_what_cannot_be_a_segmentation_is_a_fault() -> None:
 
 
 def test_without_lungs_there_is_none() -> None:
-    empty = replace(findings(), lungs=np.zeros_like(findings().lungs))
-    assert segmentations(context(findings=empty)) == ()
+    assert segmentations(context(lungs=FoundLungs(np.zeros_like(lungs())))) == ()

@@ -11,7 +11,7 @@ from inference.evaluation.measures.lesions import found_lesions, lesion_classes,
 from inference.evaluation.measures.localisation import dilated, heat_shares
 from inference.evaluation.measures.overlap import agreement
 from inference.findings import RowColumnBox, SliceActivation
-from inference.location_attention.findings import VoxelBox
+from inference.regions import VoxelBox
 from inference.volume import CtVolume
 
 SHAPE, SPACING = (20, 40, 48), (5.0, 2.0, 1.5)

@@ -13,8 +13,8 @@ from inference.bundles.bundle import load_bundle
 from inference.errors import NoLungsError
 from inference.lungs.lung_input import LungInput
 from inference.lungs.network import LungNetwork
-from inference.lungs.sides import Side
 from inference.networks.unet import Unet
+from inference.regions import Side
 from inference.training.augment import Augmentation
 from inference.training.lungs.augmentation import augment_labelled, renamed
 from inference.training.lungs.data import evenly, lung_slices

@@ -12,14 +12,12 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.decisions.result_options import SegmentationKind, SrClass
-from dicomnode.errors import ConfigurationError
 from dicomnode.results.build import ResultObject, build_results, encode
 from dicomnode.results.common.context import ResultContext
 from dicomnode.results.documents.text import report_as_text
 from dicomnode.results.report.report import structured_report
-from inference.findings import Training
-from inference.location_attention.findings import RegionFindings, VoxelBox
-from inference.lungs.sides import Side
+from inference.findings import Findings, Training
+from inference.regions import Side, VoxelBox
 from support.region_samples import BOX, COVID, FLU, MODEL, NOTHING, region, regions
 from support.result_samples import MODEL as COVNET
 from support.result_samples import SERIES_UID, context, dciodvfy, findings, options
@@ -29,11 +27,11 @@ LOWER = VoxelBox(slices=(1, 3), rows=(30, 40), columns=(10, 20))
 CASE = (region(COVID, 0.75), region(NOTHING, 0.9), region(COVID, 0.5, LOWER), region(FLU, 0.6))
 
 
-def both(found: RegionFindings, **changes: Any) -> ResultContext:
+def both(found: Findings, **changes: Any) -> ResultContext:
     return context(regions=found, **changes)
 
 
-def trained(found: RegionFindings) -> ResultContext:
+def trained(found: Findings) -> ResultContext:
     """Neither model bears a warning."""
     of_lungs = findings(replace(COVNET, training=Training.PATIENTS))
     model = replace(MODEL, training=Training.PATIENTS)
@@ -315,12 +313,6 @@ def test_noisy_or_near_one_is_not_called_certain() -> None:
 
 def test_the_same_findings_give_the_same_bytes(report: ResultObject) -> None:
     assert encode(structured_report(both(regions(*CASE)))) == encode(report)
-
-
-def test_an_infection_without_code_is_a_fault_of_the_set_up() -> None:
-    strange = replace(regions(region(FLU, 0.6)), class_names=("COVID-19", "plague", "irrelevant"))
-    with pytest.raises(ConfigurationError, match="plague"):
-        structured_report(both(strange))
 
 
 def test_as_text_a_reader_finds_regions_and_scores(report: ResultObject) -> None:

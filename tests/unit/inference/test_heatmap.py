@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from inference.covnet.heatmap import activation_on_slice
 from inference.findings import RowColumnBox, SliceActivation
+from inference.heatmap import activation_on_slice
 
 
 def _activation(cam: np.ndarray, box: RowColumnBox) -> SliceActivation:

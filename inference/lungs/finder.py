@@ -1,0 +1,49 @@
+"""Finds the lungs that every method looks at: by a network of a bundle, or the classical way."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inference.arrays.components import Mask
+from inference.errors import NoLungsError
+from inference.findings import FoundLungs
+from inference.lungs.network import LungNetwork
+from inference.lungs.thresholds import segment_lungs
+from inference.progress import Progress, StageClock, tell_nobody
+from inference.volume import CtVolume
+
+
+class LungFinder:
+    """`network`: None for the classical method, which else is the cross-check."""
+
+    def __init__(self, network: LungNetwork | None = None) -> None:
+        self.network = network
+
+    def find(self, volume: CtVolume, progress: Progress | None = None) -> FoundLungs:
+        """Both lungs of one volume, and whether the classical method agrees.
+
+        Raises NoLungsError when there is too little lung.
+        """
+        tell, clock = progress or tell_nobody, StageClock()
+        tell("lungs", 0, 1)
+        with clock.stage("lungs"):
+            mask = self.mask(volume, tell)
+            dice = None if self.network is None else _classical_dice(volume, mask)
+        tell("lungs", 1, 1)
+        model = None if self.network is None else self.network.identity
+        return FoundLungs(mask, model, dice, clock.seconds["lungs"])
+
+    def mask(self, volume: CtVolume, progress: Progress | None = None) -> Mask:
+        """The lungs alone: bool (slices, rows, columns). Raises as `find`."""
+        if self.network is None:
+            return segment_lungs(volume)
+        return np.asarray(self.network.segment(volume, progress) > 0)
+
+
+def _classical_dice(volume: CtVolume, lungs: Mask) -> float | None:
+    try:
+        classical = segment_lungs(volume)
+    except NoLungsError:
+        return None
+    common = np.count_nonzero(lungs & classical)
+    return float(2 * common / (np.count_nonzero(lungs) + np.count_nonzero(classical)))
