@@ -159,5 +159,3 @@ def test_the_same_failure_gives_the_same_bytes() -> None:
 def test_without_any_findings_there_is_no_result() -> None:
     with pytest.raises(ValueError, match="no findings at all"):
         without_classification(regions=None)
-    with pytest.raises(ValueError, match="lungs must be given"):
-        without_classification(lungs=None)

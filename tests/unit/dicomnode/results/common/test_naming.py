@@ -131,7 +131,7 @@ def test_what_all_objects_bear_changes_all_of_them() -> None:
         ({"notes": ("Something else",)}, {"sr"}),
         ({"predecessor": FORMER}, {"sr"}),
         ({"input_digest": "cd" * 32}, {"sr", "region_seg"}),  # what is tracked is another finding
-        ({"failures": (SECOND,)}, {"sr"}),
+        ({"failures": (SECOND,)}, {"sr", "montage", "key_slice", "slice"}),  # a line on each
         ({"revision": 1}, {"sr", "montage", "key_slice", "seg", "region_seg", "slice"}),
     ],
     ids=["completeness", "notes", "predecessor", "input", "failure", "revision"],
