@@ -34,6 +34,7 @@ def test_documents_become_text_and_pictures_png(tmp_path: Path) -> None:
     readable = [each for each in kinds if each.kind not in WITHOUT_A_PICTURE]
     assert left.count(".txt") + left.count(".png") == len(readable)
     for picture in (tmp_path / "results").glob("*.png"):
-        assert Image.open(picture).width > 0
+        with Image.open(picture) as image:
+            assert image.width > 0
     for text in (tmp_path / "results").glob("*.txt"):
         assert text.read_text("utf-8").strip()
