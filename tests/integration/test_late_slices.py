@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from dicomnode.assess.assessor import Assessor
 from dicomnode.config import Destination, QuerySettings
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
+from storage.decided import SeriesEvidence
 from storage.jobs import SUPERSEDED
 from storage.records import JobKind, JobState, SeriesState
 from support.find_scp import match, running_find_scp
@@ -74,7 +75,7 @@ def test_a_running_analysis_ends_early_when_slices_come(
         go_on(stage, done, total)
 
     monkeypatch.setattr(worker, "_stop_if_superseded", held)
-    monkeypatch.setattr(worker, "_AWAITED_SECONDS", 0.1)
+    monkeypatch.setattr("dicomnode.analyse.worker._AWAITED_SECONDS", 0.1)
     node.analyse()
     assert len(stages) == 1
     assert analyses(node, uid) == [(JobState.DONE, SUPERSEDED)]
@@ -118,9 +119,9 @@ def test_a_series_waits_while_the_pacs_has_more_and_not_a_second_longer(
         scp.series = [match(uid, NumberOfSeriesRelatedInstances=13)]
         assessor = asking(node, scp.destination)
         node.receive(files[:12])
-        noted = wait_for(lambda: _noted(node, assessor, uid, "pacs: 13 instances"), "more")
-        assert noted["complete"] is False
-        assert noted["closed_by"] is None
+        seen = wait_for(lambda: _noted(node, assessor, uid, "pacs: 13 instances"), "more")
+        assert seen.complete is False
+        assert seen.closed_by is None
         node.receive(files[12:])
         wait_for(lambda: _decided(node, assessor, uid), "it is complete")
         assessor.close()
@@ -133,7 +134,7 @@ def _look(assessor: Assessor, ahead: float = 5.0) -> None:
     assessor.assess_one(datetime.now(UTC) + timedelta(seconds=ahead))
 
 
-def _noted(node: Pipeline, assessor: Assessor, uid: str, told: str) -> Any:
+def _noted(node: Pipeline, assessor: Assessor, uid: str, told: str) -> SeriesEvidence | None:
     _look(assessor)
     found = node.detail(uid).series.completeness
     return found if found is not None and told in found.evidence else None
