@@ -13,6 +13,7 @@ simulation/          Lesions painted into real chests: what the shipped weights 
 training/            Training: one loop; what is taught to each network lies in its folder
 entry_errors         What is wrong with the entries of a file, one sentence each
 errors               The errors of inference, by what is at fault: the volume, the bundle
+files                Files that are there whole or not at all
 findings             What an analysis found: plain values that results are built from
 heatmap              The heatmap of a slice: the grid of a network drawn back onto its pixels
 progress             The stages of an analysis: how far each is, and how long it took

@@ -186,7 +186,7 @@ def _take(
     )
     row = session.scalars(statement, execution_options={"populate_existing": True}).one()
     result = session.get_one(ResultRow, row.sop_instance_uid)
-    record = ResultRecord(**shared_fields(ResultRecord, result))
+    record = result_record(result)
     return Delivery(**shared_fields(Delivery, row), result=record)
 
 
@@ -203,3 +203,8 @@ def _write(session: Session, delivery: Delivery, **values: object) -> None:
     if session.scalar(statement.returning(DeliveryRow.delivery_id)) is None:
         name = f"delivery {delivery.delivery_id} to {delivery.destination}"
         raise LeaseLostError(f"{name}, attempt {delivery.attempt}")
+
+
+def result_record(row: ResultRow) -> ResultRecord:
+    """A row as a record."""
+    return ResultRecord(**shared_fields(ResultRecord, row))

@@ -16,6 +16,7 @@ from storage.models import (
     ResultRow,
     SeriesRow,
 )
+from storage.outbox import result_record
 from storage.records import (
     Association,
     DeliveryRecord,
@@ -149,8 +150,3 @@ def _deliveries(session: Session, series_uid: str) -> tuple[DeliveryRecord, ...]
         DeliveryRecord(**shared_fields(DeliveryRecord, delivery), result=result_record(result))
         for delivery, result in session.execute(statement)
     )
-
-
-def result_record(row: ResultRow) -> ResultRecord:
-    """A row as a record."""
-    return ResultRecord(**shared_fields(ResultRecord, row))

@@ -31,7 +31,7 @@ from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.deliver.retract import retract
 from dicomnode.dicom_files.frames import EncodedSlice, read_slices
 from dicomnode.dicom_files.headers import read_headers_file, transfer_syntax_of
-from dicomnode.dicom_files.identity import identify_file
+from dicomnode.dicom_files.identity import Provenance, identify_file, stored_instance
 from dicomnode.dicom_files.pixels import decode_hu
 from dicomnode.dicom_files.read_again import may_pass
 from dicomnode.errors import DataError
@@ -39,7 +39,7 @@ from storage import conflicts, index, jobs, result_sets
 from storage.conflicts import CopyName, Settled
 from storage.database import Database
 from storage.errors import LeaseLostError
-from storage.instances import InstanceFiles
+from storage.instances import InstanceFiles, StoredFile
 from storage.records import Conflict, ConflictState, Job, StoredInstance
 
 log = logging.getLogger(__name__)
@@ -173,22 +173,12 @@ class Resends:
             identity, meta = identify_file(path)
         except (DataError, FileNotFoundError):
             return _Pair(stands, conflict, None)
-        other = replace(
-            stands,
-            sop_class_uid=identity.sop_class_uid,
-            series_instance_uid=conflict.series_instance_uid,
-            study_instance_uid=identity.study_instance_uid,
-            transfer_syntax_uid=str(meta.TransferSyntaxUID),
-            accession_number=identity.accession_number,
-            modality=identity.modality,
-            path=conflict.path,
-            size_bytes=path.stat().st_size,
-            sha256=conflict.sha256,
-            association_id=conflict.association_id,
-            calling_ae_title=conflict.calling_ae_title,
-            received_at=conflict.received_at,
-            series_key=conflict.series_key,
-        )
+        stored = StoredFile(conflict.path, path.stat().st_size, conflict.sha256, existed=True)
+        brought = (conflict.association_id, conflict.calling_ae_title)
+        provenance = Provenance(*brought, called_ae_title="", priority=stands.priority)
+        syntax, received_at = meta.TransferSyntaxUID, conflict.received_at
+        other = stored_instance(identity, provenance, syntax, stored, received_at)
+        other = replace(other, series_key=conflict.series_key)
         return _Pair(stands, conflict, other)
 
     def _keeper(self, job: Job) -> Callable[[], None]:

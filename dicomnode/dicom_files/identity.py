@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -41,6 +42,8 @@ from dicomnode.dicom_files.quick_identity import (
 )
 from dicomnode.errors import DataError
 from dicomnode.version import VERSION
+from storage.instances import StoredFile
+from storage.records import StoredInstance
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.213092364938302270716553187436180529611")
 IMPLEMENTATION_VERSION_NAME = f"DICOMNODE_{VERSION}"
@@ -86,6 +89,33 @@ class Provenance:
     calling_ae_title: str
     called_ae_title: str
     priority: int = 1
+
+
+def stored_instance(
+    identity: Identity,
+    provenance: Provenance,
+    transfer_syntax: str,
+    stored: StoredFile,
+    received_at: datetime,
+) -> StoredInstance:
+    """The record of an instance that this node keeps."""
+    return StoredInstance(
+        sop_instance_uid=identity.sop_instance_uid,
+        sop_class_uid=identity.sop_class_uid,
+        series_instance_uid=identity.series_instance_uid,
+        study_instance_uid=identity.study_instance_uid,
+        transfer_syntax_uid=str(transfer_syntax),
+        accession_number=identity.accession_number,
+        modality=identity.modality,
+        path=stored.path,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        association_id=provenance.association_id,
+        calling_ae_title=provenance.calling_ae_title,
+        received_at=received_at,
+        priority=provenance.priority,
+        identity_digest=identity.digest,
+    )
 
 
 def identify(data_set: bytes | memoryview, transfer_syntax: UID) -> Identity:

@@ -27,10 +27,10 @@ from dicomnode.notes.offline import EndedSeries, notes_of_folder
 from dicomnode.results.build import ResultObject, encode
 from dicomnode.results.common.uids import instances_digest
 from inference.errors import InferenceError
+from inference.files import write_whole
+from inference.progress import Progress
 
 log = logging.getLogger(__name__)
-
-Progress = Callable[[str, int, int], None]
 
 EXPLAINED = frozenset({"analysed", "skipped", "failed", "unreadable"})
 """States with reasons; `error` (a fault of ours) is the only other one."""
@@ -229,12 +229,7 @@ def _write_once(path: Path, result: ResultObject) -> None:
     """
     if path.is_file() and _sop_instance_uid(path) == str(result.sop_instance_uid):
         return
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_bytes(encode(result))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, encode(result))
 
 
 def _sop_instance_uid(path: Path) -> str | None:

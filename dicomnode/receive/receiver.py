@@ -30,6 +30,7 @@ from dicomnode.dicom_files.identity import (
     Provenance,
     file_head,
     identify,
+    stored_instance,
 )
 from dicomnode.disk_gate import DiskGate
 from dicomnode.errors import DataError
@@ -60,7 +61,7 @@ from dicomnode.receive.waiting_room import WaitingRoom
 from storage.database import Database
 from storage.durable import GrowingFile
 from storage.instances import InstanceFiles, StoredFile
-from storage.records import Association, AssociationEnd, StoredInstance
+from storage.records import Association, AssociationEnd
 
 log = logging.getLogger(__name__)
 
@@ -125,24 +126,19 @@ class StorageReceiver:
             log.warning("C-STORE refused: %s", error)
             code = NOT_MATCHING if error.rule == "command" else CANNOT_UNDERSTAND
             return _status(code, str(error))
-        association = self._association(request.association)
+        provenance = _provenance(request, self._association(request.association))
         try:
-            stored = self._store(identity, request, association)
+            stored = self._store(identity, request, provenance)
         except OSError as error:
             log.error("instance %s not stored: %s", identity.sop_instance_uid, error.strerror)
             return _status(OUT_OF_RESOURCES, error.strerror or "cannot be stored")
-        self._indexer.put(_record(identity, request, stored, association))
+        now, syntax = datetime.now(UTC), request.transfer_syntax
+        self._indexer.put(stored_instance(identity, provenance, syntax, stored, now))
         return SUCCESS
 
     def _store(
-        self, identity: Identity, request: StoreRequest, association: Association
+        self, identity: Identity, request: StoreRequest, provenance: Provenance
     ) -> StoredFile:
-        provenance = Provenance(
-            association.association_id,
-            association.calling_ae_title,
-            association.called_ae_title,
-            _order(request),
-        )
         head = file_head(
             identity.sop_class_uid,
             identity.sop_instance_uid,
@@ -252,25 +248,12 @@ def _status(code: int, comment: str) -> Dataset:
     return answer
 
 
-def _record(
-    identity: Identity, request: StoreRequest, stored: StoredFile, association: Association
-) -> StoredInstance:
-    return StoredInstance(
-        sop_instance_uid=identity.sop_instance_uid,
-        sop_class_uid=identity.sop_class_uid,
-        series_instance_uid=identity.series_instance_uid,
-        study_instance_uid=identity.study_instance_uid,
-        transfer_syntax_uid=str(request.transfer_syntax),
-        accession_number=identity.accession_number,
-        modality=identity.modality,
-        path=stored.path,
-        size_bytes=stored.size_bytes,
-        sha256=stored.sha256,
-        association_id=association.association_id,
-        calling_ae_title=association.calling_ae_title,
-        received_at=datetime.now(UTC),
-        priority=_order(request),
-        identity_digest=identity.digest,
+def _provenance(request: StoreRequest, association: Association) -> Provenance:
+    return Provenance(
+        association.association_id,
+        association.calling_ae_title,
+        association.called_ae_title,
+        _order(request),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from dicomnode.dicom_files.identity import (
     data_set_sha256,
     identify_file,
     provenance_of,
+    stored_instance,
 )
 from dicomnode.errors import DataError
 from dicomnode.receive.events import record
 from storage import index, retention
 from storage.database import Database
-from storage.instances import InstanceFiles
+from storage.instances import InstanceFiles, StoredFile
 from storage.records import Association, AssociationEnd, StoredInstance
 
 log = logging.getLogger(__name__)
@@ -152,20 +154,8 @@ def _stored_instance(
     file: Path, path: str, identity: Identity, meta: FileMetaDataset, provenance: Provenance
 ) -> StoredInstance:
     found = file.stat()
-    return StoredInstance(
-        sop_instance_uid=identity.sop_instance_uid,
-        sop_class_uid=identity.sop_class_uid,
-        series_instance_uid=identity.series_instance_uid,
-        study_instance_uid=identity.study_instance_uid,
-        transfer_syntax_uid=str(meta.TransferSyntaxUID),
-        accession_number=identity.accession_number,
-        modality=identity.modality,
-        path=path,
-        size_bytes=found.st_size,
-        sha256=data_set_sha256(file),
-        association_id=provenance.association_id or f"recovered-{path[:35]}",
-        calling_ae_title=provenance.calling_ae_title,
-        received_at=datetime.fromtimestamp(found.st_mtime, UTC),
-        priority=provenance.priority,
-        identity_digest=identity.digest,
-    )
+    stored = StoredFile(path, found.st_size, data_set_sha256(file), existed=True)
+    brought = provenance.association_id or f"recovered-{path[:35]}"
+    known = replace(provenance, association_id=brought)
+    received_at = datetime.fromtimestamp(found.st_mtime, UTC)
+    return stored_instance(identity, known, meta.TransferSyntaxUID, stored, received_at)

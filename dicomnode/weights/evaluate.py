@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,9 +55,9 @@ from inference.evaluation.report.lungs import lung_blocks, lung_metrics
 from inference.evaluation.report.pages import to_html, to_markdown
 from inference.evaluation.report.regions import region_blocks, region_metrics
 from inference.evaluation.report.report import Evaluated, counts_report, report
-from inference.training.files import write_json, write_whole
+from inference.files import write_json, write_whole
+from inference.progress import Progress
 
-Told = Callable[[str, int, int], None]
 Sections = list[tuple[str, Sequence[Block]]]
 
 LUNGS, REGIONS = "lungs.csv", "regions.csv"
@@ -86,7 +86,7 @@ class _Found:
     tables: dict[str, str]
 
 
-def evaluate(plan: EvaluationPlan, settings: Settings, told: Told) -> Outcome:
+def evaluate(plan: EvaluationPlan, settings: Settings, told: Progress) -> Outcome:
     """Analyse every scan of the plan with its bundle, otherwise by the node's `settings`.
 
     Raises:

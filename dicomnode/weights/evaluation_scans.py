@@ -34,6 +34,7 @@ from inference.findings import Findings, Method
 from inference.lungs.finder import LungFinder
 from inference.lungs.network import LungNetwork
 from inference.lungs.thresholds import segment_lungs
+from inference.progress import Progress
 from inference.ties import first_of_highest
 from inference.training.scan import LoadedScan
 
@@ -88,7 +89,7 @@ class LungScan:
 def attempt_all(
     rows: Sequence[ManifestRow],
     analyse: Callable[[ManifestRow], Found],
-    told: Callable[[str, int, int], None],
+    told: Progress,
 ) -> list[Attempt[Found]]:
     """Every scan in turn; one that fails is kept with its reason. `told`: scan, done and total."""
     attempts = []

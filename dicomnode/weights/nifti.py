@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.errors import DataError
+from inference.files import whole_file
 from inference.volume import spacing_of
 
 _SQUARE = 1e-3
@@ -31,6 +32,5 @@ def write_nifti(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) -
     image.SetSpacing(spacing[::-1].tolist())
     image.SetDirection(directions[:, ::-1].ravel().tolist())
     image.SetOrigin(affine[:3, 3].tolist())
-    part = path.with_name(f".part-{path.name}")
-    itk.WriteImage(image, str(part), useCompression=True, compressionLevel=1)
-    part.replace(path)
+    with whole_file(path) as part:
+        itk.WriteImage(image, str(part), useCompression=True, compressionLevel=1)

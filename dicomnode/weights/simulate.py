@@ -20,6 +20,7 @@ from dicomnode.errors import ConfigurationError
 from dicomnode.weights.manifest import NO_INFECTION, STRATA, ManifestRow, read_manifest
 from dicomnode.weights.nifti import write_nifti
 from dicomnode.weights.scans import load_scan
+from inference.files import whole_file, write_json
 from inference.lungs.thresholds import segment_lungs
 from inference.simulation.paint import paint
 from inference.simulation.patterns import Painted, Pattern
@@ -105,7 +106,7 @@ def simulate(
 
 def _same_run(path: Path, made_by: dict[str, object]) -> None:
     if not path.exists():
-        path.write_text(json.dumps(made_by, indent=2) + "\n", "utf-8")
+        write_json(path, made_by)
     elif json.loads(path.read_text("utf-8")) != made_by:
         raise ConfigurationError(f"{path.parent}: made with other hosts or another seed")
 
@@ -157,8 +158,7 @@ def _write(out: Path, each: Planned, host: Host, painted: Painted) -> None:
 
 
 def _write_boxes(path: Path, painted: Painted, task: str) -> None:
-    part = path.with_name(f".part-{path.name}")
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(_BOX)
         for mark in painted.marks:
@@ -167,20 +167,17 @@ def _write_boxes(path: Path, painted: Painted, task: str) -> None:
                 name = NON_PNEUMONIA
             corners = [f"{value:.2f}" for corner in mark.box for value in corner]
             writer.writerow([mark.number, name, mark.kind, *corners])
-    part.replace(path)
 
 
 def _write_manifest(
     path: Path, task: str, labels: dict[Pattern, str], planned: Sequence[Planned]
 ) -> None:
-    part = path.with_name(f".part-{path.name}")
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(_HEADER)
         writer.writerows(
             _row(each, labels[each.pattern], task) for each in planned if each.pattern in labels
         )
-    part.replace(path)
 
 
 def _row(each: Planned, label: str, task: str) -> list[str]:

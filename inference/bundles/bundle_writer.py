@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from inference.bundles.bundle import CARD
 from inference.bundles.card import Card
 from inference.errors import BundleError
+from inference.files import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,8 +46,8 @@ def put_bundle(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
 def _write(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
     data = _serialised(weights)
     whole = replace(card, weights_sha256=hashlib.sha256(data).hexdigest())
-    _write_durably(folder / WEIGHTS, data)
-    _write_durably(folder / CARD, whole.as_toml().encode())
+    write_whole(folder / WEIGHTS, data)
+    write_whole(folder / CARD, whole.as_toml().encode())
 
 
 def _serialised(weights: Mapping[str, Tensor]) -> bytes:
@@ -55,10 +55,3 @@ def _serialised(weights: Mapping[str, Tensor]) -> bytes:
 
     data: bytes = save({name: weights[name].contiguous() for name in sorted(weights)})
     return data
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

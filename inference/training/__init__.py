@@ -8,7 +8,6 @@ cache           Scans as a task prepared them, kept on disk: one safetensors fil
 calibration     Probabilities that mean what they say: the last layer's logits, scaled and shifted
 checkpoint      A run's state on disk: network, Adam's moments, and where the run stands
 curves          The curves of a run: one CSV line for each quantity told, and a picture of them
-files           Files that are there whole or not at all
 initial         The weights that a training starts from
 loop            The loop: steps, validation, checkpoints, curves
 overlap_losses  Losses of networks that segment: overlap, for parts that fill little of the image

@@ -18,8 +18,8 @@ from typing import Any
 from safetensors.torch import save
 
 from inference.errors import InferenceError
+from inference.files import write_whole
 from inference.progress import Progress, tell_nobody
-from inference.training.files import write_whole
 from inference.training.plan import Example, Plan, PreparedScan
 
 _CODE = ("**/*.py",)

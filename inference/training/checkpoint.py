@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from inference.training.files import write_json, write_whole
+from inference.files import write_json, write_whole
 
 STATE = "state.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")

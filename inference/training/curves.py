@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from inference.training.files import write_whole
+from inference.files import write_whole
 
 HEADER = ("stage", "step", "quantity", "value")
 _COLUMNS = 3

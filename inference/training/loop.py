@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from inference.errors import TrainingDivergedError
+from inference.files import write_json, write_whole
 from inference.training.checkpoint import (
     Position,
     load_position,
@@ -32,7 +33,6 @@ from inference.training.checkpoint import (
     save_checkpoint,
 )
 from inference.training.curves import append_curves, cut_curves
-from inference.training.files import write_json, write_whole
 from inference.training.task import Losses, Stage, Trained, TrainingTask, Validation
 
 Stop = Callable[[], bool]

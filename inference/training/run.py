@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.errors import InferenceError
-from inference.training.files import write_json
+from inference.files import write_json
 
 RUN = "run.json"
 IDENTITY = ("task", "manifest", "settings", "loop", "patients")

@@ -30,7 +30,7 @@ WALLS = """
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
 .deliver: . .decisions .dicom_files .methods .network .results.common .results.documents storage
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
-    .decisions.stack inference
+    .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage
 .methods: . .decisions inference inference.bundles inference.lungs
 .network: . .dicom_files

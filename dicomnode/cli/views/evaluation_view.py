@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.text import Text
 
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from inference.evaluation.report.document import Document, Heading, Notice, Paragraph, Table
+from inference.progress import Progress
 
 
 @contextmanager
-def scan_progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+def scan_progress(console: Console) -> Iterator[Progress]:
     """A progress bar; what it yields is told scan, done and total."""
     columns = (
         TextColumn("{task.description}"),
@@ -22,7 +24,7 @@ def scan_progress(console: Console) -> Iterator[Callable[[str, int, int], None]]
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bar:
+    with Bars(*columns, console=console) as bar:
         task = bar.add_task("loading", total=None)
 
         def on_progress(scan: str, done: int, total: int) -> None:

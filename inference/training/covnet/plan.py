@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from inference.covnet.network import CLASSES, Covnet
+from inference.files import file_digest
 from inference.networks.resnet import Bottleneck
 from inference.training.augment import change_values, move
 from inference.training.covnet.data import (
@@ -34,7 +35,6 @@ from inference.training.covnet.losses import (
 from inference.training.covnet.norms import estimate, freeze
 from inference.training.covnet.settings import CovnetSettings, covnet_settings
 from inference.training.covnet.validation import validate
-from inference.training.files import file_digest
 from inference.training.initial import he_initialise, load_initial
 from inference.training.plan import Example, Options, PreparedScan
 from inference.training.scan import Split

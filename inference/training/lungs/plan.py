@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from inference.files import file_digest
 from inference.networks.unet import Unet
-from inference.training.files import file_digest
 from inference.training.initial import he_initialise, load_initial
 from inference.training.lungs.augmentation import augment_labelled
 from inference.training.lungs.data import lung_slices

@@ -13,10 +13,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from inference.backends.device import deterministic
+from inference.files import write_whole
 from inference.location_attention.network import Segmenter
 from inference.location_attention.preprocess import RegionGrid, RegionPreprocessing, region_grid
 from inference.location_attention.proposals import Candidates, ProposalMaps, propose
-from inference.training.files import write_whole
 from inference.training.plan import PreparedScan
 from inference.training.regions.data import stored_view
 from inference.training.regions.patch_data import patch_tensors

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from inference.files import file_digest
 from inference.location_attention.network import LocationAttention
-from inference.training.files import file_digest
 from inference.training.initial import load_initial
 from inference.training.plan import Example, Options, PreparedScan
 from inference.training.regions.classifier_learning import (

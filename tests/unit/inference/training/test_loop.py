@@ -234,7 +234,7 @@ def test_a_checkpoint_cut_off_while_it_was_written_leaves_the_one_before(tmp_pat
     before = state(tmp_path)
     later = tmp_path / CHECKPOINT / "state-0-0000011.safetensors"
     later.write_bytes(b"half of a fi")
-    (tmp_path / CHECKPOINT / ".state.json.part").write_text('{"tensors": "state-0-00')
+    (tmp_path / CHECKPOINT / ".part-state.json").write_text('{"tensors": "state-0-00')
     assert same(before, state(tmp_path))
     assert run(tmp_path, TinyTask()) is End.FINISHED
     assert not later.exists()

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from inference.files import file_digest, write_json, write_whole
 from inference.training.augment import Augmentation
 from inference.training.covnet.settings import CovnetSettings, CovnetStage, covnet_settings
-from inference.training.files import file_digest, write_json, write_whole
 from inference.training.loop import LoopSettings
 from inference.training.plan import Options, parse_stages, with_values
 from inference.training.run import RUN, OtherRunError, open_run, update_run
