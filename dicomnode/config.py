@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
@@ -27,6 +27,8 @@ from dicomnode.errors import ConfigurationError
 from dicomnode.tls import DestinationTls, TlsPolicy
 from inference.demonstration import shipped_bundles
 from inference.entry_errors import SECRET, problems_of
+from storage.database import checked_url
+from storage.errors import DatabaseUrlError
 
 AeTitle = Annotated[
     str,
@@ -44,12 +46,22 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _is_database_url(url: str) -> str:
+    try:
+        if url:
+            checked_url(url)
+    except DatabaseUrlError as error:
+        raise ValueError(str(error)) from None
+    return url
+
+
+_DatabaseUrl = Annotated[str, AfterValidator(_is_database_url), Field(json_schema_extra=SECRET)]
+
+
 class NodeSettings(_Section):
     ae_title: AeTitle = "DICOMNODE"
     data_directory: Path = Path("dicomnode-data")
-    database_url: Annotated[str, Field(json_schema_extra=SECRET)] = (
-        ""  # empty: SQLite in the data directory
-    )
+    database_url: _DatabaseUrl = ""  # empty: SQLite in the data directory
 
 
 class ReceiveSettings(_Section):

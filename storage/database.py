@@ -68,7 +68,7 @@ class Database:
         The first transaction that reaches the database brings its schema up to date, and raises
         what `open` would; so does each until one has. Raises DatabaseUrlError.
         """
-        return cls(_engine(_checked(url)))
+        return cls(_engine(checked_url(url)))
 
     @property
     def url(self) -> str:
@@ -134,7 +134,7 @@ def is_missing(url: str) -> bool:
 
     Raises DatabaseUrlError.
     """
-    parsed = _checked(url)
+    parsed = checked_url(url)
     return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file()
 
 
@@ -148,11 +148,12 @@ def _why(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split())
 
 
-def _checked(url: str) -> URL:
+def checked_url(url: str) -> URL:
+    """The URL with the driver that is used. Raises DatabaseUrlError, which shows none of it."""
     try:
         parsed = make_url(url)
         system = parsed.get_backend_name()
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
         raise DatabaseUrlError("the database URL cannot be read") from None
     if system not in _READING:
         raise DatabaseUrlError(f"{system} is not supported: use sqlite or postgresql")

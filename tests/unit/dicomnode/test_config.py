@@ -91,6 +91,14 @@ WRONG = [
         "retention.zzz: is unknown; known are analysed_days, skipped_days, failed_days",
     ),
     (
+        "[node]\ndatabase_url = 'mysql://node:secret@host/name'",
+        "node.database_url: mysql is not supported: use sqlite or postgresql",
+    ),
+    (
+        "[node]\ndatabase_url = 'postgresql://node@host:secret/name'",
+        "node.database_url: the database URL cannot be read",
+    ),
+    (
         "[receive]\nport = 70000",
         "receive.port: 70000 is given; it must be a whole number from 1 to 65535",
     ),

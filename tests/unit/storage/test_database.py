@@ -236,6 +236,7 @@ def test_an_unreachable_server_is_named_without_its_password(tmp_path: Path) -> 
         "sqlite:///:memory:",
         "mysql://host/name",
         "secret-word",
+        "postgresql://node@host:secret-word/name",
         "sqlite:///file:x?uri=1",
     ],
 )
