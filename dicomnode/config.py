@@ -6,9 +6,10 @@ equal. An unknown key or a value out of range is refused with its name.
 
 from __future__ import annotations
 
+import logging
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -29,6 +30,8 @@ from inference.demonstration import shipped_bundles
 from inference.entry_errors import SECRET, problems_of
 from storage.database import checked_url
 from storage.errors import DatabaseUrlError
+
+log = logging.getLogger(__name__)
 
 AeTitle = Annotated[
     str,
@@ -96,13 +99,21 @@ class ReceiveSettings(_Section):
         return tuple(port for port, wanted in served if wanted)
 
 
-_BUNDLES = ("bundle", "lungs_bundle", "regions_bundle")
+class MethodSettings(_Section):
+    """A method is a bundle; `task`: what it must be made for, empty for any method."""
+
+    bundle: Annotated[str, Field(min_length=1)]
+    task: str = ""
+
+
+_LUNGS = "lungs"
+_FORMER = {"bundle": "covnet", "regions_bundle": "regions"}
+"""Keys of `[inference]` that `methods` replaced, each with the task of its bundle."""
 
 
 class InferenceSettings(_Section):
-    bundle: str = ""  # empty: the demonstration bundles, for all three tasks
-    lungs_bundle: str = ""  # empty, beside a bundle of one's own: the classical method
-    regions_bundle: str = ""  # empty, beside a bundle of one's own: no location attention
+    methods: tuple[MethodSettings, ...] = ()  # empty: the demonstration bundles
+    lungs_bundle: str = ""  # empty, beside methods of one's own: the classical method
     intended_use_here: Literal["none", "demonstration", "research", "clinical"] = "none"
     allow_demonstration_model: bool = False  # serve with weights not trained on patients' labels
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -111,6 +122,36 @@ class InferenceSettings(_Section):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     lease_seconds: Positive = 30.0
     deadline_seconds: Positive = 900.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_keys(cls, data: Any) -> Any:
+        """A bundle for COVNet, and one for location attention, beside the demonstration's."""
+        if not isinstance(data, dict) or not _FORMER.keys() & data.keys():
+            return data
+        if "methods" in data:
+            raise ValueError(f"methods takes the place of {' and '.join(_FORMER)}: name one only")
+        given = {task: data[key] for key, task in _FORMER.items() if data.get(key)}
+        rest = {key: value for key, value in data.items() if key not in _FORMER}
+        if given and "covnet" not in given:
+            shipped = {task: str(folder) for task, folder in shipped_bundles().items()}
+            lungs = shipped.pop(_LUNGS)
+            rest["lungs_bundle"] = rest.get("lungs_bundle") or lungs
+            given = shipped | given
+        return rest | {"methods": [{"bundle": b, "task": task} for task, b in given.items()]}
+
+    @property
+    def bundles(self) -> tuple[tuple[str, Path], ...]:
+        """The bundles with their tasks, "" for any method: the methods in order, then the lungs.
+
+        Those of the product where no method is named; a bundle for lungs goes with them all the
+        same.
+        """
+        shipped = {} if self.methods else shipped_bundles()
+        lungs = Path(self.lungs_bundle) if self.lungs_bundle else shipped.pop(_LUNGS, None)
+        shipped.pop(_LUNGS, None)
+        named = ((each.task, Path(each.bundle)) for each in self.methods)
+        return (*named, *shipped.items(), *([(_LUNGS, lungs)] if lungs else []))
 
 
 class Destination(_Section):
@@ -181,22 +222,6 @@ class Settings(_Section):
         """Folder of the model bundles that need no path of their own."""
         return self.node.data_directory / "models"
 
-    @property
-    def bundle_folders(self) -> dict[str, Path]:
-        """Folders of the model bundles by task, that of COVNet first.
-
-        Those of the product where no bundle is named for COVNet; a folder named for another task
-        takes the place of its own there too.
-        """
-        inference = self.inference
-        named = {
-            "covnet": inference.bundle,
-            "lungs": inference.lungs_bundle,
-            "regions": inference.regions_bundle,
-        }
-        given = {task: Path(folder) for task, folder in named.items() if folder}
-        return given if inference.bundle else shipped_bundles() | given
-
 
 def load_settings(path: Path) -> Settings:
     """Read and check a configuration file.
@@ -216,6 +241,8 @@ def load_settings(path: Path) -> Settings:
         wrong = problems_of(error, Settings.model_json_schema())
         told = "\n".join(f"  {each}" for each in wrong)
         raise ConfigurationError(f"{path}: {len(wrong)} problem(s)\n{told}") from None
+    for key in _FORMER.keys() & data.get("inference", {}).keys():
+        log.warning("%s: [inference] %s is replaced by [[inference.methods]] bundle", path, key)
     return _anchored(settings, path.absolute().parent)
 
 
@@ -228,9 +255,13 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     node = settings.node.model_copy(
         update={"data_directory": folder / settings.node.data_directory}
     )
-    bundles = settings.inference.model_dump(include=set(_BUNDLES))
+    methods = tuple(
+        each.model_copy(update={"bundle": str(folder / each.bundle)})
+        for each in settings.inference.methods
+    )
+    lungs = settings.inference.lungs_bundle
     inference = settings.inference.model_copy(
-        update={key: str(folder / bundle) if bundle else "" for key, bundle in bundles.items()}
+        update={"methods": methods, "lungs_bundle": str(folder / lungs) if lungs else ""}
     )
     receive = settings.receive.model_copy(update={"tls": settings.receive.tls.anchored(folder)})
     destinations = tuple(_peer_anchored(each, folder) for each in settings.destinations)

@@ -34,13 +34,21 @@ class Engines:
 
 
 def load_bundles(settings: Settings) -> Mapping[str, Bundle]:
-    """Check every configured bundle, by task; `covnet` is always among them.
+    """Check every configured bundle, by task: the methods in their order, then the lungs.
 
     Raises:
-        BundleError: one is not whole, its card does not fit its weights, or it is configured for a
-            task it is not made for; says what.
+        BundleError: one is not whole, its card does not fit its weights, it is configured for a
+            task it is not made for, or a second one of its task; says what.
     """
-    return {task: load_for(folder, task) for task, folder in settings.bundle_folders.items()}
+    found: dict[str, Bundle] = {}
+    for task, folder in settings.inference.bundles:
+        bundle = load_for(folder, task)
+        if bundle.card.task in found:
+            other = found[bundle.card.task].folder.name
+            problem = f"is for the task {bundle.card.task!r}, as {other} is: one of them is enough"
+            raise BundleError(folder.name, (problem,))
+        found[bundle.card.task] = bundle
+    return found
 
 
 def check_permitted(bundles: Mapping[str, Bundle], settings: Settings) -> None:
@@ -65,21 +73,22 @@ def models_digest(settings: Settings) -> str:
     Raises:
         BundleError: a card cannot be read.
     """
-    folders = settings.bundle_folders.items()
-    parts = [f"{task} {load_card(folder).digest}" for task, folder in folders]
+    cards = [load_card(folder) for _, folder in settings.inference.bundles]
+    parts = [f"{card.task} {card.digest}" for card in cards]
     text = "\n".join([*parts, settings.inference.intended_use_here])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load_for(folder: Path, task: str) -> Bundle:
-    """The bundle in a folder, if it is for this task and reports can name its classes.
+    """The bundle in a folder, if it is for this task, "" for any method, and has codes.
 
     Raises BundleError otherwise.
     """
     bundle = load_bundle(folder)
-    if bundle.card.task != task:
-        problem = f"is for the task {bundle.card.task!r}, but configured for {task!r}"
-        raise BundleError(folder.name, (problem,))
+    its = bundle.card.task
+    if its != task and (task or not TASKS[its].engine):
+        wanted = f"but configured for {task!r}" if task else "which is no method"
+        raise BundleError(folder.name, (f"is for the task {its!r}, {wanted}",))
     if problems := bundle.card.code_problems:
         raise BundleError(folder.name, problems)
     return bundle
@@ -91,15 +100,16 @@ def load_engines(settings: Settings) -> Engines:
     Raises:
         BundleError, DeviceError: as `load_method` and `load_lung_finder`.
     """
-    tasks = [task for task in settings.bundle_folders if task != LUNGS]
-    return Engines(load_lung_finder(settings), tuple(load_method(settings, task) for task in tasks))
+    bundles = load_bundles(settings).items()
+    methods = [load_method(bundle, settings) for task, bundle in bundles if task != LUNGS]
+    return Engines(load_lung_finder(settings), tuple(methods))
 
 
-def load_method(settings: Settings, task: str) -> Method:
-    """The method of the bundle configured for a task.
+def load_method(bundle: Bundle, settings: Settings) -> Method:
+    """The method of a bundle, as the site computes.
 
     Raises:
-        BundleError: the bundle is not whole, or not for this task.
+        BundleError: the bundle does not fit its task.
         DeviceError: the configured device or engine is not there.
     """
     inference = settings.inference
@@ -109,7 +119,7 @@ def load_method(settings: Settings, task: str) -> Method:
         inference.engine,
         IntendedUse(inference.intended_use_here),
     )
-    return TASKS[task].method(load_for(settings.bundle_folders[task], task), options)
+    return TASKS[bundle.card.task].method(bundle, options)
 
 
 def load_lung_finder(settings: Settings) -> LungFinder:
@@ -121,7 +131,7 @@ def load_lung_finder(settings: Settings) -> LungFinder:
     from inference.lungs.finder import LungFinder
     from inference.lungs.network import LungNetwork
 
-    folder = settings.bundle_folders.get(LUNGS)
+    folder = dict(settings.inference.bundles).get(LUNGS)
     if folder is None:
         return LungFinder()
     inference = settings.inference

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from dicomnode.config import Settings
+from dicomnode.config import MethodSettings, Settings
 from dicomnode.errors import DataError, ManifestError
-from dicomnode.methods.bundles import load_lung_finder, load_method
+from dicomnode.methods.bundles import load_engines, load_lung_finder
 from dicomnode.results.pictures.heatmap import THRESHOLD
 from dicomnode.weights.evaluation_gallery import Gallery
 from dicomnode.weights.manifest import ManifestRow
 from dicomnode.weights.scans import load_scan
+from inference.bundles.tasks import LUNGS
 from inference.covnet.network import CLASSES
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
 from inference.evaluation.measures.lesions import (
@@ -114,15 +115,18 @@ def _reason(error: Exception) -> str:
 
 
 def with_bundle(settings: Settings, task: str, folder: Path) -> Settings:
-    """The node's settings with this bundle for its task."""
-    key = {"covnet": "bundle", "regions": "regions_bundle", "lungs": "lungs_bundle"}[task]
-    changed = settings.inference.model_copy(update={key: str(folder.resolve())})
+    """The node's settings with this bundle as its only method, or for its lungs."""
+    whole = str(folder.resolve())
+    methods = (MethodSettings(bundle=whole, task=task),)
+    update = {"lungs_bundle": whole} if task == LUNGS else {"methods": methods}
+    changed = settings.inference.model_copy(update=update)
     return settings.model_copy(update={"inference": changed})
 
 
 def covnet_analyser(settings: Settings, gallery: Gallery) -> Callable[[ManifestRow], CovnetScan]:
     """`gallery`: gets pictures of scans with lesions. Raises as `load_engines`."""
-    engine, lungs = load_method(settings, "covnet"), load_lung_finder(settings)
+    engines = load_engines(settings)
+    (engine,), lungs = engines.methods, engines.lungs
     return lambda row: _covnet_scan(engine, lungs, row, gallery)
 
 
@@ -144,7 +148,8 @@ def _covnet_scan(
 
 def region_analyser(settings: Settings) -> Callable[[ManifestRow], RegionScan]:
     """Raises as `load_engines`."""
-    engine, lungs = load_method(settings, "regions"), load_lung_finder(settings)
+    engines = load_engines(settings)
+    (engine,), lungs = engines.methods, engines.lungs
     return lambda row: _region_scan(engine, lungs, load_scan(row), row.label)
 
 

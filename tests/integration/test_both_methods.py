@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from dicomnode.cli.main import app
 from dicomnode.cli.views.model_view import BundlePlace, look_at
 from dicomnode.cli.views.queue_view import print_series
-from dicomnode.config import InferenceSettings, load_settings
-from dicomnode.methods.bundles import load_bundles, load_engines, load_method
+from dicomnode.config import InferenceSettings, MethodSettings, load_settings
+from dicomnode.methods.bundles import load_bundles, load_engines
 from dicomnode.results.documents.text import report_as_text
 from inference.bundles.bundle import CARD, load_card
 from inference.errors import BundleError
@@ -27,7 +27,7 @@ from inference.location_attention.engine import RegionEngine
 from inference.location_attention.preprocess import RegionPreprocessing
 from storage.records import SeriesState
 from support.phantom import LOW_CHEST, PIXEL_MM, SPACING_MM, series_uid, write_series
-from support.pipeline import Pipeline
+from support.pipeline import Pipeline, inference
 from support.untrained_regions import make_untrained_region_bundle
 from support.validators import dciodvfy_errors
 
@@ -156,11 +156,7 @@ def test_the_worker_does_the_same_and_the_queue_tells(
 ) -> None:
     pipeline = Pipeline(tmp_path / "node", shared_models)
     pipeline.settings = pipeline.settings.model_copy(
-        update={
-            "inference": InferenceSettings(
-                bundle=str(shared_models), regions_bundle=str(region_bundle)
-            )
-        }
+        update={"inference": inference(shared_models, region_bundle)}
     )
     files = sorted((home / "in").iterdir())
     pipeline.bring_to_results(files)
@@ -181,7 +177,7 @@ def test_the_worker_does_the_same_and_the_queue_tells(
 
 def test_the_engine_is_as_the_card_and_the_site_have_it(home: Path, region_bundle: Path) -> None:
     settings = load_settings(home / "dicomnode.toml")
-    engine = load_method(settings, "regions")
+    _, engine = load_engines(settings).methods
     assert isinstance(engine, RegionEngine)
     assert engine.settings == SETTINGS
     assert engine.identity.training is Training.UNTRAINED
@@ -201,7 +197,9 @@ def test_classes_that_no_report_can_name_are_refused_at_the_start(
     settings = load_settings(home / "dicomnode.toml")
     problem = "class 'plague' has no code to report it by"
     assert look_at(BundlePlace(folder), settings, weights=False).problems == (problem,)
-    wrong = settings.inference.model_copy(update={"regions_bundle": str(folder)})
+    first = settings.inference.methods[0]
+    methods = (first, MethodSettings(bundle=str(folder)))
+    wrong = settings.inference.model_copy(update={"methods": methods})
     with pytest.raises(BundleError, match=problem):
         load_bundles(settings.model_copy(update={"inference": wrong}))
 
@@ -210,8 +208,10 @@ def test_without_a_bundle_there_is_one_method_and_the_wrong_one_is_refused(
     home: Path, shared_models: Path
 ) -> None:
     settings = load_settings(home / "dicomnode.toml")
-    alone = settings.model_copy(update={"inference": InferenceSettings(bundle=str(shared_models))})
+    alone = settings.model_copy(update={"inference": inference(shared_models)})
     assert list(load_bundles(alone)) == ["covnet"]
-    wrong = InferenceSettings(bundle=str(shared_models), regions_bundle=str(shared_models))
+    tasks = ("covnet", "regions")
+    methods = tuple(MethodSettings(bundle=str(shared_models), task=task) for task in tasks)
+    wrong = InferenceSettings(methods=methods)
     with pytest.raises(BundleError, match="is for the task 'covnet', but configured for 'regions'"):
         load_engines(settings.model_copy(update={"inference": wrong}))

@@ -124,9 +124,9 @@ def test_the_same_checks_hold_at_the_start_of_a_node(node: Path, tmp_path: Path)
 
 
 def test_a_node_analyses_with_all_that_is_configured(node: Path) -> None:
-    from dicomnode.methods.bundles import load_method
+    from dicomnode.methods.bundles import load_engines
 
-    engine = load_method(load_settings(node / "dicomnode.toml"), "covnet")
+    (engine,) = load_engines(load_settings(node / "dicomnode.toml")).methods
     assert isinstance(engine, Engine)
     assert engine.backend == "openvino"
     assert engine.identity.use is IntendedUse.DEMONSTRATION  # the lesser of card and site

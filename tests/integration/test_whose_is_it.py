@@ -482,7 +482,7 @@ def test_a_lost_index_is_made_again_with_the_same_owners(node: Pipeline, tmp_pat
     node.receive(first)
     node.receive(rewritten(first, tmp_path / "then", right_patient))
     again = f"sqlite:///{tmp_path / 'again.sqlite3'}"
-    other = Pipeline(tmp_path / "data", Path(node.settings.inference.bundle), (), again)
+    other = Pipeline(tmp_path / "data", node.settings.inference.bundles[0][1], (), again)
     other.receive([])
     analyse_all(other)
     found = parts(other, uid)

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pydicom
 
 from dicomnode.analyse.worker import Worker
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config import Destination, InferenceSettings, NodeSettings, Settings
+from dicomnode.config import Destination, InferenceSettings, MethodSettings, NodeSettings, Settings
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.deliver.deliverer import Deliverer
@@ -43,6 +44,12 @@ def receive_files(database: Database, files: InstanceFiles, paths: Sequence[Path
     reconcile(database, files, "node")
 
 
+def inference(*bundles: Path | str, **more: Any) -> InferenceSettings:
+    """With these methods, whatever task each is for."""
+    methods = tuple(MethodSettings(bundle=str(each)) for each in bundles)
+    return InferenceSettings(methods=methods, **more)
+
+
 class Pipeline:
     """One node's data directory, worked on step by step."""
 
@@ -64,7 +71,7 @@ class Pipeline:
                 open_quiet_seconds=0,
             ),
             chest=LOW_CHEST_POLICY,
-            inference=InferenceSettings(bundle=str(models)),
+            inference=inference(models),
             results=ResultOptions(key_slices=1),
             destinations=tuple(destinations),
         )

@@ -50,10 +50,18 @@ class BundleState:
 
 def places(settings: Settings) -> list[BundlePlace]:
     """The configured bundles first, then the others in the node's folder of models."""
-    configured = {folder: task for task, folder in settings.bundle_folders.items()}
+    configured = {folder: task or _task(folder) for task, folder in settings.inference.bundles}
     cards = sorted(settings.models.glob(f"[!.]*/{CARD}"))
     found = [BundlePlace(folder, task) for folder, task in configured.items()]
     return found + [BundlePlace(p.parent) for p in cards if p.parent not in configured]
+
+
+def _task(folder: Path) -> str:
+    """Of a method that is configured without one."""
+    try:
+        return load_card(folder).task
+    except BundleError:
+        return "any method"
 
 
 def find(settings: Settings, wanted: str) -> BundlePlace:

@@ -272,5 +272,32 @@ def test_the_demonstration_bundles_stand_in_only_where_none_is_named_for_covnet(
     settings = load_settings(written(tmp_path, f"[inference]\n{text}\n"))
     named = {task: tmp_path / folder for task, folder in own.items()}
     expected = named if "covnet" in own else shipped_bundles() | named
-    assert settings.bundle_folders == expected
-    assert next(iter(settings.bundle_folders)) == "covnet"
+    assert dict(settings.inference.bundles) == expected
+    assert settings.inference.bundles[0][0] == "covnet"
+
+
+def test_methods_are_an_ordered_list_of_bundles(tmp_path: Path) -> None:
+    text = '[[inference.methods]]\nbundle = "b"\n[[inference.methods]]\nbundle = "/a"\ntask = "x"'
+    settings = load_settings(written(tmp_path, text))
+    assert settings.inference.bundles == (("", tmp_path / "b"), ("x", Path("/a")))
+    with_lungs = load_settings(written(tmp_path, f'[inference]\nlungs_bundle = "u"\n{text}'))
+    assert with_lungs.inference.bundles[2:] == (("lungs", tmp_path / "u"),)
+
+
+def test_former_keys_work_and_say_what_replaces_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = '[inference]\nbundle = "a"\nregions_bundle = ""'
+    settings = load_settings(written(tmp_path, text))
+    assert settings.inference.bundles == (("covnet", tmp_path / "a"),)
+    told = sorted(each.message.partition(": ")[2] for each in caplog.records)
+    assert told == [
+        f"[inference] {key} is replaced by [[inference.methods]] bundle"
+        for key in ("bundle", "regions_bundle")
+    ]
+
+
+def test_former_keys_and_methods_are_not_mixed(tmp_path: Path) -> None:
+    text = '[inference]\nbundle = "a"\nmethods = [{ bundle = "b" }]'
+    with pytest.raises(ConfigurationError, match="methods takes the place of bundle"):
+        load_settings(written(tmp_path, text))
