@@ -32,7 +32,8 @@ _Digest = Annotated[
 Settings_co = TypeVar("Settings_co", bound=InputSettings, default=InputSettings, covariant=True)
 
 
-def _is_task(name: str) -> str:
+def known_task(name: str) -> str:
+    """The name. Raises ValueError for one of no task."""
     if name not in TASKS:
         raise ValueError(f"{name!r} is given; it must be one of {', '.join(map(repr, TASKS))}")
     return name
@@ -78,7 +79,7 @@ class Card(Generic[Settings_co]):
 
     name: _Name
     version: _Name
-    task: Annotated[str, AfterValidator(_is_task)]
+    task: Annotated[str, AfterValidator(known_task)]
     classes: tuple[Annotated[str, Field(min_length=1)], ...]
     training: Training
     intended_use: str

@@ -10,13 +10,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import AfterValidator
 
 from inference.bundles.bundle import weights_problems, widened
 from inference.bundles.bundle_writer import WEIGHTS, digest_of, put_bundle
-from inference.bundles.card import Card, Metric
+from inference.bundles.card import Card, Metric, known_task
 from inference.bundles.class_codes import known_classes
 from inference.bundles.tasks import TASKS, InputSettings
+from inference.entry_errors import read_entries
 from inference.errors import InferenceError
 from inference.findings import IntendedUse, Training
 
@@ -28,6 +31,7 @@ EVALUATION = "evaluation.json"
 _LAST_LAYERS = {"covnet": "fc", "regions": "classifier.fc3"}
 """The layer that gives the logits which are calibrated, by task."""
 _LEARNING = ("training", "validation")
+T = TypeVar("T")
 _DEMONSTRATION = "Shows and tests the whole way of a series. No clinical meaning."
 
 
@@ -51,29 +55,57 @@ class Label:
     notes: str = ""
 
 
+@dataclass(frozen=True)
+class Record:
+    """Of run.json. `simulated`: whether it learned from lesions that the simulator painted;
+    `patients`: scans by patient by split."""
+
+    task: Annotated[str, AfterValidator(known_task)]
+    simulated: bool
+    patients: Mapping[str, Mapping[str, tuple[str, ...]]]
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class Best:
+    """Of best.json: what the best weights are made for, how they are calibrated, where from."""
+
+    classes: tuple[str, ...]
+    preprocessing: Mapping[str, Any]
+    temperature: float = 1.0
+    biases: tuple[float, ...] | None = None
+    stage: str | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class JudgedBundle:
+    """The bundle that was evaluated."""
+
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Of evaluation.json."""
+
+    figures: tuple[Metric, ...]
+    patients: tuple[str, ...]
+    bundle: JudgedBundle
+
+
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A run as its folder has it: `record` of run.json, `best` of best.json, the weights."""
+    """A run as its folder has it."""
 
-    record: Mapping[str, Any]
-    best: Mapping[str, Any]
+    record: Record
+    best: Best
     weights: Mapping[str, Tensor]
-
-    @property
-    def simulated(self) -> bool:
-        """Whether it learned from lesions that the simulator painted."""
-        return bool(self.record["simulated"])
-
-    @property
-    def patients(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
-        """Scans by patient by split."""
-        found: Mapping[str, Mapping[str, Sequence[str]]] = self.record["patients"]
-        return found
 
     @property
     def learned_from(self) -> frozenset[str]:
         """The patients whose scans the weights, or the choice between them, depend on."""
-        return frozenset(patient for split in _LEARNING for patient in self.patients[split])
+        return frozenset(one for split in _LEARNING for one in self.record.patients.get(split, ()))
 
 
 def package(
@@ -89,8 +121,8 @@ def package(
     """
     trained = read_run(run)
     weights = final_weights(trained, half)
-    judged = None if evaluation is None else _read_json(evaluation / EVALUATION)
-    card = card_of(trained, label, () if judged is None else _figures(judged))
+    judged = None if evaluation is None else _read(Judged, evaluation / EVALUATION)
+    card = card_of(trained, label, () if judged is None else judged.figures)
     wide = {name: widened(weight) for name, weight in weights.items()}
     problems = list(weights_problems(wide, len(card.classes), card.task))
     problems += [problem for figure in card.metrics for problem in figure.problems()]
@@ -109,9 +141,7 @@ def read_run(folder: Path) -> Trained:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    record, best = _read_json(folder / RUN), _read_json(folder / BEST_CARD)
-    if record.get("task") not in TASKS or not {"simulated", "patients"} <= set(record):
-        raise PackagingError([f"{folder / RUN} is of no run of this version"])
+    record, best = _read(Record, folder / RUN), _read(Best, folder / BEST_CARD)
     try:
         weights = load_file(folder / BEST)
     except (OSError, SafetensorError) as error:
@@ -129,11 +159,11 @@ def final_weights(trained: Trained, half: bool = False) -> dict[str, Tensor]:
     stay as they are.
     """
     weights = dict(trained.weights)
-    temperature = float(trained.best.get("temperature", 1.0))
-    layer = _LAST_LAYERS.get(trained.record["task"])
+    temperature = trained.best.temperature
+    layer = _LAST_LAYERS.get(trained.record.task)
     if layer is not None:
         bias = weights[f"{layer}.bias"]
-        added = bias.new_tensor(trained.best.get("biases", [0.0] * len(bias)))
+        added = bias.new_tensor(trained.best.biases or [0.0] * len(bias))
         weights[f"{layer}.weight"] = weights[f"{layer}.weight"] / temperature
         weights[f"{layer}.bias"] = bias / temperature + added
     return {name: w.half() if half and w.ndim > 1 else w for name, w in weights.items()}
@@ -141,9 +171,9 @@ def final_weights(trained: Trained, half: bool = False) -> dict[str, Tensor]:
 
 def card_of(trained: Trained, label: Label, figures: tuple[Metric, ...]) -> Card:
     """The card; weights of simulated lesions are for demonstration, whatever the label says."""
-    simulated, task = trained.simulated, trained.record["task"]
+    simulated, task = trained.record.simulated, trained.record.task
     use = min(label.use, IntendedUse.DEMONSTRATION, key=lambda each: each.rank)
-    classes = tuple(trained.best["classes"])
+    classes = trained.best.classes
     return Card(
         name=label.name,
         version=label.version,
@@ -155,7 +185,7 @@ def card_of(trained: Trained, label: Label, figures: tuple[Metric, ...]) -> Card
         licence=label.licence,
         weights=WEIGHTS,
         weights_sha256="",
-        preprocessing=_preprocessing(task, trained.best["preprocessing"]),
+        preprocessing=_preprocessing(task, trained.best.preprocessing),
         use=use if simulated else label.use,
         training_data=" ".join(filter(None, [training_data(trained), label.notes])),
         metrics=figures,
@@ -166,12 +196,12 @@ def training_data(trained: Trained) -> str:
     """In words: how many patients and scans, of which kind, how far the training came."""
     counts = [
         f"{len(some)} patients ({sum(map(len, some.values()))} scans) for {split}"
-        for split, some in trained.patients.items()
+        for split, some in trained.record.patients.items()
     ]
-    painted = " with lesions painted by a simulator" if trained.simulated else ""
-    ended = trained.record.get("state") == "finished"
+    painted = " with lesions painted by a simulator" if trained.record.simulated else ""
+    ended = trained.record.state == "finished"
     how_far = "" if ended else " The training was stopped before its end."
-    step = f"{trained.best.get('stage')}, step {trained.best.get('step')}"
+    step = f"{trained.best.stage}, step {trained.best.step}"
     return f"Scans{painted}: {', '.join(counts)}. Best weights: stage {step}.{how_far}"
 
 
@@ -182,31 +212,24 @@ def _preprocessing(task: str, values: Mapping[str, Any]) -> InputSettings:
     return settings
 
 
-def _figures(evaluation: Mapping[str, Any]) -> tuple[Metric, ...]:
-    try:
-        return tuple(Metric(**each) for each in evaluation["figures"])
-    except (KeyError, TypeError) as error:
-        raise PackagingError([f"{EVALUATION} has no figures of this version: {error}"]) from error
-
-
-def _evaluation_problems(
-    trained: Trained, weights_sha256: str, evaluation: Mapping[str, Any]
-) -> list[str]:
+def _evaluation_problems(trained: Trained, weights_sha256: str, judged: Judged) -> list[str]:
     """Why the figures are not those of these weights on patients they do not know."""
     problems = []
-    known = sorted(trained.learned_from & set(evaluation["patients"]))
+    known = sorted(trained.learned_from & set(judged.patients))
     if known:
         problems.append(f"evaluated on patients that were learned from: {', '.join(known)}")
-    of = evaluation["bundle"]["weights_sha256"]
+    of = judged.bundle.weights_sha256
     if weights_sha256 != of:
         told = f"evaluated were the weights {of[:12]}, these are {weights_sha256[:12]}"
         problems.append(f"{told} (packaged with or without half precision?)")
     return problems
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
+def _read(kind: type[T], path: Path) -> T:
     try:
-        found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+        found = read_entries(kind, json.loads(path.read_text("utf-8")))
     except (OSError, ValueError) as error:
         raise PackagingError([f"{path} cannot be read: {error}"]) from error
+    if isinstance(found, tuple):
+        raise PackagingError([f"{path.name}: {each}" for each in found])
     return found

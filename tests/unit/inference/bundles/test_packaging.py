@@ -166,6 +166,25 @@ def test_what_is_no_run_is_named(tmp_path: Path, make_run: MakeRun) -> None:
         package(run, tmp_path / "bundle", LABEL)
 
 
+def test_files_of_another_shape_are_told_with_all_that_is_wrong(
+    tmp_path: Path, make_run: MakeRun
+) -> None:
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "evaluation.json").write_text('{"figures": 3, "bundle": {}}')
+    with pytest.raises(PackagingError) as caught:
+        package(make_run(), tmp_path / "bundle", LABEL, tmp_path / "evaluation")
+    assert caught.value.problems == (
+        "evaluation.json: figures: 3 is given; it must be a list, each a table",
+        "evaluation.json: patients: is missing; it must be a list, each text",
+        "evaluation.json: bundle.weights_sha256: is missing; it must be text",
+    )
+
+
+def test_a_run_of_no_task_is_refused(tmp_path: Path, make_run: MakeRun) -> None:
+    with pytest.raises(PackagingError, match=r"run\.json: task: 'x' is given; it must be one of"):
+        package(make_run(task="x"), tmp_path / "bundle", LABEL)
+
+
 def test_a_folder_that_is_there_is_left_alone(make_run: MakeRun, tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle/mine.txt").write_text("kept")
