@@ -30,16 +30,16 @@ def _no_log_handler_stays() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The untrained bundle, made once: it is the same for every node, and 94 MB."""
+    """The untrained bundle on slices of 32 x 32, made once: the same for every node, and 94 MB."""
     from support.untrained import make_untrained_bundle
 
     folder = tmp_path_factory.mktemp("models") / "covnet-untrained"
-    return make_untrained_bundle(folder)
+    return make_untrained_bundle(folder, size=32)
 
 
 @pytest.fixture(scope="session")
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same weights on slices of 32 x 32: for tests of what is around the network."""
+    """The same weights in a bundle that says it is a demonstration."""
     from support.evaluated_phantoms import covnet_bundle
 
     return covnet_bundle(tmp_path_factory.mktemp("small"))

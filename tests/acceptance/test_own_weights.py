@@ -23,6 +23,8 @@ from support.pacs import running_pacs
 from support.phantom import series_uid, write_series
 from support.wait import PATIENCE_SECONDS, wait_for
 
+pytestmark = pytest.mark.long
+
 WARNING = "DEMONSTRATION – trained on simulated lesions, no clinical meaning"
 SPLITS = ("training", "validation", "test")
 QUICK = ["--stages", "64x1:12", "--loop", "validate_every=4", "--set", "slices_per_step=8"]

@@ -1,13 +1,12 @@
-"""`dicomnode queue`: what is where and why, told by another process while the node runs."""
+"""`dicomnode queue`: what is where and why, told while the node runs."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pydicom
@@ -18,10 +17,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from support.bad_series import SLICES
+from support.command import dicomnode
 from support.node import Node
 from support.pacs import running_pacs
 from support.phantom import write_series
-from support.wait import PATIENCE_SECONDS
 
 QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
 FAMILY_NAME, PATIENT_ID = "Quellwasserbach", "ZQX-471100"
@@ -66,7 +65,7 @@ class Hospital:
     printed: list[str]
 
     def queue(self, *arguments: str, status: int = 0) -> str:
-        """What a process of its own prints: on standard output, or why on standard error."""
+        """What it prints: on standard output, or why on standard error."""
         done = queue(self.node.config, *arguments)
         self.printed += [done.stdout, done.stderr]
         assert done.returncode == status, done.stderr
@@ -78,14 +77,8 @@ class Hospital:
         return json.loads(self.queue(*arguments, "--json"))
 
 
-def queue(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dicomnode", "queue", *arguments, "--config", str(config)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+def queue(config: Path, *arguments: str) -> CompletedProcess[str]:
+    return dicomnode("queue", *arguments, "--config", str(config))
 
 
 @pytest.fixture(scope="module")

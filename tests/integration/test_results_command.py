@@ -1,4 +1,4 @@
-"""`dicomnode results`: what was sent, sent again, withdrawn, by the real command line."""
+"""`dicomnode results`: what was sent, sent again, withdrawn, by the command line."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from dicomnode.config import Destination, load_settings
 from dicomnode.processes.supervisor import keep_settings
 from storage.decided import Withdrawal
 from storage.records import DeliveryState, SeriesState
+from support.command import dicomnode
 from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
@@ -44,21 +45,7 @@ class Site:
     plain: Pacs
 
     def run(self, *arguments: str, status: int = 0) -> str:
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "dicomnode",
-                "results",
-                *arguments,
-                "--config",
-                str(self.config),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+        done = dicomnode("results", *arguments, "--config", str(self.config))
         assert done.returncode == status, done.stderr
         assert "Traceback" not in done.stderr
         return done.stderr if status else done.stdout
@@ -182,10 +169,7 @@ def test_what_was_not_sent_yet_is_only_stopped(unsent: Site) -> None:
     assert unsent.deliver() == 0
     states = {(e.state, e.error) for e in unsent.node.detail(unsent.uid).deliveries}
     assert states == {(DeliveryState.FAILED, "retracted")}
-    command = [sys.executable, "-m", "dicomnode", "queue", "why", unsent.uid]
-    done = subprocess.run(
-        [*command, "--config", str(unsent.config)], capture_output=True, text=True, check=True
-    )
+    done = dicomnode("queue", "why", unsent.uid, "--config", str(unsent.config))
     assert "before: retracted" in done.stdout
 
 

@@ -32,22 +32,51 @@ def node(tmp_path: Path, shared_models: Path) -> Iterator[Node]:
     node.close()
 
 
-def test_a_second_start_on_the_same_data_directory_says_so_and_ends(node: Node) -> None:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Iterator[Node]:
+    """A node that goes on running whatever the tests do beside it: to start one takes seconds."""
+    node = Node(tmp_path_factory.mktemp("running") / "node", toml=QUICK, models=shared_models)
     node.start()
-    second = subprocess.run(
-        [sys.executable, "-m", "dicomnode", "serve", "--config", str(node.config)],
+    yield node
+    node.close()
+
+
+def serve(config: Path) -> subprocess.CompletedProcess[str]:
+    """What `dicomnode serve` says that does not start."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dicomnode", "serve", "--config", str(config)],
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
         check=False,
     )
-    assert second.returncode == 2
-    assert "already running" in second.stderr
-    assert "Traceback" not in second.stderr
-    node.wait_until_it_answers()
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    return done
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_start_on_the_same_data_directory_says_so_and_ends(running: Node) -> None:
+    assert "already running" in serve(running.config).stderr
+    running.wait_until_it_answers()
+
+
+def test_a_database_of_another_node_is_refused(running: Node, tmp_path: Path) -> None:
+    """Its rows name files that are not in this node's data directory."""
+    url = f"sqlite:///{running.settings.node.data_directory / 'node.sqlite3'}"
+    config = tmp_path / "other.toml"
+    config.write_text(f'[node]\ndata_directory = "other"\ndatabase_url = "{url}"\n')
+    assert "belongs to the node" in serve(config).stderr
+
+
+def test_stop_signals_reach_a_role_that_is_started_alone(running: Node) -> None:
+    worker = running.pid("worker")
+    os.kill(worker, signal.SIGTERM)
+    wait_for(lambda: running.pid("worker") != worker, "the supervisor starts another")
+
+
+@pytest.mark.parametrize(
+    "stop", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_a_stop_ends_all_processes_within_ten_seconds(node: Node, stop: signal.Signals) -> None:
     node.start()
     children = [node.pid(role) for role in ("receiver", "assessor", "worker", "deliverer")]
@@ -59,6 +88,7 @@ def test_a_stop_ends_all_processes_within_ten_seconds(node: Node, stop: signal.S
     assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
 
 
+@pytest.mark.long
 def test_a_stop_is_in_time_even_while_the_database_is_locked(node: Node) -> None:
     node.start()
     blocker = sqlite3.connect(node.settings.node.data_directory / "node.sqlite3")
@@ -69,6 +99,7 @@ def test_a_stop_is_in_time_even_while_the_database_is_locked(node: Node) -> None
     blocker.close()
 
 
+@pytest.mark.long
 def test_a_node_with_tls_takes_a_series_though_a_receiver_is_killed(
     tmp_path: Path, shared_models: Path
 ) -> None:
@@ -104,26 +135,7 @@ port = {port}
         node.close()
 
 
-def test_a_database_of_another_node_is_refused(
-    node: Node, tmp_path: Path, shared_models: Path
-) -> None:
-    """Its rows name files that are not in this node's data directory."""
-    node.start()
-    assert node.stop() == 0
-    url = f"sqlite:///{node.settings.node.data_directory / 'node.sqlite3'}"
-    config = tmp_path / "other.toml"
-    config.write_text(f'[node]\ndata_directory = "other"\ndatabase_url = "{url}"\n')
-    done = subprocess.run(
-        [sys.executable, "-m", "dicomnode", "serve", "--config", str(config)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "belongs to the node" in done.stderr
-
-
+@pytest.mark.long
 def test_a_stop_in_the_middle_of_an_analysis_hands_the_job_back(
     tmp_path: Path, shared_models: Path
 ) -> None:
@@ -180,18 +192,10 @@ def test_children_end_when_their_supervisor_is_killed(node: Node) -> None:
 def test_what_cannot_start_says_why(tmp_path: Path, toml: str, told: str) -> None:
     config = tmp_path / "dicomnode.toml"
     config.write_text(toml)
-    done = subprocess.run(
-        [sys.executable, "-m", "dicomnode", "serve", "--config", str(config)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    assert told in serve(config).stderr
 
 
+@pytest.mark.long
 def test_a_dead_destination_holds_up_no_other_and_gets_its_own_later(
     tmp_path: Path, shared_models: Path
 ) -> None:
@@ -253,13 +257,7 @@ def test_the_same_series_twice_gives_one_result_and_a_late_slice_gives_a_new_one
             node.close()
 
 
-def test_stop_signals_reach_a_role_that_is_started_alone(node: Node) -> None:
-    node.start()
-    worker = node.pid("worker")
-    os.kill(worker, signal.SIGTERM)
-    wait_for(lambda: node.pid("worker") != worker, "the supervisor starts another")
-
-
+@pytest.mark.long
 def test_a_node_whose_database_was_removed_does_not_start(
     tmp_path: Path, shared_models: Path
 ) -> None:
@@ -278,16 +276,7 @@ def test_a_node_whose_database_was_removed_does_not_start(
             wait_for(lambda: node.log.count("is gone") >= 2, "neither works without it")
             assert node.stop() == 0
             for _ in range(2):
-                done = subprocess.run(
-                    [sys.executable, "-m", "dicomnode", "serve", "--config", str(node.config)],
-                    capture_output=True,
-                    text=True,
-                    timeout=PATIENCE_SECONDS,
-                    check=False,
-                )
-                assert done.returncode == 2
-                assert "back from its back-up" in done.stderr
-                assert "Traceback" not in done.stderr
+                assert "back from its back-up" in serve(node.config).stderr
             assert len(pacs.received) == RESULTS
         finally:
             node.close()

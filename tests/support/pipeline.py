@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pydicom
 
+from dicomnode.analyse import worker
 from dicomnode.analyse.worker import Worker
 from dicomnode.assess.assessor import Assessor
 from dicomnode.config import Destination, InferenceSettings, MethodSettings, NodeSettings, Settings
@@ -18,6 +21,7 @@ from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.deliver.deliverer import Deliverer
 from dicomnode.dicom_files.identity import Provenance, file_head, identify_file
+from dicomnode.methods.bundles import Engines, load_engines
 from dicomnode.receive.arrivals import reconcile
 from storage import queries
 from storage.database import Database
@@ -48,6 +52,16 @@ def inference(*bundles: Path | str, **more: Any) -> InferenceSettings:
     """With these methods, whatever task each is for."""
     methods = tuple(MethodSettings(bundle=str(each)) for each in bundles)
     return InferenceSettings(methods=methods, **more)
+
+
+@lru_cache(maxsize=2)
+def _engines(chosen: InferenceSettings) -> Engines:
+    """Once in a process for the same bundles: to read and compile 94 MB takes seconds."""
+    return load_engines(Settings(inference=chosen))
+
+
+def _loaded(settings: Settings) -> Engines:
+    return _engines(settings.inference)
 
 
 class Pipeline:
@@ -96,7 +110,8 @@ class Pipeline:
 
     def load_worker(self) -> Worker:
         if self._worker is None:
-            self._worker = Worker(self.settings, "node/worker/1/", threading.Event())
+            with patch.object(worker, "load_engines", _loaded):
+                self._worker = Worker(self.settings, "node/worker/1/", threading.Event())
         return self._worker
 
     def analyse(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from inference.bundles.bundle_writer import WEIGHTS, put_bundle
 from inference.bundles.card import TASK, Card
 from inference.bundles.tasks import TASKS
 from inference.covnet.network import CLASSES, Covnet
+from inference.covnet.preprocess import Preprocessing
 from inference.findings import IntendedUse, Training
 
 BRANCH_SCALE = 0.5
@@ -20,10 +22,13 @@ LINEAR_DEVIATION = 0.35
 """Standard deviation of the linear layer: on real chests the logits then differ by 1 to 2."""
 
 
-def make_untrained_bundle(folder: Path, seed: int = 0) -> Path:
-    """Make the bundle in `folder`, which it returns; the weights are PCG64's from `seed`."""
+def make_untrained_bundle(folder: Path, seed: int = 0, size: int = Preprocessing().size) -> Path:
+    """Make the bundle in `folder`, which it returns; the weights are PCG64's from `seed`.
+
+    `size`: of the images that the network is shown, pixels.
+    """
     card = untrained_card("COVNet untrained", TASK, CLASSES, seed)
-    put_bundle(folder, card, draw_covnet(seed))
+    put_bundle(folder, replace(card, preprocessing=Preprocessing(size=size)), draw_covnet(seed))
     return folder
 
 
