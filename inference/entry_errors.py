@@ -68,17 +68,17 @@ def _sentence(error: ErrorDetails, root: Schema) -> str:
     entry = _at(root, at)
     allowed = _allowed(root, entry, _unit(at, entry))
     if error["type"] == "missing":
-        return f"{name}: is missing; it must be {allowed}"
+        return f"{name}: is missing and must be {allowed}"
     given = "what is not shown here" if entry.get("writeOnly") else _shown(error["input"])
-    return f"{name}: {given} is given; it must be {allowed}"
+    return f"{name}: {given} is given, but it must be {allowed}"
 
 
 def _nearest(at: Sequence[str | int], root: Schema) -> str:
     known = list(_at(root, at[:-1]).get("properties", {}))
     near = get_close_matches(str(at[-1]), known, n=1)
     if near:
-        return f"; the nearest known one is {'.'.join(map(str, (*at[:-1], *near)))}"
-    return f"; known are {', '.join(known)}" if known else ""
+        return f", the nearest known one is {'.'.join(map(str, (*at[:-1], *near)))}"
+    return f", known are {', '.join(known)}" if known else ""
 
 
 def _at(root: Schema, at: Sequence[str | int]) -> Schema:

@@ -35,7 +35,7 @@ Settings_co = TypeVar("Settings_co", bound=InputSettings, default=InputSettings,
 def known_task(name: str) -> str:
     """The name. Raises ValueError for one of no task."""
     if name not in TASKS:
-        raise ValueError(f"{name!r} is given; it must be one of {', '.join(map(repr, TASKS))}")
+        raise ValueError(f"{name!r} is given, but it must be one of {', '.join(map(repr, TASKS))}")
     return name
 
 

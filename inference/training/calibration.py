@@ -70,7 +70,8 @@ def _biases(logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
 
 def _least(cost: Callable[[float], float]) -> float:
     """The temperature within its bounds that costs least: the cost is convex in 1 / T, so that a
-    golden-section search over the logarithm finds the one minimum."""
+    golden-section search over the logarithm finds the one minimum. Own code: SciPy comes with the
+    extra `train`, and a training runs without it."""
     golden = (5**0.5 - 1) / 2
     low, high = math.log(LOWEST), math.log(HIGHEST)
     for _ in range(_ROUNDS):

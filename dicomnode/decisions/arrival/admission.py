@@ -43,7 +43,7 @@ def _is_network(text: str) -> str:
 
 def _is_somewhere(networks: tuple[str, ...]) -> tuple[str, ...]:
     if not networks:
-        raise ValueError('no network is given; "*" is every address')
+        raise ValueError('no network is given: "*" is every address')
     return networks
 
 

@@ -83,12 +83,12 @@ def test_a_wrong_key_is_refused_by_its_name(tmp_path: Path, text: str, named: st
 WRONG = [
     (
         "[node]\nae_titel = 'X'",
-        "node.ae_titel: is unknown; the nearest known one is node.ae_title",
+        "node.ae_titel: is unknown, the nearest known one is node.ae_title",
     ),
-    ("[recieve]\nport = 1", "recieve: is unknown; the nearest known one is receive"),
+    ("[recieve]\nport = 1", "recieve: is unknown, the nearest known one is receive"),
     (
         "[retention]\nzzz = 1",
-        "retention.zzz: is unknown; known are analysed_days, skipped_days, failed_days",
+        "retention.zzz: is unknown, known are analysed_days, skipped_days, failed_days",
     ),
     (
         "[node]\ndatabase_url = 'mysql://node:secret@host/name'",
@@ -100,64 +100,64 @@ WRONG = [
     ),
     (
         "[receive]\nport = 70000",
-        "receive.port: 70000 is given; it must be a whole number from 1 to 65535",
+        "receive.port: 70000 is given, but it must be a whole number from 1 to 65535",
     ),
     (
         "[receive]\nmaximum_pdu_length = 1",
-        "receive.maximum_pdu_length: 1 is given; "
-        "it must be a whole number from 4096 to 1048576 bytes",
+        "receive.maximum_pdu_length: 1 is given, "
+        "but it must be a whole number from 4096 to 1048576 bytes",
     ),
     (
         "[receive]\nwaiting_seconds = nan",
-        "receive.waiting_seconds: nan is given; it must be a number of more than 0 seconds",
+        "receive.waiting_seconds: nan is given, but it must be a number of more than 0 seconds",
     ),
     (
         "[receive]\nplain = 'perhaps'",
-        "receive.plain: 'perhaps' is given; it must be true or false",
+        "receive.plain: 'perhaps' is given, but it must be true or false",
     ),
     (
         "[receive]\nresend_conflict = 'x'",
-        "receive.resend_conflict: 'x' is given; it must be one of 'newest', 'hold', 'first'",
+        "receive.resend_conflict: 'x' is given, but it must be one of 'newest', 'hold', 'first'",
     ),
     (
         "[node]\nae_title = ' B'",
-        "node.ae_title: ' B' is given; "
-        "it must be an AE title: 1 to 16 ASCII characters, no backslash, no space first",
+        "node.ae_title: ' B' is given, "
+        "but it must be an AE title: 1 to 16 ASCII characters, no backslash, no space first",
     ),
     (
         "[node]\nae_title = '" + "A" * 70 + "'",
-        f"node.ae_title: '{'A' * 60}…' is given; "
-        "it must be an AE title: 1 to 16 ASCII characters, no backslash, no space first",
+        f"node.ae_title: '{'A' * 60}…' is given, "
+        "but it must be an AE title: 1 to 16 ASCII characters, no backslash, no space first",
     ),
     (
         "[[destinations]]\nname = ''\nae_title = 'P'\naddress = 'h'\nport = 104",
-        "destinations.0.name: '' is given; it must be text of 1 to 64 characters",
+        "destinations.0.name: '' is given, but it must be text of 1 to 64 characters",
     ),
     (
         "[[destinations]]\nname = 'p'\nae_title = 'P'\naddress = 'h'",
-        "destinations.0.port: is missing; it must be a whole number from 1 to 65535",
+        "destinations.0.port: is missing and must be a whole number from 1 to 65535",
     ),
     (
         "[eligibility]\nusual_pixel_spacing_mm = [1, 2, 3]",
-        "eligibility.usual_pixel_spacing_mm: a list of 3 is given; "
-        "it must be a list of 2 values: a number of mm, a number of mm",
+        "eligibility.usual_pixel_spacing_mm: a list of 3 is given, "
+        "but it must be a list of 2 values: a number of mm, a number of mm",
     ),
     (
         "[eligibility]\nusual_slices = [1]",
-        "eligibility.usual_slices.1: is missing; it must be a whole number",
+        "eligibility.usual_slices.1: is missing and must be a whole number",
     ),
     (
         "[chest]\nmax_cut_mm2 = 1979-05-27",
-        "chest.max_cut_mm2: a date or a time is given; it must be a number of at least 0 mm²",
+        "chest.max_cut_mm2: a date or a time is given, but it must be a number of at least 0 mm²",
     ),
     (
         "[retention]\nfailed_days = 0",
-        "retention.failed_days: 0 is given; it must be a number of at least 0.01 days",
+        "retention.failed_days: 0 is given, but it must be a number of at least 0.01 days",
     ),
     (
         "[receive.tls]\nhandshake_seconds = 601",
-        "receive.tls.handshake_seconds: 601 is given; "
-        "it must be a number of more than 0 and at most 600 seconds",
+        "receive.tls.handshake_seconds: 601 is given, "
+        "but it must be a number of more than 0 and at most 600 seconds",
     ),
     (
         "[disk]\nrefuse_below_bytes = 5\nresume_above_bytes = 1",
@@ -165,10 +165,10 @@ WRONG = [
     ),
     (
         "[receive.admission]\npeers = [{ ae_title = 'A', networks = [] }]",
-        'receive.admission.peers.0.networks: no network is given; "*" is every address',
+        'receive.admission.peers.0.networks: no network is given: "*" is every address',
     ),
-    ("destinations = 3", "destinations: 3 is given; it must be a list, each a table"),
-    ("node = 3", "node: 3 is given; it must be a table"),
+    ("destinations = 3", "destinations: 3 is given, but it must be a list, each a table"),
+    ("node = 3", "node: 3 is given, but it must be a table"),
 ]
 
 

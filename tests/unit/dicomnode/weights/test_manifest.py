@@ -78,14 +78,14 @@ def test_everything_that_is_wrong_is_told_in_one_report(folder: Path) -> None:
     assert found == [
         f"line 3, scan a: label 'Covid' is unknown {known}",
         "line 3, scan a: lungs 'data/none.nii.gz' is not there",
-        "line 4, scan b b: scan: 'b b' is given; "
-        "it must be made of letters, digits, '_', '-' and '.'",
-        "line 4, scan b b: patient: is missing; it must be text",
-        "line 4, scan b b: age: 'old' is given; it must be a number from 0 to 130 years",
+        "line 4, scan b b: scan: 'b b' is given, "
+        "but it must be made of letters, digits, '_', '-' and '.'",
+        "line 4, scan b b: patient: is missing and must be text",
+        "line 4, scan b b: age: 'old' is given, but it must be a number from 0 to 130 years",
         "line 4, scan b b: no label",
         "line 4, scan b b: path 'data/nowhere' is not there",
-        "line 5, scan c: split: 'tset' is given; "
-        "it must be one of 'training', 'validation', 'test'",
+        "line 5, scan c: split: 'tset' is given, "
+        "but it must be one of 'training', 'validation', 'test'",
         "line 5, scan c: path 'data/notes.txt' is neither a folder nor a NIfTI file",
         "line 5, scan c: lungs 'data/notes.txt' is no NIfTI file",
         "line 5, scan c: boxes 'missing.csv': No such file or directory",
@@ -97,7 +97,7 @@ def test_everything_that_is_wrong_is_told_in_one_report(folder: Path) -> None:
 
 def test_a_scan_must_not_lead_out_of_the_names_that_files_may_have(folder: Path) -> None:
     (found,) = problems(folder, "scan,patient,path,label", "../x,p1,data/series1,COVID-19")
-    assert found.startswith("line 2, scan ../x: scan: '../x' is given; it must be made of")
+    assert found.startswith("line 2, scan ../x: scan: '../x' is given, but it must be made of")
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_boxes_that_cannot_be_are_all_told(folder: Path) -> None:
     told = caught.value.problems
     assert told[0] == "line 3: box from (0.0, 0.0, 0.0) to (1.0, 0.0, 1.0) is empty"
     assert told[1:3] == (
-        "line 4: class: '' is given; it must be text that is not empty",
-        "line 5: number: '70000' is given; it must be a whole number from 1 to 65535",
+        "line 4: class: '' is given, but it must be text that is not empty",
+        "line 5: number: '70000' is given, but it must be a whole number from 1 to 65535",
     )
     assert [text.partition(":")[0] for text in told[3:]] == [
         "line 7",

@@ -59,10 +59,10 @@ def test_the_identity_goes_with_the_results() -> None:
 
 def test_every_missing_and_unknown_entry_is_named() -> None:
     problems = _problems('name = "x"\nlicense = "MIT"\n')
-    assert "card.toml: license: is unknown; the nearest known one is licence" in problems
-    assert "card.toml: licence: is missing; it must be text" in problems
+    assert "card.toml: license: is unknown, the nearest known one is licence" in problems
+    assert "card.toml: licence: is missing and must be text" in problems
     assert (
-        "card.toml: weights_sha256: is missing; it must be 64 lower-case hexadecimal digits"
+        "card.toml: weights_sha256: is missing and must be 64 lower-case hexadecimal digits"
         in problems
     )
 
@@ -74,46 +74,58 @@ def test_what_is_no_toml_is_refused() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ('name = "COVNet"', "name = 3", "name: 3 is given; it must be text of 1 to 64 characters"),
+        (
+            'name = "COVNet"',
+            "name = 3",
+            "name: 3 is given, but it must be text of 1 to 64 characters",
+        ),
         (
             'name = "COVNet"',
             f'name = "{"x" * 65}"',
-            "xxx…' is given; it must be text of 1 to 64 characters",
+            "xxx…' is given, but it must be text of 1 to 64 characters",
         ),
         (
             'task = "covnet"',
             'task = "detector"',
-            "task: 'detector' is given; it must be one of 'covnet', 'lungs', 'regions'",
+            "task: 'detector' is given, but it must be one of 'covnet', 'lungs', 'regions'",
         ),
         (
             'training = "demonstration"',
             'training = "some"',
-            "training: 'some' is given; it must be one of 'untrained'",
+            "training: 'some' is given, but it must be one of 'untrained'",
         ),
         ('"a",', '"b",', "not two or more different names"),
-        ('"a",', "1,", "classes.0: 1 is given; it must be text that is not empty"),
+        ('"a",', "1,", "classes.0: 1 is given, but it must be text that is not empty"),
         ('"weights.safetensors"', '"../w.safetensors"', "must be a plain file name"),
         ('"weights.safetensors"', '".."', "must be a plain file name"),
-        ("0" * 64, "0" * 63, "is given; it must be 64"),
-        ("size = 256", "size = 256.0", "preprocessing.size: 256.0 is given; it must be a whole"),
-        ("size = 256", "size = true", "preprocessing.size: true is given; it must be a whole"),
+        ("0" * 64, "0" * 63, "is given, but it must be 64"),
+        (
+            "size = 256",
+            "size = 256.0",
+            "preprocessing.size: 256.0 is given, but it must be a whole",
+        ),
+        ("size = 256", "size = true", "preprocessing.size: true is given, but it must be a whole"),
         ("size = 256", "size = 250", "size 250 is not a multiple of 32"),
-        ("size = 256", "spacing = 1", "preprocessing.spacing: is unknown; known are hu_low"),
+        ("size = 256", "spacing = 1", "preprocessing.spacing: is unknown, known are hu_low"),
         (
             'use = "research"',
             'use = "sale"',
-            "use: 'sale' is given; it must be one of 'none', 'demonstration'",
+            "use: 'sale' is given, but it must be one of 'none', 'demonstration'",
         ),
         ("low = 0.94", "low = 0.97", "0.96 is not within its interval 0.97 to 0.99"),
         ("confidence = 0.95", "confidence = 95", "confidence 95.0 is not within 0 to 1"),
-        ("low = 0.94\n", "", "metrics.0.low: is missing; it must be a number"),
+        ("low = 0.94\n", "", "metrics.0.low: is missing and must be a number"),
         (
             "cases = 353",
             "cases = 353.5",
-            "metrics.0.cases: 353.5 is given; it must be a whole number",
+            "metrics.0.cases: 353.5 is given, but it must be a whole number",
         ),
         ("cases = 353", "cases = 0", "0 cases"),
-        ("[[metrics]]", "[metrics]", "metrics: a table is given; it must be a list, each a table"),
+        (
+            "[[metrics]]",
+            "[metrics]",
+            "metrics: a table is given, but it must be a list, each a table",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(old: str, new: str, named: str) -> None:
@@ -138,8 +150,8 @@ def test_codes_of_classes_stand_on_the_card() -> None:
         ('name = "b"', 'name = "a"', "two codes of one class"),
         ('short = "B"', 'short = "b"', "code of 'b': short 'b' is not [A-Z0-9_]{1,9}"),
         ('value = "b-1"', f'value = "{"1" * 17}"', "value '11111111111111111' is not"),
-        (', short = "B"', "", "codes.1.short: is missing; it must be text"),
-        ('scheme = "99X"', "scheme = 99", "codes.0.scheme: 99 is given; it must be text"),
+        (', short = "B"', "", "codes.1.short: is missing and must be text"),
+        ('scheme = "99X"', "scheme = 99", "codes.0.scheme: 99 is given, but it must be text"),
     ],
 )
 def test_what_is_wrong_with_codes_is_named(old: str, new: str, named: str) -> None:

@@ -174,14 +174,16 @@ def test_files_of_another_shape_are_told_with_all_that_is_wrong(
     with pytest.raises(PackagingError) as caught:
         package(make_run(), tmp_path / "bundle", LABEL, tmp_path / "evaluation")
     assert caught.value.problems == (
-        "evaluation.json: figures: 3 is given; it must be a list, each a table",
-        "evaluation.json: patients: is missing; it must be a list, each text",
-        "evaluation.json: bundle.weights_sha256: is missing; it must be text",
+        "evaluation.json: figures: 3 is given, but it must be a list, each a table",
+        "evaluation.json: patients: is missing and must be a list, each text",
+        "evaluation.json: bundle.weights_sha256: is missing and must be text",
     )
 
 
 def test_a_run_of_no_task_is_refused(tmp_path: Path, make_run: MakeRun) -> None:
-    with pytest.raises(PackagingError, match=r"run\.json: task: 'x' is given; it must be one of"):
+    with pytest.raises(
+        PackagingError, match=r"run\.json: task: 'x' is given, but it must be one of"
+    ):
         package(make_run(task="x"), tmp_path / "bundle", LABEL)
 
 
