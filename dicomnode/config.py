@@ -226,7 +226,8 @@ class Settings(_Section):
 def load_settings(path: Path) -> Settings:
     """Read and check a configuration file.
 
-    A relative `data_directory` or folder of a bundle is taken from the folder of the file.
+    A relative `data_directory` or folder of a bundle is taken from the folder of the file. What
+    replaces a former key is logged where logging is set up: no warning on every look at the queue.
 
     Raises:
         ConfigurationError: the file cannot be read, is no TOML, or a key is wrong; all are named.
@@ -242,7 +243,7 @@ def load_settings(path: Path) -> Settings:
         told = "\n".join(f"  {each}" for each in wrong)
         raise ConfigurationError(f"{path}: {len(wrong)} problem(s)\n{told}") from None
     for key in _FORMER.keys() & data.get("inference", {}).keys():
-        log.warning("%s: [inference] %s is replaced by [[inference.methods]] bundle", path, key)
+        log.info("%s: [inference] %s is replaced by [[inference.methods]] bundle", path, key)
     return _anchored(settings, path.absolute().parent)
 
 

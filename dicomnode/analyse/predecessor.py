@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dicomnode.methods.findings_json import kept_findings
 from dicomnode.results.common.context import Predecessor
 from storage.decided import Withdrawal
 from storage.records import (
@@ -18,6 +19,7 @@ _MORE_CAME = "more instances of the series came after it"
 _CAME_AGAIN = "its instances came again with other content after it"
 _OTHER_MODEL = "it was made by another model or other settings"
 _HALF = "one of the two methods had failed in it"
+_PART = "not all of its methods had come to an answer"
 
 
 def former_report(detail: SeriesDetail) -> Predecessor | None:
@@ -57,7 +59,11 @@ def withdrawals(detail: SeriesDetail) -> int:
 def _why(detail: SeriesDetail) -> str:
     if _other_input(detail):
         return _CAME_AGAIN if _as_many(detail) else _MORE_CAME
-    return _HALF if _had_failed(detail) else _OTHER_MODEL
+    made = [each.analysis for each in detail.series.former_decisions if each.analysis]
+    failed = made[-1].get("failures", ()) if made else ()
+    if not failed:
+        return _OTHER_MODEL
+    return _HALF if len(failed) + len(kept_findings(made[-1])) <= 2 else _PART
 
 
 def _as_many(detail: SeriesDetail) -> bool:
@@ -70,12 +76,6 @@ def _other_input(detail: SeriesDetail) -> bool:
     """Whether the input is another than at the decision before this one."""
     former = [each.input_digest for each in detail.series.former_decisions if each.input_digest]
     return not former or former[-1] != detail.series.input_digest
-
-
-def _had_failed(detail: SeriesDetail) -> bool:
-    """Whether a method failed in the analysis before this one."""
-    made = [each.analysis for each in detail.series.former_decisions if each.analysis]
-    return bool(made and made[-1].get("failures"))
 
 
 def _known_outside(report: ResultRecord, deliveries: Sequence[DeliveryRecord]) -> bool:

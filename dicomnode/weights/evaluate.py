@@ -38,6 +38,7 @@ from dicomnode.weights.evaluation_scans import (
 )
 from dicomnode.weights.manifest import STRATA
 from inference.bundles.card import Metric
+from inference.bundles.tasks import TASKS
 from inference.errors import EvaluationError
 from inference.evaluation.measures.classification import Cases, classify
 from inference.evaluation.measures.confusion import ConfusionMatrix
@@ -95,16 +96,16 @@ def evaluate(plan: EvaluationPlan, settings: Settings, told: Progress) -> Outcom
     task = plan.card.task
     chosen = with_bundle(settings, task, plan.bundle)
     attempts: Sequence[Attempt[Any]]
-    if task == "covnet":
+    if not TASKS[task].engine:
+        attempts = attempt_all(plan.rows, lung_analyser(chosen), told)
+        found = _lungs(plan, attempts)
+    elif TASKS[task].last_class is None:
         gallery = Gallery()
         attempts = attempt_all(plan.rows, covnet_analyser(chosen, gallery), told)
         found = _covnet(plan, attempts, gallery)
-    elif task == "regions":
+    else:
         attempts = attempt_all(plan.rows, region_analyser(chosen), told)
         found = _regions(plan, attempts)
-    else:
-        attempts = attempt_all(plan.rows, lung_analyser(chosen), told)
-        found = _lungs(plan, attempts)
     failed = tuple((each.row.scan, each.failure) for each in attempts if each.failure)
     about = Evaluated(plan.card, plan.simulated, _facts(plan, chosen), failed)
     return Outcome(

@@ -13,8 +13,8 @@ from dicomnode.weights.evaluation_against import Scores, read_scores
 from dicomnode.weights.manifest import Manifest, ManifestRow, read_manifest
 from inference.bundles.bundle import load_card
 from inference.bundles.card import Card
+from inference.bundles.tasks import LUNGS, TASKS
 from inference.errors import BundleError, EvaluationError
-from inference.location_attention.findings import NO_INFECTION
 from inference.training.scan import Split
 from inference.training.split import draw_splits
 
@@ -114,7 +114,7 @@ def _card(folder: Path, problems: list[str]) -> Card | None:
 
 
 def _manifest(path: Path, card: Card, problems: list[str]) -> Manifest | None:
-    classes = None if card.task == "lungs" else card.classes
+    classes = card.classes if card.reported else None
     try:
         return read_manifest(path, card.task, classes)
     except ManifestError as error:
@@ -135,7 +135,7 @@ def _others(folder: Path | None, card: Card, problems: list[str]) -> Scores | No
 def case_classes(task: str, classes: tuple[str, ...]) -> tuple[str, ...]:
     """What a whole scan is told into: the classes of the card; for location attention the
     infections, or none found (Xu et al. 2020, table 5)."""
-    return (*classes[:-1], NO_INFECTION) if task == "regions" else classes
+    return TASKS[task].cases(classes)
 
 
 def _chosen(rows: Sequence[ManifestRow], request: EvaluationRequest) -> tuple[ManifestRow, ...]:
@@ -148,6 +148,6 @@ def _chosen(rows: Sequence[ManifestRow], request: EvaluationRequest) -> tuple[Ma
 def _row_problems(card: Card, rows: Sequence[ManifestRow], split: Split | None) -> list[str]:
     if not rows:
         return [f"manifest: no scan in the split {split}"]
-    if card.task != "lungs":
+    if card.task != LUNGS:
         return []
     return [f"scan {row.scan}: no lungs to compare with" for row in rows if row.lungs is None]

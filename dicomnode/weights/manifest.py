@@ -22,20 +22,17 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from dicomnode.errors import ManifestError
+from inference.bundles.tasks import TASKS
 from inference.entry_errors import read_entries
 from inference.training.scan import LesionBox, Split
 
 STRATA = ("scanner", "thickness_mm", "kernel", "sex", "age")
 SIMULATION = "simulation.json"
 """What the simulator leaves beside the manifests that it writes."""
-NO_INFECTION = "no infection found"
-"""Label of a scan for location attention whose lungs show no infection."""
 _REQUIRED = ("scan", "patient", "path")
 _MASKS = ("lungs", "lesions")
 _COLUMNS = (*_REQUIRED, "label", "split", *_MASKS, "boxes", *STRATA)
 _NIFTI = (".nii", ".nii.gz")
-_LABELLED = ("covnet", "regions")
-"""Tasks that ask for a label of every scan."""
 
 Row = dict[str, str]
 
@@ -130,19 +127,6 @@ def read_manifest(path: Path, task: str, classes: Sequence[str] | None = None) -
     return Manifest(path.resolve(), task, rows, digest)
 
 
-def classes_of(task: str) -> tuple[str, ...]:
-    """The classes of the task's paper; none for `lungs`."""
-    if task == "covnet":
-        from inference.covnet.network import CLASSES
-
-        return CLASSES
-    if task == "regions":
-        from inference.location_attention import network
-
-        return network.CLASSES
-    return ()
-
-
 def read_boxes(path: Path) -> tuple[LesionBox, ...]:
     """The lesions of a scan: a CSV of number, class, kind and the corners low_x … high_z in LPS mm.
 
@@ -224,15 +208,16 @@ def _column_problems(columns: Sequence[str]) -> list[str]:
 
 def _labels(task: str, classes: Sequence[str] | None) -> tuple[str, ...]:
     """What may stand in the column `label`; empty when anything may."""
-    known = tuple(classes) if classes is not None else classes_of(task)
-    return (*known, NO_INFECTION) if task == "regions" else known
+    known = tuple(classes) if classes is not None else TASKS[task].classes()
+    none = TASKS[task].none
+    return (*known, none) if none else known
 
 
 def _row_problems(line: Row, folder: Path, task: str, labels: Sequence[str]) -> Iterator[str]:
     """What is wrong with a row for itself."""
     found = read_entries(_Line, {name: value for name, value in line.items() if value}, False)
     yield from found if isinstance(found, tuple) else ()
-    if task in _LABELLED and line["label"] not in labels:
+    if TASKS[task].engine and line["label"] not in labels:
         known = ", ".join(map(repr, labels))
         yield (
             f"label {line['label']!r} is unknown (known: {known})" if line["label"] else "no label"

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from dicomnode.errors import ConfigurationError
-from dicomnode.weights.manifest import NO_INFECTION, STRATA, ManifestRow, read_manifest
+from dicomnode.weights.manifest import STRATA, ManifestRow, read_manifest
 from dicomnode.weights.nifti import write_nifti
 from dicomnode.weights.scans import load_scan
+from inference.bundles.tasks import NO_INFECTION
 from inference.files import whole_file, write_json
 from inference.lungs.thresholds import segment_lungs
 from inference.simulation.paint import paint

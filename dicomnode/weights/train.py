@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from dicomnode.weights.scans import load_scan
 from dicomnode.weights.train_view import TrainView
 from inference.backends.device import Device, choose_device
 from inference.bundles.bundle import load_bundle
+from inference.bundles.tasks import TASKS
 from inference.errors import InferenceError
 from inference.training.cache import PreparationError, code_digest, prepare_all
 from inference.training.loop import End, Loop, LoopSettings
@@ -27,12 +27,6 @@ from inference.training.run import open_run, update_run
 from inference.training.scan import Split
 from inference.training.split import draw_splits
 
-PLANS = {
-    "covnet": "inference.training.covnet.plan:covnet_plan",
-    "lungs": "inference.training.lungs.plan:lungs_plan",
-    "regions": "inference.training.regions.plan:regions_plan",
-}
-"""What makes the plan of each task, by place: imported at need."""
 _LEARNING = (Split.TRAINING, Split.VALIDATION)
 
 Examples = Mapping[Split, list[Example]]
@@ -121,8 +115,7 @@ def _plan(request: TrainRequest) -> Plan:
         init=request.init,
         settings=request.settings,
     )
-    module, _, name = PLANS[request.task].partition(":")
-    plan: Plan = getattr(import_module(module), name)(options)
+    plan: Plan = TASKS[request.task].training_plan(options)
     return plan
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 RUN, BEST, BEST_CARD = "run.json", "best.safetensors", "best.json"
 EVALUATION = "evaluation.json"
-_LAST_LAYERS = {"covnet": "fc", "regions": "classifier.fc3"}
-"""The layer that gives the logits which are calibrated, by task."""
 _LEARNING = ("training", "validation")
 T = TypeVar("T")
 _DEMONSTRATION = "Shows and tests the whole way of a series. No clinical meaning."
@@ -160,8 +158,8 @@ def final_weights(trained: Trained, half: bool = False) -> dict[str, Tensor]:
     """
     weights = dict(trained.weights)
     temperature = trained.best.temperature
-    layer = _LAST_LAYERS.get(trained.record.task)
-    if layer is not None:
+    layer = TASKS[trained.record.task].logits
+    if layer:
         bias = weights[f"{layer}.bias"]
         added = bias.new_tensor(trained.best.biases or [0.0] * len(bias))
         weights[f"{layer}.weight"] = weights[f"{layer}.weight"] / temperature

@@ -45,6 +45,8 @@ LUNG_CLASSES = (("background", "lung"), ("background", "right lung", "left lung"
 """What a network for lungs may tell apart: the classes by name and order."""
 IRRELEVANT = "irrelevant to infection"
 """The class of candidate regions that show no infection (Xu et al. 2020, section 2.5)."""
+NO_INFECTION = "no infection found"
+"""The outcome of a case in which no region is an infection (Xu et al. 2020, section 2.6.2)."""
 WIDEST = 64
 """Width of a network at most: that of Ronneberger et al. 2015 and of He et al. 2015, four times
 that of Milletari et al. 2016."""
@@ -54,19 +56,28 @@ that of Milletari et al. 2016."""
 class Task:
     """`network`: builds the module for a number of classes; `settings`: type of its input settings.
 
-    Both as `module:name`, as is `engine`, which makes the method of a bundle and `EngineOptions`;
-    empty for what is no method. `class_names`: allowed lists of classes; empty when any two or
-    more different names will do. `last_class`: the name that the last one must bear. `width_from`:
-    the arguments of `network` that are widths, each with the parameter, one number for each
-    channel, whose length it is; empty where all networks of the task are equally wide.
+    Both as `module:name`, as are `engine`, which makes the method of a bundle and `EngineOptions`
+    (empty for what is no method), `plan`, which makes the plan of a training of `Options` (empty
+    for what is not trained here), and `usual_classes`, the classes of the task's paper.
+
+    `class_names`: allowed lists of classes; empty when any two or more different names will do.
+    `last_class`: the name that the last one must bear, which is nobody's finding; `none`: what a
+    case is then called that has none of the others. `width_from`: the arguments of `network` that
+    are widths, each with the parameter, one number for each channel, whose length it is; empty
+    where all networks of the task are equally wide. `logits`: the layer that gives those that are
+    calibrated.
     """
 
     name: str
     network: str
     settings: str
     engine: str = ""
+    plan: str = ""
+    usual_classes: str = ""
     class_names: tuple[tuple[str, ...], ...] = ()
     last_class: str | None = None
+    none: str = ""
+    logits: str = ""
     width_from: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, classes: int, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
@@ -94,6 +105,18 @@ class Task:
     def settings_type(self) -> type[InputSettings]:
         """The dataclass of the card's `[preprocessing]`."""
         return cast("type[InputSettings]", _named(self.settings))
+
+    def training_plan(self, options: Any) -> Any:
+        """The plan of a training by these options, see `inference.training.plan`."""
+        return _named(self.plan)(options)
+
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the task's paper; none where there are no such."""
+        return cast("tuple[str, ...]", _named(self.usual_classes)) if self.usual_classes else ()
+
+    def cases(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """What a whole scan is told into, of these classes of a card."""
+        return (*classes[:-1], self.none) if self.last_class else tuple(classes)
 
     def reported(self, classes: Sequence[str]) -> tuple[str, ...]:
         """The classes of which results speak, by name."""
@@ -126,11 +149,15 @@ TASKS = {
             "inference.covnet.network:Covnet",
             "inference.covnet.preprocess:Preprocessing",
             "inference.covnet.engine:load",
+            "inference.training.covnet.plan:covnet_plan",
+            "inference.covnet.network:CLASSES",
+            logits="fc",
         ),
         Task(
             LUNGS,
             "inference.networks.unet:Unet",
             "inference.lungs.lung_input:LungInput",
+            plan="inference.training.lungs.plan:lungs_plan",
             class_names=LUNG_CLASSES,
             width_from={"width": "down.0.1.weight"},
         ),
@@ -139,7 +166,11 @@ TASKS = {
             "inference.location_attention.network:location_attention_network",
             "inference.location_attention.preprocess:RegionPreprocessing",
             "inference.location_attention.engine:load",
+            "inference.training.regions.plan:regions_plan",
+            "inference.location_attention.network:CLASSES",
             last_class=IRRELEVANT,
+            none=NO_INFECTION,
+            logits="classifier.fc3",
             width_from={
                 "width": "segmenter.vnet.left1.activation.weight",
                 "patch_width": "classifier.resnet.bn1.weight",

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inference.bundles.tasks import IRRELEVANT
+from inference.bundles.tasks import IRRELEVANT, NO_INFECTION
 from inference.findings import PRIVATE_SCHEME, Answer, FindingClass, ScoreMeaning
 from inference.location_attention.votes import CaseVerdict
 
-NO_INFECTION = "no infection found"
-"""The outcome of a case in which no region is an infection (Xu et al. 2020, section 2.6.2)."""
 _NONE = FindingClass(NO_INFECTION, "NO_INFECTION", PRIVATE_SCHEME, "No infection found", "NONE")
 
 

@@ -79,8 +79,8 @@ def _trained(setting: Setting, plan: Plan, folder: Path) -> str:
 
 
 def _scans(task: str) -> list[Example]:
+    from inference.bundles.tasks import NO_INFECTION
     from inference.covnet.network import CLASSES
-    from inference.location_attention.findings import NO_INFECTION
     from inference.location_attention.network import CLASSES as REGION_CLASSES
     from inference.training.plan import Example
     from support.labelled_scans import Ball, labelled

@@ -20,10 +20,10 @@ from dicomnode.weights.manifest import read_manifest
 from dicomnode.weights.scans import load_scan
 from inference.bundles.bundle import load_bundle
 from inference.bundles.card import Metric
+from inference.bundles.tasks import NO_INFECTION
 from inference.covnet.engine import Engine
 from inference.covnet.network import CLASSES
 from inference.errors import EvaluationError
-from inference.location_attention.findings import NO_INFECTION
 from inference.location_attention.network import CLASSES as REGION_CLASSES
 from inference.lungs.thresholds import segment_lungs
 from support.evaluated_phantoms import Drawn, covnet_bundle, draw_scans, lung_bundle, region_bundle

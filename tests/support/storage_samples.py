@@ -10,7 +10,15 @@ from storage.database import Database
 from storage.decided import Reason, SeriesEvidence, Verdict
 from storage.index import record_instances
 from storage.jobs import claim
-from storage.records import Association, Job, JobKind, ResultRecord, SeriesRecord, StoredInstance
+from storage.records import (
+    Association,
+    Job,
+    JobKind,
+    ResultRecord,
+    SeriesRecord,
+    SeriesState,
+    StoredInstance,
+)
 from storage.series import record_analysed, record_queued
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
@@ -125,3 +133,24 @@ def analyse(
             destinations=destinations,
         )
     assert outcome is None
+
+
+def a_series() -> SeriesRecord:
+    """A series that waits for its analysis."""
+    return SeriesRecord(
+        series_key="1.2.3",
+        series_instance_uid="1.2.3",
+        study_instance_uid="1.2.826.0.1.3680043.10.777.1",
+        accession_number="",
+        modality="CT",
+        calling_ae_title="SCANNER",
+        state=SeriesState.QUEUED,
+        instance_count=60,
+        priority=1,
+        first_received_at=NOW,
+        last_received_at=NOW,
+        decided_at=NOW,
+        ended_at=None,
+        input_digest="d",
+        completeness=None,
+    )

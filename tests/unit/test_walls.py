@@ -70,7 +70,7 @@ inference.training.covnet: inference inference.arrays inference.bundles inferenc
     inference.networks inference.training
 inference.training.lungs: inference inference.arrays inference.bundles inference.lungs
     inference.networks inference.training
-inference.training.regions: inference inference.arrays inference.backends
+inference.training.regions: inference inference.arrays inference.backends inference.bundles
     inference.location_attention inference.networks inference.training
 storage:
 """

@@ -59,7 +59,7 @@ def secondary_captures(context: ResultContext) -> tuple[ResultObject, ...]:
         pictures = {key.slice_index: _picture(context, key) for key in keys}
         made.append(_montage(context, heat, pictures, len(made) + 1))
         for key in keys:
-            pixels = _drawn(context, key, pictures[key.slice_index])
+            pixels = _drawn(context, heat, key, pictures[key.slice_index])
             made.append(_object(context, KEY_SLICE, pixels, len(made) + 1, [key.slice_index]))
     return named(made, *context.salt)
 
@@ -130,14 +130,17 @@ def slice_panel(context: ResultContext, heat: Findings, index: int) -> NDArray[n
     """
     of_it = [each for each in heat.ranked if each.slice_index == index]
     key = KeySlice(index, of_it[0] if of_it else None)
-    return _drawn(context, key, _picture(context, key))
+    return _drawn(context, heat, key, _picture(context, key))
 
 
-def _drawn(context: ResultContext, key: KeySlice, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    caption = Caption(context.warning, panel_lines(context, key))
+def _drawn(
+    context: ResultContext, heat: Findings | None, key: KeySlice, picture: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    caption = Caption(context.warning, panel_lines(context, key, heat))
     outlines = outlines_on(context, key.slice_index)
-    heat = key.activation is not None
-    return draw_panel(picture, view_of(context.volume.affine), caption, outlines, bar=heat)
+    return draw_panel(
+        picture, view_of(context.volume.affine), caption, outlines, bar=key.activation is not None
+    )
 
 
 def _object(

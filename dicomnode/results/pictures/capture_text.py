@@ -58,10 +58,14 @@ def _montage_line(context: ResultContext, outcome: Findings | MethodFailure) -> 
     return f"{outcome_line(outcome)}. {boxes}{outcome.model.name} {outcome.model.version}"
 
 
-def panel_lines(context: ResultContext, key: KeySlice) -> tuple[str, ...]:
-    """Where the slice lies, then each answer, of regions that of those on this slice."""
+def panel_lines(context: ResultContext, key: KeySlice, heat: Findings | None) -> tuple[str, ...]:
+    """Where the slice lies, then each answer, of regions that of those on this slice.
+
+    `heat`: whose is shown, one of `context.with_heat`; it is named where there are several.
+    """
     share = "" if key.activation is None else f", {percent(key.activation.share)} of the evidence"
-    place = f"{where(context, key.slice_index)}{share}"
+    whose = f" {heat.title.by}" if heat and share and len(context.with_heat) > 1 else ""
+    place = f"{where(context, key.slice_index)}{share}{whose}"
     return place, *(_panel_line(context, each, key.slice_index) for each in context.outcomes)
 
 

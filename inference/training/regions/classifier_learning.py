@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from inference.location_attention.findings import NO_INFECTION
+from inference.bundles.tasks import NO_INFECTION
 from inference.location_attention.votes import PATCHES, verdict, vote
 from inference.training.augment import change_values, draw_geometry, draw_intensity, move
 from inference.training.calibration import fit_calibration

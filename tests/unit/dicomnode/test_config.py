@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -287,6 +288,7 @@ def test_methods_are_an_ordered_list_of_bundles(tmp_path: Path) -> None:
 def test_former_keys_work_and_say_what_replaces_them(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     text = '[inference]\nbundle = "a"\nregions_bundle = ""'
     settings = load_settings(written(tmp_path, text))
     assert settings.inference.bundles == (("covnet", tmp_path / "a"),)

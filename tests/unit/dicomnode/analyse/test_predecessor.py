@@ -21,10 +21,10 @@ from storage.records import (
     DeliveryState,
     ResultRecord,
     SeriesDetail,
-    SeriesRecord,
     SeriesState,
 )
 from support.result_samples import STUDY_UID, context, dciodvfy, options
+from support.storage_samples import a_series
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -53,24 +53,7 @@ def delivery(result: ResultRecord, attempt: int, destination: str = "pacs") -> D
 def detail(
     results: Sequence[ResultRecord], deliveries: Sequence[DeliveryRecord] = ()
 ) -> SeriesDetail:
-    series = SeriesRecord(
-        series_key="1.2.3",
-        series_instance_uid="1.2.3",
-        study_instance_uid=STUDY_UID,
-        accession_number="",
-        modality="CT",
-        calling_ae_title="SCANNER",
-        state=SeriesState.QUEUED,
-        instance_count=60,
-        priority=1,
-        first_received_at=NOW,
-        last_received_at=NOW,
-        decided_at=NOW,
-        ended_at=None,
-        input_digest="d",
-        completeness=None,
-    )
-    return SeriesDetail(series, results=tuple(results), deliveries=tuple(deliveries))
+    return SeriesDetail(a_series(), results=tuple(results), deliveries=tuple(deliveries))
 
 
 def test_the_first_report_names_none() -> None:
@@ -114,6 +97,14 @@ def test_after_a_failed_method_that_is_why() -> None:
     named = former_report(again)
     assert named is not None
     assert named.why == "one of the two methods had failed in it"
+
+
+def test_after_one_of_three_methods_failed_it_is_not_one_of_two() -> None:
+    found = detail([report("2.25.5")])
+    former = decision("d", {"failures": [{"rule": "x"}], "findings": [{}, {}]})
+    named = former_report(replace(found, series=replace(found.series, history=(former,))))
+    assert named is not None
+    assert named.why == "not all of its methods had come to an answer"
 
 
 def test_withdrawn_results_count_and_withdrawn_notes_do_not() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from dicomnode.decisions.agreement import Answer, Concept, Relation, compare
 from inference.bundles.class_codes import known_class
+from inference.bundles.tasks import NO_INFECTION
 from inference.covnet.network import CLASSES as COVNET_CLASSES
-from inference.location_attention.findings import NO_INFECTION
 from inference.location_attention.network import CLASSES as REGION_CLASSES
 
 LI = ("COVID-19", "community-acquired pneumonia", "non-pneumonia")

@@ -34,11 +34,11 @@ from dicomnode.weights.evaluation_scans import (
     with_bundle,
 )
 from dicomnode.weights.manifest import ManifestRow
+from inference.bundles.tasks import NO_INFECTION
 from inference.errors import NoLungsError
 from inference.evaluation.measures.lesions import Match
 from inference.evaluation.measures.localisation import HeatShares
 from inference.evaluation.measures.overlap import MaskAgreement
-from inference.location_attention.findings import NO_INFECTION
 from inference.training.scan import Split
 from support.region_samples import CLASSES, COVID, FLU, NOTHING, region, regions
 

@@ -15,10 +15,10 @@ from dicomnode.weights.evaluation_plan import (
 from dicomnode.weights.manifest import SIMULATION
 from inference.bundles.bundle import CARD
 from inference.bundles.card import Card
+from inference.bundles.tasks import NO_INFECTION
 from inference.covnet.network import CLASSES
 from inference.covnet.preprocess import Preprocessing
 from inference.errors import EvaluationError
-from inference.location_attention.findings import NO_INFECTION
 from inference.location_attention.network import CLASSES as REGION_CLASSES
 from inference.training.scan import Split
 from inference.training.split import draw_splits

@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from dicomnode.cli.main import app
 from dicomnode.errors import ConfigurationError
-from dicomnode.weights.manifest import NO_INFECTION, ManifestRow, read_boxes, read_manifest
+from dicomnode.weights.manifest import ManifestRow, read_boxes, read_manifest
 from dicomnode.weights.nifti import write_nifti
 from dicomnode.weights.scans import load_scan
 from dicomnode.weights.simulate import NON_PNEUMONIA, plan, simulate
 from dicomnode.weights.simulate_pictures import SIZE, write_pictures
+from inference.bundles.tasks import NO_INFECTION
 from inference.simulation.patterns import Pattern
 from support.chest_volume import chest
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from inference.bundles.class_codes import known_classes
+from inference.bundles.tasks import NO_INFECTION
 from inference.errors import DeviceError, NetworkOutputError, NoLungsError
 from inference.findings import Findings, ModelIdentity, Training
 from inference.location_attention.engine import RegionEngine
-from inference.location_attention.findings import NO_INFECTION, answer_of
+from inference.location_attention.findings import answer_of
 from inference.location_attention.network import CLASSES, LocationAttention
 from inference.location_attention.preprocess import RegionPreprocessing
 from inference.location_attention.torch_backend import HALF_TOLERANCE

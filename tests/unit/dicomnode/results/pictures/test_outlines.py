@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,9 +19,10 @@ from dicomnode.results.pictures.capture_text import (
 )
 from dicomnode.results.pictures.outlines import Fit, Outline, draw_outlines
 from dicomnode.results.pictures.panel import BANNER, MARGIN, PANEL_HEIGHT, SLICE_SIZE
+from inference.findings import MethodTitle
 from inference.regions import VoxelBox
 from support.region_samples import BOX, COVID, FLU, NOTHING, region, regions
-from support.result_samples import affine_of, context, volume
+from support.result_samples import affine_of, context, findings, volume
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 TURNED = (0.0, 1.0, 0.0, 1.0, 0.0, 0.0)  # rows go to the back, columns to the left
@@ -135,12 +138,27 @@ def test_the_words_under_a_picture() -> None:
         next(key for key in whole.slices_shown(whole.with_heat[0]) if key.slice_index == index)
         for index in (5, 8)
     )
-    assert panel_lines(whole, on)[2] == (
+    assert panel_lines(whole, on, whole.with_heat[0])[2] == (
         "Regions: COVID-19: 1 (0.90), 3 (0.50); influenza-A viral pneumonia: 2 (0.60)"
     )
-    assert panel_lines(whole, off)[2] == "Regions: COVID-19; none on this slice"
+    assert panel_lines(whole, off, whole.with_heat[0])[2] == "Regions: COVID-19; none on this slice"
     assert montage_lines(whole, whole.with_heat[0])[2] == (
         "By regions: COVID-19. Boxes: its 3 infections, 1 the surest. Location attention 0.2.0"
     )
     alone = context()
-    assert len(panel_lines(alone, on)) == len(montage_lines(alone, alone.with_heat[0])) == 2
+    assert (
+        len(panel_lines(alone, on, alone.with_heat[0]))
+        == len(montage_lines(alone, alone.with_heat[0]))
+        == 2
+    )
+
+
+def test_with_the_heat_of_two_methods_a_panel_says_whose_it_shows() -> None:
+    other = MethodTitle("texture", "classification of the texture", "by texture", "by texture")
+    whole = context()
+    both = replace(whole, outcomes=[*whole.outcomes, replace(findings(), title=other)])
+    for heat, whose in zip(both.with_heat, ("by the whole lungs", "by texture"), strict=True):
+        key, *_ = both.slices_shown(heat)
+        lines = panel_lines(both, key, heat)
+        assert lines[0].endswith(f"of the evidence {whose}")
+        assert lines[2].startswith("Texture: COVID-19 12.5 %")

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from inference.bundles.bundle import weights_problems
+from inference.bundles.tasks import NO_INFECTION
 from inference.errors import LesionTruthError
-from inference.location_attention.findings import NO_INFECTION
 from inference.training.loop import BEST, End, Loop, LoopSettings
 from inference.training.plan import Example, Options, PreparedScan
 from inference.training.regions.classifier_learning import ClassifierLearning, PatchBatch
