@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from dicomnode.config import Settings, load_settings
 from dicomnode.errors import ConfigurationError
 from inference.demonstration import shipped_bundles
+from inference.entry_errors import problems_of
 
 UNSET = {
     ".eligibility.max_slice_spacing_mm",
@@ -198,6 +201,31 @@ def test_no_key_is_refused_in_the_words_of_a_library(tmp_path: Path, key: str) -
     assert "something else" not in str(caught.value)
     for raw in ("Input should", "Value error", "pydantic", "http"):
         assert raw not in str(caught.value).partition("\n")[2]
+
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates()
+values = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["peers", "tls", "port", "name", "x.y", ""]), inner)
+    ),
+    max_leaves=6,
+)
+SCHEMA = Settings.model_json_schema()
+SECTIONS = {name: list(each) for name, each in Settings().model_dump().items() if each}
+
+
+@given(st.sampled_from(sorted(SECTIONS)), st.data())
+def test_whatever_stands_in_the_file_is_read_or_told(section: str, data: st.DataObject) -> None:
+    known = SECTIONS[section]
+    table = data.draw(st.dictionaries(st.sampled_from([*known, "other"]), values) | values)
+    try:
+        Settings.model_validate({section: table})
+    except ValidationError as error:
+        told = problems_of(error, SCHEMA)
+        assert told
+        assert not any("Input should" in each or "something else" in each for each in told)
 
 
 @pytest.mark.parametrize(
