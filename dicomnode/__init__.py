@@ -16,7 +16,7 @@ receive/         The first step of a series
 results/         Builds result data sets from findings; no files, no network, no database
 weights/         From labelled scans to a bundle: manifests, training, evaluation, simulation
 cleaner          The keeper: removes what is finished after its time, and what dead writers left
-compiled_models  The folder in which earlier versions kept what OpenVINO compiled: removed
+clock            The time, as an argument: a look is tested at any moment
 config           The configuration: one frozen object, read from one TOML file and passed in
 disk_gate        Asks the file system, now and then, whether there is room for what comes
 errors           The errors of the node, by whose fault they are: the data's, the peer's

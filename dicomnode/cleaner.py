@@ -7,15 +7,16 @@ that is killed goes on where it was.
 from __future__ import annotations
 
 import logging
+import re
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from dicomnode.compiled_models import remove_compiled
+from dicomnode.clock import Clock
 from dicomnode.config import Settings
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
 from dicomnode.disk_gate import disk_space
@@ -32,12 +33,17 @@ from storage.results import ResultFiles
 log = logging.getLogger(__name__)
 
 PASS_SECONDS = 60.0
-_TELL_SPACE_SECONDS = 3600.0
+_TELL_SPACE = timedelta(hours=1)
 
 _SERIES_A_PASS = 500
 _SERIES_A_LOOK = 50
 _FILES_A_STEP = 500
 """Unlinked in one transaction, which keeps other writers of SQLite waiting (about 20 ms)."""
+
+
+_COMPILED_FOLDER = "compiled-models"
+_COMPILED = re.compile(r"[0-9]+\.blob")
+"""As OpenVINO names them; what else lies there is not ours and stays."""
 
 
 @dataclass(frozen=True)
@@ -149,14 +155,34 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa:
     keeper = Keeper(settings, settings.retention, Database.open_later(settings.database_url))
     outage = Outage("housekeeping", OSError)
     remove_compiled_once(settings.node.data_directory)
-    told_at = float("-inf")
+    clock, told_at = Clock(), datetime.min.replace(tzinfo=UTC)
     while not stop.is_set():
-        if time.monotonic() - told_at >= _TELL_SPACE_SECONDS:
-            told_at = time.monotonic()
+        now = clock.now()
+        if now - told_at >= _TELL_SPACE:
+            told_at = now
             log.info("disk of the instances: %s", disk_space(settings.instances))
         with outage.reported():
-            keep_once(keeper, datetime.now(UTC))
+            keep_once(keeper, now)
         stop.wait(PASS_SECONDS)
+
+
+def remove_compiled(data_directory: Path) -> int:
+    """What earlier versions kept of OpenVINO, a file of 94 MB for each bundle and version.
+
+    How many files were removed, and the folder when it is empty then; a link is not followed.
+
+    Raises OSError when the folder cannot be read, or a file not removed.
+    """
+    folder = data_directory / _COMPILED_FOLDER
+    if folder.is_symlink() or not folder.is_dir():
+        return 0
+    compiled = [each for each in folder.iterdir() if _COMPILED.fullmatch(each.name)]
+    ours = [each for each in compiled if each.is_file() and not each.is_symlink()]
+    for each in ours:
+        each.unlink(missing_ok=True)
+    with suppress(OSError):  # something else lies there
+        folder.rmdir()
+    return len(ours)
 
 
 def remove_compiled_once(data_directory: Path) -> None:

@@ -1,45 +1,40 @@
 """The worker: takes one ANALYSE job after the other and leaves its results in the outbox.
 
-A thread of its own renews the lease, so that a long forward pass does not lose it; the same
-thread ends the process when a job outlives its deadline, when its lease is another's, or when the
-node stops and the job cannot end in time. Then another worker takes the job over: every effect up
-to the last transaction is a file that the next attempt writes again with the same bytes.
+Whoever ends its process (`held_job`) loses nothing: every effect up to the last transaction is a
+file that the next attempt writes again with the same bytes.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-import os
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
+from dicomnode.analyse.held_job import HeldJob
 from dicomnode.analyse.predecessor import former_report, withdrawals
 from dicomnode.assess.assessment import Assessment, assess_files, input_digest
+from dicomnode.clock import Clock
 from dicomnode.config import Settings
 from dicomnode.decisions.arrival.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.arrival.resend import RESENT
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.deliver.result_store import store_result
-from dicomnode.dicom_files.read_again import Retries, is_full, may_pass
+from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unread
 from dicomnode.errors import DataError
-from dicomnode.lifecycle import Outage, ends_process_on_fault
+from dicomnode.lifecycle import Outage
 from dicomnode.methods.bundles import load_engines
 from dicomnode.results.build import warm_up
 from storage import index, jobs, queries, series, study
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
-from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
+from storage.errors import DatabaseUnavailableError, LeaseLostError
 from storage.instances import InstanceFiles
 from storage.records import (
     Job,
@@ -54,18 +49,7 @@ from storage.results import ResultFiles
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
-_STOP_GRACE_SECONDS = 4.0
-"""How long a job may go on after the wish to stop before it is handed back, in seconds."""
-
 _DISK_DELAY = timedelta(seconds=30)
-
-_AWAITED_SECONDS = 1.0
-"""How often a running analysis looks whether instances came after its decision."""
-
-_DEADLINE_KEY = "inference.deadline_seconds"
-
-EXIT_DEADLINE = 70
-EXIT_LEASE_LOST = 75
 
 
 class _SupersededError(Exception):
@@ -75,8 +59,11 @@ class _SupersededError(Exception):
 class Worker:
     """Analyses with one loaded model."""
 
-    def __init__(self, settings: Settings, owner: str, stop: threading.Event) -> None:
+    def __init__(
+        self, settings: Settings, owner: str, stop: threading.Event, clock: Clock | None = None
+    ) -> None:
         self._settings = settings
+        self._clock = clock or Clock()
         self._owner = owner
         self._stop = stop
         self._unawaited = threading.Event()
@@ -84,7 +71,7 @@ class Worker:
         self._database = Database.open_later(settings.database_url)
         self._instances = InstanceFiles(settings.instances)
         self._results = ResultFiles(settings.result_files)
-        self._results.remove_leftovers(datetime.now(UTC) - LEFTOVER_AGE)
+        self._results.remove_leftovers(self._clock.now() - LEFTOVER_AGE)
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
         self._engines = load_engines(settings)
         for model in self._engines.identities:
@@ -110,13 +97,13 @@ class Worker:
         """
         with self._database.write() as session:
             job = jobs.claim(
-                session, (JobKind.ANALYSE,), self._owner, datetime.now(UTC), self._lease
+                session, (JobKind.ANALYSE,), self._owner, self._clock.now(), self._lease
             )
         if job is None:
             return False
         log.info("series %s: analysis, attempt %d", job.series_key, job.attempt)
         try:
-            with self._held(job):
+            with self._held(job).looked_after():
                 self._analyse(job)
             self._reading.forget(job.series_key)
         except OSError as error:
@@ -129,23 +116,27 @@ class Worker:
             self._record_failure(job, [fault])
         return True
 
+    def _held(self, job: Job) -> HeldJob:
+        self._unawaited.clear()
+        inference = self._settings.inference
+        return HeldJob(self._database, job, inference, self._stop, self._unawaited, self._clock)
+
     def _try_later(self, job: Job, error: OSError) -> None:
         """A full or failing disk is no fault of the series: its attempt does not count.
 
         For one that takes no results there is no end to it; what cannot be read is given up after a
         while.
         """
-        now, told = datetime.now(UTC), error.strerror or type(error).__name__
+        now, why = self._clock.now(), why_unread(error)
         later: datetime | None = now + _DISK_DELAY
         if not is_full(error) and not self._is_of_results(error):
-            decision = self._reading.failed(job.series_key, now) if may_pass(error) else None
-            later = None if decision is None else decision.not_before
+            later = self._reading.failed(job.series_key, now) if may_pass(error) else None
         if later is None:
-            self._record_failure(job, [Reason("file", told, None, Verdict.FAIL)])
+            self._record_failure(job, [why])
             return
-        log.error("series %s: %s; tried again later", job.series_key, told)
+        log.error("series %s: %s; tried again later", job.series_key, why.value)
         with self._database.write() as session:
-            jobs.put_back(session, job, later, count_attempt=False, error=told)
+            jobs.put_back(session, job, later, count_attempt=False, error=str(why.value))
 
     def _is_of_results(self, error: OSError) -> bool:
         """Whether it is the node's own folder of results that cannot be written."""
@@ -203,7 +194,7 @@ class Worker:
         """Instances came after the decision: the series is assessed anew, this job is void."""
         log.info("series %s: changed since it was queued", job.series_key)
         with self._database.write() as session:
-            jobs.finish(session, job, datetime.now(UTC), jobs.SUPERSEDED)
+            jobs.finish(session, job, self._clock.now(), jobs.SUPERSEDED)
 
     def _record_refusal(self, job: Job, reasons: Sequence[Reason]) -> None:
         log.info("series %s: skipped: %s", job.series_key, ", ".join(failed_rules(reasons)))
@@ -216,7 +207,7 @@ class Worker:
 
     def _give_up(self, job: Job, record: Callable[..., Superseded | None]) -> None:
         """The series comes to no result; those of its study that gave way to it get their turn."""
-        now, uid = datetime.now(UTC), job.series_key
+        now, uid = self._clock.now(), job.series_key
         with self._database.write() as session:
             study.lock_study_of(session, uid)
             if record(session, job, ended_at=now) is None:
@@ -232,7 +223,7 @@ class Worker:
             superseded = series.record_analysed(
                 session,
                 job,
-                ended_at=datetime.now(UTC),
+                ended_at=self._clock.now(),
                 analysis=analysis.as_json(),
                 reasons=analysis.reasons,
                 results=records,
@@ -264,82 +255,6 @@ class Worker:
         known = {each.path for each in detail.results} if detail else set()
         for path in {each.path for each in records} - known:
             self._results.remove(path)
-
-    @contextmanager
-    def _held(self, job: Job) -> Iterator[None]:
-        """Keep the lease of a job renewed while its work goes on."""
-        ended = threading.Event()
-        self._unawaited.clear()
-        keeper = threading.Thread(
-            target=ends_process_on_fault(self._keep), args=(job, ended), daemon=True
-        )
-        keeper.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            keeper.join()
-
-    def _keep(self, job: Job, ended: threading.Event) -> None:
-        deadline = time.monotonic() + self._settings.inference.deadline_seconds
-        renew_at = time.monotonic() + self._lease.total_seconds() / 3
-        look_at = time.monotonic() + _AWAITED_SECONDS
-        while not ended.wait(0.1):
-            now = time.monotonic()
-            if self._stop.is_set():
-                self._hand_back_unless_ended(job, ended)
-                return
-            if now > deadline:
-                self._give_up_in_time(job)
-                os._exit(EXIT_DEADLINE)
-            if now > renew_at:
-                self._renew(job)
-                renew_at = now + self._lease.total_seconds() / 3
-            if now > look_at:
-                self._notice_late_instances(job)
-                look_at = now + _AWAITED_SECONDS
-
-    def _give_up_in_time(self, job: Job) -> None:
-        """Why this attempt came to nothing stands with the job; the next may be quicker."""
-        seconds = self._settings.inference.deadline_seconds
-        log.error("series %s: longer than %s = %g", job.series_key, _DEADLINE_KEY, seconds)
-        late = jobs.over_deadline(_DEADLINE_KEY, seconds)
-        try:
-            with self._database.write() as session:
-                jobs.put_back(session, job, datetime.now(UTC), count_attempt=True, error=late)
-        except (StorageError, SQLAlchemyError) as error:
-            log.warning("not told in the queue: %s", type(error).__name__)
-
-    def _notice_late_instances(self, job: Job) -> None:
-        try:
-            with self._database.read() as session:
-                awaited = jobs.still_awaited(session, job)
-        except DatabaseUnavailableError:
-            return  # looked at again soon; to go on is never wrong
-        if not awaited:
-            self._unawaited.set()
-
-    def _renew(self, job: Job) -> None:
-        try:
-            with self._database.write() as session:
-                held = jobs.renew(session, job, datetime.now(UTC), self._lease)
-        except DatabaseUnavailableError as error:
-            log.warning("the lease could not be renewed yet: %s", error)
-            return
-        if not held:
-            log.error("series %s: the lease is another's", job.series_key)
-            os._exit(EXIT_LEASE_LOST)
-
-    def _hand_back_unless_ended(self, job: Job, ended: threading.Event) -> None:
-        if ended.wait(_STOP_GRACE_SECONDS):
-            return
-        try:
-            with self._database.write() as session:
-                jobs.put_back(session, job, datetime.now(UTC), count_attempt=False)
-            log.info("series %s: handed back at stop", job.series_key)
-        except StorageError as error:
-            log.warning("not handed back, the lease runs out by itself: %s", error)
-        os._exit(0)
 
 
 def _of_arrival(detail: SeriesDetail) -> tuple[Reason, ...]:

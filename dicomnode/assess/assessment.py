@@ -15,7 +15,7 @@ from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.stack.overlaps import NOT_COMPARED, Pair
 from dicomnode.dicom_files.headers import read_headers_file
-from dicomnode.dicom_files.read_again import may_pass
+from dicomnode.dicom_files.read_again import may_pass, why_unread
 from dicomnode.dicom_files.same_slices import (
     differences_of_overlaps,
     with_digests_of_possible_copies,
@@ -60,8 +60,7 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
             unreadable.append(Reason(error.rule, told, error.limit, Verdict.FAIL))
             continue
         except OSError as error:
-            told = f"{file.name}: {error.strerror}"
-            unreadable.append(Reason("file", told, None, Verdict.FAIL))
+            unreadable.append(why_unread(error, file.name))
             passing |= may_pass(error)
             continue
         headers += found
@@ -71,8 +70,7 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
         headers = with_digests_of_possible_copies(headers, by_uid)
         differences = differences_of_overlaps(headers, by_uid)
     except OSError as error:
-        told = f"{Path(str(error.filename or '')).name}: {error.strerror}"
-        unreadable.append(Reason("file", told, None, Verdict.FAIL))
+        unreadable.append(why_unread(error, Path(str(error.filename or "")).name))
         passing |= may_pass(error)
     eligibility = judge_eligibility(headers, policy, differences)
     return Assessment(eligibility, by_uid, tuple(unreadable), tuple(headers), may_pass=passing)

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypedDict
 
@@ -20,6 +20,7 @@ from dicomnode.assess.resends import (
     is_undecided,
 )
 from dicomnode.assess.study import choose_in_study, with_acquisitions
+from dicomnode.clock import Clock
 from dicomnode.config import Settings
 from dicomnode.decisions.arrival.arrival_evidence import (
     HeaderEvidence,
@@ -34,7 +35,7 @@ from dicomnode.decisions.arrival.completeness import (
 )
 from dicomnode.decisions.eligibility.study_choice import Choice
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
-from dicomnode.dicom_files.read_again import Retries
+from dicomnode.dicom_files.read_again import Retries, why_unread
 from dicomnode.lifecycle import Outage, ends_process_on_fault
 from dicomnode.methods.bundles import models_digest
 from storage import conflicts, index, jobs, queries, series
@@ -98,8 +99,9 @@ class _Look:
 class Assessor:
     """Takes one ASSESS job after the other."""
 
-    def __init__(self, settings: Settings, owner: str) -> None:
+    def __init__(self, settings: Settings, owner: str, clock: Clock | None = None) -> None:
         self._settings = settings
+        self._clock = clock or Clock()
         self._owner = owner
         self._database = Database.open_later(settings.database_url)
         self._files = InstanceFiles(settings.instances)
@@ -107,10 +109,12 @@ class Assessor:
         self._looks: dict[str, _Look] = {}
         self._reading = Retries()
         policy = settings.receive.resend_conflict
-        self._resends = Resends(self._database, self._files, policy, _LEASE)
+        self._resends = Resends(self._database, self._files, policy, _LEASE, self._clock)
         peer = settings.query.peer
         ae_title = settings.node.ae_title
-        self._counts = None if peer is None else PacsCounts(settings.query, peer, ae_title)
+        self._counts = (
+            None if peer is None else PacsCounts(settings.query, peer, ae_title, self._clock)
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: assess, or wait for something to assess."""
@@ -118,7 +122,7 @@ class Assessor:
         while not stop.is_set():
             try:
                 with outage.reported():
-                    if self.assess_one(datetime.now(UTC)):
+                    if self.assess_one(self._clock.now()):
                         continue
             except LeaseLostError:
                 log.warning("the lease ran out during an assessment; it is done again")
@@ -149,11 +153,10 @@ class Assessor:
         except (DatabaseUnavailableError, LeaseLostError, MemoryError):
             raise
         except OSError as error:
-            why = Reason("file", error.strerror or type(error).__name__, None, Verdict.FAIL)
-            self._read_later(job, (why,), None, now)
+            self._read_later(job, (why_unread(error),), None, now)
         except Exception as error:
             log.exception("series %s", job.series_key)
-            self._fail(job, (Reason("fault", type(error).__name__, None, Verdict.FAIL),))
+            self._fail(job, (Reason("fault", type(error).__name__, None, Verdict.FAIL),), now)
         return True
 
     def _assess(self, job: Job, now: datetime) -> None:
@@ -164,7 +167,7 @@ class Assessor:
             raise StorageError(f"job {job.job_id} is about a series without instances")
         undecided = is_undecided(detail.conflicts)
         if not undecided and detail.series.state is not SeriesState.RECEIVING:
-            self._end(job)
+            self._end(job, now)
             return
         policy = self._settings.completeness
         if now < (asking := worth_asking(arrival, policy)):
@@ -184,7 +187,7 @@ class Assessor:
         found = judge_completeness(arrival, policy, now, self._pacs_count(arrival), look.evidence)
         if not found.closed:
             self._look_again(job, found, arrival, now)
-        elif self._decide(job, look, found, detail):
+        elif self._decide(job, look, found, detail, now):
             self._forget(arrival)
 
     def _of_copies(
@@ -197,7 +200,7 @@ class Assessor:
         # whoever settles the claims brings the next look forward; two that claim of each other
         # would wait for ever
         if is_undecided(detail.claims) and not own:
-            self._note_waiting(job, now + _STUDY_LOOK, found.noted(arrival.instance_count))
+            self._note_waiting(job, now + _STUDY_LOOK, found.noted(arrival.instance_count), now)
             return
         if not (found.closed or chosen):
             self._look_again(job, found, arrival, now)
@@ -206,10 +209,15 @@ class Assessor:
         if own:
             self._resends.settle(job)
         else:
-            self._decide_without(job, arrival, detail, found)
+            self._decide_without(job, arrival, detail, found, now)
 
     def _decide_without(
-        self, job: Job, arrival: SeriesArrival, detail: SeriesDetail, found: Completeness
+        self,
+        job: Job,
+        arrival: SeriesArrival,
+        detail: SeriesDetail,
+        found: Completeness,
+        now: datetime,
     ) -> None:
         """The series lacks what is another's; results that were made with it are withdrawn."""
         if any(each.state is ConflictState.REPLACED for each in detail.claims):
@@ -222,34 +230,32 @@ class Assessor:
             *(() if look is None else look.instances),
         ]
         noted = found.noted(detail.series.instance_count)
-        self._enter(job, reasons, input_digest(content), noted)
+        self._enter(job, reasons, input_digest(content), noted, now)
 
-    def _end(self, job: Job) -> None:
+    def _end(self, job: Job, now: datetime) -> None:
         """Nothing is to be decided: what came again changes nothing."""
         with self._database.write() as session:
-            jobs.finish(session, job, datetime.now(UTC))
+            jobs.finish(session, job, now)
 
     def _read_later(
         self, job: Job, reasons: tuple[Reason, ...], noted: SeriesEvidence | None, now: datetime
     ) -> None:
         """That a file could not be read says nothing about the series: look again, for a while."""
         told = "; ".join(map(str, reasons))
-        decision = self._reading.failed(job.series_key, now)
-        if decision is None:
-            self._fail(job, reasons)
+        later = self._reading.failed(job.series_key, now)
+        if later is None:
+            self._fail(job, reasons, now)
             return
         log.warning("series %s: read again later: %s", job.series_key, told)
-        self._note_waiting(job, decision.not_before, noted, told)
+        self._note_waiting(job, later, noted, now, told)
 
-    def _fail(self, job: Job, reasons: tuple[Reason, ...]) -> None:
+    def _fail(self, job: Job, reasons: tuple[Reason, ...], now: datetime) -> None:
         """It cannot be decided; `dicomnode queue retry` has it looked at again."""
         error = "; ".join(map(str, reasons))
         log.error("series %s: failed, %s", job.series_key, error)
         with self._database.write() as session:
-            conflicts.hold_undecided(session, job.series_key, datetime.now(UTC))
-            series.record_failed(
-                session, job, ended_at=datetime.now(UTC), reasons=reasons, error=error
-            )
+            conflicts.hold_undecided(session, job.series_key, now)
+            series.record_failed(session, job, ended_at=now, reasons=reasons, error=error)
 
     def _pacs_count(self, arrival: SeriesArrival) -> PacsCount | None:
         if self._counts is None:
@@ -284,33 +290,42 @@ class Assessor:
         waited = (now - arrival.last_received_at) / 10
         longest = _ANSWER_WAIT if self._answer_pending else sorted((*_LONGEST_WAIT, waited))[1]
         due = min(found.look_again_at or now, now + longest)
-        self._note_waiting(job, due, found.noted(arrival.instance_count))
+        self._note_waiting(job, due, found.noted(arrival.instance_count), now)
 
     def _decide(
-        self, job: Job, look: _Look, completeness: Completeness, detail: SeriesDetail
+        self,
+        job: Job,
+        look: _Look,
+        completeness: Completeness,
+        detail: SeriesDetail,
+        now: datetime,
     ) -> bool:
         """False when it is left open, as others of its study still come."""
         reason = incomplete_reason(completeness, self._settings.completeness)
         told = conflict_reasons(detail.conflicts, len(look.instances), job.series_key)
         told += () if reason is None else (reason,)
         assessment = replace(look.assessment, arrival=told)
-        now = datetime.now(UTC)
         noted = with_acquisitions(completeness.noted(len(look.instances)), assessment.eligibility)
         reasons = assessment.reasons
         if assessment.eligible:
             choice, noted = self._choose(look, noted, now)
             if choice.look_again_at is not None:
-                self._note_waiting(job, min(choice.look_again_at, now + _STUDY_LOOK), noted)
+                self._note_waiting(job, min(choice.look_again_at, now + _STUDY_LOOK), noted, now)
                 return False
             reasons += () if choice.reason is None else (choice.reason,)
-        self._enter(job, reasons, input_digest(look.instances), noted)
+        self._enter(job, reasons, input_digest(look.instances), noted, now)
         return True
 
     def _enter(
-        self, job: Job, reasons: Sequence[Reason], digest: str, noted: SeriesEvidence
+        self,
+        job: Job,
+        reasons: Sequence[Reason],
+        digest: str,
+        noted: SeriesEvidence,
+        now: datetime,
     ) -> None:
         decision: _Decision = {
-            "decided_at": datetime.now(UTC),
+            "decided_at": now,
             "input_digest": digest,
             "completeness": noted,
             "reasons": reasons,
@@ -333,10 +348,14 @@ class Assessor:
         return choose_in_study(one.series_key, eligibility, others, policy, noted, now)
 
     def _note_waiting(
-        self, job: Job, due: datetime, noted: SeriesEvidence | None, error: str | None = None
+        self,
+        job: Job,
+        due: datetime,
+        noted: SeriesEvidence | None,
+        now: datetime,
+        error: str | None = None,
     ) -> None:
         """How long the series has been eligible stays known, whatever the next look saw."""
-        now = datetime.now(UTC)
         with self._database.write() as session:
             series.note_waiting(
                 session,

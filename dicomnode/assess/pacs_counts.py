@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
+from dicomnode.clock import Clock
 from dicomnode.config import Destination, QuerySettings
 from dicomnode.decisions.arrival.arrival_evidence import PacsCount
 from dicomnode.errors import PeerError
@@ -44,8 +44,15 @@ class _Inquiry:
 class PacsCounts:
     """The counts of one peer. Safe to use from any thread."""
 
-    def __init__(self, settings: QuerySettings, peer: Destination, ae_title: str) -> None:
+    def __init__(
+        self,
+        settings: QuerySettings,
+        peer: Destination,
+        ae_title: str,
+        clock: Clock | None = None,
+    ) -> None:
         self._settings = settings
+        self._clock = clock or Clock()
         self._peer = peer
         self._ae = requestor(ae_title, CONTEXTS, settings.timeout_seconds)
         self._inquiries: dict[_Named, _Inquiry] = {}
@@ -72,7 +79,7 @@ class PacsCounts:
         `came`: instances that are here. None as long as there was no answer. A series is asked
         about every few seconds at most, and ever more seldom while nothing new comes of it.
         """
-        now = time.monotonic()
+        now = self._clock.seconds()
         with self._changed:
             found = self._inquiries.setdefault(
                 (study_instance_uid, series_instance_uid),
@@ -119,7 +126,7 @@ class PacsCounts:
             settings = self._settings
             query = CountQuery(association, settings.timeout_seconds, settings.most_matches)
             for (study, series), inquiry in waiting.items():
-                asked_at = datetime.now(UTC)
+                asked_at = self._clock.now()
                 try:
                     said = query.count(study, series)
                 except PeerError as error:
@@ -138,7 +145,7 @@ class PacsCounts:
     def _answered(self, inquiry: _Inquiry, answer: PacsCount) -> None:
         with self._changed:
             inquiry.answer, inquiry.waiting = answer, False
-            inquiry.answered = time.monotonic()
+            inquiry.answered = self._clock.seconds()
             inquiry.due = inquiry.answered + inquiry.interval
             inquiry.interval = min(2 * inquiry.interval, _LONGEST_INTERVAL_SECONDS)
 
@@ -146,12 +153,12 @@ class PacsCounts:
         """Nobody waits for it; told once, until it answers again."""
         if not self._silence:
             log.warning("the PACS cannot be asked for its counts: %s", error)
-        now = datetime.now(UTC)
+        now = self._clock.now()
         with self._changed:
             self._silence = min(
                 max(2 * self._silence, self._settings.every_seconds), _LONGEST_INTERVAL_SECONDS
             )
-            self._silent_until = time.monotonic() + self._silence
+            self._silent_until = self._clock.seconds() + self._silence
             for inquiry in self._waiting().values():
                 inquiry.waiting = False
                 if inquiry.answer is None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomnode.clock import Clock
 from dicomnode.config import Settings
 from dicomnode.decisions.arrival.resend import (
     Claim,
@@ -117,10 +118,15 @@ class Resends:
     """Of one node."""
 
     def __init__(
-        self, database: Database, files: InstanceFiles, policy: ResendPolicy, lease: timedelta
+        self,
+        database: Database,
+        files: InstanceFiles,
+        policy: ResendPolicy,
+        lease: timedelta,
+        clock: Clock,
     ) -> None:
         self._database, self._files = database, files
-        self._policy, self._lease = policy, lease
+        self._policy, self._lease, self._clock = policy, lease, clock
 
     def settle(self, job: Job) -> None:
         """Compare what came again of the series with what stands, and enter what is made of it.
@@ -143,7 +149,7 @@ class Resends:
         standing = next(iter(wishes), None) or judge_resend(copies, len(instances), self._policy)
         settled, taken = _outcome(in_question, pairs, copies, standing)
         with self._database.write() as session:
-            done = conflicts.settle(session, job, settled, taken, datetime.now(UTC))
+            done = conflicts.settle(session, job, settled, taken, self._clock.now())
         if done and standing is not Standing.SAME:
             told = f"{len(pairs)} instances came again with other content"
             log.warning("series %s: %s: %s", job.series_key, told, standing.value)
@@ -158,7 +164,7 @@ class Resends:
         for each in sets:
             if each.is_retraction or each.retracted_at is not None:
                 continue
-            now = datetime.now(UTC)
+            now = self._clock.now()
             try:
                 retract(self._database, settings, each, RejectionReason.WORKLIST, now)
             except DataError as error:
@@ -183,11 +189,11 @@ class Resends:
 
     def _keeper(self, job: Job) -> Callable[[], None]:
         """To be called often: prolongs the lease. Raises LeaseLostError."""
-        renewed = datetime.now(UTC)
+        renewed = self._clock.now()
 
         def keep() -> None:
             nonlocal renewed
-            now = datetime.now(UTC)
+            now = self._clock.now()
             if now - renewed < _RENEW_AFTER:
                 return
             with self._database.write() as session:

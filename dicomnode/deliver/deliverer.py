@@ -8,9 +8,8 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pydicom
@@ -27,6 +26,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
+from dicomnode.clock import Clock
 from dicomnode.config import Destination, Settings
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerCause, PeerError
@@ -112,8 +112,15 @@ def _uncompressed(path: Path) -> pydicom.FileDataset:
 class Deliverer:
     """Sends to one destination what waits for it."""
 
-    def __init__(self, settings: Settings, destination: Destination, owner: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        destination: Destination,
+        owner: str,
+        clock: Clock | None = None,
+    ) -> None:
         self._settings = settings
+        self._clock = clock or Clock()
         self._destination = destination
         self._owner = f"{owner}{destination.name}"
         self._database = Database.open_later(settings.database_url)
@@ -141,7 +148,7 @@ class Deliverer:
         lease = timedelta(seconds=self._settings.delivery.lease_seconds)
         with self._database.write() as session:
             batch = outbox.claim_deliveries(
-                session, self._destination.name, self._owner, datetime.now(UTC), lease, limit=_BATCH
+                session, self._destination.name, self._owner, self._clock.now(), lease, limit=_BATCH
             )
         if batch:
             self._send(batch, stop)
@@ -153,16 +160,16 @@ class Deliverer:
         ae = requestor(self._settings.node.ae_title, proposed_contexts(classes), timeout)
         waiting = list(batch)
         renew_after = self._settings.delivery.lease_seconds / 3
-        renewed = time.monotonic()
+        renewed = self._clock.seconds()
         try:
             with associated(ae, self._destination) as association:
                 going_on = True
                 while waiting and going_on and not stop.is_set():
                     going_on = self._send_one(association, waiting[0])
                     del waiting[0]
-                    if time.monotonic() - renewed > renew_after:
+                    if self._clock.seconds() - renewed > renew_after:
                         self._renew(waiting)
-                        renewed = time.monotonic()
+                        renewed = self._clock.seconds()
         except PeerError as error:
             log.warning("delivery to %s: %s", self._destination.name, error)
             for delivery in waiting:
@@ -176,13 +183,13 @@ class Deliverer:
                 self._try_later(delivery, _fault(error))
             return
         for delivery in waiting:  # others, or another association, may take them at once
-            self._settle(outbox.mark_retry, delivery, datetime.now(UTC), "handed back")
+            self._settle(outbox.mark_retry, delivery, self._clock.now(), "handed back")
 
     def _renew(self, waiting: Sequence[Delivery]) -> None:
         """A slow peer must not cost the leases of what has not been sent yet."""
         lease = timedelta(seconds=self._settings.delivery.lease_seconds)
         with self._database.write() as session:
-            outbox.renew_deliveries(session, waiting, datetime.now(UTC), lease)
+            outbox.renew_deliveries(session, waiting, self._clock.now(), lease)
 
     def _send_one(self, association: Association, delivery: Delivery) -> bool:
         """One instance; what is wrong with this one is settled here, a broken association is
@@ -215,15 +222,15 @@ class Deliverer:
             log.exception("%s", uid)
             self._give_up(delivery, _fault(error))
             return False
-        self._settle(outbox.mark_delivered, delivery, datetime.now(UTC))
+        self._settle(outbox.mark_delivered, delivery, self._clock.now())
         return True
 
     def _give_up(self, delivery: Delivery, error: str) -> None:
         """Another attempt would end the same; `dicomnode results resend` makes one."""
-        self._settle(outbox.mark_failed, delivery, datetime.now(UTC), error)
+        self._settle(outbox.mark_failed, delivery, self._clock.now(), error)
 
     def _try_later(self, delivery: Delivery, error: str) -> None:
-        now = datetime.now(UTC)
+        now = self._clock.now()
         decision = decide_retry(
             delivery.attempt,
             delivery.first_tried_at or now,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 from datetime import datetime
 
-from dicomnode.decisions.retry import RetryDecision, RetryPolicy, decide_retry
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.retry import RetryPolicy, decide_retry
 
 READING = RetryPolicy(
     first_delay_seconds=1.0,
@@ -35,6 +36,12 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
+def why_unread(error: OSError, file: str = "") -> Reason:
+    """What a series fails with, `file` named where several were read."""
+    why = error.strerror or type(error).__name__
+    return Reason("file", f"{file}: {why}" if file else why, None, Verdict.FAIL)
+
+
 class Retries:
     """How often in a row each of several things failed; in memory, as a restart may well help."""
 
@@ -42,15 +49,15 @@ class Retries:
         self._policy = policy
         self._failed: dict[str, tuple[int, datetime]] = {}
 
-    def failed(self, key: str, now: datetime) -> RetryDecision | None:
-        """Once more; None means give up, and the next failure is the first again."""
+    def failed(self, key: str, now: datetime) -> datetime | None:
+        """When to try once more; None means give up, and the next failure is the first again."""
         attempt, since = self._failed.get(key, (0, now))
         decision = decide_retry(attempt + 1, since, self._policy, now)
         if decision is None:
             self.forget(key)
-        else:
-            self._failed[key] = (attempt + 1, since)
-        return decision
+            return None
+        self._failed[key] = (attempt + 1, since)
+        return decision.not_before
 
     def forget(self, key: str) -> None:
         """It went well."""

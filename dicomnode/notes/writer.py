@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from pydicom.dataset import Dataset
 
+from dicomnode.clock import Clock
 from dicomnode.config import Settings
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.deliver.result_settings import result_settings
@@ -48,8 +49,9 @@ _OVERLAP = timedelta(minutes=10)
 class NoteWriter:
     """Puts the notes of one node into its outbox."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, clock: Clock | None = None) -> None:
         self._settings = settings
+        self._clock = clock or Clock()
         self._database = database
         self._instances = InstanceFiles(settings.instances)
         self._results = ResultFiles(settings.result_files)
@@ -120,7 +122,7 @@ class NoteWriter:
                 self._each(_uid(each.series), partial(self._withdraw, each), now)
 
     def _withdraw(self, note: ResultSet) -> bool:
-        uid, now = _uid(note.series), datetime.now(UTC)
+        uid, now = _uid(note.series), self._clock.now()
         try:
             done = retract(self._database, self._settings, note, RejectionReason.OUTDATED, now)
         except DataError as error:
@@ -169,7 +171,7 @@ class NoteWriter:
             store_result(self._results, _uid(last), each, moment, NOTE_KIND) for each in objects
         ]
         names = [destination.name for destination in self._settings.destinations]
-        now = datetime.now(UTC)
+        now = self._clock.now()
         with self._database.write() as session:
             entered = notes.enter_note(
                 session, series, records, names, now, whole_study=whole_study
@@ -253,4 +255,4 @@ def run(settings: Settings, stop: threading.Event) -> None:
     outage = Outage("writing notes", OSError)
     while not stop.wait(_LOOK_SECONDS):
         with outage.reported():
-            writer.write_due(datetime.now(UTC))
+            writer.write_due(Clock().now())

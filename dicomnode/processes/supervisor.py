@@ -14,11 +14,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from dicomnode.clock import Clock
 from dicomnode.config import Settings
 from dicomnode.errors import AlreadyRunningError, ConfigurationError
 from dicomnode.lifecycle import LISTENER, STOP_SECONDS, SUPERVISOR_PIPE
@@ -124,9 +124,15 @@ class Supervisor:
     """Keeps the processes of one node alive until it is asked to stop."""
 
     def __init__(
-        self, settings: Settings, settings_file: Path, node_id: str, taking: Taking
+        self,
+        settings: Settings,
+        settings_file: Path,
+        node_id: str,
+        taking: Taking,
+        clock: Clock | None = None,
     ) -> None:
         self._settings = settings
+        self._clock = clock or Clock()
         self._taking = taking
         self._settings_file = settings_file
         self._node_id = node_id
@@ -157,13 +163,20 @@ class Supervisor:
             while leftover.is_alive() and not stop.is_set():
                 leftover.join(_LOOK_SECONDS)
             while not stop.is_set():
-                taken = self._taking.taken
-                for child in self._children:
-                    if taken or child.role.startswith(RECEIVER):
-                        self._look_after(child)
+                self.look(self._clock.seconds())
                 stop.wait(_LOOK_SECONDS)
         finally:
             self._stop_all()
+
+    def look(self, now: float) -> None:
+        """Start what is due at `now`, in the seconds of the clock, and see what died.
+
+        Raises ConfigurationError as `run` does.
+        """
+        taken = self._taking.taken
+        for child in self._children:
+            if taken or child.role.startswith(RECEIVER):
+                self._look_after(child, now)
 
     def _listen(self, stop: threading.Event) -> None:
         """The sockets are held here, so that peers wait while a receiver is started again, and are
@@ -174,8 +187,7 @@ class Supervisor:
                 return
             self._listeners.append(listener)
 
-    def _look_after(self, child: _Child) -> None:
-        now = time.monotonic()
+    def _look_after(self, child: _Child, now: float) -> None:
         if child.process is None:
             if now >= child.restart_at:
                 self._start(child, now)
@@ -229,7 +241,7 @@ class Supervisor:
         try:
             database = Database.open(self._settings.database_url)
             with closing(database), database.write() as session:
-                now = datetime.now(UTC)
+                now = self._clock.now()
                 freed = jobs.hand_back_owned(session, owner_prefix, now)
                 if owner_prefix == f"{self._node_id}/":  # at the start: nobody receives yet
                     index.end_lost_associations(session, self._node_id, now)
@@ -245,10 +257,10 @@ class Supervisor:
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = self._clock.seconds() + STOP_SECONDS
         for process in running:
             try:
-                process.wait(max(0.0, deadline - time.monotonic()))
+                process.wait(max(0.0, deadline - self._clock.seconds()))
             except subprocess.TimeoutExpired:
                 log.error("process %d did not end in time and is killed", process.pid)
                 process.kill()

@@ -75,7 +75,7 @@ def test_a_running_analysis_ends_early_when_slices_come(
         go_on(stage, done, total)
 
     monkeypatch.setattr(worker, "_stop_if_superseded", held)
-    monkeypatch.setattr("dicomnode.analyse.worker._AWAITED_SECONDS", 0.1)
+    monkeypatch.setattr("dicomnode.analyse.held_job._AWAITED_SECONDS", 0.1)
     node.analyse()
     assert len(stages) == 1
     assert analyses(node, uid) == [(JobState.DONE, SUPERSEDED)]

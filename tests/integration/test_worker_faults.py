@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from dicomnode.analyse.worker import EXIT_DEADLINE, Worker
+from dicomnode.analyse.held_job import EXIT_DEADLINE
+from dicomnode.analyse.worker import Worker
 from storage.records import JobState, SeriesState
 from support.phantom import series_uid, write_series
 from support.pipeline import Pipeline
@@ -109,7 +110,7 @@ def test_a_fault_outside_the_analysis_is_one_of_the_series_too(
     def broken(*_arguments: Any) -> Callable[..., bytes]:
         raise ValueError("not to be encoded")
 
-    monkeypatch.setattr("dicomnode.analyse.worker.encode", broken)
+    monkeypatch.setattr("dicomnode.deliver.result_store.encode", broken)
     node.analyse()
     failed = node.detail(series_uid(files)).series
     assert failed.state is SeriesState.FAILED

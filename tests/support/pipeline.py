@@ -29,6 +29,16 @@ from storage.instances import InstanceFiles
 from storage.records import SeriesDetail
 from support.phantom import LOW_CHEST_POLICY
 
+NO_WAIT = CompletenessPolicy(
+    quiet_seconds=0,
+    doubted_quiet_seconds=0,
+    incomplete_after_seconds=0,
+    aborted_quiet_seconds=0,
+    lost_quiet_seconds=0,
+    open_quiet_seconds=0,
+)
+"""Whatever has come is all."""
+
 
 def receive_files(database: Database, files: InstanceFiles, paths: Sequence[Path]) -> None:
     """As after a crash of the receiver: the files of one association are there, the index learns
@@ -76,14 +86,7 @@ class Pipeline:
     ) -> None:
         self.settings = Settings(
             node=NodeSettings(data_directory=folder, database_url=database_url),
-            completeness=CompletenessPolicy(
-                quiet_seconds=0,
-                doubted_quiet_seconds=0,
-                incomplete_after_seconds=0,
-                aborted_quiet_seconds=0,
-                lost_quiet_seconds=0,
-                open_quiet_seconds=0,
-            ),
+            completeness=NO_WAIT,
             chest=LOW_CHEST_POLICY,
             inference=inference(models),
             results=ResultOptions(key_slices=1),

@@ -17,7 +17,6 @@ from sqlalchemy import update
 
 from dicomnode.assess.assessor import Assessor
 from dicomnode.config import NodeSettings, Settings
-from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
 from storage import queries
 from storage.database import Database
@@ -26,17 +25,8 @@ from storage.instances import InstanceFiles
 from storage.models import InstanceRow, JobRow
 from storage.records import JobState, SeriesDetail, SeriesState
 from support.phantom import series_uid, write_series
-from support.pipeline import receive_files
+from support.pipeline import NO_WAIT, receive_files
 from support.storage_samples import noted
-
-AT_ONCE = CompletenessPolicy(
-    quiet_seconds=0,
-    doubted_quiet_seconds=0,
-    incomplete_after_seconds=0,
-    aborted_quiet_seconds=0,
-    lost_quiet_seconds=0,
-    open_quiet_seconds=0,
-)
 
 
 class Node:
@@ -45,7 +35,7 @@ class Node:
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(
             node=NodeSettings(data_directory=folder),
-            completeness=AT_ONCE,
+            completeness=NO_WAIT,
             study=StudyPolicy(wait_seconds=60),
         )
         self.database = Database.open(self.settings.database_url)
@@ -115,6 +105,18 @@ def test_no_descriptor_for_the_database_is_an_outage(node: Node, tmp_path: Path)
     node.receive(write_series(tmp_path / "series"))
     with no_descriptor_free(), pytest.raises(DatabaseUnavailableError, match="Too many open"):
         node.look()
+
+
+def test_all_that_one_look_enters_bears_its_moment(node: Node, tmp_path: Path) -> None:
+    uid = node.receive(write_series(tmp_path / "series"))
+    moment = node.now + timedelta(hours=1)
+    assert node.assessor.assess_one(moment)
+    found = node.detail(uid)
+    assess, analyse = found.jobs
+    assert (found.series.decided_at, assess.started_at, assess.ended_at) == (moment,) * 3
+    assert (analyse.created_at, analyse.not_before) == (moment, moment)
+    assert noted(found.series).eligible_since == moment
+    assert not node.assessor.assess_one(moment)
 
 
 def breaking(monkeypatch: pytest.MonkeyPatch, number: int, name: str = "") -> list[str]:

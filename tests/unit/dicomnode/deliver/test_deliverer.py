@@ -24,7 +24,8 @@ from storage.errors import DatabaseUnavailableError
 from storage.models import DeliveryRow
 from storage.records import DeliveryState
 from storage.results import ResultFiles
-from support.storage_samples import SERIES, SR, analyse, queue, receive, result
+from support.clock import StandingClock
+from support.storage_samples import NOW, SERIES, SR, analyse, queue, receive, result
 from support.wait import wait_for
 
 PEER = Destination(name="PACS", ae_title="PACS", address="127.0.0.1", port=104)
@@ -51,10 +52,12 @@ class Outbox:
         self.paths = {each.sop_instance_uid: each.path for each in given}
         self.faults: dict[str, Exception] = {}
         self.sent: list[str] = []
+        self.takes: Callable[[], object] = lambda: None
         self.deliverer = Deliverer(self.settings, PEER, "node/deliverer/1/")
 
     def send(self, _association: object, path: Path) -> None:
         (uid,) = [uid for uid, known in self.paths.items() if path.match(known)]
+        self.takes()
         if uid in self.faults:
             raise self.faults[uid]
         self.sent.append(uid)
@@ -167,6 +170,56 @@ def test_a_fault_of_the_destination_is_tried_later(
     assert outbox.look() == 3
     assert outbox.states() == ["waiting"] * 3
     assert outbox.rows()["2.25.1"].error == "a fault on our side: ValueError"
+
+
+def by_the_clock(outbox: Outbox, seconds_each: float = 0.0) -> StandingClock:
+    """Sending takes so long by a clock that stands else."""
+    clock = StandingClock(NOW)
+    outbox.deliverer = Deliverer(outbox.settings, PEER, "node/deliverer/1/", clock)
+    outbox.takes = lambda: clock.move(seconds_each)
+    return clock
+
+
+def test_what_was_delivered_was_so_when_it_had_been_sent(outbox: Outbox) -> None:
+    by_the_clock(outbox, 10)
+    assert outbox.look() == 3
+    rows = outbox.rows()
+    times = [rows[f"2.25.{n}"].delivered_at for n in (1, 2, 3)]
+    assert times == [NOW + timedelta(seconds=each) for each in (10, 20, 30)]
+
+
+def test_what_could_not_be_sent_is_due_after_the_first_delay_and_not_before(
+    outbox: Outbox,
+) -> None:
+    clock = by_the_clock(outbox)
+    outbox.faults["2.25.2"] = PeerError("C-STORE answered 0xA700", PeerCause.STATUS)
+    assert outbox.look() == 3
+    wait = (outbox.rows()["2.25.2"].not_before - NOW).total_seconds()
+    retry = outbox.settings.delivery.retry
+    longest = retry.first_delay_seconds * (1 + retry.jitter_share)
+    assert retry.first_delay_seconds <= wait <= longest
+    clock.move(wait - 0.1)
+    assert outbox.look() == 0
+    clock.move(0.1)
+    assert outbox.look() == 1
+
+
+def test_a_slow_peer_costs_no_lease_of_what_waits(outbox: Outbox) -> None:
+    """A third of a lease after the claim the rest is held for longer."""
+    clock = by_the_clock(outbox, 50)
+    leases = list[datetime | None]()
+    send = outbox.takes
+
+    def takes() -> None:
+        leases.append(outbox.rows()["2.25.3"].lease_until)
+        send()
+
+    outbox.takes = takes
+    assert outbox.look() == 3
+    lease = timedelta(seconds=outbox.settings.delivery.lease_seconds)
+    renewed = NOW + timedelta(seconds=50) + lease
+    assert leases == [NOW + lease, renewed, renewed + timedelta(seconds=50)]
+    assert clock.seconds() == 150
 
 
 def looks(outcomes: list[Exception | None], stop: threading.Event) -> Callable[..., int]:

@@ -13,7 +13,6 @@ import pytest
 
 from dicomnode.assess.assessor import Assessor
 from dicomnode.config import NodeSettings, Settings
-from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.notes.writer import NoteWriter
@@ -21,16 +20,7 @@ from storage import notes
 from storage.database import Database
 from storage.instances import InstanceFiles
 from support.phantom import series_uid, write_series
-from support.pipeline import receive_files
-
-AT_ONCE = CompletenessPolicy(
-    quiet_seconds=0,
-    doubted_quiet_seconds=0,
-    incomplete_after_seconds=0,
-    aborted_quiet_seconds=0,
-    lost_quiet_seconds=0,
-    open_quiet_seconds=0,
-)
+from support.pipeline import NO_WAIT, receive_files
 
 
 class Skipped:
@@ -39,7 +29,7 @@ class Skipped:
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(
             node=NodeSettings(data_directory=folder / "data"),
-            completeness=AT_ONCE,
+            completeness=NO_WAIT,
             results=ResultOptions(note="all"),
         )
         self.database = Database.open(self.settings.database_url)

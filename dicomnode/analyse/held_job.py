@@ -1,0 +1,137 @@
+"""A job while its work goes on: a thread beside it keeps its lease, and ends what must not go on.
+
+The process ends when a job outlives its deadline, when its lease is another's, or when the node
+stops and the job cannot end in time: nothing else stops a thread that computes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from dicomnode.clock import Clock
+from dicomnode.config import InferenceSettings
+from dicomnode.lifecycle import ends_process_on_fault
+from storage import jobs
+from storage.database import Database
+from storage.errors import DatabaseUnavailableError, StorageError
+from storage.records import Job
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.1
+_AWAITED_SECONDS = 1.0
+"""How often a running analysis looks whether instances came after its decision."""
+
+_STOP_GRACE_SECONDS = 4.0
+"""How long a job may go on after the wish to stop before it is handed back, in seconds."""
+
+_DEADLINE_KEY = "inference.deadline_seconds"
+
+EXIT_DEADLINE = 70
+EXIT_LEASE_LOST = 75
+
+
+@dataclass
+class HeldJob:
+    """`unawaited` is set when instances came after the decision: nobody waits for its results."""
+
+    database: Database
+    job: Job
+    settings: InferenceSettings
+    stop: threading.Event
+    unawaited: threading.Event
+    clock: Clock
+    _begun: float = field(init=False)
+    _renewed: float = field(init=False)
+    _looked: float = field(init=False)
+    _stopping: float | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._begun = self._renewed = self._looked = self.clock.seconds()
+
+    @contextmanager
+    def looked_after(self) -> Iterator[None]:
+        """Around its work."""
+        ended = threading.Event()
+        beside = threading.Thread(
+            target=ends_process_on_fault(self._run), args=(ended,), daemon=True
+        )
+        beside.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            beside.join()
+
+    def _run(self, ended: threading.Event) -> None:
+        while not ended.wait(_LOOK_SECONDS):
+            self.look(self.clock.seconds())
+
+    def look(self, now: float) -> None:
+        """What is due at `now`, in the seconds of the clock."""
+        if self.stop.is_set():
+            self._hand_back_in_time(now)
+            return
+        if now - self._begun > self.settings.deadline_seconds:
+            self._give_up()
+        if now - self._renewed > self.settings.lease_seconds / 3:
+            self._renew()
+            self._renewed = now
+        if now - self._looked > _AWAITED_SECONDS:
+            self._notice_late_instances()
+            self._looked = now
+
+    def _give_up(self) -> None:
+        """Why this attempt came to nothing stands with the job; the next may be quicker."""
+        seconds = self.settings.deadline_seconds
+        log.error("series %s: longer than %s = %g", self.job.series_key, _DEADLINE_KEY, seconds)
+        late = jobs.over_deadline(_DEADLINE_KEY, seconds)
+        try:
+            with self.database.write() as session:
+                now = self.clock.now()
+                jobs.put_back(session, self.job, now, count_attempt=True, error=late)
+        except (StorageError, SQLAlchemyError) as error:
+            log.warning("not told in the queue: %s", type(error).__name__)
+        os._exit(EXIT_DEADLINE)
+
+    def _notice_late_instances(self) -> None:
+        try:
+            with self.database.read() as session:
+                awaited = jobs.still_awaited(session, self.job)
+        except DatabaseUnavailableError:
+            return  # looked at again soon; to go on is never wrong
+        if not awaited:
+            self.unawaited.set()
+
+    def _renew(self) -> None:
+        lease = timedelta(seconds=self.settings.lease_seconds)
+        try:
+            with self.database.write() as session:
+                held = jobs.renew(session, self.job, self.clock.now(), lease)
+        except DatabaseUnavailableError as error:
+            log.warning("the lease could not be renewed yet: %s", error)
+            return
+        if not held:
+            log.error("series %s: the lease is another's", self.job.series_key)
+            os._exit(EXIT_LEASE_LOST)
+
+    def _hand_back_in_time(self, now: float) -> None:
+        if self._stopping is None:
+            self._stopping = now
+        if now - self._stopping < _STOP_GRACE_SECONDS:
+            return
+        try:
+            with self.database.write() as session:
+                jobs.put_back(session, self.job, self.clock.now(), count_attempt=False)
+            log.info("series %s: handed back at stop", self.job.series_key)
+        except StorageError as error:
+            log.warning("not handed back, the lease runs out by itself: %s", error)
+        os._exit(0)
