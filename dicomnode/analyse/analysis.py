@@ -17,10 +17,12 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from dicomnode.analyse.pixel_rules import judge_pixels
 from dicomnode.assess.assessment import Assessment
 from dicomnode.config import Settings
 from dicomnode.decisions.agreement import Agreement
+from dicomnode.decisions.contrast.pixels import pixel_witness
+from dicomnode.decisions.eligibility.chest import judge_chest
+from dicomnode.decisions.eligibility.contrast_rules import judge_contrast
 from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.decisions.reasons import Reason, Verdict, with_later
 from dicomnode.decisions.stack.geometry import SliceStack
@@ -37,8 +39,11 @@ from dicomnode.results.build import (
     build_results,
 )
 from dicomnode.results.common.context import Predecessor
+from inference.arrays.components import Mask
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
 from inference.findings import Findings, FoundLungs
+from inference.lungs.blood_pool import measure_blood_pool
+from inference.lungs.extent import measure_extent
 from inference.progress import Progress
 from inference.volume import CtVolume
 
@@ -182,6 +187,22 @@ def _find(
         return Refusal(seen)
     found = run_methods(engines.methods, volume, lungs, progress)
     return Refusal((found,)) if isinstance(found, Reason) else _Found(lungs, found, seen)
+
+
+def judge_pixels(
+    volume: CtVolume, lungs: Mask, stack: SliceStack, settings: Settings
+) -> tuple[Reason, ...]:
+    """The rules that only the pixels can answer: is it a chest, and was contrast given?
+
+    Reasons by the lungs and by the blood in the heart and great vessels.
+
+    `lungs`: bool (slices, rows, columns) of `volume`, whose slices are those of `stack`. The
+    reasons about contrast take the place of those that were given without the pixels.
+    """
+    chest = judge_chest(measure_extent(volume, lungs), settings.chest)
+    witness = pixel_witness(measure_blood_pool(volume, lungs))
+    contrast = judge_contrast(stack.headers, settings.eligibility, witness)
+    return (*chest, *contrast.reasons)
 
 
 def _sources(assessment: Assessment) -> list[Dataset]:

@@ -89,7 +89,7 @@ def queue_why(
 @queue_app.command("retry")
 def queue_retry(uid: UidArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Try a series again that failed, once what it failed by is mended."""
-    from dicomnode.assess.try_again import try_again
+    from dicomnode.assess.again import try_again
     from dicomnode.cli.views import queue_view
 
     database = open_database(config)

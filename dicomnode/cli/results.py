@@ -80,7 +80,7 @@ def results_renew(uid: ResultArgument, config: ConfigOption = None) -> None:
 
     It need not have results: it may have been skipped, or have failed.
     """
-    from dicomnode.assess.renew import renew
+    from dicomnode.assess.again import renew
     from dicomnode.cli.views import queue_view, results_view
 
     settings = load_settings(config_file(config))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from dicomnode.assess.renew import renew
+from dicomnode.assess.again import renew
 from dicomnode.cli.views.process_view import print_outcomes
 from dicomnode.cli.views.queue_view import print_series
 from dicomnode.config import InferenceSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from dicomnode.assess.try_again import Retried, try_again
+from dicomnode.assess.again import Retried, try_again
 from dicomnode.cli.views.queue_view import find
 from dicomnode.errors import DataError
 from storage.database import Database
