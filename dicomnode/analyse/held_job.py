@@ -33,6 +33,9 @@ _AWAITED_SECONDS = 1.0
 _STOP_GRACE_SECONDS = 4.0
 """How long a job may go on after the wish to stop before it is handed back, in seconds."""
 
+_LOST_SECONDS = 1.0
+"""How long work may go on whose lease is another's, in seconds: it can write nothing any more."""
+
 _DEADLINE_KEY = "inference.deadline_seconds"
 
 EXIT_DEADLINE = 70
@@ -52,6 +55,7 @@ class HeldJob:
     _begun: float = field(init=False)
     _renewed: float = field(init=False)
     _looked: float = field(init=False)
+    _lost: float | None = field(init=False, default=None)
     _stopping: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -82,9 +86,11 @@ class HeldJob:
             return
         if now - self._begun > self.settings.deadline_seconds:
             self._give_up()
-        if now - self._renewed > self.settings.lease_seconds / 3:
-            self._renew()
-            self._renewed = now
+        if self._lost is not None and now - self._lost > _LOST_SECONDS:
+            log.error("series %s: the lease is another's", self.job.series_key)
+            os._exit(EXIT_LEASE_LOST)
+        if self._lost is None and now - self._renewed > self.settings.lease_seconds / 3:
+            self._renew(now)
         if now - self._looked > _AWAITED_SECONDS:
             self._notice_late_instances()
             self._looked = now
@@ -111,7 +117,9 @@ class HeldJob:
         if not awaited:
             self.unawaited.set()
 
-    def _renew(self) -> None:
+    def _renew(self, now: float) -> None:
+        """Not held any more is a job that has just ended, too: its thread is about to say so."""
+        self._renewed = now
         lease = timedelta(seconds=self.settings.lease_seconds)
         try:
             with self.database.write() as session:
@@ -119,9 +127,7 @@ class HeldJob:
         except DatabaseUnavailableError as error:
             log.warning("the lease could not be renewed yet: %s", error)
             return
-        if not held:
-            log.error("series %s: the lease is another's", self.job.series_key)
-            os._exit(EXIT_LEASE_LOST)
+        self._lost = None if held else now
 
     def _hand_back_in_time(self, now: float) -> None:
         if self._stopping is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,6 @@ class _Ended(BaseException):
 class Held:
     def __init__(self, folder: Path) -> None:
         self.database = Database.open(f"sqlite:///{folder}/node.db")
-        receive(self.database)
-        queue(self.database)
         self.clock = StandingClock(NOW)
         self.stop, self.unawaited = threading.Event(), threading.Event()
         job = take(self.database, JobKind.ANALYSE)
@@ -48,12 +47,24 @@ class Held:
         return row
 
 
+@pytest.fixture(scope="module")
+def queued(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with one series that waits to be analysed."""
+    path = tmp_path_factory.mktemp("queued") / "node.db"
+    database = Database.open(f"sqlite:///{path}")
+    receive(database)
+    queue(database)
+    database.close()
+    return path
+
+
 @pytest.fixture
-def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+def held(queued: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
     def end(status: int) -> None:
         raise _Ended(status)
 
     monkeypatch.setattr(os, "_exit", end)
+    shutil.copy(queued, tmp_path)
     made = Held(tmp_path)
     yield made
     made.database.close()
@@ -71,8 +82,10 @@ def test_the_lease_is_prolonged_after_a_third_of_it_and_not_before(held: Held) -
 def test_a_lease_that_is_anothers_ends_the_process(held: Held) -> None:
     with held.database.write() as session:
         assert claim(session, [JobKind.ANALYSE], "other/", NOW + seconds(61), LEASE) is not None
+    held.look(after=61)
+    held.look(after=0.9)  # a job that has just ended is not held, either: its thread says so soon
     with pytest.raises(_Ended, match=str(EXIT_LEASE_LOST)):
-        held.look(after=61)
+        held.look(after=0.2)
     assert held.row().owner == "other/"
 
 
