@@ -6,7 +6,6 @@ waited goes on.
 
 from __future__ import annotations
 
-import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,10 +21,10 @@ from dicomnode.receive.reconciliation import _recovered, reconcile
 from storage import index
 from storage.queries import list_series
 from storage.records import Arrival, SeriesDetail, SeriesState
+from support.former import unpack
 from support.pacs import Pacs, running_pacs
 from support.pipeline import Pipeline
 
-FORMER = Path(__file__).parents[1] / "data" / "former" / "schema-0001.tar.xz"
 ENDINGS = {
     "withdrawn": "008179",
     "analysed": "413579",
@@ -40,8 +39,7 @@ class Taken:
     """The node of today on the former data directory."""
 
     def __init__(self, folder: Path, models: Path, first: Pacs, second: Pacs) -> None:
-        with tarfile.open(FORMER) as archive:
-            archive.extractall(folder, filter="data")
+        unpack("0001", folder)
         settings = Settings(node=NodeSettings(data_directory=folder))
         note_first_start(settings)
         assert Taking(settings, (folder / "node.id").read_text()).taken

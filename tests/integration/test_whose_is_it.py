@@ -24,12 +24,11 @@ from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.errors import DataError
 from dicomnode.notes.writer import NoteWriter
 from storage import queries
-from storage.database import Database
 from storage.index import instances_of_series, record_instances
 from storage.records import ConflictState, SeriesDetail, SeriesState, StoredInstance
 from support.node import free_port
 from support.phantom import series_uid, write_series
-from support.pipeline import Pipeline
+from support.pipeline import Pipeline, databases_closed
 from support.postgresql import PostgresqlServer, postgresql_server
 
 Change = Callable[[Dataset], None]
@@ -54,21 +53,11 @@ def postgresql() -> Iterator[PostgresqlServer]:
 
 
 @pytest.fixture
-def node(
-    tmp_path: Path, shared_models: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Pipeline]:
-    opened: list[Database] = []  # by the steps, which in a node end with their process
-    original = Database.open_later
-
-    def open_later(url: str) -> Database:
-        opened.append(original(url))
-        return opened[-1]
-
-    monkeypatch.setattr(Database, "open_later", open_later)
-    pipeline = Pipeline(tmp_path / "data", shared_models, [NOWHERE], database_url)
-    yield pipeline
-    for database in (pipeline.database, *opened):
-        database.close()
+def node(tmp_path: Path, shared_models: Path, database_url: str) -> Iterator[Pipeline]:
+    with databases_closed():
+        pipeline = Pipeline(tmp_path / "data", shared_models, [NOWHERE], database_url)
+        yield pipeline
+        pipeline.database.close()
 
 
 def wrong_patient(data_set: Dataset, _number: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -72,6 +73,22 @@ def _engines(chosen: InferenceSettings) -> Engines:
 
 def _loaded(settings: Settings) -> Engines:
     return _engines(settings.inference)
+
+
+@contextmanager
+def databases_closed() -> Iterator[None]:
+    """Those that the steps of pipelines open, which in a node end with their process."""
+    opened: list[Database] = []
+    original = Database.open_later
+
+    def open_later(url: str) -> Database:
+        opened.append(original(url))
+        return opened[-1]
+
+    with patch.object(Database, "open_later", open_later):
+        yield
+    for database in opened:
+        database.close()
 
 
 class Pipeline:

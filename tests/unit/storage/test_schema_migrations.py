@@ -16,6 +16,7 @@ from storage import index, jobs, queries, result_sets
 from storage.database import Database
 from storage.decided import Reason, Verdict
 from storage.records import ConflictState, JobKind, SeriesState
+from support.former import upgrade
 from support.storage_samples import LEASE, NOW, instance, receive
 
 _SERIES = """
@@ -76,12 +77,6 @@ INSERT INTO result VALUES ('2.25.1', '1.4', '2.25.9', '1.2.3', 'sr', 'result', 7
 _DELIVERY = """
 INSERT INTO delivery (sop_instance_uid, series_instance_uid, destination, state, priority, attempt,
  created_at, not_before) VALUES ('2.25.1', '1.2.3', 'PACS', 'waiting', 1, 0, '{now}', '{now}')"""
-
-
-def upgrade(connection: Connection, revision: str) -> None:
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "storage:migrations")
-    command.upgrade(config, revision)
 
 
 @pytest.fixture
