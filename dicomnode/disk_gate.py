@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from pathlib import Path
 
+from dicomnode.clock import Clock
 from dicomnode.decisions.arrival.disk import DiskPolicy, DiskSpace, DiskVerdict, fits, judge_disk
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ def disk_space(folder: Path) -> DiskSpace:
 class DiskGate:
     """Lets instances in, or says why not; one object for all associations of a process."""
 
-    def __init__(self, folder: Path, policy: DiskPolicy) -> None:
+    def __init__(self, folder: Path, policy: DiskPolicy, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
         self._folder = folder
         self._policy = policy
         self._lock = threading.Lock()
@@ -40,7 +41,7 @@ class DiskGate:
         0 for a size that is not known yet. The text has no more than figures: a peer may have it.
         """
         with self._lock:
-            now = time.monotonic()
+            now = self._clock.seconds()
             if now >= self._look_at:
                 self._look(now)
             if not (self._refusing or fits(size_bytes, self._space, self._policy)):

@@ -81,6 +81,16 @@ class _Decision(TypedDict):
 
 
 @dataclass(frozen=True)
+class _Case:
+    """A series whose turn it is at `now`, as the index has it."""
+
+    job: Job
+    arrival: SeriesArrival
+    detail: SeriesDetail
+    now: datetime
+
+
+@dataclass(frozen=True)
 class _Look:
     """What the headers of a series said after so many arrivals (`revision`)."""
 
@@ -169,13 +179,13 @@ class Assessor:
         if not undecided and detail.series.state is not SeriesState.RECEIVING:
             self._end(job, now)
             return
-        policy = self._settings.completeness
+        case, policy = _Case(job, arrival, detail, now), self._settings.completeness
         if now < (asking := worth_asking(arrival, policy)):
             found = judge_completeness(arrival, policy, now)
-            self._look_again(job, replace(found, look_again_at=asking), arrival, now)
+            self._look_again(case, replace(found, look_again_at=asking))
             return
         if undecided or detail.claims:
-            self._of_copies(job, arrival, detail, now)
+            self._of_copies(case)
             return
         look = self._look(arrival)
         if look.assessment.may_pass:
@@ -186,51 +196,50 @@ class Assessor:
         self._reading.forget(job.series_key)
         found = judge_completeness(arrival, policy, now, self._pacs_count(arrival), look.evidence)
         if not found.closed:
-            self._look_again(job, found, arrival, now)
-        elif self._decide(job, look, found, detail, now):
+            self._look_again(case, found)
+        elif self._decide(case, look, found):
             self._forget(arrival)
 
-    def _of_copies(
-        self, job: Job, arrival: SeriesArrival, detail: SeriesDetail, now: datetime
-    ) -> None:
+    def _of_copies(self, case: _Case) -> None:
         """Instances came again, or are known as those of another series."""
+        arrival, detail, now = case.arrival, case.detail, case.now
         found = judge_completeness(arrival, self._settings.completeness, now)
         chosen = any(each.state in CHOSEN for each in detail.conflicts)
         own = is_undecided(detail.conflicts)
         # whoever settles the claims brings the next look forward; two that claim of each other
         # would wait for ever
         if is_undecided(detail.claims) and not own:
-            self._note_waiting(job, now + _STUDY_LOOK, found.noted(arrival.instance_count), now)
+            noted = found.noted(arrival.instance_count)
+            self._note_waiting(case.job, now + _STUDY_LOOK, noted, now)
             return
         if not (found.closed or chosen):
-            self._look_again(job, found, arrival, now)
+            self._look_again(case, found)
             return
         self._forget(arrival)
         if own:
-            self._resends.settle(job)
+            self._resends.settle(case.job)
         else:
-            self._decide_without(job, arrival, detail, found, now)
+            self._decide_without(case, found)
 
-    def _decide_without(
-        self,
-        job: Job,
-        arrival: SeriesArrival,
-        detail: SeriesDetail,
-        found: Completeness,
-        now: datetime,
-    ) -> None:
+    def _decide_without(self, case: _Case, found: Completeness) -> None:
         """The series lacks what is another's; results that were made with it are withdrawn."""
-        if any(each.state is ConflictState.REPLACED for each in detail.claims):
-            self._resends.withdraw_results(self._settings, job.series_key)
-        look = self._look(arrival) if detail.series.instance_count else None
-        reasons = claim_reasons(detail.claims, arrival.instance_count)
+        claims, count = case.detail.claims, case.detail.series.instance_count
+        if any(each.state is ConflictState.REPLACED for each in claims):
+            self._resends.withdraw_results(self._settings, case.job.series_key)
+        look = self._look(case.arrival) if count else None
+        reasons = claim_reasons(claims, case.arrival.instance_count)
         reasons += () if look is None else look.assessment.reasons
         content: list[StoredInstance | Conflict] = [
-            *detail.claims,
+            *claims,
             *(() if look is None else look.instances),
         ]
-        noted = found.noted(detail.series.instance_count)
-        self._enter(job, reasons, input_digest(content), noted, now)
+        decision = _Decision(
+            decided_at=case.now,
+            input_digest=input_digest(content),
+            completeness=found.noted(count),
+            reasons=reasons,
+        )
+        self._enter(case.job, decision)
 
     def _end(self, job: Job, now: datetime) -> None:
         """Nothing is to be decided: what came again changes nothing."""
@@ -283,29 +292,22 @@ class Assessor:
         if self._counts is not None:
             self._counts.forget(arrival.study_instance_uid, arrival.series_instance_uid)
 
-    def _look_again(
-        self, job: Job, found: Completeness, arrival: SeriesArrival, now: datetime
-    ) -> None:
+    def _look_again(self, case: _Case, found: Completeness) -> None:
         """What is known so far is noted for whoever wants to know what the series waits for."""
+        arrival, now = case.arrival, case.now
         waited = (now - arrival.last_received_at) / 10
         longest = _ANSWER_WAIT if self._answer_pending else sorted((*_LONGEST_WAIT, waited))[1]
         due = min(found.look_again_at or now, now + longest)
-        self._note_waiting(job, due, found.noted(arrival.instance_count), now)
+        self._note_waiting(case.job, due, found.noted(arrival.instance_count), now)
 
-    def _decide(
-        self,
-        job: Job,
-        look: _Look,
-        completeness: Completeness,
-        detail: SeriesDetail,
-        now: datetime,
-    ) -> bool:
+    def _decide(self, case: _Case, look: _Look, found: Completeness) -> bool:
         """False when it is left open, as others of its study still come."""
-        reason = incomplete_reason(completeness, self._settings.completeness)
-        told = conflict_reasons(detail.conflicts, len(look.instances), job.series_key)
+        job, now = case.job, case.now
+        reason = incomplete_reason(found, self._settings.completeness)
+        told = conflict_reasons(case.detail.conflicts, len(look.instances), job.series_key)
         told += () if reason is None else (reason,)
         assessment = replace(look.assessment, arrival=told)
-        noted = with_acquisitions(completeness.noted(len(look.instances)), assessment.eligibility)
+        noted = with_acquisitions(found.noted(len(look.instances)), assessment.eligibility)
         reasons = assessment.reasons
         if assessment.eligible:
             choice, noted = self._choose(look, noted, now)
@@ -313,24 +315,19 @@ class Assessor:
                 self._note_waiting(job, min(choice.look_again_at, now + _STUDY_LOOK), noted, now)
                 return False
             reasons += () if choice.reason is None else (choice.reason,)
-        self._enter(job, reasons, input_digest(look.instances), noted, now)
+        self._enter(
+            job,
+            _Decision(
+                decided_at=now,
+                input_digest=input_digest(look.instances),
+                completeness=noted,
+                reasons=reasons,
+            ),
+        )
         return True
 
-    def _enter(
-        self,
-        job: Job,
-        reasons: Sequence[Reason],
-        digest: str,
-        noted: SeriesEvidence,
-        now: datetime,
-    ) -> None:
-        decision: _Decision = {
-            "decided_at": now,
-            "input_digest": digest,
-            "completeness": noted,
-            "reasons": reasons,
-        }
-        failed = failed_rules(reasons)
+    def _enter(self, job: Job, decision: _Decision) -> None:
+        failed = failed_rules(decision["reasons"])
         if self._record(job, not failed, decision) is not None:
             log.info("series %s: instances came meanwhile", job.series_key)
             return
@@ -357,25 +354,14 @@ class Assessor:
     ) -> None:
         """How long the series has been eligible stays known, whatever the next look saw."""
         with self._database.write() as session:
-            series.note_waiting(
-                session,
-                job,
-                due=due,
-                now=now,
-                completeness=noted,
-                error=error,
-            )
+            series.note_waiting(session, job, due=due, now=now, completeness=noted, error=error)
 
     def _record(self, job: Job, eligible: bool, decision: _Decision) -> Superseded | None:
         with self._database.write() as session:
             if not eligible:
                 return series.record_skipped(session, job, **decision)
             return series.record_queued(
-                session,
-                job,
-                model_digest=self._model_digest,
-                priority=job.priority,
-                **decision,
+                session, job, model_digest=self._model_digest, priority=job.priority, **decision
             )
 
 

@@ -14,7 +14,6 @@ import threading
 import time
 import uuid
 import weakref
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -23,6 +22,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association as DicomAssociation
 from pynetdicom.transport import RequestHandler
 
+from dicomnode.clock import Clock
 from dicomnode.config import ReceiveSettings, Settings
 from dicomnode.dicom_files.identity import (
     FILE_HEAD_ROOM,
@@ -95,8 +95,10 @@ class StorageReceiver:
         gate: AssociationGate,
         room: WaitingRoom,
         disk: DiskGate,
+        clock: Clock | None = None,
     ) -> None:
         """`receiver_id` ("node/receiver-1") tells whose associations are open in the index."""
+        self._clock = clock or Clock()
         self._disk = disk
         self._gate = gate
         self._room = room
@@ -132,7 +134,7 @@ class StorageReceiver:
         except OSError as error:
             log.error("instance %s not stored: %s", identity.sop_instance_uid, error.strerror)
             return _status(OUT_OF_RESOURCES, error.strerror or "cannot be stored")
-        now, syntax = datetime.now(UTC), request.transfer_syntax
+        now, syntax = self._clock.now(), request.transfer_syntax
         self._indexer.put(stored_instance(identity, provenance, syntax, stored, now))
         return SUCCESS
 
@@ -182,7 +184,7 @@ class StorageReceiver:
                     calling_ae_title=assoc.requestor.ae_title,
                     called_ae_title=_called(assoc),
                     peer_address=assoc.requestor.address,
-                    opened_at=datetime.now(UTC),
+                    opened_at=self._clock.now(),
                 )
                 self._indexer.put(known)
                 ended = self._ends.get(assoc)
@@ -215,7 +217,7 @@ class StorageReceiver:
             self._put_end(known, end)
 
     def _put_end(self, association: Association, end: AssociationEnd) -> None:
-        self._indexer.put(AssociationEnded(association.association_id, datetime.now(UTC), end))
+        self._indexer.put(AssociationEnded(association.association_id, self._clock.now(), end))
 
     def handlers(self) -> dict[Any, Handler]:
         """By event of pynetdicom."""

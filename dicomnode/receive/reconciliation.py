@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydicom.dataset import FileMetaDataset
 
+from dicomnode.clock import Clock
 from dicomnode.dicom_files.identity import (
     Identity,
     Provenance,
@@ -39,7 +40,14 @@ _CHUNK = 256
 class Reconciler:
     """Compares one node's files with its index; `node_id` is that of this receiver."""
 
-    def __init__(self, database: Database, files: InstanceFiles, node_id: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        files: InstanceFiles,
+        node_id: str,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or Clock()
         self._database = database
         self._files = files
         self._node_id = node_id
@@ -53,7 +61,7 @@ class Reconciler:
     def end_lost_associations(self) -> None:
         """To be called before any association of this receiver is in the index."""
         with self._database.write() as session:
-            now = datetime.now(UTC)
+            now = self._clock.now()
             self._lost = index.end_lost_associations(session, self._node_id, now)
 
     def chunks(self) -> Iterator[list[str]]:
@@ -83,7 +91,7 @@ class Reconciler:
         instances = sorted(found, key=lambda each: each.received_at)  # as they came
         if not instances:
             return
-        now = datetime.now(UTC)
+        now = self._clock.now()
         with self._database.write() as session:
             record(session, [_guessed(each, now) for each in instances])
             record(session, instances, self.is_there)

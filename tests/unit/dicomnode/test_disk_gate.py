@@ -60,7 +60,7 @@ def test_an_instance_that_would_reach_below_the_mark_does_not_fit() -> None:
 @pytest.mark.parametrize(("refuse", "resume"), [(-1, 5), (10, 9)])
 def test_marks_that_make_no_sense_are_refused(refuse: int, resume: int) -> None:
     with pytest.raises(ValueError, match="refuse_below_bytes"):
-        DiskPolicy(refuse, resume)
+        DiskPolicy(refuse_below_bytes=refuse, resume_above_bytes=resume)
 
 
 def test_the_space_is_that_of_the_file_system(tmp_path: Path) -> None:
