@@ -131,6 +131,9 @@ class InferenceSettings(_Section):
             return data
         if "methods" in data:
             raise ValueError(f"methods takes the place of {' and '.join(_FORMER)}: name one only")
+        wrong = [key for key in _FORMER if not isinstance(data.get(key, ""), str)]
+        if wrong:
+            raise ValueError(f"{' and '.join(wrong)} must be text, the folder of a bundle")
         given = {task: data[key] for key, task in _FORMER.items() if data.get(key)}
         rest = {key: value for key, value in data.items() if key not in _FORMER}
         if given and "covnet" not in given:

@@ -74,14 +74,11 @@ class ModelIdentity:
 
 PRIVATE_SCHEME = "99COVNET"
 """Coding scheme designator of the codes that this product makes itself (PS3.16 section 8)."""
-_CODE_PARTS = {
-    "name": r"[^\\\x00-\x1f\x7f]{1,31}",  # "DEMONSTRATION region confidence, " stands before it
-    "value": r"[^\\\x00-\x1f\x7f]{1,16}",
-    "scheme": r"[^\\\x00-\x1f\x7f]{1,16}",
-    "meaning": r"[^\\\x00-\x1f\x7f]{1,64}",
-    "short": r"[A-Z0-9_]{1,9}",
-}
-"""What a DICOM code can hold (PS3.5 section 6.2: SH, SH, LO) and the names made of `short`."""
+_CODE_LIMITS = {"name": 31, "value": 16, "scheme": 16, "meaning": 64}
+"""Characters that a code can hold (PS3.5 section 6.2: SH, SH, LO); "DEMONSTRATION region
+confidence, " stands before the name."""
+_CODE_TEXT = r"(?!\s)[^\\\x00-\x1f\x7f]+(?<!\s)"
+_SHORT = "[A-Z0-9_]{1,9}"
 
 
 @dataclass(frozen=True)
@@ -100,11 +97,16 @@ class FindingClass:
 
     def problems(self) -> tuple[str, ...]:
         """What cannot be written; empty when nothing is wrong."""
-        return tuple(
-            f"code of {self.name!r}: {part} {getattr(self, part)!r} is not {pattern}"
-            for part, pattern in _CODE_PARTS.items()
-            if not re.fullmatch(pattern, getattr(self, part))
-        )
+        parts = ((part, str(getattr(self, part)), most) for part, most in _CODE_LIMITS.items())
+        found = [
+            f"{part} {text!r} is not text of 1 to {most} characters, without backslash, control "
+            "characters or a space at either end"
+            for part, text, most in parts
+            if len(text) > most or not re.fullmatch(_CODE_TEXT, text)
+        ]
+        if not re.fullmatch(_SHORT, self.short):
+            found.append(f"short {self.short!r} is not {_SHORT}")
+        return tuple(f"code of {self.name!r}: {each}" for each in found)
 
 
 @dataclass(frozen=True)
@@ -211,15 +213,22 @@ class Answer:
 class MethodTitle:
     """What results call a method.
 
-    `key`: at most seven small letters, in codes and in JSON; `words`: for a sentence. `by`: how it
-    came to its answer, beside other answers; `qualifier`: the same behind the names of its lines,
-    empty for lines that need none.
+    `key`: at most seven small letters, in codes and in JSON, no other method's; `words`: for a
+    sentence. `by`: how it came to its answer, beside other answers; `qualifier`: the same behind
+    the names of its lines, empty for lines that need none.
+
+    Raises:
+        ValueError: no code can be made of the key.
     """
 
     key: str
     words: str
     by: str
     qualifier: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[a-z]{1,7}", self.key):
+            raise ValueError(f"the key {self.key!r} of a method is not one to seven small letters")
 
     @property
     def heading(self) -> str:
@@ -234,6 +243,10 @@ class Findings:
     `seconds`: by stage. `heat`: Grad-CAM by slice, one for each analysed slice, in slice order;
     None where the method gives none. `regions`: candidates, the highest score first; None where
     the method looks for none.
+
+    Raises:
+        ValueError: there is heat of no slice (such a volume has no lung), or a noisy-or of no
+            regions.
     """
 
     title: MethodTitle
@@ -242,6 +255,12 @@ class Findings:
     seconds: Mapping[str, float]
     heat: tuple[SliceActivation, ...] | None = None
     regions: tuple[CandidateRegion, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.heat == ():
+            raise ValueError("findings without a slice: such a series is not analysed, but skipped")
+        if self.regions is None and self.answer.meaning is ScoreMeaning.NOISY_OR:
+            raise ValueError("noisy-or joins regions, and this method looks for none")
 
     @property
     def ranked(self) -> tuple[SliceActivation, ...]:

@@ -53,7 +53,8 @@ class Analysis:
     """Findings and the objects made of them; `seconds` by stage (see `_Found.seconds`).
 
     `findings`: of each method that came to some, in order; `failures`: of the others, with why.
-    `agreement`: None without two answers. `made_with`: `analysis_digest` of the settings.
+    `agreement`: None without two answers. `made_with`: `analysis_digest` of the settings and of
+    the models that were loaded.
 
     `reasons`: what the pixels and the failures added to the decision. `repairs`: what of the
     source's header had to be mended, in sentences without values.
@@ -144,7 +145,7 @@ def analyse_series(
         objects=objects,
         reasons=(*found.seen, *(each.as_reason() for each in context.failures)),
         repairs=context.header.repairs,
-        made_with=analysis_digest(settings),
+        made_with=analysis_digest(settings, engines.digest),
         seconds={"decode": decoded - started, **found.seconds, "results": built - analysed},
     )
 

@@ -33,11 +33,11 @@ def result_settings(settings: Settings) -> ResultSettings:
     )
 
 
-def analysis_digest(settings: Settings) -> str:
+def analysis_digest(settings: Settings, models: str = "") -> str:
     """SHA-256 of all settings that can change what an analysis of the same input leaves.
 
     Not of those that show in notes and withdrawals alone. It is kept with each analysis; no UID
-    is made of it.
+    is made of it. `models`: digest of those that were loaded; "" for those in the folders now.
 
     Raises:
         BundleError: the card of a configured bundle cannot be read.
@@ -46,7 +46,7 @@ def analysis_digest(settings: Settings) -> str:
     covered = {
         "version": VERSION,
         "ae_title": settings.node.ae_title,
-        "models": models_digest(settings),
+        "models": models or models_digest(settings),
         "engine": [settings.inference.engine, settings.inference.device],
         "eligibility": asdict(settings.eligibility),
         "chest": asdict(settings.chest),

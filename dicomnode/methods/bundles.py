@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,16 +16,29 @@ from inference.errors import BundleError
 from inference.findings import IntendedUse, ModelIdentity, Training
 
 if TYPE_CHECKING:
+    from inference.bundles.card import Card
     from inference.findings import Method
     from inference.lungs.finder import LungFinder
 
 
 @dataclass(frozen=True, eq=False)
 class Engines:
-    """What a series is analysed with: who finds the lungs, and the methods in their order."""
+    """What a series is analysed with: who finds the lungs, and the methods in their order.
+
+    `digest`: `models_digest` of what was loaded; the folders may hold others since.
+
+    Raises:
+        ValueError: two methods have the same key, by which results tell them apart.
+    """
 
     lungs: LungFinder
     methods: tuple[Method, ...]
+    digest: str
+
+    def __post_init__(self) -> None:
+        keys = [each.title.key for each in self.methods]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"two methods have the same key: {', '.join(keys)}")
 
     @property
     def identities(self) -> tuple[ModelIdentity, ...]:
@@ -73,7 +86,10 @@ def models_digest(settings: Settings) -> str:
     Raises:
         BundleError: a card cannot be read.
     """
-    cards = [load_card(folder) for _, folder in settings.inference.bundles]
+    return _digest((load_card(folder) for _, folder in settings.inference.bundles), settings)
+
+
+def _digest(cards: Iterable[Card], settings: Settings) -> str:
     parts = [f"{card.task} {card.digest}" for card in cards]
     text = "\n".join([*parts, settings.inference.intended_use_here])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -100,9 +116,10 @@ def load_engines(settings: Settings) -> Engines:
     Raises:
         BundleError, DeviceError: as `load_method` and `load_lung_finder`.
     """
-    bundles = load_bundles(settings).items()
-    methods = [load_method(bundle, settings) for task, bundle in bundles if task != LUNGS]
-    return Engines(load_lung_finder(settings), tuple(methods))
+    bundles = load_bundles(settings)
+    methods = [load_method(each, settings) for task, each in bundles.items() if task != LUNGS]
+    digest = _digest((each.card for each in bundles.values()), settings)
+    return Engines(load_lung_finder(settings), tuple(methods), digest)
 
 
 def load_method(bundle: Bundle, settings: Settings) -> Method:

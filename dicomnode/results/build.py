@@ -64,7 +64,7 @@ def _smallest_context() -> ResultContext:
     source.SOPInstanceUID = source.SeriesInstanceUID = source.StudyInstanceUID = "2.25.1"
     heat = SliceActivation(0, RowColumnBox(0, 0, 2, 2), np.ones((2, 2), np.float32), 1.0)
     found = Findings(
-        title=MethodTitle("warm-up", "warm-up", "by nothing"),
+        title=MethodTitle("warmup", "warm-up", "by nothing"),
         model=ModelIdentity("warm-up", "0", "0", Training.UNTRAINED),
         answer=Answer.of_probabilities((FindingClass("-", "0", "99COVNET", "-", "0"),), (1.0,)),
         seconds={},

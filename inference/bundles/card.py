@@ -12,7 +12,7 @@ import tomli_w
 from pydantic import AfterValidator, ConfigDict, Field
 from typing_extensions import TypeVar
 
-from inference.bundles.class_codes import known_class
+from inference.bundles.class_codes import known_classes
 from inference.bundles.tasks import TASKS, InputSettings
 from inference.entry_errors import FILE, read_entries
 from inference.errors import BundleError
@@ -110,15 +110,17 @@ class Card(Generic[Settings_co]):
             for name, each in self._coded.items()
             if each is None
         ]
-        shorts = [each.short for each in self._coded.values() if each is not None]
-        if len(set(shorts)) < len(shorts):
+        coded = [each for each in self._coded.values() if each is not None]
+        if len({each.short for each in coded}) < len(coded):
             problems.append("the codes of two classes have the same short")
+        if len({(each.scheme, each.value) for each in coded}) < len(coded):
+            problems.append("two classes have the same code")
         return tuple(problems)
 
     @property
     def _coded(self) -> dict[str, FindingClass | None]:
-        own = {each.name: each for each in self.codes}
-        return {name: own.get(name) or known_class(name) for name in self.reported}
+        coded = {each.name: each for each in (*known_classes(self.reported), *self.codes)}
+        return {name: coded.get(name) for name in self.reported}
 
     @property
     def reported(self) -> tuple[str, ...]:

@@ -17,10 +17,11 @@ from rich.console import Console
 
 from dicomnode.cli.views.queue_view import print_series
 from dicomnode.config import ReceiveSettings, Settings
+from dicomnode.deliver.result_settings import analysis_digest
 from dicomnode.errors import ConfigurationError
 from dicomnode.methods.bundles import check_permitted, load_bundles
 from dicomnode.results.documents.text import report_as_text
-from inference.bundles.bundle import load_bundle
+from inference.bundles.bundle import CARD, load_bundle
 from inference.bundles.tasks import TASKS
 from inference.errors import BundleError
 from inference.findings import FindingClass
@@ -177,3 +178,21 @@ def test_classes_without_codes_are_refused(tmp_path: Path) -> None:
     node = Pipeline(tmp_path / "node", bare)
     with pytest.raises(BundleError, match="'smooth parenchyma' has no code to report it by"):
         load_bundles(with_methods(node, bare))
+
+
+def test_what_was_loaded_is_named_though_its_folder_holds_another_since(
+    tmp_path: Path, series: list[Path]
+) -> None:
+    """Else nobody could have the series analysed by the new model: it would look made by it."""
+    node = Pipeline(tmp_path / "node", make_texture_bundle(tmp_path / "texture"))
+    node.settings = with_methods(node, tmp_path / "texture")
+    loaded = analysis_digest(node.settings)
+    node.receive(series)
+    node.assess()
+    node.load_worker()
+    card = tmp_path / "texture" / CARD
+    card.write_text(card.read_text().replace("Texture untrained", "Texture anew"))
+    node.analyse()
+    made = node.detail(series_uid(series)).series.analysis or {}
+    assert made["findings"][0]["model"]["name"] == "Texture untrained"
+    assert made["made_with"] == loaded != analysis_digest(node.settings)

@@ -112,10 +112,7 @@ class ResultContext:
     def _check_activations(self) -> None:
         if not self.findings:
             raise ValueError("no findings at all: such a series is not analysed, but failed")
-        heats = [found.heat for found in self.findings if found.heat is not None]
-        if not all(heats):
-            raise ValueError("findings without a slice: such a series is not analysed, but skipped")
-        indices = [each.slice_index for heat in heats for each in heat]
+        indices = [each.slice_index for found in self.findings for each in found.heat or ()]
         if any(not 0 <= index < len(self.sources) for index in indices):
             raise ValueError("an activation lies outside the volume")
 

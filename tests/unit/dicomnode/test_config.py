@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from dicomnode.config import Settings, load_settings
+from dicomnode.config import Settings, kept_settings, load_settings
 from dicomnode.errors import ConfigurationError
 from inference.demonstration import shipped_bundles
 from inference.entry_errors import problems_of
@@ -331,3 +331,18 @@ def test_former_keys_and_methods_are_not_mixed(tmp_path: Path) -> None:
     text = '[inference]\nbundle = "a"\nmethods = [{ bundle = "b" }]'
     with pytest.raises(ConfigurationError, match="methods takes the place of bundle"):
         load_settings(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("value", ["3", "false", '["a"]'])
+def test_a_former_key_that_is_no_text_is_told_by_its_own_name(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"inference: regions_bundle must be text"):
+        load_settings(written(tmp_path, f"[inference]\nregions_bundle = {value}"))
+
+
+def test_settings_that_a_former_node_kept_are_read(tmp_path: Path) -> None:
+    kept = tmp_path / "settings.json"
+    kept.write_text('{"inference": {"bundle": "", "lungs_bundle": "", "regions_bundle": ""}}')
+    assert kept_settings(kept) == Settings()
+    kept.write_text('{"inference": {"bundle": "/a", "lungs_bundle": "", "regions_bundle": "/r"}}')
+    bundles = kept_settings(kept).inference.bundles
+    assert bundles == (("covnet", Path("/a")), ("regions", Path("/r")))

@@ -47,7 +47,7 @@ class Node:
         self.receive(self.files[:-1])
         self.clock = StandingClock(datetime.now(UTC) + timedelta(hours=1))
         self.outcome: Callable[..., Analysis | Refusal] = lambda **_named: self.analysis()
-        none = Engines(lungs=None, methods=())  # type: ignore[arg-type]
+        none = Engines(lungs=None, methods=(), digest="")  # type: ignore[arg-type]
         monkeypatch.setattr("dicomnode.analyse.worker.load_engines", lambda _settings: none)
         monkeypatch.setattr("dicomnode.analyse.worker.analyse_series", self._analyse)
         self.worker = Worker(self.settings, "node/worker/1/", threading.Event(), self.clock)

@@ -150,6 +150,10 @@ def test_codes_of_classes_stand_on_the_card() -> None:
         ('name = "b"', 'name = "a"', "two codes of one class"),
         ('short = "B"', 'short = "b"', "code of 'b': short 'b' is not [A-Z0-9_]{1,9}"),
         ('value = "b-1"', f'value = "{"1" * 17}"', "value '11111111111111111' is not"),
+        ('meaning = "b"', f'meaning = "{"m" * 65}"', "is not text of 1 to 64 characters"),
+        ('meaning = "b"', 'meaning = "b\\\\c"', "without backslash"),
+        ('meaning = "b"', 'meaning = "  "', "a space at either end"),
+        ('value = "b-1"', 'value = "b-1 "', "a space at either end"),
         (', short = "B"', "", "codes.1.short: is missing and must be text"),
         ('scheme = "99X"', "scheme = 99", "codes.0.scheme: 99 is given, but it must be text"),
     ],
@@ -163,6 +167,7 @@ def test_what_is_wrong_with_codes_is_named(old: str, new: str, named: str) -> No
 def test_usual_classes_need_no_code_on_the_card() -> None:
     card = replace(CARD, classes=("covid19", "CAP", "Non-Pneumonia"))
     assert [each.short for each in card.finding_classes] == ["COVID19", "CAP", "NON_PNEUM"]
+    assert tuple(each.name for each in card.finding_classes) == card.classes  # as the card has them
 
 
 def test_classes_without_code_are_all_named() -> None:
@@ -173,6 +178,12 @@ def test_classes_without_code_are_all_named() -> None:
 def test_two_classes_of_one_short_are_refused() -> None:
     alike = tuple(replace(each, short="X") for each in CODES)
     with pytest.raises(BundleError, match="same short"):
+        _ = replace(CARD, codes=alike).finding_classes
+
+
+def test_two_classes_of_one_code_are_refused() -> None:
+    alike = tuple(replace(each, value="1") for each in CODES)
+    with pytest.raises(BundleError, match="two classes have the same code"):
         _ = replace(CARD, codes=alike).finding_classes
 
 
