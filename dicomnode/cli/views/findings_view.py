@@ -48,10 +48,12 @@ def _classification_lines(found: Mapping[str, Any]) -> list[str]:
 def _region_lines(found: Mapping[str, Any]) -> list[str]:
     """Warning, outcome and scores, a line each."""
     scores = ", ".join(f"{name} {score_text(value)}" for name, value in found["scores"].items())
-    number = len(found["candidates"])
+    of = ""
+    if "candidates" in found:
+        of = f"; {found['infections']} of {len(found['candidates'])} candidates"
     return [
         *_warning(found),
-        f"{found['qualifier']}: {found['outcome']}; {found['infections']} of {number} candidates",
+        f"{found['qualifier'] or 'outcome'}: {found['outcome']}{of}",
         f"noisy-or (no probability of a disease): {scores}",
     ]
 

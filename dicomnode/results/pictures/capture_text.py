@@ -74,7 +74,7 @@ def _panel_line(context: ResultContext, outcome: Findings | MethodFailure, slice
         return _failed(outcome)
     if outcome.regions is None:
         return _probabilities(outcome)
-    return f"{outcome.title.heading}: {_named(context, outcome, slice_index)}"
+    return f"{outcome.title.heading or 'Regions'}: {_named(context, outcome, slice_index)}"
 
 
 def _named(context: ResultContext, found: Findings, slice_index: int) -> str:

@@ -18,10 +18,9 @@ from pydicom.sr.coding import Code
 from dicomnode.results.common import codes
 from dicomnode.results.common.context import ResultContext
 from dicomnode.results.common.key_slices import NumberedRegion
-from dicomnode.results.report.sr_items import algorithm, lung_box, rectangle
 from dicomnode.results.segmentation.region_segments import region_tracking
 from dicomnode.results.segmentation.segmentation import SegmentReference
-from inference.findings import Findings, RowColumnBox, ScoreMeaning, Training
+from inference.findings import Findings, ModelIdentity, RowColumnBox, ScoreMeaning, Training
 from inference.regions import CandidateRegion
 
 Group = sr.PlanarROIMeasurementsAndQualitativeEvaluations
@@ -91,9 +90,9 @@ def _answer(context: ResultContext, found: Findings, slice_index: int) -> Group:
             uid=context.tracking_uid(kind.tracked, found.model),
             identifier=f"{kind.identifier} {qualifier}".strip(),
         ),
-        referenced_region=lung_box(context, slice_index, otherwise),
+        referenced_region=_lung_box(context, slice_index, otherwise),
         finding_type=kind.finding_type,
-        algorithm_id=algorithm(found.model),
+        algorithm_id=_algorithm(found.model),
         finding_sites=[sr.FindingSite(codes.LUNG, laterality=codes.BILATERAL)],
         measurements=list(_scores(found)),
         qualitative_evaluations=[
@@ -144,11 +143,11 @@ def _region(
     laterality = codes.SIDES[region.side] if region.side else None
     return Group(
         tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier=identifier),
-        referenced_region=rectangle(
+        referenced_region=_rectangle(
             context, region.middle_slice, RowColumnBox(top, left, bottom, right)
         ),
         finding_type=codes.CANDIDATE_REGION,
-        algorithm_id=algorithm(model),
+        algorithm_id=_algorithm(model),
         finding_sites=[sr.FindingSite(codes.LUNG, laterality=laterality)],
         measurements=[
             sr.Measurement(codes.confidence_name(name, model.training), confidence, codes.PERCENT),
@@ -183,3 +182,50 @@ def _centre(region: CandidateRegion) -> Iterator[sr.Measurement]:
     """Of the cube, in the patient's coordinates (PS3.3 section C.7.6.2.1.1)."""
     for axis, value in zip(codes.CENTRE_LPS, region.centre_lps_mm, strict=True):
         yield sr.Measurement(axis, round(value, 1) + 0.0, codes.MILLIMETRE)  # no -0.0
+
+
+def _algorithm(model: ModelIdentity) -> sr.AlgorithmIdentification:
+    """TID 4019."""
+    return sr.AlgorithmIdentification(
+        name=model.name,
+        version=model.version,
+        parameters=[
+            f"weights SHA-256 {model.weights_sha256}",
+            f"training {model.training.value}",
+        ],
+        family=codes.ARTIFICIAL_INTELLIGENCE,
+    )
+
+
+def _lung_box(
+    context: ResultContext, slice_index: int, otherwise: RowColumnBox | None = None
+) -> sr.ImageRegion:
+    """Box around the lungs of a slice; `otherwise` (or the whole image) where it shows none."""
+    rows, columns = np.nonzero(context.lung_mask[slice_index])
+    if not rows.size:
+        _, height, width = context.volume.hu.shape
+        return _rectangle(context, slice_index, otherwise or RowColumnBox(0, 0, height, width))
+    box = RowColumnBox(
+        int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1
+    )
+    return _rectangle(context, slice_index, box)
+
+
+def _rectangle(context: ResultContext, slice_index: int, box: RowColumnBox) -> sr.ImageRegion:
+    """A box of pixels as a closed POLYLINE in (column, row).
+
+    0\\0 is the outer corner of the first pixel (PS3.3 Table C.18.6-1), so that the box of
+    pixels [left, right) runs from left to right.
+    """
+    top, left, bottom, right = box.top, box.left, box.bottom, box.right
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    source = context.slices[slice_index]
+    return sr.ImageRegion(
+        graphic_type=sr.GraphicTypeValues.POLYLINE,
+        graphic_data=np.array(corners, dtype=np.float32),
+        source_image=sr.SourceImageForRegion(
+            source.sop_class_uid,
+            source.sop_instance_uid,
+            None if source.frame_number is None else [source.frame_number],
+        ),
+    )
