@@ -1,25 +1,25 @@
 """A chest-CT AI node: speaks DICOM, decides and drives (see README.md).
 
-analyse/         The third step of a series
+analyse/         The third step of a series: the worker computes findings, leaves result objects
 assess/          The second step of a series: is it all here, and may we analyse it?
 cli/             The command line; nothing else of the node imports it
 decisions/       Decides: pure functions of frozen dataclasses, `now` an argument, no I/O
 deliver/         The last step of a series: result objects become files, rows and C-STORE requests
-dicom_files/     Reads DICOM: from bytes that may be damaged to headers, identity
+dicom_files/     Reads DICOM: from bytes that may be damaged to headers, pixels and volumes
 fast_scp/        A Storage SCP at the speed of the wire, tied to pynetdicom 3.0.4; it knows no node
 methods/         The configured methods: their bundles, running them, their findings as JSON
 network/         Associations and TLS, as acceptor and as requestor
 notes/           Notes on what was not analysed, and why
 offline/         Without a PACS: a folder of files through the whole way, and the demonstration
 processes/       The processes of one node: who starts them, and what each of them does
-receive/         The first step of a series
+receive/         The first step of a series: C-STORE requests become files and rows
 results/         Builds result data sets from findings; no files, no network, no database
 weights/         From labelled scans to a bundle: manifests, training, evaluation, simulation
 cleaner          The keeper: removes what is finished after its time, and what dead writers left
 clock            The time, as an argument: a look is tested at any moment
 config           The configuration: one frozen object, read from one TOML file and passed in
 disk_gate        Asks the file system, now and then, whether there is room for what comes
-errors           The errors of the node, by whose fault they are: the data's, the peer's
+errors           The errors of the node, by whose fault they are: data, peer, set-up, ours
 lifecycle        How a process of the node starts and is asked to stop
 own_data         Whether the database tells the history of what lies in the data directory
 tls              TLS contexts for associations, as acceptor and as requestor

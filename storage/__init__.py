@@ -6,7 +6,7 @@ decided          What was decided on a series, and on which evidence: records wi
 direct_io        Writing past the page cache
 durable          Files that are whole and durable under their final name, or not there at all
 enqueue          Putting jobs into the queue, each once
-errors           The errors of storage
+errors           The errors of storage. No message bears a password or a patient's identity
 folders          Folders whose names outlive a power cut
 index            The index of what has come: associations, instances, and the series they add up to
 instances        Instance files on disk, under names that tell nothing about the patient
@@ -19,7 +19,7 @@ owner            Whose database this is: its rows name files that lie in one nod
 parts            Whose series an instance belongs to
 queries          What the command line reads: series, their jobs, results and deliveries
 records          The plain records that storage takes and returns
-removable_files  Unlinking stored files in the face of receivers that may be given the same ones
+removable_files  Unlinking stored files while receivers may be given the same ones again
 reopening        Undoing the decision on a series; what it was stays readable in its history
 result_sets      What becomes of results after they were made: found again, sent again, withdrawn
 results          Files of the result objects, as durable as those of the instances

@@ -1,6 +1,6 @@
 """The second step of a series: is it all here, and may we analyse it?
 
-again        Having a series decided on and analysed anew, as a person wishes
+again        Having a series decided on and analysed anew, as a person wishes: by the running node
 assessment   What the files of one series say: their headers, and the decision on them
 assessor     The assessor: is a series complete, and may we analyse it? Reads headers
 pacs_counts  Asks the PACS for its counts beside the assessor

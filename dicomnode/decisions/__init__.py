@@ -1,19 +1,19 @@
 """Decides: pure functions of frozen dataclasses, `now` an argument, no I/O.
 
 arrival/            What may come in, what has come, and what to do with what comes again
-contrast/           Was contrast given? From attributes and free text in many languages
-eligibility/        May the series be analysed? Every rule
+contrast/           Was contrast given? From attributes, free text in many languages, and pixels
+eligibility/        May the series be analysed? Every rule, and the choice within a study
 image_kind/         What kind of image is it: original slices, maps, virtual images, phantoms?
 stack/              From headers to one stack of slices: geometry, passes, overlaps, copies, gaps
 agreement           Whether the methods agree on a series, whose class sets are not the same
 instance_header     The attributes of one slice that decisions read
 method_failure      That one of several methods came to no answer on a series, and why
-patient_attributes  Whose instance is it? What a header says
+patient_attributes  Whose instance is it? What a header says of its patient
 policy              A policy: a frozen dataclass whose limits stand at its fields
 reasons             Reasons, as decisions give them: storage has the records
 rejection           Why results are withdrawn
-result_options      What a site chooses of its result objects
+result_options      What a site chooses of its result objects: `[results]`
 retention           May the files of a series go? Only what has ended
 retry               When to try again, and when to give up: exponential delays with a cap
-term_table          Finding the terms of a table in a text, however they are spelt there: no terms
+term_table          Finding the terms of a table in a text, however they are spelt there
 """

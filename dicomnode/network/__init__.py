@@ -1,9 +1,9 @@
 """Associations and TLS, as acceptor and as requestor.
 
 associations        The parts of pynetdicom that acceptors and requestors share: AEs, contexts
-count_query         C-FIND SCU: how many instances of a series a PACS holds (PS3.4 annex C
+count_query         C-FIND SCU: how many instances of a series a PACS holds (PS3.4 annex C)
 peer_connection     A connection that we open to a peer
 pynetdicom_version  The pynetdicom that the node is written for
 send                Sends the DICOM files of a folder to a peer, as they are encoded (C-STORE SCU)
-tls_acceptor        Accepting associations on TLS: renewed certificates
+tls_acceptor        Accepting associations on TLS, whose contexts `dicomnode/tls.py` makes
 """

@@ -8,6 +8,6 @@ pixels         Was contrast given? What the attenuation of the blood says
 refusals       How consoles and people write that no agent was given, language by language: data
 terms          What descriptions say of contrast, language by language: data, no rules
 terms_asian    What descriptions say of contrast in Chinese, Japanese and Korean: data, no rules
-text           Was contrast given? What the descriptions of series, protocol
+text           Was contrast given? What the descriptions say
 virtual_terms  What workstations call maps and virtual images, language by language: data, no rules
 """

@@ -1,6 +1,6 @@
 """From headers to one stack of slices: geometry, passes, overlaps, copies, gaps.
 
-attributes   What stacks of one series are told apart by: attributes
+attributes   The attributes by which stacks of one series are told apart
 copies       Slices that are in a series twice: another UID, the same place, the same pixels
 geometry     The slices of a series in space: their order, their distances
 lost_slices  Slices lost so regularly that what is left lies evenly: every second one, or one end

@@ -4,7 +4,7 @@ character_sets  Text of a source data set, decoded with its Specific Character S
 codes           Codes of the result objects, as data
 context         What result objects are built from, and what they are handed on as
 encoding        The bytes of a result object
-findings_text   What one method found, in plain words
+findings_text   What one method found, in plain words: its lines of the summary and of the pictures
 key_slices      Which slices are shown: those that the decision rests on
 modules         Modules that every result object has alike: patient, study, series, equipment
 naming          The UIDs of all result objects are made here: names of what the objects hold

@@ -9,5 +9,5 @@ montage       The montage: the key slices at a glance, three by three, the large
 multi_frame   What a multi-frame Secondary Capture says of its frames (PS3.3 section A.8.5)
 outlines      Boxes of regions on a shown slice, each with its number
 panel         The drawing of one key slice: what is burned into the pixels of a Secondary Capture
-pixels        Colour pixels as they stand in an object: uncompressed
+pixels        Colour pixels as they stand in an object: uncompressed, or JPEG baseline
 """
