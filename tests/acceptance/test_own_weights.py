@@ -128,7 +128,9 @@ def test_patients_that_were_learned_from_make_no_figures(
 
 def test_a_node_serves_with_it_and_says_what_it_is(bundle: Path, tmp_path: Path) -> None:
     files = write_series(tmp_path / "series")
-    toml = f'[completeness]\nquiet_seconds = 1.0\n[inference]\nbundle = "{bundle}"\n'
+    toml = (
+        f'[completeness]\nquiet_seconds = 1.0\n[inference]\nmethods = [{{ bundle = "{bundle}" }}]\n'
+    )
     with running_pacs() as pacs:
         node = Node(tmp_path / "node", [pacs.destination], toml)
         try:

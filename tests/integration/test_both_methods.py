@@ -59,7 +59,8 @@ def home(
     folder = tmp_path_factory.mktemp("both")
     (folder / "dicomnode.toml").write_text(
         '[node]\ndata_directory = "data"\n'
-        f'[inference]\nbundle = "{shared_models}"\nregions_bundle = "{region_bundle}"\n'
+        f'[[inference.methods]]\nbundle = "{shared_models}"\n'
+        f'[[inference.methods]]\nbundle = "{region_bundle}"\n'
         f"[results]\nkey_slices = 1\n{LOW_CHEST}"
     )
     write_series(folder / "in")

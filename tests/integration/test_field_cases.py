@@ -138,7 +138,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, small_models: Path) -> Run:
             path.write_bytes(case.rewritten(path.read_bytes()))
     config, story = home / "node.toml", home / "story.json"
     config.write_text(
-        f'[node]\ndata_directory = "data"\n[inference]\nbundle = "{small_models}"\n'
+        f'[node]\ndata_directory = "data"\n[[inference.methods]]\nbundle = "{small_models}"\n'
         '[results]\nkey_slices = 1\nsegmentation = "off"\nnote = "off"\n'
     )
     command = ["process", home / "in", "--out", home / "out", "--json", story, "--config", config]

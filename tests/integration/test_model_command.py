@@ -40,7 +40,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_untrained_bundle(folder / "whole")
     (folder / "dicomnode.toml").write_text(
         '[node]\ndata_directory = "data"\n'
-        '[inference]\nbundle = "whole"\nlungs_bundle = "unet"\nintended_use_here = "research"\n'
+        '[inference]\nmethods = [{ bundle = "whole" }]\nlungs_bundle = "unet"\n'
+        'intended_use_here = "research"\n'
     )
     return folder
 
@@ -96,9 +97,9 @@ def test_a_changed_weight_is_found_by_check(node: Path, tmp_path: Path) -> None:
 
 def test_a_bundle_for_another_task_is_found_by_list(node: Path, tmp_path: Path) -> None:
     other = copied(node, tmp_path / "node")
-    text = (other / "dicomnode.toml").read_text().replace("lungs_bundle", "regions_bundle")
+    methods = '[{ bundle = "whole" }, { bundle = "unet", task = "regions" }]'
     (other / "dicomnode.toml").unlink()
-    (other / "dicomnode.toml").write_text(text)
+    (other / "dicomnode.toml").write_text(f"[inference]\nmethods = {methods}\n")
     _, found = run(other, "list")
     assert found[1]["problems"] == ["is for the task 'lungs', configured for 'regions'"]
 

@@ -241,7 +241,7 @@ def test_a_dicom_series_gets_the_probabilities_that_process_gives(
     config = tmp_path / "dicomnode.toml"
     config.write_text(
         '[node]\ndata_directory = "data"\n'
-        f'[inference]\nengine = "torch"\nbundle = "{covnet.bundle}"\n{LOW_CHEST}'
+        f'[inference]\nengine = "torch"\nmethods = [{{ bundle = "{covnet.bundle}" }}]\n{LOW_CHEST}'
     )
     scans = tmp_path / "scans.csv"
     scans.write_text(f"scan,patient,path,label,split\nx,p,series,{COVID},test\n")

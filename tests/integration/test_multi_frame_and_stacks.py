@@ -28,7 +28,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> S
     home = tmp_path_factory.mktemp("node")
     config = home / "dicomnode.toml"
     config.write_text(
-        f'[node]\ndata_directory = "data"\n[inference]\nbundle = "{shared_models}"\n'
+        f'[node]\ndata_directory = "data"\n[[inference.methods]]\nbundle = "{shared_models}"\n'
         f"[results]\nkey_slices = 3\n{LOW_CHEST}"
     )
     return load_settings(config)

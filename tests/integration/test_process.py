@@ -78,7 +78,7 @@ def write_config(folder: Path, models: Path, toml: str) -> Path:
     config = folder / "dicomnode.toml"
     quiet = '[results]\nnote = "off"\n'  # notes have tests of their own
     told = toml.replace("[results]\n", quiet) if "[results]" in toml else toml + quiet
-    bundle = f'[inference]\nbundle = "{models}"\n'
+    bundle = f'[inference]\nmethods = [{{ bundle = "{models}" }}]\n'
     config.write_text(f'[node]\ndata_directory = "data"\n{bundle}{told}{LOW_CHEST}')
     return config
 

@@ -57,7 +57,7 @@ class Node:
         lines += ["[receive.admission]\nallow_any = true"]
         inference = f"[inference]\n{PERMISSION}\n"
         if models is not None:
-            inference += f'bundle = "{models}"\n'
+            inference += f'methods = [{{ bundle = "{models}" }}]\n'
         lines += [toml.replace("[inference]\n", inference)]
         lines += [] if "[chest]" in toml else [LOW_CHEST]
         lines += [] if "[inference]" in toml else [inference]

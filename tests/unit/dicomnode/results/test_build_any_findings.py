@@ -28,6 +28,7 @@ SHAPES = [
         (None, SAMPLE.heat),
         (None, (), REGIONS.regions),
     )
+    if not (answered is REGIONS and found is None)  # there is no noisy-or of no regions
 ]
 
 
