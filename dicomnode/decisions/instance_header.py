@@ -64,7 +64,7 @@ class InstanceHeader:
     requested_procedure_description: str = ""
     performed_procedure_step_description: str = ""
     image_comments: str = ""
-    labels: tuple[tuple[str, str], ...] = ()  # of `stack_attributes.LABELS`: keyword and value
+    labels: tuple[tuple[str, str], ...] = ()  # of `stack.attributes.LABELS`: keyword and value
     contrast_bolus_agent: str = ""
     contrast_bolus_route: str = ""
     contrast_bolus_volume: str = ""

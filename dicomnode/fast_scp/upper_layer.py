@@ -2,7 +2,7 @@
 
 Its reactor looks at the socket and at its queue a thousand times a second. Here it sleeps until
 bytes come or somebody rings, and while the association thread reads P-DATA by itself
-(`fast_association`), it lends that thread the socket. States, actions and events stay
+(`association`), it lends that thread the socket. States, actions and events stay
 pynetdicom's (PS3.8 section 9.2).
 """
 

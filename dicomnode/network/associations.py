@@ -64,7 +64,7 @@ def accept_any_storage(ae: AE) -> None:
     """Accept C-ECHO, and whatever a peer wants to store. Holds for all acceptors of this process.
 
     In the transfer syntax that is named first, and what pynetdicom does not know as any service,
-    unless the acceptor's association is one of `storage_association` or `fast_association`.
+    unless the acceptor's association is a `StorageAssociation` of the fast SCP.
     """
     _config.UNRESTRICTED_STORAGE_SERVICE = True
     ae.add_supported_context(Verification)
@@ -180,7 +180,7 @@ def listen(
     """Serve associations from a listening socket, in threads of their own, till `ae.shutdown()`.
 
     `acceptor` makes the association of a connection: pynetdicom's own, or that of
-    `fast_association.request_handler`. While this process has `most_threads`, two for each
+    `association.request_handler` in `fast_scp`. While this process has `most_threads`, two for each
     connection, new connections are closed at once.
     """
     bound: list[EventHandlerType] = [*handlers.items(), (evt.EVT_C_ECHO, lambda _event: SUCCESS)]

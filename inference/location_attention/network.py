@@ -34,7 +34,7 @@ class Proposals(NamedTuple):
 
     `lesion`: (n, slices, rows, columns), log-odds of lesion against background by voxel;
     `objectness`: (n, anchors, slices / 4, rows / 4, columns / 4), log-odds;
-    `offsets`: (n, anchors, 6, slices / 4, rows / 4, columns / 4), as `regions.decode` takes them.
+    `offsets`: (n, anchors, 6, slices / 4, rows / 4, columns / 4), as `proposals.decode` takes them.
     """
 
     lesion: Tensor

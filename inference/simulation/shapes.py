@@ -6,8 +6,6 @@ import numpy as np
 
 from inference.simulation.fields import Points, Values, Vector
 
-HUGE_MM = 1e3
-
 
 def frame(rng: np.random.Generator, first: Vector) -> Vector:
     """Three unit vectors (3, 3) at right angles, the first one given, the rest turned by chance."""

@@ -1,6 +1,6 @@
 """What descriptions and reasons say of contrast but not of this scan, language by language: data.
 
-Allergies, contraindications, a refusal, an earlier scan. Written as in `contrast_terms.py`, with
+Allergies, contraindications, a refusal, an earlier scan. Written as in `contrast/terms.py`, with
 which they are read together; the longer term hides the medium within it.
 """
 

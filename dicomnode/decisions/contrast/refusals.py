@@ -1,6 +1,6 @@
 """How consoles and people write that no agent was given, language by language: data, no rules.
 
-Written as in `contrast_terms.py`, whose terms of "not given" refuse too. A text refuses only when
+Written as in `contrast/terms.py`, whose terms of "not given" refuse too. A text refuses only when
 it is made of nothing else: NON IONIC is an agent, and so is "Omnipaque, no reaction".
 """
 

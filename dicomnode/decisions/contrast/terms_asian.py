@@ -1,6 +1,6 @@
 """What descriptions say of contrast in Chinese, Japanese and Korean: data, no rules.
 
-Written as in `contrast_terms.py`; terms of these scripts may stand anywhere in a text.
+Written as in `contrast/terms.py`; terms of these scripts may stand anywhere in a text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What workstations call maps and virtual images, language by language: data, no rules.
 
-Written as in `contrast_terms.py`, with which they are read together: a "virtual non contrast" image
+Written as in `contrast/terms.py`, with which they are read together: a "virtual non contrast" image
 is no proof of a scan without contrast, it is made of one with it.
 """
 

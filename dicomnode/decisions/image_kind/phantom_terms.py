@@ -1,6 +1,6 @@
 """How phantoms and quality control are called, language by language: data, no rules.
 
-Written as in `contrast_terms.py`. A name, an ID or a description tells a phantom only when it is
+Written as in `contrast/terms.py`. A name, an ID or a description tells a phantom only when it is
 made of nothing but these words and numbers: "Phantom^Jane" and "QA123" are people.
 """
 

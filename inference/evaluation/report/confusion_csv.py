@@ -31,16 +31,6 @@ def read_confusion(text: str) -> ConfusionMatrix:
     return ConfusionMatrix(classes, np.array([by_name[name] for name in classes], np.int64))
 
 
-def write_confusion(matrix: ConfusionMatrix) -> str:
-    """The table that `read_confusion` reads."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["truth", *matrix.classes])
-    for name, line in zip(matrix.classes, matrix.counts.tolist(), strict=True):
-        writer.writerow([name, *line])
-    return out.getvalue()
-
-
 def _class_problems(classes: tuple[str, ...], lines: list[list[str]]) -> list[str]:
     found = []
     if len(set(classes)) != len(classes) or not all(classes):

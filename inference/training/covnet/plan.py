@@ -69,7 +69,7 @@ class CovnetPlan:
         }
 
     def prepare(self, example: Example) -> dict[str, Tensor]:
-        """As `covnet_data.prepare_scan`; lungs as they are found in use, of some scans as given."""
+        """As `data.prepare_scan`; lungs as they are found in use, of some scans as given."""
         scan = example.load()
         given = scan.lungs if _chance(example.scan) < self.settings.given_lungs else None
         lungs = self._options.find_lungs(scan.volume) if given is None else given

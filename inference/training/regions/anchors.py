@@ -1,4 +1,4 @@
-"""What the proposal head is to say at each anchor: the inverse of `regions.decode`.
+"""What the proposal head is to say at each anchor: the inverse of `proposals.decode`.
 
 Ren et al. 2015 ("Faster R-CNN"), section 3.1.2: an anchor is positive where it overlaps a lesion
 enough or, of all, the most; negative where it overlaps none; the others do not count. Our own
