@@ -7,5 +7,8 @@ export PATH="$PWD/.venv/bin:$PATH"
 format() { ruff format --check .; }
 lint() { ruff check .; }
 types() { mypy; }
-tests() { pytest -q tests/unit/dicomnode/decisions tests/unit/test_house.py tests/unit/test_walls.py; }
+tests() {
+    pytest -q --numprocesses "${PYTEST_WORKERS:-2}" --hypothesis-profile=quick tests/unit/dicomnode/decisions tests/unit/test_house.py \
+        tests/unit/test_walls.py
+}
 for part in ${1:-format lint types tests}; do "$part"; done

@@ -9,6 +9,7 @@ Values that were present but unusable are named in `problems`; nothing here rais
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from dicomnode.decisions.patient_attributes import PatientAttributes
 
@@ -93,4 +94,9 @@ class InstanceHeader:
 
     def label(self, keyword: str) -> str:
         """The value of one of `labels`, or ""."""
-        return next((value for each, value in self.labels if each == keyword), "")
+        return self._labels.get(keyword, "")
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        """`labels` to be looked up: a decision asks tens of them of each slice, many times."""
+        return dict(self.labels)
