@@ -22,7 +22,7 @@ SliceKey = tuple[str, int | None]
 
 @dataclass(frozen=True)
 class InstanceHeader:
-    """Fields bear the keyword of their attribute (PS3.6) in snake_case."""
+    """Fields bear the keyword of their attribute (PS3.6) in snake_case, and are read by it."""
 
     sop_instance_uid: str
     sop_class_uid: str

@@ -11,14 +11,16 @@ import struct
 import threading
 import warnings
 import zlib
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from itertools import islice
 from os import SEEK_CUR
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydicom import dcmread
+from pydicom.datadict import keyword_dict
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import (
@@ -118,73 +120,64 @@ class _PydicomQuiet:
 PYDICOM_QUIET = _PydicomQuiet()
 
 
+_READ = {
+    "str": AttributeReader.text,
+    "int | None": AttributeReader.integer,
+    "float | None": AttributeReader.number,
+    "tuple[float, float] | None": AttributeReader.pair,
+    "Vector | None": AttributeReader.vector,
+}
+"""How a field of `InstanceHeader` is read, by its type; a UID by `uid`."""
+_OTHERWISE = {"transfer_syntax_uid", "acquisition_number", "acquisition_time"}
+"""Fields that bear a keyword, and are read in another way all the same."""
+
+
+def _by_keyword() -> Iterator[tuple[str, str, Callable[[AttributeReader, str], Any]]]:
+    """Field, keyword and reading, of each field that bears the keyword of an attribute."""
+    keywords = {keyword.lower(): keyword for keyword in keyword_dict}
+    for each in fields(InstanceHeader):
+        keyword = keywords.get(each.name.replace("_", ""))
+        read = _READ.get(str(each.type))
+        if keyword and read and each.name not in _OTHERWISE:
+            is_uid = each.name.endswith("_uid") and each.name != "irradiation_event_uid"
+            yield each.name, keyword, AttributeReader.uid if is_uid else read
+
+
+_BY_KEYWORD = tuple(_by_keyword())
+
+
 def read_header(data_set: Dataset) -> InstanceHeader:
-    """Header of a data set; never raises on bad values (see `InstanceHeader.problems`)."""
+    """Header of a data set; never raises on bad values (see `InstanceHeader.problems`).
+
+    A field that bears the keyword of its attribute is read by its type; here are the others.
+    """
     read = AttributeReader(data_set)
-    frame_acquisition_number = read.integer("FrameAcquisitionNumber")
+    plain = {name: by_type(read, keyword) for name, keyword, by_type in _BY_KEYWORD}
+    number = read.integer("FrameAcquisitionNumber")
     return InstanceHeader(
-        sop_instance_uid=read.uid("SOPInstanceUID"),
-        sop_class_uid=read.uid("SOPClassUID"),
-        series_instance_uid=read.uid("SeriesInstanceUID"),
-        study_instance_uid=read.uid("StudyInstanceUID"),
+        **plain,
         transfer_syntax_uid=transfer_syntax_of(data_set),
         patient=_patient(read),
-        modality=read.text("Modality"),
         made_here=read.text("Manufacturer") == MANUFACTURER,
-        manufacturer_model_name=read.text("ManufacturerModelName"),
-        convolution_kernel=read.text("ConvolutionKernel"),
         image_type=read.texts("FrameType") or read.texts("ImageType"),
-        instance_number=read.integer("InstanceNumber"),
-        rows=read.integer("Rows"),
-        columns=read.integer("Columns"),
         number_of_frames=read.integer("NumberOfFrames") or 1,
-        samples_per_pixel=read.integer("SamplesPerPixel"),
-        pixel_spacing=read.pair("PixelSpacing"),
-        slice_thickness=read.number("SliceThickness"),
-        spacing_between_slices=read.number("SpacingBetweenSlices"),
-        image_position_patient=read.vector("ImagePositionPatient"),
         image_orientation_patient=read.two_vectors("ImageOrientationPatient"),
-        frame_of_reference_uid=read.uid("FrameOfReferenceUID"),
-        rescale_slope=read.number("RescaleSlope"),
-        rescale_intercept=read.number("RescaleIntercept"),
-        rescale_type=read.text("RescaleType"),
-        gantry_detector_tilt=read.number("GantryDetectorTilt"),
+        acquisition_number=read.integer("AcquisitionNumber") if number is None else number,
         acquisition_time=_first_text(
             read, "FrameAcquisitionDateTime", "AcquisitionDateTime", "AcquisitionTime"
         ),
-        kvp=read.number("KVP"),
         temporal_position=_first_text(read, "TemporalPositionIndex", "TemporalPositionIdentifier"),
         cardiac_phase=read.text("NominalPercentageOfCardiacPhase"),
         contrast_phase=read.text("ContrastBolusAgentPhase"),
-        stack_id=read.text("StackID"),
         volume_technique=read.text("VolumeBasedCalculationTechnique"),
-        series_description=read.text("SeriesDescription"),
-        study_description=read.text("StudyDescription"),
-        protocol_name=read.text("ProtocolName"),
-        requested_procedure_description=read.text("RequestedProcedureDescription"),
-        performed_procedure_step_description=read.text("PerformedProcedureStepDescription"),
-        image_comments=read.text("ImageComments"),
         labels=tuple((each, text) for each in LABELS if (text := read.text(each))),
-        contrast_bolus_agent=read.text("ContrastBolusAgent"),
-        contrast_bolus_route=read.text("ContrastBolusRoute"),
-        contrast_bolus_volume=read.text("ContrastBolusVolume"),
-        contrast_bolus_start_time=read.text("ContrastBolusStartTime"),
-        contrast_flow_rate=read.text("ContrastFlowRate"),
         contrast_bolus_agent_sequence=read.has_items("ContrastBolusAgentSequence"),
         contrast_told=nested.contrast_told(read),
         descriptions=nested.descriptions(read),
         multi_energy=read.text("MultienergyCTAcquisition").upper() == "YES",
         energy_kev=nested.energy_kev(read),
         real_world_units=nested.real_world_units(read),
-        irradiation_event_uid=read.text("IrradiationEventUID"),
         phantom_signs=nested.told_of_phantoms(read),
-        acquisition_number=read.integer("AcquisitionNumber")
-        if frame_acquisition_number is None
-        else frame_acquisition_number,
-        number_of_series_related_instances=read.integer("NumberOfSeriesRelatedInstances"),
-        images_in_acquisition=read.integer("ImagesInAcquisition"),
-        concatenation_uid=read.uid("ConcatenationUID"),
-        in_concatenation_total_number=read.integer("InConcatenationTotalNumber"),
         has_pixel_data="PixelData" in data_set,
         problems=tuple(read.problems),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.dicom_files.headers import (
+    _BY_KEYWORD,
     PYDICOM_QUIET,
     read_header,
     read_header_file,
@@ -269,3 +272,16 @@ def test_a_count_that_is_none_is_a_problem(tmp_path: Path, value: bytes) -> None
     header = read_header_file(dicom_file(tmp_path, {"ImagesInAcquisition": value}))
     assert header.images_in_acquisition is None
     assert any(problem.startswith("ImagesInAcquisition") for problem in header.problems)
+
+
+def test_what_bears_no_keyword_of_an_attribute_is_read_in_a_line_of_its_own() -> None:
+    """A field that is meant to bear one, and does not, would never be read."""
+    named = {name for name, _, _ in _BY_KEYWORD}
+    assert {each.name for each in fields(InstanceHeader)} - named == {
+        *("transfer_syntax_uid", "patient", "made_here", "image_type", "number_of_frames"),
+        *("frame_number", "image_orientation_patient", "acquisition_number", "acquisition_time"),
+        *("temporal_position", "cardiac_phase", "contrast_phase", "volume_technique", "labels"),
+        *("contrast_bolus_agent_sequence", "contrast_told", "descriptions", "multi_energy"),
+        *("energy_kev", "real_world_units", "phantom_signs", "has_pixel_data"),
+        *("pixel_data_sha256", "problems"),
+    }

@@ -20,7 +20,8 @@ from support.dicom_files import data_set, dicom_file, element
 
 POLICY = EligibilityPolicy(min_slices=2)
 SOURCE = inspect.getsource(headers.read_header)
-KEYWORDS = {*re.findall(r'"([A-Z]\w+)"', SOURCE), *nested_attributes.READ}
+BY_KEYWORD = {keyword for _, keyword, _ in headers._BY_KEYWORD}
+KEYWORDS = {*re.findall(r'"([A-Z]\w+)"', SOURCE), *BY_KEYWORD, *nested_attributes.READ}
 READ = sorted(filter(tag_for_keyword, KEYWORDS))
 IDENTITY = {"SOPInstanceUID", "SOPClassUID"}
 
