@@ -30,6 +30,7 @@ def run_demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_the_demo_shows_the_whole_way(tmp_path: Path) -> None:
     out = tmp_path / "demo-output"
     done = run_demo(out)

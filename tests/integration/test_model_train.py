@@ -94,6 +94,7 @@ def test_only_scans_that_are_learned_from_are_prepared(whole: Path) -> None:
     assert prepared == {f"{part}{n}" for part in ("training", "validation") for n in range(3)}
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_and_ends_with_the_very_same_weights(
     manifest: Path, whole: Path, tmp_path: Path
 ) -> None:
