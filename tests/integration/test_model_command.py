@@ -104,6 +104,24 @@ def test_a_bundle_for_another_task_is_found_by_list(node: Path, tmp_path: Path) 
     assert found[1]["problems"] == ["is for the task 'lungs', configured for 'regions'"]
 
 
+@pytest.mark.parametrize(
+    ("methods", "problem"),
+    [
+        ('[{ bundle = "unet" }]', "is for the task 'lungs', configured for 'any method'"),
+        ('[{ bundle = "whole" }, { bundle = "whole" }]', "whole is configured for 'covnet', too"),
+    ],
+)
+def test_what_a_node_would_not_start_with_is_found_by_check(
+    node: Path, tmp_path: Path, methods: str, problem: str
+) -> None:
+    other = copied(node, tmp_path / "node")
+    (other / "dicomnode.toml").unlink()
+    (other / "dicomnode.toml").write_text(f"[inference]\nmethods = {methods}\n")
+    status, found = run(other, "check")
+    assert status == 1
+    assert found[-1]["problems"] == [problem]
+
+
 def test_what_is_no_bundle_is_named(node: Path) -> None:
     with pytest.raises(ConfigurationError, match="no bundle 'nothing'"):
         run(node, "show", "nothing")

@@ -14,16 +14,24 @@ from dicomnode.config import Settings
 from dicomnode.errors import ConfigurationError
 from inference.bundles.bundle import CARD, load_bundle, load_card
 from inference.bundles.card import Card
+from inference.bundles.tasks import TASKS
 from inference.errors import BundleError
 from inference.findings import IntendedUse
+
+_ANY = "any method"
 
 
 @dataclass(frozen=True)
 class BundlePlace:
-    """A folder with a bundle; `configured_for`: the task it is used for here, "" when for none."""
+    """A folder with a bundle.
+
+    `configured_for`: the task it is used for here, "" when for none; `beside`: the name of another
+    folder that is used for the same, "" when there is none.
+    """
 
     folder: Path
     configured_for: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,18 +58,24 @@ class BundleState:
 
 def places(settings: Settings) -> list[BundlePlace]:
     """The configured bundles first, then the others in the node's folder of models."""
-    configured = {folder: task or _task(folder) for task, folder in settings.inference.bundles}
+    used: dict[str, str] = {}
+    found = []
+    for named, folder in settings.inference.bundles:
+        task = named or _task(folder)
+        found.append(BundlePlace(folder, task, used.get(task, "") if task in TASKS else ""))
+        used.setdefault(task, folder.name)
     cards = sorted(settings.models.glob(f"[!.]*/{CARD}"))
-    found = [BundlePlace(folder, task) for folder, task in configured.items()]
+    configured = {each.folder for each in found}
     return found + [BundlePlace(p.parent) for p in cards if p.parent not in configured]
 
 
 def _task(folder: Path) -> str:
-    """Of a method that is configured without one."""
+    """Of a method that is configured without one, if its bundle can be a method."""
     try:
-        return load_card(folder).task
+        task = load_card(folder).task
     except BundleError:
-        return "any method"
+        return _ANY
+    return task if TASKS[task].engine else _ANY
 
 
 def find(settings: Settings, wanted: str) -> BundlePlace:
@@ -91,6 +105,8 @@ def look_at(place: BundlePlace, settings: Settings, weights: bool) -> BundleStat
         problems = error.problems
     if card is not None and place.configured_for not in {"", card.task}:
         problems += (f"is for the task {card.task!r}, configured for {place.configured_for!r}",)
+    if place.beside:
+        problems += (f"{place.beside} is configured for {place.configured_for!r}, too",)
     problems += card.code_problems if card is not None else ()
     use_here = IntendedUse(settings.inference.intended_use_here)
     warning = None if card is None else card.identity_at(use_here).warning
