@@ -99,14 +99,22 @@ class ReceiveSettings(_Section):
         return tuple(port for port, wanted in served if wanted)
 
 
+_LUNGS = "lungs"
+
+
+def _is_no_task_of_lungs(task: str) -> str:
+    if task == _LUNGS:
+        raise ValueError("lungs is the task of no method: the key of its bundle is lungs_bundle")
+    return task
+
+
 class MethodSettings(_Section):
     """A method is a bundle; `task`: what it must be made for, empty for any method."""
 
     bundle: Annotated[str, Field(min_length=1)]
-    task: str = ""
+    task: Annotated[str, AfterValidator(_is_no_task_of_lungs)] = ""
 
 
-_LUNGS = "lungs"
 _FORMER = {"bundle": "covnet", "regions_bundle": "regions"}
 """Keys of `[inference]` that `methods` replaced, each with the task of its bundle."""
 

@@ -171,6 +171,11 @@ WRONG = [
         "[receive.admission]\npeers = [{ ae_title = 'A', networks = [] }]",
         'receive.admission.peers.0.networks: no network is given: "*" is every address',
     ),
+    (
+        "[inference]\nmethods = [{ bundle = 'u', task = 'lungs' }]",
+        "inference.methods.0.task: lungs is the task of no method: "
+        "the key of its bundle is lungs_bundle",
+    ),
     ("destinations = 3", "destinations: 3 is given, but it must be a list, each a table"),
     ("node = 3", "node: 3 is given, but it must be a table"),
 ]
