@@ -18,12 +18,6 @@ _STOPPED = 3
 """Exit status of a run that was stopped and can go on."""
 
 
-class TaskName(StrEnum):
-    COVNET = "covnet"
-    REGIONS = "regions"
-    LUNGS = "lungs"
-
-
 class DeviceName(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
@@ -32,7 +26,7 @@ class DeviceName(StrEnum):
 
 @model_app.command("train")
 def model_train(
-    task: Annotated[TaskName, typer.Option(help="What the network is to do.")],
+    task: Annotated[str, typer.Option(help="What the network is to do: covnet, regions, lungs.")],
     manifest: Annotated[Path, typer.Option(help="CSV file that names the labelled scans.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the same run goes on there.")],
     init: Annotated[Path | None, typer.Option(help="Weights to start from (safetensors).")] = None,
@@ -72,7 +66,7 @@ def model_train(
     from inference.training.loop import End
 
     request = TrainRequest(
-        task=task.value,
+        task=task,
         manifest=manifest,
         out=out,
         seed=seed,

@@ -64,6 +64,11 @@ def train(request: TrainRequest, view: TrainView, stop: Callable[[], bool]) -> E
         InferenceError: the folder holds another run, the device is not there, a loss diverged.
     """
     began = time.monotonic()
+    trained = [name for name, task in TASKS.items() if task.plan]
+    if request.task not in trained:
+        raise ConfigurationError(
+            f"no task {request.task!r}: one of {', '.join(trained)} is trained"
+        )
     manifest = read_manifest(request.manifest, request.task)
     try:
         plan = _plan(request)
