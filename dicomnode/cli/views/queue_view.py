@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -99,7 +99,13 @@ def progress(record: SeriesRecord, running: bool) -> str:
 
 
 def as_json(record: object) -> Any:
-    """A record, whole, in JSON's types; times in ISO 8601, UTC."""
+    """A record, whole, in JSON's types; times in ISO 8601, UTC.
+
+    What methods found is told in the form of today, whichever version kept it.
+    """
+    if isinstance(record, SeriesRecord) and record.analysis is not None:
+        found = {"findings": kept_findings(record.analysis)}
+        record = replace(record, analysis=record.analysis | found)
     if isinstance(record, datetime):
         return record.isoformat()
     if isinstance(record, Enum):

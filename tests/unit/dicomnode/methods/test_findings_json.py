@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from dicomnode.cli.views.findings_view import findings_lines
-from dicomnode.cli.views.queue_view import print_series
+from dicomnode.cli.views.queue_view import as_json, print_series
 from dicomnode.methods.findings_json import findings_json, kept_findings
 from support.region_samples import COVID, FLU, NOTHING, region, regions
 from support.result_samples import SAMPLE
@@ -81,3 +81,11 @@ def test_the_queue_shows_both() -> None:
             print_series(console, replace(a_series(), analysis=analysis))
         assert "COVID-19: " in told.get()
         assert "by regions: COVID-19" in told.get()
+
+
+def test_a_program_reads_one_form_whichever_version_kept_it() -> None:
+    told = as_json(replace(a_series(), analysis=FORMER))["analysis"]
+    assert [each["method"] for each in told["findings"]] == ["lungs", "regions"]
+    assert told["findings"][0]["scores"] == told["probabilities"]
+    now = {"findings": findings_json([SAMPLE, FOUND])}
+    assert as_json(replace(a_series(), analysis=now))["analysis"] == now

@@ -11,28 +11,34 @@ import torch
 
 from dicomnode.cli.views.findings_view import failure_lines
 from dicomnode.decisions.method_failure import MethodFailure
-from dicomnode.decisions.reasons import Verdict
-from dicomnode.methods.run import attempt
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.errors import DataError
+from dicomnode.methods.run import attempt, run_methods
 from inference.covnet.engine import Engine
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
-from inference.findings import Findings, MethodTitle, ModelIdentity, Training
+from inference.findings import Findings, FoundLungs, MethodTitle, ModelIdentity, Training
 from inference.location_attention.engine import RegionEngine
 from support.result_kinds import FAILED
+from support.result_samples import SAMPLE, lungs, volume
 
 MODEL = ModelIdentity("Location attention", "0.2.0", "cd" * 32, Training.UNTRAINED)
 EXABYTE = 1 << 60
 
 
 class Named:
-    """A method that is only asked who it is."""
+    """A method that comes to what it is told."""
 
     identity = MODEL
 
-    def __init__(self, title: MethodTitle) -> None:
+    def __init__(self, title: MethodTitle, outcome: Findings | Exception | None = None) -> None:
         self.title = title
+        self.outcome = outcome
 
     def analyse(self, *_: object) -> Findings:
-        raise AssertionError("not asked for")
+        assert self.outcome is not None, "not asked for"
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
 
 
 SEARCH, WHOLE = Named(RegionEngine.title), Named(Engine.title)
@@ -102,3 +108,36 @@ def test_a_failure_kept_by_an_earlier_version_is_still_told() -> None:
     kept = FAILED["lungs"].as_json()
     del kept["words"]
     assert failure_lines([kept]) == [FAILED["lungs"].sentence]
+
+
+LOST, SHORT = NetworkOutputError("not finite"), NoLungsError("lungs", 12.0, 500.0, "ml")
+THIRD = MethodTitle("texture", "classification of the texture", "by texture", "by texture")
+
+
+def outcomes(*each: Findings | Exception) -> tuple[Findings | MethodFailure, ...] | Reason:
+    titles = (Engine.title, RegionEngine.title, THIRD)
+    methods = [Named(title, outcome) for title, outcome in zip(titles, each, strict=True)]
+    return run_methods(methods, volume(), FoundLungs(lungs()))
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_one_of_three_that_fails_costs_no_other_its_answer(failing: int) -> None:
+    given: list[Findings | Exception] = [SAMPLE, SAMPLE, SAMPLE]
+    given[failing] = LOST
+    found = outcomes(*given)
+    assert isinstance(found, tuple)
+    assert [isinstance(each, Findings) for each in found] == [at != failing for at in range(3)]
+    failed = found[failing]
+    assert isinstance(failed, MethodFailure)
+    assert failed.method == ("lungs", "regions", "texture")[failing]
+
+
+def test_where_all_fail_each_says_why_and_too_little_lung_alone_is_a_reason_to_skip() -> None:
+    with pytest.raises(DataError) as told:
+        outcomes(SHORT, LOST, VolumeError("lungs of 9 m"))
+    assert told.value.rule == "network_output"
+    for words in ("whole lungs: lungs: 12 ml", "regions: not finite", "texture: lungs of 9 m"):
+        assert words in told.value.value
+    skipped = outcomes(SHORT, SHORT, SHORT)
+    assert isinstance(skipped, Reason)
+    assert (skipped.rule, skipped.verdict) == ("lungs", Verdict.FAIL)
