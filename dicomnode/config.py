@@ -159,8 +159,8 @@ class InferenceSettings(_Section):
         same.
         """
         shipped = {} if self.methods else shipped_bundles()
-        lungs = Path(self.lungs_bundle) if self.lungs_bundle else shipped.pop(_LUNGS, None)
-        shipped.pop(_LUNGS, None)
+        shipped_lungs = shipped.pop(_LUNGS, None)
+        lungs = Path(self.lungs_bundle) if self.lungs_bundle else shipped_lungs
         named = ((each.task, Path(each.bundle)) for each in self.methods)
         return (*named, *shipped.items(), *([(_LUNGS, lungs)] if lungs else []))
 

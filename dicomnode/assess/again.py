@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from dicomnode.config import Settings, kept_settings
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.deliver.result_settings import analysis_digest
@@ -63,6 +65,9 @@ def check_started_with(settings: Settings) -> None:
         started = kept_settings(settings.node.data_directory / _KEPT)
     except OSError as error:
         raise ConfigurationError("no node has run yet on this data directory") from error
+    except ValidationError as error:
+        told = "another version of the node was started here: start this one first"
+        raise ConfigurationError(told) from error
     if analysis_digest(started) != analysis_digest(settings):
         raise ConfigurationError("the node runs with other settings: start it anew first")
 

@@ -1,4 +1,4 @@
-"""Pieces of OpenVINO graphs that both methods are built of, operation by operation (opset 13).
+"""Pieces of OpenVINO graphs that networks are built of, operation by operation (opset 13).
 
 From networks whose BatchNorms are folded: no file is converted, nothing is traced.
 """

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from dicomnode.assess.again import Retried, try_again
+from dicomnode.assess.again import Retried, check_started_with, try_again
 from dicomnode.cli.views.queue_view import find
-from dicomnode.errors import DataError
+from dicomnode.config import NodeSettings, Settings
+from dicomnode.errors import ConfigurationError, DataError
+from dicomnode.processes.supervisor import keep_settings
 from storage.database import Database
 from storage.decided import Reason, Verdict
 from storage.jobs import claim
@@ -142,3 +144,14 @@ def test_of_a_study_those_that_failed_are_tried_again(database: Database) -> Non
     fail_analysis(database)
     receive(database, instance(1, "1.2.5"))
     assert [each.series_key for each in retry(database, STUDY)] == [SERIES]
+
+
+def test_the_node_must_have_been_started_with_these_settings(tmp_path: Path) -> None:
+    settings = Settings(node=NodeSettings(data_directory=tmp_path))
+    with pytest.raises(ConfigurationError, match="no node has run yet"):
+        check_started_with(settings)
+    (tmp_path / "settings.json").write_text('{"inference": {"key_of_another_version": 1}}')
+    with pytest.raises(ConfigurationError, match="another version of the node"):
+        check_started_with(settings)
+    keep_settings(settings)
+    check_started_with(settings)
