@@ -251,8 +251,8 @@ def load_settings(path: Path) -> Settings:
         settings = Settings.model_validate(data)
     except ValidationError as error:
         wrong = problems_of(error, Settings.model_json_schema())
-        told = "\n".join(f"  {each}" for each in wrong)
-        raise ConfigurationError(f"{path}: {len(wrong)} problem(s)\n{told}") from None
+        text = "\n".join(f"  {each}" for each in wrong)
+        raise ConfigurationError(f"{path}: {len(wrong)} problem(s)\n{text}") from None
     for key in _FORMER.keys() & data.get("inference", {}).keys():
         log.info("%s: [inference] %s is replaced by [[inference.methods]] bundle", path, key)
     return _anchored(settings, path.absolute().parent)

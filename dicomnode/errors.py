@@ -54,6 +54,6 @@ class ManifestError(NodeError):
     """A manifest, or the scans that it names, cannot be used; the text tells every problem."""
 
     def __init__(self, name: str, problems: tuple[str, ...]) -> None:
-        told = "\n".join(f"  {problem}" for problem in problems)
-        super().__init__(f"manifest {name}: {len(problems)} problem(s)\n{told}")
+        text = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"manifest {name}: {len(problems)} problem(s)\n{text}")
         self.problems = problems

@@ -63,8 +63,8 @@ def _sentence(error: ErrorDetails, root: Schema) -> str:
     if error["type"] in _UNKNOWN:
         return f"{name}: is unknown{_nearest(at, root)}"
     if error["type"] in ("value_error", "assertion_error"):
-        told = str(error.get("ctx", {}).get("error", ""))  # our own sentence
-        return f"{name}: {told}" if name else told
+        text = str(error.get("ctx", {}).get("error", ""))  # our own sentence
+        return f"{name}: {text}" if name else text
     entry = _at(root, at)
     allowed = _allowed(root, entry, _unit(at, entry))
     if error["type"] == "missing":

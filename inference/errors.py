@@ -42,8 +42,8 @@ class EvaluationError(InferenceError):
     """What is to be evaluated cannot be; the text names every problem."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
-        told = "\n".join(f"  {problem}" for problem in problems)
-        super().__init__(f"evaluation: {len(problems)} problem(s)\n{told}")
+        text = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"evaluation: {len(problems)} problem(s)\n{text}")
         self.problems = problems
 
 

@@ -199,8 +199,8 @@ def settle(
         _take(session, instance, settled[instance.sop_instance_uid, instance.sha256])
     session.flush()
     states = {its.state for its in settled.values()}
-    told = states & {ConflictState.FIRST, ConflictState.REPLACED} and series.state in _MAY_TELL
-    if taken or told or ConflictState.HELD in states:
+    is_known = states & {ConflictState.FIRST, ConflictState.REPLACED} and series.state in _MAY_TELL
+    if taken or is_known or ConflictState.HELD in states:
         _reopen(session, series, now)
     for key in involved.keys() - {job.series_key}:
         _reopen(session, involved[key], now)

@@ -213,7 +213,7 @@ class Withdrawal:
     decided_at: datetime
     retracted: tuple[str, ...]
     instance_count: int
-    told: tuple[str, ...]
+    notified: tuple[str, ...]
     why: str
     title: str
     state: ClassVar[str] = RETRACTED
@@ -225,7 +225,7 @@ class Withdrawal:
             decided_at=datetime.fromisoformat(found["decided_at"]),
             retracted=tuple(found["retracted"]),
             instance_count=found["instance_count"],
-            told=tuple(found.get("told", ())),
+            notified=tuple(found.get("told", ())),
             why=found.get("why", ""),
             title=found.get("title", ""),
         )
@@ -236,7 +236,7 @@ class Withdrawal:
             "title": self.title,
             "reasons": [],
             "instance_count": self.instance_count,
-            "told": list(self.told),
+            "told": list(self.notified),
             "state": RETRACTED,
             "decided_at": self.decided_at.isoformat(),
             "retracted": list(self.retracted),

@@ -247,9 +247,9 @@ def _fail_series(
 
 
 def _why_parked(job: JobRow, max_attempts: int) -> Reason:
-    told = (job.error or "").partition(": ")
-    if told[0] == DEADLINE:
-        value = f"{told[2]}, {job.attempt} times"
+    parts = (job.error or "").partition(": ")
+    if parts[0] == DEADLINE:
+        value = f"{parts[2]}, {job.attempt} times"
         return Reason(DEADLINE, value, None, Verdict.FAIL)
     return Reason(WORKER_LOST, job.attempt, max_attempts, Verdict.FAIL)
 

@@ -53,7 +53,7 @@ def notes_of(session: Session, series_keys: Sequence[str]) -> tuple[ResultRecord
 
 def enter_note(
     session: Session,
-    told: Sequence[SeriesRecord],
+    noted_series: Sequence[SeriesRecord],
     results: Sequence[ResultRecord],
     destinations: Sequence[str],
     now: datetime,
@@ -62,15 +62,15 @@ def enter_note(
 ) -> bool:
     """Put a note into the outbox, if what it tells still holds; False when it does not.
 
-    `told`: the series as they were when the note was built; with `whole_study` they are all of
-    their study and modality. The note belongs to the series that `results` name.
+    `noted_series`: as they were when the note was built; with `whole_study` they are all of their
+    study and modality. The note belongs to the series that `results` name.
     """
-    first = told[0]
+    first = noted_series[0]
     lock_study_of(session, first.series_key)
     now_there = {each.series_key: each for each in series_of_study(session, first.series_key)}
-    if whole_study and len(now_there) != len(told):
+    if whole_study and len(now_there) != len(noted_series):
         return False
-    if any(now_there.get(each.series_key) != each for each in told):
+    if any(now_there.get(each.series_key) != each for each in noted_series):
         return False
     enter_results(session, results, destinations, first.priority, now)
     return True
@@ -86,13 +86,13 @@ def sent_and_outdated(
     among them still.
     """
     noted, other = aliased(SeriesRow), aliased(SeriesRow)
-    told_of = of_one_study(noted, other) if whole_study else other.series_key == noted.series_key
+    of_noted = of_one_study(noted, other) if whole_study else other.series_key == noted.series_key
     statement = (
         select(noted.series_key)
         .distinct()
         .join(ResultRow, ResultRow.series_key == noted.series_key)
         .join(DeliveryRow, DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid)
-        .join(other, told_of)
+        .join(other, of_noted)
         .where(
             ResultRow.kind == NOTE_KIND,
             DeliveryRow.attempt > 0,

@@ -56,8 +56,8 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
         try:
             found = read_headers_file(file)
         except DataError as error:
-            told = f"{file.name}: {error.value}"
-            unreadable.append(Reason(error.rule, told, error.limit, Verdict.FAIL))
+            text = f"{file.name}: {error.value}"
+            unreadable.append(Reason(error.rule, text, error.limit, Verdict.FAIL))
             continue
         except OSError as error:
             unreadable.append(why_unread(error, file.name))

@@ -250,13 +250,13 @@ class Assessor:
         self, job: Job, reasons: tuple[Reason, ...], noted: SeriesEvidence | None, now: datetime
     ) -> None:
         """That a file could not be read says nothing about the series: look again, for a while."""
-        told = "; ".join(map(str, reasons))
+        text = "; ".join(map(str, reasons))
         later = self._reading.failed(job.series_key, now)
         if later is None:
             self._fail(job, reasons, now)
             return
-        log.warning("series %s: read again later: %s", job.series_key, told)
-        self._note_waiting(job, later, noted, now, told)
+        log.warning("series %s: read again later: %s", job.series_key, text)
+        self._note_waiting(job, later, noted, now, text)
 
     def _fail(self, job: Job, reasons: tuple[Reason, ...], now: datetime) -> None:
         """It cannot be decided; `dicomnode queue retry` has it looked at again."""
@@ -304,9 +304,9 @@ class Assessor:
         """False when it is left open, as others of its study still come."""
         job, now = case.job, case.now
         reason = incomplete_reason(found, self._settings.completeness)
-        told = conflict_reasons(case.detail.conflicts, len(look.instances), job.series_key)
-        told += () if reason is None else (reason,)
-        assessment = replace(look.assessment, arrival=told)
+        arrival = conflict_reasons(case.detail.conflicts, len(look.instances), job.series_key)
+        arrival += () if reason is None else (reason,)
+        assessment = replace(look.assessment, arrival=arrival)
         noted = with_acquisitions(found.noted(len(look.instances)), assessment.eligibility)
         reasons = assessment.reasons
         if assessment.eligible:

@@ -135,7 +135,7 @@ class PacsCounts:
                     self._answered(inquiry, self._no_answer(asked_at, error))
                     continue
                 answer = PacsCount(
-                    self._peer.name, asked_at, said.count, said.told, at_least=said.at_least
+                    self._peer.name, asked_at, said.count, said.explanation, at_least=said.at_least
                 )
                 self._answered(inquiry, answer)
         if self._silence:

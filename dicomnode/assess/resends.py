@@ -151,8 +151,8 @@ class Resends:
         with self._database.write() as session:
             done = conflicts.settle(session, job, settled, taken, self._clock.now())
         if done and standing is not Standing.SAME:
-            told = f"{len(pairs)} instances came again with other content"
-            log.warning("series %s: %s: %s", job.series_key, told, standing.value)
+            text = f"{len(pairs)} instances came again with other content"
+            log.warning("series %s: %s: %s", job.series_key, text, standing.value)
 
     def withdraw_results(self, settings: Settings, series_key: str) -> None:
         """What was made of a series that turned out to be another patient's or study's.
@@ -236,7 +236,7 @@ def _outcome(
     taken: list[StoredInstance] = []
     for pair, copy in zip(pairs, copies, strict=True):
         its = Standing.SAME if copy.is_same else standing
-        settled[pair.name] = Settled(_STATE[its], ", ".join(copy.told))
+        settled[pair.name] = Settled(_STATE[its], ", ".join(copy.differences))
         taken += pair.taken(its)
     return settled, taken
 

@@ -142,8 +142,8 @@ def process(
     check_folders(folder, out)
     if json_file is not None:
         _check_file(json_file)
-    with reading_progress(Console(stderr=True)) as told:
-        outcomes = process_folder(folder, out, settings, told)
+    with reading_progress(Console(stderr=True)) as on_progress:
+        outcomes = process_folder(folder, out, settings, on_progress)
     if json_file is not None:
         answer = [outcome.as_json() for outcome in outcomes]
         json_file.write_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n", "utf-8")

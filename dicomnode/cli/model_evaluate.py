@@ -110,8 +110,8 @@ def _from_scans(request: EvaluationRequest, lungs: Path | None, config: Path | N
     if lungs is not None:
         settings = with_bundle(settings, "lungs", lungs)
     plan = plan_evaluation(request)
-    with scan_progress(Console(stderr=True)) as told:
-        outcome = evaluate(plan, settings, told)
+    with scan_progress(Console(stderr=True)) as on_progress:
+        outcome = evaluate(plan, settings, on_progress)
     write_outcome(plan, outcome, request.out)
     print_document(console(), outcome.document)
     typer.echo(f"report: {request.out / HTML}")

@@ -118,8 +118,8 @@ def results_retract(
         print_json(done.as_json())
         return
     how = "were withdrawn before" if done.already else "are withdrawn"
-    told = f"; {', '.join(done.told)} will be told" if done.told else ""
-    typer.echo(f"series {chosen.series.series_key}: {len(done.withdrawn)} {how}{told}")
+    text = f"; {', '.join(done.notified)} will be told" if done.notified else ""
+    typer.echo(f"series {chosen.series.series_key}: {len(done.withdrawn)} {how}{text}")
 
 
 def _ask(what: str) -> None:

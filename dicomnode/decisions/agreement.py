@@ -86,8 +86,10 @@ def compare(answers: Sequence[Answer]) -> Agreement:
     beside = ", ".join(str(each) for each in answers if each not in compared)
     warnings = dict.fromkeys(filter(None, (each.warning for each in answers)))
     caution = f" ({'; '.join(warnings)})" if warnings else ""
-    told = _told(relation, compared, len(answers)) + (f"; beside them {beside}" if beside else "")
-    return Agreement(relation, f"{told}{caution}.")
+    sentence = _compared(relation, compared, len(answers)) + (
+        f"; beside them {beside}" if beside else ""
+    )
+    return Agreement(relation, f"{sentence}{caution}.")
 
 
 def _relation(answers: Sequence[Answer]) -> Relation:
@@ -101,7 +103,7 @@ def _relation(answers: Sequence[Answer]) -> Relation:
     return Relation.AS_FAR_AS_KNOWN if Kind.OTHER_PNEUMONIA in kinds else Relation.AGREE
 
 
-def _told(relation: Relation, answers: Sequence[Answer], methods: int) -> str:
+def _compared(relation: Relation, answers: Sequence[Answer], methods: int) -> str:
     each = ", ".join(map(str, answers))
     two = methods == 2
     agree = "Both methods agree" if two else f"{len(answers)} of {methods} methods agree"

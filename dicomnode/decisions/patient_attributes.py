@@ -51,13 +51,13 @@ def contradictions(found: Collection[PatientAttributes]) -> tuple[str, ...]:
 
     An attribute that is absent contradicts nothing, but an absent Patient ID is another one.
     """
-    told = (
+    parts = (
         (len({each.patient_id for each in found}), "Patient IDs"),
         (_several(found, "issuer_of_patient_id", str.casefold), "Issuers of Patient ID"),
         (_names(each.patient_name for each in found), "Patient's Names"),
         (_several(found, "patient_birth_date", _digits), "Patient's Birth Dates"),
     )
-    return tuple(f"{count} {what}" for count, what in told if count > 1)
+    return tuple(f"{count} {what}" for count, what in parts if count > 1)
 
 
 def differences(found: Collection[PatientAttributes]) -> tuple[str, ...]:

@@ -207,12 +207,12 @@ class Deliverer:
                 self._try_later(delivery, str(error))
             return True
         except OSError as error:
-            told = f"its file cannot be read: {error.strerror or type(error).__name__}"
-            log.error("%s: %s", uid, told)
+            text = f"its file cannot be read: {error.strerror or type(error).__name__}"
+            log.error("%s: %s", uid, text)
             if error.errno is None:  # pydicom's own: of the data, not of the disk
-                self._give_up(delivery, told)
+                self._give_up(delivery, text)
             else:
-                self._try_later(delivery, told)
+                self._try_later(delivery, text)
             return True
         except (InvalidDicomError, UnsafePathError) as error:
             log.error("%s: its file is damaged: %s", uid, type(error).__name__)

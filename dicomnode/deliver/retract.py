@@ -37,16 +37,16 @@ from storage.results import ResultFiles
 
 @dataclass(frozen=True)
 class Retraction:
-    """What came of it. `told`: destinations that get word; `already`: it was withdrawn before."""
+    """What came of it. `notified`: destinations that get word; `already`: withdrawn before."""
 
     withdrawn: tuple[str, ...]
-    told: tuple[str, ...]
+    notified: tuple[str, ...]
     already: bool
 
     def as_json(self) -> dict[str, Any]:
         return {
             "withdrawn": list(self.withdrawn),
-            "told": list(self.told),
+            "told": list(self.notified),
             "already_withdrawn": self.already,
         }
 
@@ -77,8 +77,8 @@ def retract(
     }
     title = TITLES[reason].meaning
     with database.write() as session:
-        told = result_sets.record_retraction(session, chosen, notes, reason.value, title, now)
-    return Retraction(uids, told or (), already=told is None)
+        notified = result_sets.record_retraction(session, chosen, notes, reason.value, title, now)
+    return Retraction(uids, notified or (), already=notified is None)
 
 
 def _objects(

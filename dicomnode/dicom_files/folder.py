@@ -126,8 +126,8 @@ def _identity(path: Path) -> Identity | str:
     except DataError as error:
         return str(error)
     except UNREADABLE as error:
-        told = error.strerror if isinstance(error, OSError) else None
-        return told or f"not readable as DICOM ({type(error).__name__})"
+        text = error.strerror if isinstance(error, OSError) else None
+        return text or f"not readable as DICOM ({type(error).__name__})"
 
 
 def _left_out(path: Path, folder: Path, why: str) -> Reason:

@@ -110,8 +110,8 @@ def _encapsulated(data_set: Dataset, value: bytes, count: int) -> list[bytes]:
             )
         )
     except _BROKEN as error:
-        told = f"the frames cannot be told apart ({type(error).__name__})"
-        raise DataError("pixel_data", told) from error
+        text = f"the frames cannot be told apart ({type(error).__name__})"
+        raise DataError("pixel_data", text) from error
     if len(frames) != count:
         raise DataError("pixel_data", f"{len(frames)} encapsulated frames", f"{count} frames")
     return [encapsulate([frame], has_bot=False) + _END for frame in frames]

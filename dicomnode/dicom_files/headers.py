@@ -212,8 +212,8 @@ def read_frame_headers(data_set: Dataset) -> tuple[InstanceHeader, ...]:
     described = described_frames(data_set)
     problems: tuple[str, ...] = ()
     if described != whole.number_of_frames:
-        told = f"{described} items for {whole.number_of_frames} frames"
-        problems = (f"PerFrameFunctionalGroupsSequence: {told}",)
+        text = f"{described} items for {whole.number_of_frames} frames"
+        problems = (f"PerFrameFunctionalGroupsSequence: {text}",)
     if not frames:
         return (replace(whole, problems=whole.problems + problems),)
     return tuple(_frame_header(f, n, whole, problems) for n, f in enumerate(frames, start=1))

@@ -63,9 +63,9 @@ _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 def descriptions(read: AttributeReader) -> Texts:
     """What descriptions and codes say, those of each request, and the labels of mapped values."""
     whole = (read, *read.within(REQUESTS))
-    told = [pair for each in whole for pair in _pairs(each, TEXTS, CODES)]
+    parts = [pair for each in whole for pair in _pairs(each, TEXTS, CODES)]
     mappings = (_pairs(each, MAPPING_TEXTS, ()) for each in read.within(MAPPINGS))
-    return tuple(dict.fromkeys((*told, *chain.from_iterable(mappings))))
+    return tuple(dict.fromkeys((*parts, *chain.from_iterable(mappings))))
 
 
 def contrast_told(read: AttributeReader) -> Texts:
@@ -112,9 +112,9 @@ def _energies(read: AttributeReader, depth: int) -> Iterator[float | None]:
 def _pairs(
     read: AttributeReader, texts: tuple[str, ...], codes: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
-    told = [(keyword, read.text(keyword)) for keyword in texts]
-    told += ((keyword, _name(code)) for keyword in codes for code in read.within(keyword))
-    return tuple((_NAMES[keyword], text) for keyword, text in told if text)
+    parts = [(keyword, read.text(keyword)) for keyword in texts]
+    parts += ((keyword, _name(code)) for keyword in codes for code in read.within(keyword))
+    return tuple((_NAMES[keyword], text) for keyword, text in parts if text)
 
 
 def _agents(read: AttributeReader) -> Iterator[tuple[str, str]]:

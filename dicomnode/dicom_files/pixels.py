@@ -225,8 +225,8 @@ def _first_cause(error: BaseException) -> str:
     """The decoders' own words, in one line."""
     lines = [line.strip() for line in str(error).splitlines()]
     # pydicom's heading, and what its gdcm plug-in says of every image that it cannot decode
-    told = [line for line in lines if line[-1:] not in {"", ":"} and "'NoneType'" not in line]
-    return "; ".join(told) or "no decoder could read it"
+    parts = [line for line in lines if line[-1:] not in {"", ":"} and "'NoneType'" not in line]
+    return "; ".join(parts) or "no decoder could read it"
 
 
 def _only_stored_bits(pixels: NDArray[Any], layout: PixelLayout) -> NDArray[np.int32]:

@@ -35,8 +35,8 @@ def load_volume(
     hu = np.empty(_shape(stack, max_voxels), np.int16)  # (slices, rows, columns)
     index_of = {header.slice_key: index for index, header in enumerate(stack.headers)}
     if len(index_of) < len(stack.headers):
-        told = f"{len(stack.headers)} slices, but {len(index_of)} SOP Instance UIDs"
-        raise DataError("sop_instance_uid", told, "another in every instance")
+        text = f"{len(stack.headers)} slices, but {len(index_of)} SOP Instance UIDs"
+        raise DataError("sop_instance_uid", text, "another in every instance")
     files = dict.fromkeys(paths)  # one file holds many slices of a multi-frame instance
     # two pools: a file that waits for its frames must not keep them from being decoded
     with ThreadPoolExecutor(workers, "read") as readers, ThreadPoolExecutor(workers) as decoders:

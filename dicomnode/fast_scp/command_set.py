@@ -83,8 +83,8 @@ def _elements(encoded: bytes) -> dict[int, bytes] | None:
         if group != 0 or element <= last or at > len(encoded):
             return None
         found[element], last = encoded[at - length : at], element
-    told = found.get(_GROUP_LENGTH, b"")
-    whole = len(told) == 4 and _UL.unpack(told)[0] == len(encoded) - 12
+    group_length = found.get(_GROUP_LENGTH, b"")
+    whole = len(group_length) == 4 and _UL.unpack(group_length)[0] == len(encoded) - 12
     return found if whole else None
 
 

@@ -21,7 +21,7 @@ def findings_json(findings: Iterable[Findings]) -> list[dict[str, Any]]:
 
 def _of_method(found: Findings) -> dict[str, Any]:
     answer = found.answer
-    told: dict[str, Any] = {
+    by_name: dict[str, Any] = {
         "method": found.title.key,
         "qualifier": found.title.qualifier,
         "model": model_json(found.model),
@@ -30,13 +30,13 @@ def _of_method(found: Findings) -> dict[str, Any]:
         "scores": _by_class(answer, answer.scores),
     }
     if answer.confidences:
-        told["confidences"] = _by_class(answer, answer.confidences)
+        by_name["confidences"] = _by_class(answer, answer.confidences)
     if found.heat is not None:
-        told["slices_analysed"] = len(found.heat)
+        by_name["slices_analysed"] = len(found.heat)
     if found.regions is not None:
-        told["infections"] = len(found.infections)
-        told["candidates"] = [_candidate(answer, region) for region in found.regions]
-    return told
+        by_name["infections"] = len(found.infections)
+        by_name["candidates"] = [_candidate(answer, region) for region in found.regions]
+    return by_name
 
 
 def _by_class(answer: Answer, values: Sequence[float]) -> dict[str, float]:
@@ -95,6 +95,6 @@ def kept_findings(analysis: Mapping[str, Any]) -> list[dict[str, Any]]:
     if analysis.get("regions"):
         regions = dict(analysis["regions"])
         scores = regions.pop("noisy_or")
-        told = {"meaning": ScoreMeaning.NOISY_OR.value, "scores": scores}
-        kept.append({"method": "regions", "qualifier": "by regions"} | regions | told)
+        by_name = {"meaning": ScoreMeaning.NOISY_OR.value, "scores": scores}
+        kept.append({"method": "regions", "qualifier": "by regions"} | regions | by_name)
     return kept

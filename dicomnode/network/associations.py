@@ -220,8 +220,8 @@ def associated(ae: AE, peer: Destination) -> Iterator[Association]:
             peer.address, peer.port, ae_title=peer.ae_title, tls_args=_tls_args(peer)
         )
     except OSError as error:  # the name does not resolve
-        told = f"{name} cannot be reached: {error.strerror or 'unknown host'}"
-        raise PeerError(told, PeerCause.UNREACHABLE) from error
+        text = f"{name} cannot be reached: {error.strerror or 'unknown host'}"
+        raise PeerError(text, PeerCause.UNREACHABLE) from error
     if not association.is_established:
         raise why_not_associated(association, name)
     try:

@@ -30,10 +30,10 @@ _CANCELLED = 0xFE00
 
 @dataclass(frozen=True)
 class SeriesCount:
-    """`told` says how it was counted; `at_least`: the counting was broken off there."""
+    """`explanation` says how it was counted; `at_least`: the counting was broken off there."""
 
     count: int
-    told: str
+    explanation: str
     at_least: bool = False
 
 
@@ -96,8 +96,8 @@ class CountQuery:
     def _check_ended(self, status: Dataset, late: bool) -> None:
         code = status.get("Status")
         if late:
-            told = f"C-FIND was not answered within {self._timeout:g} s"
-            raise PeerError(told, PeerCause.NO_ANSWER)
+            text = f"C-FIND was not answered within {self._timeout:g} s"
+            raise PeerError(text, PeerCause.NO_ANSWER)
         if code is None:
             raise unanswered(self._association, "C-FIND")
         if code not in {SUCCESS, _CANCELLED}:

@@ -136,14 +136,14 @@ def why_not_associated(association: Association, peer: str) -> PeerError:
     """Why `Requestor.associate` gave no established association; `peer` is its name for people."""
     connection = cast("PeerConnection", association.dul.socket)
     if not connection.connected:
-        told = "no connection" if connection.fault is None else reason(connection.fault)
-        return PeerError(f"{peer} cannot be reached: {told}", PeerCause.UNREACHABLE)
+        text = "no connection" if connection.fault is None else reason(connection.fault)
+        return PeerError(f"{peer} cannot be reached: {text}", PeerCause.UNREACHABLE)
     if connection.rejection is not None:
-        told = _rejection(*connection.rejection)
-        return PeerError(f"{peer} rejected the association: {told}", PeerCause.REJECTED)
+        text = _rejection(*connection.rejection)
+        return PeerError(f"{peer} rejected the association: {text}", PeerCause.REJECTED)
     if association.rejected_contexts and not association.accepted_contexts:
-        told = _refused_classes(association)
-        return PeerError(f"{peer} accepts none of what was offered: {told}", PeerCause.NOT_ACCEPTED)
+        text = _refused_classes(association)
+        return PeerError(f"{peer} accepts none of what was offered: {text}", PeerCause.NOT_ACCEPTED)
     return why_ended(association, peer, "the association request", association.acse_timeout)
 
 
@@ -151,25 +151,25 @@ def why_ended(association: Association, peer: str, asked: str, timeout: float | 
     """Why `asked` was not answered on an association. `timeout`: seconds that were waited."""
     connection = cast("PeerConnection", association.dul.socket)
     if connection.abort is not None:
-        told = _abort(*connection.abort)
-        return PeerError(f"{peer} aborted the association: {told}", PeerCause.ABORTED)
+        text = _abort(*connection.abort)
+        return PeerError(f"{peer} aborted the association: {text}", PeerCause.ABORTED)
     if connection.fault and (isinstance(connection.fault, ssl.SSLError) or not connection.opened):
         return PeerError(f"{peer}: TLS failed: {reason(connection.fault)}", PeerCause.TLS)
     if connection.own_abort == _BY_PROVIDER:
-        told = f"{peer} answered {asked} with what is no DICOM (does that port want TLS?)"
-        return PeerError(told, PeerCause.NO_DICOM)
+        text = f"{peer} answered {asked} with what is no DICOM (does that port want TLS?)"
+        return PeerError(text, PeerCause.NO_DICOM)
     if connection.own_abort is not None:
         waited = "" if timeout is None else f" within {timeout:g} s"
         return PeerError(f"{peer}: {asked} was not answered{waited}", PeerCause.NO_ANSWER)
     fault = "closed it" if connection.fault is None else reason(connection.fault)
-    told = f"{peer}: the connection broke off before {asked} was answered ({fault})"
-    return PeerError(told, PeerCause.LOST)
+    text = f"{peer}: the connection broke off before {asked} was answered ({fault})"
+    return PeerError(text, PeerCause.LOST)
 
 
 def _rejection(result: int, source: int, why: int) -> str:
-    told = _REJECTIONS.get((source, why), "a reason unknown to the standard")
+    reason = _REJECTIONS.get((source, why), "a reason unknown to the standard")
     numbers = f"result {result}, source {source}, reason {why}"
-    return f"{told}, {_RESULTS.get(result, 'rejected')} ({numbers})"
+    return f"{reason}, {_RESULTS.get(result, 'rejected')} ({numbers})"
 
 
 def _abort(source: int, why: int) -> str:
@@ -184,4 +184,4 @@ def _refused_classes(association: Association) -> str:
         UID(str(context.abstract_syntax)).name: _NOT_ACCEPTED.get(context.result or 2, "refused")
         for context in association.rejected_contexts
     }
-    return ", ".join(f"{name} ({told})" for name, told in why.items())
+    return ", ".join(f"{name} ({reason})" for name, reason in why.items())

@@ -28,8 +28,8 @@ def send_files(files: Sequence[Path], peer: Destination, calling_ae_title: str) 
         for file in files:
             status = c_store(association, file)
             if status != SUCCESS:
-                told = f"{peer.name} answered 0x{status:04X} to C-STORE"
-                raise PeerError(told, PeerCause.STATUS)
+                text = f"{peer.name} answered 0x{status:04X} to C-STORE"
+                raise PeerError(text, PeerCause.STATUS)
             yield file
 
 

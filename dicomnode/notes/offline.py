@@ -16,7 +16,7 @@ from dicomnode.config import Settings
 from dicomnode.decisions.reasons import Reason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.dicom_files.identity import Identity, identify_file
-from dicomnode.notes.series_note import MODALITY, first_source, needs_no_note, told
+from dicomnode.notes.series_note import MODALITY, first_source, needs_no_note, series_not_analysed
 from dicomnode.results.common.context import ResultObject
 from dicomnode.results.common.patient import normalised_header
 from dicomnode.results.documents.note import note_objects
@@ -90,7 +90,7 @@ def _note(
     if not readable:
         return ()
     series = [
-        told(
+        series_not_analysed(
             each.identity.series_instance_uid,
             source,
             each.reasons,

@@ -39,7 +39,7 @@ def first_source(paths: Iterable[Path]) -> Dataset | None:
     return None
 
 
-def told(
+def series_not_analysed(
     series_instance_uid: str,
     source: Dataset | None,
     reasons: Sequence[Reason],

@@ -24,7 +24,7 @@ from dicomnode.deliver.retract import retract
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import Outage
-from dicomnode.notes.series_note import MODALITY, first_source, needs_no_note, told
+from dicomnode.notes.series_note import MODALITY, first_source, needs_no_note, series_not_analysed
 from dicomnode.results.common.context import Predecessor, ResultObject
 from dicomnode.results.common.patient import normalised_header
 from dicomnode.results.documents.note import SeriesNotAnalysed, note_objects
@@ -198,7 +198,7 @@ class NoteWriter:
         origin = TextOrigin(normalised_header(readable), moment, result_settings(self._settings))
         return note_objects(
             origin,
-            [_told(each, sources[_uid(each)]) for each in series],
+            [_of_series(each, sources[_uid(each)]) for each in series],
             whole_study=whole_study,
             series_number=self._settings.results.note_series_number,
             predecessor=_predecessor(former, origin.header.study_instance_uid),
@@ -222,8 +222,8 @@ def _came_to_nothing(series: SeriesRecord, until: datetime) -> bool:
     return ended and series.state in notes.NOT_ANALYSED
 
 
-def _told(series: SeriesRecord, source: Dataset | None) -> SeriesNotAnalysed:
-    return told(
+def _of_series(series: SeriesRecord, source: Dataset | None) -> SeriesNotAnalysed:
+    return series_not_analysed(
         series.series_instance_uid,
         source,
         series.reasons,

@@ -248,8 +248,8 @@ def _stage(detail: SeriesDetail) -> str:
     if any(job.kind is JobKind.ANALYSE and job.state is JobState.RUNNING for job in detail.jobs):
         return "is being analysed"
     failed = failed_rules(record.reasons)
-    told = f": {', '.join(failed)}" if failed else ""
-    return f"{record.state.value}, {record.instance_count} instances{told}"
+    text = f": {', '.join(failed)}" if failed else ""
+    return f"{record.state.value}, {record.instance_count} instances{text}"
 
 
 def _all_done(details: Mapping[str, SeriesDetail], count: int) -> bool:

@@ -72,8 +72,8 @@ def _summary(detail: SeriesDetail) -> tuple[str, str, str, str]:
     record = detail.series
     if record.analysis is None:
         failed = [each for each in record.reasons if each.verdict is Verdict.FAIL]
-        told = "\n".join(str(each).removesuffix(" – fail") for each in failed)
-        return record.state.value, told, "", "0"
+        text = "\n".join(str(each).removesuffix(" – fail") for each in failed)
+        return record.state.value, text, "", "0"
     lines = [line for found in record.analysis["findings"] for line in _answer(found)]
     seconds = "\n".join(
         f"{stage} {value:.1f}" for stage, value in record.analysis["seconds"].items()

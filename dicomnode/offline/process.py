@@ -85,11 +85,11 @@ def process_folder(
     engines = cache(lambda: load_engines(settings))  # seconds: only when there is one to analyse
     outcomes: list[SeriesOutcome] = []
     for uid, files in found.files.items():
-        told = None if progress is None else partial(progress, uid)
+        text = None if progress is None else partial(progress, uid)
         outcome = SeriesOutcome(uid, "error")
         with _stopped_by(outcome):
             elsewhere = found.elsewhere.get(uid, ())
-            _process_series(outcome, files, elsewhere, out / uid, settings, engines, told)
+            _process_series(outcome, files, elsewhere, out / uid, settings, engines, text)
         outcomes.append(outcome)
     _write_notes(outcomes, found.files, out, settings)
     if found.left_out:

@@ -100,8 +100,8 @@ class Reconciler:
     def tell(self) -> None:
         """Say in the log what was found since it was last said."""
         if self._lost or self.found:
-            told = "not in the index yet: %d instances, now indexed; %d associations were lost"
-            log.warning(told, self.found, self._lost)
+            text = "not in the index yet: %d instances, now indexed; %d associations were lost"
+            log.warning(text, self.found, self._lost)
         self._lost = self.found = 0
 
     def _touched(self, path: str, leaving: dict[str, datetime]) -> bool:

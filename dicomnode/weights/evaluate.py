@@ -87,7 +87,7 @@ class _Found:
     tables: dict[str, str]
 
 
-def evaluate(plan: EvaluationPlan, settings: Settings, told: Progress) -> Outcome:
+def evaluate(plan: EvaluationPlan, settings: Settings, on_progress: Progress) -> Outcome:
     """Analyse every scan of the plan with its bundle, otherwise by the node's `settings`.
 
     Raises:
@@ -97,14 +97,14 @@ def evaluate(plan: EvaluationPlan, settings: Settings, told: Progress) -> Outcom
     chosen = with_bundle(settings, task, plan.bundle)
     attempts: Sequence[Attempt[Any]]
     if not TASKS[task].engine:
-        attempts = attempt_all(plan.rows, lung_analyser(chosen), told)
+        attempts = attempt_all(plan.rows, lung_analyser(chosen), on_progress)
         found = _lungs(plan, attempts)
     elif TASKS[task].last_class is None:
         gallery = Gallery()
-        attempts = attempt_all(plan.rows, covnet_analyser(chosen, gallery), told)
+        attempts = attempt_all(plan.rows, covnet_analyser(chosen, gallery), on_progress)
         found = _covnet(plan, attempts, gallery)
     else:
-        attempts = attempt_all(plan.rows, region_analyser(chosen), told)
+        attempts = attempt_all(plan.rows, region_analyser(chosen), on_progress)
         found = _regions(plan, attempts)
     failed = tuple((each.row.scan, each.failure) for each in attempts if each.failure)
     about = Evaluated(plan.card, plan.simulated, _facts(plan, chosen), failed)

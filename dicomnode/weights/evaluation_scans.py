@@ -90,12 +90,15 @@ class LungScan:
 def attempt_all(
     rows: Sequence[ManifestRow],
     analyse: Callable[[ManifestRow], Found],
-    told: Progress,
+    on_progress: Progress,
 ) -> list[Attempt[Found]]:
-    """Every scan in turn; one that fails is kept with its reason. `told`: scan, done and total."""
+    """Every scan in turn; one that fails is kept with its reason.
+
+    `on_progress`: scan, done and total.
+    """
     attempts = []
     for number, row in enumerate(rows):
-        told(row.scan, number, len(rows))
+        on_progress(row.scan, number, len(rows))
         started = time.perf_counter()
         found, failure = None, None
         try:
@@ -103,7 +106,7 @@ def attempt_all(
         except ScanFault as error:
             failure = _reason(error)
         attempts.append(Attempt(row, found, failure, time.perf_counter() - started))
-    told("", len(rows), len(rows))
+    on_progress("", len(rows), len(rows))
     return attempts
 
 

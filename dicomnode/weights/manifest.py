@@ -118,8 +118,8 @@ def read_manifest(path: Path, task: str, classes: Sequence[str] | None = None) -
     labels = _labels(task, classes)
     folder = path.parent.resolve()
     for number, line in lines:
-        told = f"line {number}" + (f", scan {line['scan']}" if line["scan"] else "")
-        problems += [f"{told}: {each}" for each in _row_problems(line, folder, task, labels)]
+        place = f"line {number}" + (f", scan {line['scan']}" if line["scan"] else "")
+        problems += [f"{place}: {each}" for each in _row_problems(line, folder, task, labels)]
     problems += _problems_between([line for _, line in lines], folder)
     if problems:
         raise ManifestError(path.name, tuple(problems))
@@ -179,8 +179,8 @@ def _table(text: str) -> tuple[list[tuple[int, Row]], list[str]]:
     try:
         header, *lines = [(reader.line_num, line) for line in reader if any(map(str.strip, line))]
     except (csv.Error, ValueError) as error:
-        told = str(error) if isinstance(error, csv.Error) else "is empty"
-        return [], [f"line {reader.line_num}: {told}"]
+        wording = str(error) if isinstance(error, csv.Error) else "is empty"
+        return [], [f"line {reader.line_num}: {wording}"]
     columns = [name.strip() for name in header[1]]
     problems = _column_problems(columns)
     problems += [
@@ -258,8 +258,8 @@ def _problems_between(lines: Sequence[Row], folder: Path) -> Iterator[str]:
     yield from (f"scan {scan} comes {times} times" for scan, times in scans.items() if times > 1)
     for patient, parts in splits.items():
         if patient and len(parts) > 1:
-            told = ", ".join(sorted(part or "(none)" for part in parts))
-            yield f"patient {patient} is in several splits: {told}"
+            text = ", ".join(sorted(part or "(none)" for part in parts))
+            yield f"patient {patient} is in several splits: {text}"
 
 
 def _row(line: Row, folder: Path) -> ManifestRow:

@@ -84,9 +84,9 @@ _PATTERNS = (Pattern.COVID19, Pattern.IRRELEVANT, Pattern.CAP, Pattern.INFLUENZA
 
 
 def simulate(
-    hosts: Path, out: Path, scans: int, seed: int, workers: int, told: Callable[[int], None]
+    hosts: Path, out: Path, scans: int, seed: int, workers: int, on_progress: Callable[[int], None]
 ) -> None:
-    """Make the scans that are not yet there, then the manifests. `told`: scans done, each time.
+    """Make the scans that are not yet there, then the manifests. `on_progress`: scans done.
 
     Raises:
         ManifestError: the hosts' manifest cannot be used.
@@ -99,8 +99,8 @@ def simulate(
     _same_run(out / _MADE_BY, {"hosts_sha256": manifest.sha256, "seed": seed})
     planned = plan(manifest.rows, scans, seed)
     missing = [each for each in planned if not _is_made(out, each)]
-    told(len(planned) - len(missing))
-    _make_all(list(_chunks(missing)), out, workers, told)
+    on_progress(len(planned) - len(missing))
+    _make_all(list(_chunks(missing)), out, workers, on_progress)
     for task, labels in LABELS.items():
         _write_manifest(out / f"{task}.csv", task, labels, planned)
 
@@ -126,18 +126,18 @@ def _chunks(planned: Sequence[Planned]) -> Iterator[list[Planned]]:
 
 
 def _make_all(
-    chunks: Sequence[list[Planned]], out: Path, workers: int, told: Callable[[int], None]
+    chunks: Sequence[list[Planned]], out: Path, workers: int, on_progress: Callable[[int], None]
 ) -> None:
     if workers <= 1:
         for chunk in chunks:
             _make(chunk, out)
-            told(len(chunk))
+            on_progress(len(chunk))
         return
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         futures = {pool.submit(_make, chunk, out): len(chunk) for chunk in chunks}
         for future in as_completed(futures):
             future.result()
-            told(futures[future])
+            on_progress(futures[future])
 
 
 def _make(chunk: Sequence[Planned], out: Path) -> None:

@@ -102,7 +102,7 @@ def _train(
     if data is None:
         return End.STOPPED
     task = plan.task(data)
-    loop = Loop(task, request.out, settings, choose_device(request.device), stop=stop, told=view)
+    loop = Loop(task, request.out, settings, choose_device(request.device), stop=stop, view=view)
     with view.training(task.stages):
         end = loop.run()
     update_run(request.out, {"stages": loop.progress()})
@@ -175,9 +175,11 @@ def _prepare(
     wanted = [example for split in _LEARNING for example in examples[split]]
     refused = (InferenceError, DataError, ManifestError, OSError)
     try:
-        with view.preparing() as told:
+        with view.preparing() as on_progress:
             cache = request.out / "cache"
-            prepared = prepare_all(wanted, plan, cache, progress=told, refused=refused, stop=stop)
+            prepared = prepare_all(
+                wanted, plan, cache, progress=on_progress, refused=refused, stop=stop
+            )
     except PreparationError as error:
         raise ManifestError(request.manifest.name, error.problems) from error
     if prepared is None:

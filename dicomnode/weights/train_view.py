@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 
 from inference.progress import Progress
 from inference.training.curves import plot_curves
-from inference.training.loop import CURVES, Told
+from inference.training.loop import CURVES, LoopView
 from inference.training.plan import Example
 from inference.training.scan import Split
 from inference.training.task import Stage, Validation
@@ -22,7 +22,7 @@ PICTURE = "curves.png"
 log = logging.getLogger(__name__)
 
 
-class TrainView(Told):
+class TrainView(LoopView):
     """Bars while it runs, and a line for each validation."""
 
     def __init__(self, console: Console) -> None:
@@ -43,11 +43,11 @@ class TrainView(Told):
     ) -> None:
         """Say how many scans of how many patients there are for what; pictures go to `folder`."""
         self._folder = folder
-        told = ", ".join(
+        text = ", ".join(
             f"{split} {len(some)} scans of {len({each.patient for each in some})} patients"
             for split, some in examples.items()
         )
-        log.info("%s: %s", "going on" if again else "beginning", told)
+        log.info("%s: %s", "going on" if again else "beginning", text)
 
     @contextmanager
     def preparing(self) -> Iterator[Progress]:
@@ -66,14 +66,14 @@ class TrainView(Told):
         self._draw()
 
     def step(self, stage: Stage, step: int, losses: dict[str, float]) -> None:
-        told = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        text = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
         task = self._tasks[stage.name]
-        self._bars.update(task, completed=step, description=f"stage {stage.name}: {told}")
+        self._bars.update(task, completed=step, description=f"stage {stage.name}: {text}")
 
     def validated(self, stage: Stage, step: int, result: Validation, is_best: bool) -> None:
-        told = ", ".join(f"{name} {value:.3f}" for name, value in result.figures.items())
+        text = ", ".join(f"{name} {value:.3f}" for name, value in result.figures.items())
         best = " (best)" if is_best else ""
-        log.info("stage %s, step %d of %d: %s%s", stage.name, step, stage.steps, told, best)
+        log.info("stage %s, step %d of %d: %s%s", stage.name, step, stage.steps, text, best)
         self._draw()
 
     def _draw(self) -> None:

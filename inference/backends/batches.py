@@ -20,7 +20,7 @@ def in_batches(
     run: Callable[[Tensor], Tensor],
     images: Tensor,
     size: int,
-    tell: Progress,
+    on_progress: Progress,
     stage: str = "network",
 ) -> Iterator[Tensor]:
     """`run` on batches of `size` images, on half as many each time the device has no room.
@@ -31,7 +31,7 @@ def in_batches(
     """
     start = 0
     while start < len(images):
-        tell(stage, start, len(images))
+        on_progress(stage, start, len(images))
         batch = images[start : start + size]
         done = _run_or_none(run, _filled(batch, size))
         if done is not None:
@@ -43,7 +43,7 @@ def in_batches(
         else:
             yield run(batch)  # no smaller one: its error is the caller's
             start += 1
-    tell(stage, len(images), len(images))
+    on_progress(stage, len(images), len(images))
 
 
 def _filled(batch: Tensor, size: int) -> Tensor:

@@ -218,8 +218,8 @@ def _evaluation_problems(trained: Trained, weights_sha256: str, judged: Judged) 
         problems.append(f"evaluated on patients that were learned from: {', '.join(known)}")
     of = judged.bundle.weights_sha256
     if weights_sha256 != of:
-        told = f"evaluated were the weights {of[:12]}, these are {weights_sha256[:12]}"
-        problems.append(f"{told} (packaged with or without half precision?)")
+        text = f"evaluated were the weights {of[:12]}, these are {weights_sha256[:12]}"
+        problems.append(f"{text} (packaged with or without half precision?)")
     return problems
 
 

@@ -24,6 +24,6 @@ class CovnetBackend(Protocol):
         """`cpu` or `cuda`."""
         ...
 
-    def evidence(self, images: Tensor, tell: Progress) -> Evidence:
+    def evidence(self, images: Tensor, on_progress: Progress) -> Evidence:
         """Join the slices, float32 (slices, 1, size, size); the evidence is float32 on the CPU."""
         ...

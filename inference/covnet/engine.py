@@ -21,7 +21,7 @@ from inference.covnet.preprocess import NetworkInput, Preprocessing, prepare
 from inference.covnet.torch_backend import BATCH, TorchBackend
 from inference.errors import BundleError, NetworkOutputError
 from inference.findings import Answer, Findings, IntendedUse, MethodTitle, SliceActivation
-from inference.progress import Progress, StageClock, tell_nobody
+from inference.progress import Progress, StageClock, no_progress
 from inference.ties import first_of_highest
 from inference.volume import CtVolume
 
@@ -107,11 +107,11 @@ class Engine:
         Raises NoLungsError when there is too little lung, NetworkOutputError when the network
         gives numbers that are no probabilities.
         """
-        tell, clock = progress or tell_nobody, StageClock()
+        on_progress, clock = progress or no_progress, StageClock()
         with clock.stage("preprocess"):
             prepared = prepare(volume, lungs, self._settings)
         with clock.stage("network"), torch.inference_mode():
-            evidence = self._backend.evidence(prepared.images, tell)
+            evidence = self._backend.evidence(prepared.images, on_progress)
             answer = Answer.of_probabilities(self._classes, self._probabilities(evidence))
         with clock.stage("heatmap"), torch.inference_mode():
             heat = self._activations(evidence, prepared, first_of_highest(answer.scores))

@@ -52,12 +52,12 @@ class OpenvinoBackend:
         model = _covnet_graph(network, size)
         self._compiled = package().Core().compile_model(model, "CPU", wishes)
 
-    def evidence(self, images: Tensor, tell: Progress) -> Evidence:
+    def evidence(self, images: Tensor, on_progress: Progress) -> Evidence:
         """Join the slices, float32 (slices, 1, size, size)."""
         with torch.inference_mode():
-            return join(self._maps(images, tell))
+            return join(self._maps(images, on_progress))
 
-    def _maps(self, images: Tensor, tell: Progress) -> Iterator[Tensor]:
+    def _maps(self, images: Tensor, on_progress: Progress) -> Iterator[Tensor]:
         """Maps (1, 2048, h, w) slice by slice, in order; each is void once the next is asked for.
 
         One request more than there are threads: they never wait for the joining.
@@ -70,9 +70,9 @@ class OpenvinoBackend:
             if done >= 0:
                 request.wait()
                 yield torch.from_numpy(request.get_output_tensor().data)
-                tell("network", done + 1, len(values))
+                on_progress("network", done + 1, len(values))
             else:
-                tell("network", 0, len(values))
+                on_progress("network", 0, len(values))
             if index < len(values):
                 request.start_async({0: values[index : index + 1]}, share_inputs=True)
 

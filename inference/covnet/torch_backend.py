@@ -9,7 +9,7 @@ import torch
 from inference.backends.batches import in_batches
 from inference.backends.device import deterministic
 from inference.covnet.network import Covnet, Evidence, join
-from inference.progress import Progress, tell_nobody
+from inference.progress import Progress, no_progress
 from inference.ties import HALF_TIE, TIE
 
 if TYPE_CHECKING:
@@ -36,21 +36,21 @@ class TorchBackend:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self._network = network.to(device, torch.float16 if self._half else torch.float32)
         if self._half:
-            self.evidence(torch.zeros(BATCH["cuda"], 1, size, size), tell_nobody)
+            self.evidence(torch.zeros(BATCH["cuda"], 1, size, size), no_progress)
 
     @property
     def device(self) -> str:
         """`cpu` or `cuda`."""
         return self._device.type
 
-    def evidence(self, images: Tensor, tell: Progress) -> Evidence:
+    def evidence(self, images: Tensor, on_progress: Progress) -> Evidence:
         """Join the slices, float32 (slices, 1, size, size).
 
         Raises torch.OutOfMemoryError when the device has no room for a single slice.
         """
         waiting = images.pin_memory() if self._half else images  # copied while the GPU computes
         with deterministic(), torch.inference_mode():
-            maps = in_batches(self._maps, waiting, BATCH[self.device], tell)
+            maps = in_batches(self._maps, waiting, BATCH[self.device], on_progress)
             found = join(maps, HALF_TIE if self._half else TIE)
             return Evidence(
                 found.features.cpu(), found.peak_slice.cpu(), found.peak_maps.cpu(), found.slices

@@ -32,7 +32,7 @@ class RegionBackend(Protocol):
         """`Segmenter.lesion`, float32 on the CPU; void at the next call."""
         ...
 
-    def logits(self, images: Tensor, distances: Tensor, tell: Progress) -> Tensor:
+    def logits(self, images: Tensor, distances: Tensor, on_progress: Progress) -> Tensor:
         """Of the classifier, float32 (n, classes) on the CPU.
 
         `images`: float32 (n, 1, size, size); `distances`: float32 (n,), scaled. Tells the stage

@@ -36,7 +36,7 @@ from inference.location_attention.tiles import grid_context
 from inference.location_attention.torch_backend import TorchRegions
 from inference.location_attention.votes import PATCHES, verdict
 from inference.lungs.sides import lung_sides
-from inference.progress import Progress, StageClock, tell_nobody
+from inference.progress import Progress, StageClock, no_progress
 from inference.volume import CtVolume
 
 Probabilities = NDArray[np.float64]
@@ -119,18 +119,18 @@ class RegionEngine:
         empty, VolumeError when its extent is no chest's, NetworkOutputError when a network gives
         numbers that are none.
         """
-        clock, tell = StageClock(), progress or tell_nobody
+        clock, on_progress = StageClock(), progress or no_progress
         view = patient_view(volume, lungs)
         with clock.stage("grid"):
             grid = region_grid(view, self.settings)
         with clock.stage("regions"):
-            maps, candidates = self._candidates(grid, tell)
+            maps, candidates = self._candidates(grid, on_progress)
         boxes = boxes_in_view(candidates.boxes, grid, view)
         with clock.stage("patches"):
             images = images_with_lung(view)
             cut = [patches(view, images, box, self.settings) for box in boxes]
         with clock.stage("classes"):
-            probabilities = self._probabilities(cut, tell)
+            probabilities = self._probabilities(cut, on_progress)
         with clock.stage("lesions"):
             regions = candidate_regions(
                 boxes,
@@ -146,20 +146,22 @@ class RegionEngine:
         answer = answer_of(case, self._infections)
         return Findings(self.title, self.identity, answer, clock.seconds, regions=regions)
 
-    def _candidates(self, grid: RegionGrid, tell: Progress) -> tuple[ProposalMaps, Candidates]:
+    def _candidates(
+        self, grid: RegionGrid, on_progress: Progress
+    ) -> tuple[ProposalMaps, Candidates]:
         """The candidates, and the maps with the lesions in them."""
 
-        def told(done: int, total: int) -> None:
-            tell("regions", done, total)
+        def on_tiles(done: int, total: int) -> None:
+            on_progress("regions", done, total)
 
-        context = grid_context(self._backend, grid, self.settings.cell_mm, told)
+        context = grid_context(self._backend, grid, self.settings.cell_mm, on_tiles)
         self._backend.release()
         candidates = propose(context.maps, grid.lungs, self.settings)
-        maps = with_lesions(self._backend, grid, context, candidates.boxes, told)
+        maps = with_lesions(self._backend, grid, context, candidates.boxes, on_tiles)
         self._backend.release()
         return maps, candidates
 
-    def _probabilities(self, cut: Sequence[ThreePatches], tell: Progress) -> Probabilities:
+    def _probabilities(self, cut: Sequence[ThreePatches], on_progress: Progress) -> Probabilities:
         """Of the classes, for the three patches of each region: float64 (regions, 3, classes)."""
         flat = [patch for three in cut for patch in three]
         shape = len(cut), PATCHES, len(self.classes)
@@ -167,7 +169,7 @@ class RegionEngine:
             return np.empty(shape)
         images = torch.from_numpy(np.stack([patch.values for patch in flat]))[:, None]
         distances = torch.tensor([patch.relative_distance for patch in flat])
-        logits = self._backend.logits(images, distances * self.settings.distance_scale, tell)
+        logits = self._backend.logits(images, distances * self.settings.distance_scale, on_progress)
         found: Probabilities = torch.softmax(logits.double(), dim=1).numpy()
         if not np.isfinite(found).all():
             raise NetworkOutputError("the classifier's probabilities are not finite")

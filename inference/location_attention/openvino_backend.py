@@ -24,7 +24,7 @@ from inference.backends.openvino_graph import (
     values,
 )
 from inference.location_attention.network import Classifier, Context, LocationAttention, Segmenter
-from inference.progress import Progress, tell_nobody
+from inference.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from inference.networks.vnet import Down, Stage, Up
@@ -71,14 +71,18 @@ class OpenvinoRegions:
         (found,) = _run(self._lesion, values, half, quarter)
         return found[:, 0]
 
-    def logits(self, images: Tensor, distances: Tensor, tell: Progress = tell_nobody) -> Tensor:
+    def logits(
+        self, images: Tensor, distances: Tensor, on_progress: Progress = no_progress
+    ) -> Tensor:
         """As `RegionBackend.logits`."""
 
         def of(chosen: Tensor) -> Tensor:
             (found,) = _run(self._classes, images[chosen], distances[chosen])
             return found.clone()
 
-        return torch.cat(list(in_batches(of, torch.arange(len(images)), BATCH, tell, "classes")))
+        return torch.cat(
+            list(in_batches(of, torch.arange(len(images)), BATCH, on_progress, "classes"))
+        )
 
     def release(self) -> None:
         """As `RegionBackend.release`: some 350 bytes a cell of the largest tile."""

@@ -45,13 +45,13 @@ def with_lesions(
     grid: RegionGrid,
     context: GridContext,
     boxes: Boxes,
-    tell: Told,
+    on_progress: Told,
     most_cells: int = MOST_CELLS,
 ) -> ProposalMaps:
     """The maps of `context`, with the lesions in the candidates' boxes and NEVER elsewhere.
 
     `boxes`: float64 (n, 2, 3), cells of the grid; about them it is computed as far as an
-    interpolation to the volume's voxels reaches. `tell` hears how many pieces are done and how
+    interpolation to the volume's voxels reaches. `on_progress`: how many pieces are done and how
     many there are. Raises NetworkOutputError when the map is not
     finite, torch.OutOfMemoryError when there is no room for the smallest piece.
     """
@@ -62,9 +62,9 @@ def with_lesions(
         lesion = np.full(grid.values.shape, NEVER, np.float32)
         cut = pieces(wide, lesion.shape, most)
         for done, piece in enumerate(cut):
-            tell(done, len(cut))
+            on_progress(done, len(cut))
             _fill(lesion, backend, grid.values, context, piece)
-        tell(len(cut), len(cut))
+        on_progress(len(cut), len(cut))
         return replace(context.maps, lesion=lesion)
 
     return with_less_room(run, most_cells, LEAST_CELLS)

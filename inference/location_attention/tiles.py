@@ -134,18 +134,18 @@ def grid_context(
     backend: RegionBackend,
     grid: RegionGrid,
     cell_mm: tuple[float, float, float],
-    tell: Told,
+    on_progress: Told,
     most_cells: int = MOST_CELLS,
 ) -> GridContext:
     """Tile by tile, with tiles half as large each time the device has no room for one.
 
-    `tell` hears how many tiles are done and how many there are. Raises NetworkOutputError when a
+    `on_progress`: how many tiles are done, of how many. Raises NetworkOutputError when a
     map is not finite, torch.OutOfMemoryError when there is no room for the smallest tile.
     """
     near = anchors_with_lung(grid.lungs, cell_mm)
 
     def run(most: int) -> GridContext:
-        return _in_tiles(backend, grid, cell_mm, tiling(grid.values.shape, most), tell)
+        return _in_tiles(backend, grid, cell_mm, tiling(grid.values.shape, most), on_progress)
 
     found = with_less_room(run, most_cells, LEAST_EDGE**3)
     found.maps.objectness[~near] = NEVER
@@ -166,17 +166,17 @@ def _in_tiles(
     grid: RegionGrid,
     cell_mm: tuple[float, float, float],
     tiles: tuple[Tile, ...],
-    tell: Told,
+    on_progress: Told,
 ) -> GridContext:
     used = [tile for tile in tiles if _lung_in_reach(tile, grid.lungs, cell_mm)]
     made: GridContext | None = None
     for done, tile in enumerate(used):
-        tell(done, len(used))
+        on_progress(done, len(used))
         values = torch.from_numpy(grid.values[whole(tile)])
         found = backend.context(values[None, None])
         made = made or _empty(found, grid.values.shape)
         _keep(found, tile, made)
-    tell(len(used), len(used))
+    on_progress(len(used), len(used))
     if made is None:
         raise ValueError("a grid without lung has nothing to compute")
     return made

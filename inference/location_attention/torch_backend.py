@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inference.backends.batches import in_batches
 from inference.backends.device import deterministic
 from inference.location_attention.network import Context, LocationAttention
-from inference.progress import Progress, tell_nobody
+from inference.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +64,9 @@ class TorchRegions:
         with deterministic(), torch.inference_mode():
             return self._segmenter.lesion(self._sent(values), *maps).float().cpu()
 
-    def logits(self, images: Tensor, distances: Tensor, tell: Progress = tell_nobody) -> Tensor:
+    def logits(
+        self, images: Tensor, distances: Tensor, on_progress: Progress = no_progress
+    ) -> Tensor:
         """As `RegionBackend.logits`. Raises torch.OutOfMemoryError without room for one patch."""
 
         def of(chosen: Tensor) -> Tensor:
@@ -72,7 +74,9 @@ class TorchRegions:
 
         every = torch.arange(len(images))
         with deterministic(), torch.inference_mode():
-            return torch.cat(list(in_batches(of, every, BATCH[self.device], tell, "classes")))
+            return torch.cat(
+                list(in_batches(of, every, BATCH[self.device], on_progress, "classes"))
+            )
 
     def release(self) -> None:
         """As `RegionBackend.release`; torch on the CPU gives back at once."""

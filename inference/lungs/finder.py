@@ -9,7 +9,7 @@ from inference.errors import NoLungsError
 from inference.findings import FoundLungs
 from inference.lungs.network import LungNetwork
 from inference.lungs.thresholds import segment_lungs
-from inference.progress import Progress, StageClock, tell_nobody
+from inference.progress import Progress, StageClock, no_progress
 from inference.volume import CtVolume
 
 
@@ -24,12 +24,12 @@ class LungFinder:
 
         Raises NoLungsError when there is too little lung.
         """
-        tell, clock = progress or tell_nobody, StageClock()
-        tell("lungs", 0, 1)
+        on_progress, clock = progress or no_progress, StageClock()
+        on_progress("lungs", 0, 1)
         with clock.stage("lungs"):
-            mask = self.mask(volume, tell)
+            mask = self.mask(volume, on_progress)
             dice = None if self.network is None else _classical_dice(volume, mask)
-        tell("lungs", 1, 1)
+        on_progress("lungs", 1, 1)
         model = None if self.network is None else self.network.identity
         return FoundLungs(mask, model, dice, clock.seconds["lungs"])
 

@@ -35,7 +35,7 @@ from inference.lungs.lung_slices import slice_image
 from inference.lungs.sides import Sides, lung_sides
 from inference.lungs.thresholds import MINIMUM_LUNGS_ML, SMALLEST_PART, body_and_airways
 from inference.networks.unet import Unet
-from inference.progress import Progress, tell_nobody
+from inference.progress import Progress, no_progress
 from inference.volume import CtVolume
 
 Labels = NDArray[np.uint8]
@@ -88,7 +88,7 @@ class LungNetwork:
 
         Raises NoLungsError when there is less than `minimum_ml`.
         """
-        fine, coarse = self._labels(volume, progress or tell_nobody)
+        fine, coarse = self._labels(volume, progress or no_progress)
         body, airways = body_and_airways(volume)
         within = (coarse > 0) & _on(body, coarse.shape)
         lungs = _tidied((fine > 0) & body, within) & ~airways
@@ -100,7 +100,7 @@ class LungNetwork:
         by_place = lung_sides(volume, lungs & (fine == 0))  # filled holes: no class of their own
         return np.where(lungs & (fine > 0), fine, by_place)
 
-    def _labels(self, volume: CtVolume, tell: Progress) -> tuple[Labels, Labels]:
+    def _labels(self, volume: CtVolume, on_progress: Progress) -> tuple[Labels, Labels]:
         """Most probable class: of each voxel (stored axes), and of each pixel of the network.
 
         The second is (slices, size, size) in stored axes too: both for slices as they are stored.
@@ -112,7 +112,7 @@ class LungNetwork:
         coarse = np.empty((len(view.hu), size, size), np.uint8)
         with deterministic(), torch.inference_mode():
             for index, hu in enumerate(view.hu):
-                tell("lungs", index, len(view.hu))
+                on_progress("lungs", index, len(view.hu))
                 logits = self._network(slice_image(hu, self._settings, self._device))
                 coarse[index] = logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
                 full = interpolate(logits, hu.shape, mode="bilinear", align_corners=False)

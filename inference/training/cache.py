@@ -19,7 +19,7 @@ from safetensors.torch import save
 
 from inference.errors import InferenceError
 from inference.files import write_whole
-from inference.progress import Progress, tell_nobody
+from inference.progress import Progress, no_progress
 from inference.training.plan import Example, Plan, PreparedScan
 
 _CODE = ("**/*.py",)
@@ -49,7 +49,7 @@ def prepare_all(
     PreparationError with all scans that cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tell = progress or tell_nobody
+    on_progress = progress or no_progress
     found: list[PreparedScan | str | None] = []
 
     def prepare(example: Example) -> PreparedScan | str | None:
@@ -61,7 +61,7 @@ def prepare_all(
     with ThreadPoolExecutor(workers or os.cpu_count() or 1, "prepare") as pool:
         for done, each in enumerate(pool.map(prepare, examples), start=1):
             found.append(each)
-            tell("prepare", done, len(examples))
+            on_progress("prepare", done, len(examples))
     if stop():
         return None
     problems = [each for each in found if isinstance(each, str)]

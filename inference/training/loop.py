@@ -63,8 +63,8 @@ class LoopSettings:
     """Decoupled (Loshchilov and Hutter 2019); with 0 the optimiser is Adam."""
 
 
-class Told:
-    """What a loop tells while it runs; this one tells nobody."""
+class LoopView:
+    """What shows how a loop goes on; this one shows nothing."""
 
     def step(self, stage: Stage, step: int, losses: dict[str, float]) -> None:
         """After `step` steps of a stage: means of the last losses."""
@@ -96,14 +96,14 @@ class Loop:
         device: torch.device,
         *,
         stop: Stop = lambda: False,
-        told: Told | None = None,
+        view: LoopView | None = None,
     ) -> None:
         self._task = task
         self._folder = folder
         self._settings = settings
         self._device = device
         self._stop = stop
-        self._told = told or Told()
+        self._view = view or LoopView()
         self._at = load_position(folder / CHECKPOINT) or Position()
         self._network = _on_device(task.network(), device)
         self._three_dimensional = any(
@@ -219,7 +219,7 @@ class Loop:
     def _tell(self, stage: Stage) -> None:
         done, every = self._at.step, self._settings.tell_every
         means = {name: total / self._at.summed for name, total in self._at.sums.items()}
-        self._told.step(stage, done, means)
+        self._view.step(stage, done, means)
         if done % every and done != stage.steps:
             return
         rate = {"learning rate": learning_rate(stage, done - 1)}
@@ -240,7 +240,7 @@ class Loop:
             self._keep_best(stage, result)
         figures = {f"validation {name}": value for name, value in result.figures.items()}
         append_curves(self._folder / CURVES, stage.name, self._at.step, figures)
-        self._told.validated(stage, self._at.step, result, is_best)
+        self._view.validated(stage, self._at.step, result, is_best)
 
     def _check_weights(self) -> None:
         """Losses in half precision may pass as infinite; weights that are not numbers never do."""
@@ -257,10 +257,10 @@ class Loop:
             for name, value in self._task.weights(self._network).items()
         }
         write_whole(self._folder / BEST, save(weights))
-        told = {"stage": stage.name, "step": self._at.step, "score": result.score}
+        entry = {"stage": stage.name, "step": self._at.step, "score": result.score}
         # a figure of nothing (no case of a class) is no number, and none of JSON's
         figures = {name: value for name, value in result.figures.items() if math.isfinite(value)}
-        card = told | {"figures": figures} | dict(result.extra)
+        card = entry | {"figures": figures} | dict(result.extra)
         write_json(self._folder / BEST_CARD, card)
 
     def _save(self, optimiser: torch.optim.Optimizer) -> None:

@@ -52,5 +52,5 @@ def _differences(name: str, there: Any, asked: Any) -> list[str]:
         return [text for each in found for text in each]
     if there == asked:
         return []
-    told = f"{there!r}, now {asked!r}"
-    return [f"{name} was {told}" if len(told) < 200 else f"{name} is another one"]
+    wording = f"{there!r}, now {asked!r}"
+    return [f"{name} was {wording}" if len(wording) < 200 else f"{name} is another one"]

@@ -31,7 +31,7 @@ from inference.bundles.bundle import Bundle, load_bundle  # noqa: E402
 from inference.covnet.network import Covnet  # noqa: E402
 from inference.covnet.openvino_backend import OpenvinoBackend  # noqa: E402
 from inference.covnet.torch_backend import TorchBackend  # noqa: E402
-from inference.progress import tell_nobody  # noqa: E402
+from inference.progress import no_progress  # noqa: E402
 from support.untrained import make_untrained_bundle  # noqa: E402
 
 SIZE = 224
@@ -92,8 +92,8 @@ def _ways(
     ours = TorchBackend(folded, torch.device("cpu"), SIZE)
     return [
         ("eager PyTorch, Grad-CAM by autograd", lambda: peer_covnet.run(eager, images)),
-        ("ours on PyTorch", lambda: ours.evidence(images, tell_nobody)),
-        ("ours on OpenVINO", lambda: openvino.evidence(images, tell_nobody)),
+        ("ours on PyTorch", lambda: ours.evidence(images, no_progress)),
+        ("ours on OpenVINO", lambda: openvino.evidence(images, no_progress)),
     ]
 
 

@@ -18,7 +18,7 @@ from inference.location_attention.network import CLASSES
 from inference.location_attention.preprocess import RegionPreprocessing
 from inference.location_attention.torch_backend import HALF_TOLERANCE, TorchRegions
 from inference.networks.unet import Unet
-from inference.progress import tell_nobody
+from inference.progress import no_progress
 from inference.regions import VoxelBox
 from support.blob_network import blob_network
 
@@ -32,11 +32,11 @@ FOUND_ALIKE = 0.9
 
 def covnet(setting: Setting, half: bool) -> str:
     images = noise(setting.slices, 1, setting.size, setting.size)
-    wanted = TorchBackend(setting.covnet(), CPU, setting.size).evidence(images, tell_nobody)
+    wanted = TorchBackend(setting.covnet(), CPU, setting.size).evidence(images, no_progress)
     backend = TorchBackend(setting.covnet(), setting.device, setting.size)
     if not half:  # as the backend of a GPU, in the precision of a CPU
         backend._network = setting.covnet().to(setting.device)
-    got = backend.evidence(images, tell_nobody)
+    got = backend.evidence(images, no_progress)
     limit = HALF_COVNET if half else TOLERANCE
     told = [at_most("probability", _probabilities_apart(setting, got, wanted), limit)]
     told.append(at_most("heat", _heat_apart(setting, got, wanted), limit))

@@ -13,7 +13,7 @@ from gpu.setting import Setting, at_most, noise
 from inference.backends.batches import with_less_room
 from inference.covnet.torch_backend import BATCH, TorchBackend
 from inference.location_attention.torch_backend import TorchRegions
-from inference.progress import tell_nobody
+from inference.progress import no_progress
 from inference.ties import HALF_TIE, TIE
 
 ROOM = 0.4
@@ -24,9 +24,9 @@ def smaller_batches(setting: Setting) -> str:
     """COVNet with room for less than half a batch."""
     backend = TorchBackend(setting.covnet(), setting.device, setting.size)
     images = noise(max(BATCH[setting.device.type] + 1, 9), 1, setting.size, setting.size)
-    wanted = backend.evidence(images, tell_nobody)
+    wanted = backend.evidence(images, no_progress)
     steps: list[int] = []
-    with _little_room(setting, backend, "_maps", lambda: backend.evidence(images, tell_nobody)):
+    with _little_room(setting, backend, "_maps", lambda: backend.evidence(images, no_progress)):
         got = backend.evidence(images, lambda _stage, done, _of: steps.append(done))
     batch = next(done for done in steps if done)
     assert batch < BATCH[setting.device.type], f"batches of {batch} had room"
@@ -39,15 +39,15 @@ def no_room(setting: Setting) -> str:
     """Not even one slice: torch.OutOfMemoryError, and the device works again after it."""
     backend = TorchBackend(setting.covnet(), setting.device, setting.size)
     images = noise(2, 1, setting.size, setting.size)
-    before = backend.evidence(images, tell_nobody)
+    before = backend.evidence(images, no_progress)
     try:
         with _no_room(setting, backend):
-            backend.evidence(images, tell_nobody)
+            backend.evidence(images, no_progress)
     except torch.OutOfMemoryError as error:
         told = str(error).splitlines()[0][:60]
     else:
         raise AssertionError("no error")
-    after = backend.evidence(images, tell_nobody)
+    after = backend.evidence(images, no_progress)
     assert torch.equal(before.features, after.features), "other numbers after the error"
     return f"{told!r}, then as before"
 

@@ -23,7 +23,7 @@ from inference.location_attention.network import LocationAttention
 from inference.location_attention.openvino_backend import OpenvinoRegions
 from inference.location_attention.torch_backend import TorchRegions
 from inference.networks.unet import Unet
-from inference.progress import tell_nobody
+from inference.progress import no_progress
 from inference.ties import TIE
 from inference.training.regions.initial import draw_like
 
@@ -45,7 +45,7 @@ def _engines(network: Covnet) -> Iterator[tuple[str, Evidences]]:
 
     def torch_run(images: Tensor, threads: int) -> Evidence:
         torch.set_num_threads(threads)
-        return torch_engine.evidence(images, tell_nobody)
+        return torch_engine.evidence(images, no_progress)
 
     yield "torch", torch_run
     if not available():
@@ -54,7 +54,7 @@ def _engines(network: Covnet) -> Iterator[tuple[str, Evidences]]:
 
     def openvino_run(images: Tensor, threads: int) -> Evidence:
         torch.set_num_threads(threads)
-        return engines[threads].evidence(images, tell_nobody)
+        return engines[threads].evidence(images, no_progress)
 
     yield "openvino", openvino_run
 
@@ -104,9 +104,9 @@ def _regions(name: str, made: Callable[[int], RegionBackend]) -> Iterator[str]:
         context = backend.context(grid)
         half, quarter = context.half.clone(), context.quarter.clone()
         maps[threads] = (context.objectness.clone(), backend.lesion(grid, half, quarter).clone())
-        classes[threads] = backend.logits(images, distances, tell_nobody)
+        classes[threads] = backend.logits(images, distances, no_progress)
         for at in (3, 12, 15):
-            part = backend.logits(images[:at], distances[:at], tell_nobody)
+            part = backend.logits(images[:at], distances[:at], no_progress)
             yield from _equal(f"{name}, {at} patches", part, classes[threads][:at])
     for one, two in zip((*maps[1], classes[1]), (*maps[2], classes[2]), strict=True):
         yield from _near(f"{name}, regions, one and two threads", one, two)

@@ -27,7 +27,7 @@ from inference.findings import (
     RowColumnBox,
     SliceActivation,
 )
-from inference.progress import Progress, StageClock, tell_nobody
+from inference.progress import Progress, StageClock, no_progress
 from inference.volume import CtVolume
 from support.bundles import write_bundle
 from support.untrained import untrained_card
@@ -85,13 +85,13 @@ class TextureMethod:
         self, volume: CtVolume, lungs: NDArray[np.bool_], progress: Progress | None = None
     ) -> Findings:
         """Means over the slices with lung; the heat is the class activation of each of them."""
-        clock, tell = StageClock(), progress or tell_nobody
+        clock, on_progress = StageClock(), progress or no_progress
         with clock.stage("network"), torch.inference_mode():
             indices = np.flatnonzero(lungs.any(axis=(1, 2))).tolist()
             seen = torch.from_numpy(np.where(lungs, volume.hu, -1024)[indices].astype(np.float32))
             images = interpolate(seen[:, None] / 1024, (self._size, self._size))
             maps = self._network.maps(images)
-            tell("texture", len(indices), len(indices))
+            on_progress("texture", len(indices), len(indices))
             logits = self._network.fc(maps.mean(dim=(0, 2, 3))).double()
             probabilities = tuple(torch.softmax(logits, dim=0).tolist())
             answer = Answer.of_probabilities(self._classes, probabilities)

@@ -135,8 +135,8 @@ def print_states(console: Console, states: Sequence[BundleState], checked: bool)
 def _state(state: BundleState, checked: bool) -> str:
     if state.problems:
         return "\n".join(state.problems)
-    told = ["the weights fit the card" if checked else "the card can be read"]
-    return "\n".join(told + ([f"results say: {state.warning}"] if state.warning else []))
+    parts = ["the weights fit the card" if checked else "the card can be read"]
+    return "\n".join(parts + ([f"results say: {state.warning}"] if state.warning else []))
 
 
 def print_card(console: Console, state: BundleState) -> None:

@@ -147,18 +147,18 @@ def _print_completeness(console: Console, noted: SeriesEvidence | None) -> None:
 def _print_study(console: Console, why: Why) -> None:
     for other in why.study:
         quality = other.completeness and other.completeness.quality
-        told = "" if quality is None else f", {quality.slice_count} slices every "
-        told += "" if quality is None else f"{quality.slice_spacing_mm:g} mm"
-        say(console, f"same study: {other.series_key} {other.state.value}{told}")
+        text = "" if quality is None else f", {quality.slice_count} slices every "
+        text += "" if quality is None else f"{quality.slice_spacing_mm:g} mm"
+        say(console, f"same study: {other.series_key} {other.state.value}{text}")
 
 
 def _print_history(console: Console, record: SeriesRecord) -> None:
     for former in record.history:
         failed = failed_rules(former.reasons)
         why = f": {', '.join(failed)}" if failed else ""
-        told = f"{former.state}{why}, {former.instance_count} instances"
+        text = f"{former.state}{why}, {former.instance_count} instances"
         decided = former.decided_at.isoformat() if former.decided_at else "never"
-        say(console, f"before: {told}, decided {decided}")
+        say(console, f"before: {text}, decided {decided}")
 
 
 def why_json(why: Why) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def why_json(why: Why) -> dict[str, Any]:
         as_json(each) | {"instances": why.brought.get(each.association_id, 0)}
         for each in why.detail.associations
     ]
-    told = {
+    by_name = {
         "series_key": record.series_key,
         "series_instance_uid": record.series_instance_uid,
         "study_instance_uid": record.study_instance_uid,
@@ -190,7 +190,7 @@ def why_json(why: Why) -> dict[str, Any]:
         "history": as_json(record.history),
         "next": next_step(why.detail),
     }
-    return told | ({"identity": dict(why.identity)} if why.identity else {})
+    return by_name | ({"identity": dict(why.identity)} if why.identity else {})
 
 
 def print_reasons(console: Console, reasons: Sequence[Reason]) -> None:

@@ -54,14 +54,14 @@ class Evidence:
 class PacsCount:
     """A peer's answer to C-FIND: how many instances of a series it holds.
 
-    `count` is None when there was no answer; `told` says how it was counted, or why it was not.
+    `count` is None when there was no answer; `explanation`: how it was counted, or why it was not.
     `at_least`: the counting was broken off there, there are more.
     """
 
     peer: str
     asked_at: datetime
     count: int | None
-    told: str
+    explanation: str
     at_least: bool = False
 
 
@@ -104,14 +104,14 @@ def pacs_evidence(pacs: PacsCount, came: int, last_received_at: datetime) -> Evi
     that all are here. Fewer prove nothing: it may still be storing, or not be told at all.
     """
     if pacs.count is None:
-        return Evidence(Source.PACS_COUNT, pacs.peer, pacs.told, Weight.NEUTRAL)
+        return Evidence(Source.PACS_COUNT, pacs.peer, pacs.explanation, Weight.NEUTRAL)
     weight = Weight.NEUTRAL
     if pacs.count > came:
         weight = Weight.CONTRADICTS
     elif pacs.count == came and not pacs.at_least and pacs.asked_at >= last_received_at:
         weight = Weight.PROVES
     number = f"at least {pacs.count}" if pacs.at_least else f"{pacs.count}"
-    value = f"{number} instances ({pacs.told}), {came} came"
+    value = f"{number} instances ({pacs.explanation}), {came} came"
     return Evidence(Source.PACS_COUNT, pacs.peer, value, weight)
 
 

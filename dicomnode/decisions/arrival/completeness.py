@@ -139,10 +139,10 @@ def incomplete_reason(found: Completeness, policy: CompletenessPolicy) -> Reason
     """Why a series is analysed with a warning, or skipped, though instances are missing."""
     if not found.closed or found.complete:
         return None
-    told = [f"{w.said_by}: {w.value}" for w in found.witnesses if w.weight is Weight.CONTRADICTS]
+    parts = [f"{w.said_by}: {w.value}" for w in found.witnesses if w.weight is Weight.CONTRADICTS]
     verdict = Verdict.FAIL if policy.incomplete == "skip" else Verdict.WARNING
     limit = f"all instances within {found.quiet_seconds:g} s"
-    return Reason(INCOMPLETE_RULE, "; ".join(told), limit, verdict)
+    return Reason(INCOMPLETE_RULE, "; ".join(parts), limit, verdict)
 
 
 _SENTENCE = {
@@ -191,8 +191,8 @@ def _proven_wait(basis: Basis, policy: CompletenessPolicy) -> float:
 
 def _association(basis: Basis, arrival: SeriesArrival) -> Evidence:
     weight = Weight.SUPPORTS if basis is Basis.RELEASED else Weight.NEUTRAL
-    told = _SENTENCE[basis].partition(",")[0]
-    value = f"{told} after {arrival.instance_count} instances"
+    text = _SENTENCE[basis].partition(",")[0]
+    value = f"{text} after {arrival.instance_count} instances"
     return Evidence(Source.ASSOCIATION, "sender", value, weight)
 
 
@@ -237,6 +237,6 @@ _TELLING = (Weight.PROVES, Weight.DOUBTS, Weight.CONTRADICTS)
 
 
 def _sentence(basis: Basis, witnesses: Sequence[Evidence], quiet_for: float) -> str:
-    told = [f"{each.said_by}: {each.value}" for each in witnesses if each.weight in _TELLING]
+    parts = [f"{each.said_by}: {each.value}" for each in witnesses if each.weight in _TELLING]
     silence = f"{_SENTENCE[basis]} {quiet_for:.1f} s without another instance"
-    return "; ".join([*told, silence])
+    return "; ".join([*parts, silence])

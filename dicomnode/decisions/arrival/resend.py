@@ -73,7 +73,7 @@ class Copy:
         return self.same_owner and not self.differs and self.pixels is Pixels.EQUAL
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def differences(self) -> tuple[str, ...]:
         """In what it differs, in words."""
         pixels = () if self.pixels is Pixels.EQUAL else ("pixels",)
         return (*self.differs, *pixels)
@@ -100,9 +100,9 @@ def judge_resend(copies: Sequence[Copy], instance_count: int, policy: ResendPoli
 
 def held_reason(count: int, instance_count: int, differs: Collection[str], uid: str) -> Reason:
     """That nothing is analysed or sent of a series until a person has decided."""
-    told = f"{_again(count, instance_count, differs)}: held"
+    text = f"{_again(count, instance_count, differs)}: held"
     limit = f"a person decides: dicomnode queue release {uid} --take first (or newest)"
-    return Reason(RESENT, told, limit, Verdict.FAIL)
+    return Reason(RESENT, text, limit, Verdict.FAIL)
 
 
 def taken_reason(
@@ -110,8 +110,8 @@ def taken_reason(
 ) -> Reason:
     """Which of several copies were taken: for the report, too."""
     which = "the newest were taken" if newest else "the first were taken"
-    told = f"{_again(count, instance_count, differs)}; {which}"
-    return Reason(RESENT, told, "one content for each instance", Verdict.WARNING)
+    text = f"{_again(count, instance_count, differs)}; {which}"
+    return Reason(RESENT, text, "one content for each instance", Verdict.WARNING)
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,11 @@ def elsewhere_reasons(claims: Sequence[Claim], instance_count: int) -> tuple[Rea
         found = Counter(claim.place for claim in claims if claim.taken is taken)
         if found:
             how = "came again and are" if taken else "are known"
-            told = "; ".join(
+            text = "; ".join(
                 f"{_of(count, instance_count)} {how} under {place}"
                 for place, count in sorted(found.items())
             )
-            reasons.append(Reason(rule, told, "known under this series alone", Verdict.FAIL))
+            reasons.append(Reason(rule, text, "known under this series alone", Verdict.FAIL))
     return tuple(reasons)
 
 

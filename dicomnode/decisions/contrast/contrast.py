@@ -74,7 +74,7 @@ class ContrastWitness:
 
 def attribute_witness(headers: Sequence[InstanceHeader]) -> ContrastWitness:
     """One sign of contrast in one instance is enough for `yes`; `no` must be written out."""
-    said = [(_signs(told), _denials(told)) for told in map(_told_by, headers)]
+    said = [(_signs(given), _denials(given)) for given in map(_given_by, headers)]
     signs = sorted({sign for some, _ in said for sign in some})
     denials = sorted({denial for _, some in said for denial in some})
     if signs:
@@ -89,32 +89,32 @@ def attribute_witness(headers: Sequence[InstanceHeader]) -> ContrastWitness:
 
 def agent_says(text: str) -> Contrast:
     """What stands for an agent: its name is `yes`, a refusal in words `no`, no answer `unknown`."""
-    if not _told(text):
+    if not _says(text):
         return Contrast.UNKNOWN
     return Contrast.NO if _refuses(text) or _is_zero(_normal(text)) else Contrast.YES
 
 
-Told = tuple[tuple[str, str], ...]
+GivenContrast = tuple[tuple[str, str], ...]
 
 
-def _told_by(header: InstanceHeader) -> Told:
+def _given_by(header: InstanceHeader) -> GivenContrast:
     """Attribute and text, of those that have one; an item of a sequence that is empty has none."""
-    told = [(field, getattr(header, field)) for field in _FIELDS]
+    given = [(field, getattr(header, field)) for field in _FIELDS]
     # the agents of an Enhanced CT are those of all its frames: not all were given before each
-    told += ((_USAGE, "NO"),) if _unused(header.contrast_told) else header.contrast_told
+    given += ((_USAGE, "NO"),) if _unused(header.contrast_told) else header.contrast_told
     if header.contrast_bolus_agent_sequence and not header.contrast_told:
-        told.append((_AGENTS, "an item"))
-    return tuple((field, text) for field, text in told if text)
+        given.append((_AGENTS, "an item"))
+    return tuple((field, text) for field, text in given if text)
 
 
 @lru_cache(maxsize=256)
-def _signs(told: Told) -> tuple[str, ...]:
+def _signs(given: GivenContrast) -> tuple[str, ...]:
     """The attributes that say contrast was given, each with its value."""
-    return tuple(_each_sign(told))
+    return tuple(_each_sign(given))
 
 
-def _each_sign(told: Told) -> Iterator[str]:
-    for field, text in told:
+def _each_sign(given: GivenContrast) -> Iterator[str]:
+    for field, text in given:
         if field in _NAMES and agent_says(text) is Contrast.YES:
             yield f"{_NAMES[field]} {text[:64]!r}"
         elif field in _AMOUNTS and not all(map(_is_nothing, text.split("\\"))):
@@ -124,24 +124,24 @@ def _each_sign(told: Told) -> Iterator[str]:
 
 
 @lru_cache(maxsize=256)
-def _denials(told: Told) -> tuple[str, ...]:
+def _denials(given: GivenContrast) -> tuple[str, ...]:
     """The agents that are said not to have been given."""
     named = ("contrast_bolus_agent", _AGENTS)
     denied = [
         f"{_NAMES[field]} {text[:64]!r}"
-        for field, text in told
+        for field, text in given
         if field in named and agent_says(text) is Contrast.NO
     ]
-    if (_USAGE, "NO") in told:
+    if (_USAGE, "NO") in given:
         denied.append("Contrast/Bolus Agent Administered 'NO'")
     return tuple(denied)
 
 
-def _unused(told: Told) -> bool:
+def _unused(given: GivenContrast) -> bool:
     """Every agent is said not to have been given yet, and none is seen (PS3.3 C.7.6.16.2.12)."""
-    administered = [text.upper() for field, text in told if field == _ADMINISTERED]
-    detected = {text.upper() for field, text in told if field == _DETECTED}
-    agents = sum(field == _AGENTS for field, _ in told)
+    administered = [text.upper() for field, text in given if field == _ADMINISTERED]
+    detected = {text.upper() for field, text in given if field == _DETECTED}
+    agents = sum(field == _AGENTS for field, _ in given)
     return set(administered) == {"NO"} and len(administered) >= agents and "YES" not in detected
 
 
@@ -149,7 +149,7 @@ def _is_nothing(text: str) -> bool:
     """Whether an amount or a time says that nothing was injected, or does not say."""
     written = _normal(text)
     return (
-        not _told(text) or bool(_NO_TIME.fullmatch(written)) or _refuses(text) or _is_zero(written)
+        not _says(text) or bool(_NO_TIME.fullmatch(written)) or _refuses(text) or _is_zero(written)
     )
 
 
@@ -163,7 +163,7 @@ def _refuses(text: str) -> bool:
     return True in {refuses for _, refuses in _refusals().spell(text)}
 
 
-def _told(text: str) -> bool:
+def _says(text: str) -> bool:
     return _normal(text) not in NOT_TOLD and any(map(str.isalnum, text))
 
 

@@ -63,9 +63,9 @@ def decide_contrast(
     if pixels is not None:
         witnesses["pixels"] = pixels
     verdict = _verdict(witnesses, policy)
-    told = tuple(_witness_reason(name, one, verdict) for name, one in witnesses.items())
+    reasons = tuple(_witness_reason(name, one, verdict) for name, one in witnesses.items())
     final = _final(witnesses, verdict, allow_contrast=allow_contrast)
-    return ContrastDecision(verdict, (*told, final))
+    return ContrastDecision(verdict, (*reasons, final))
 
 
 def _verdict(witnesses: Witnesses, policy: ContrastPolicy) -> Contrast:

@@ -43,11 +43,11 @@ def pixel_witness(measured: BloodPoolMeasure) -> ContrastWitness:
     """`yes` or `no` where blood is clearly above or not above muscle; else `unknown`, and why."""
     blood, muscle = measured.blood_hu, measured.muscle_hu
     if blood is None or measured.blood_ml < LEAST_ML:
-        told = f"only {measured.blood_ml:.0f} ml of soft tissue found between the lungs"
-        return ContrastWitness(Contrast.UNKNOWN, told)
+        text = f"only {measured.blood_ml:.0f} ml of soft tissue found between the lungs"
+        return ContrastWitness(Contrast.UNKNOWN, text)
     if muscle is None or measured.muscle_ml < LEAST_MUSCLE_ML:
-        told = f"blood {blood:.0f} HU, no muscle in view"
-        return ContrastWitness(_alone(blood), told)
+        text = f"blood {blood:.0f} HU, no muscle in view"
+        return ContrastWitness(_alone(blood), text)
     return ContrastWitness(
         _compared(blood, muscle), f"blood {blood:.0f} HU, muscle {muscle:.0f} HU"
     )

@@ -20,6 +20,6 @@ def patient(series: Candidate) -> Reason:
     if several:
         return Reason("patient", "; ".join(several), "one patient and study", Verdict.FAIL)
     if differing := differences(found):
-        told = f"not the same in all instances: {', '.join(differing)}"
-        return Reason("patient", told, "one patient and study", Verdict.WARNING)
+        text = f"not the same in all instances: {', '.join(differing)}"
+        return Reason("patient", text, "one patient and study", Verdict.WARNING)
     return Reason("patient", "one patient and study", "one patient and study", Verdict.PASS)

@@ -32,10 +32,10 @@ def stacks(series: Candidate) -> Reason:
     if not others:
         found = f"1: {series.name}" if series.joined else "1"
         return Reason("stacks", found, 1, passed_if(not series.joined, Verdict.WARNING))
-    told = [f"{each.name}: {each.why}" for each in others[:_STACKS_TOLD]]
+    parts = [f"{each.name}: {each.why}" for each in others[:_STACKS_TOLD]]
     if len(others) > _STACKS_TOLD:
-        told.append(f"and {len(others) - _STACKS_TOLD} more")
-    found = f"{len(others) + 1}: {series.name} looked at; left out: {'; '.join(told)}"
+        parts.append(f"and {len(others) - _STACKS_TOLD} more")
+    found = f"{len(others) + 1}: {series.name} looked at; left out: {'; '.join(parts)}"
     return Reason("stacks", found, 1, Verdict.WARNING)
 
 
@@ -44,8 +44,8 @@ def one_pass(series: Candidate) -> Reason:
     mixed = passes_in_turn(series.stack)
     if not mixed:
         return Reason("one_pass", 1, 1, Verdict.PASS)
-    told = ", ".join(dict.fromkeys(passes.name for passes in mixed))
-    found = f"slices of several passes or phases in turn, as {told} tells"
+    text = ", ".join(dict.fromkeys(passes.name for passes in mixed))
+    found = f"slices of several passes or phases in turn, as {text} tells"
     return Reason("one_pass", found, 1, Verdict.FAIL)
 
 
@@ -58,8 +58,8 @@ def coverage(series: Candidate) -> Reason:
     missed = [each for each in series.left_out if sum(each.beyond_mm) > COVERAGE_LEFT_OUT_MM]
     if not missed:
         return Reason("coverage", "all", limit, Verdict.PASS)
-    told = [f"{each.name} reaches {sum(each.beyond_mm):.0f} mm further" for each in missed]
-    found = f"{'; '.join(told[:_STACKS_TOLD])}; what lies there is not read"
+    parts = [f"{each.name} reaches {sum(each.beyond_mm):.0f} mm further" for each in missed]
+    found = f"{'; '.join(parts[:_STACKS_TOLD])}; what lies there is not read"
     ends = [each.beyond_mm for each in missed if each.same_scan]
     beyond = sum(map(max, zip(*ends, strict=True))) if ends else 0.0
     read = sum(series.stack.spacings_mm)
@@ -184,8 +184,8 @@ def gantry_tilt(series: Candidate) -> Reason:
         return Reason("gantry_tilt", "unknown", limit, Verdict.FAIL)
     if shear > limit:
         return Reason("gantry_tilt", round(shear, 2), limit, Verdict.FAIL)
-    told = max((abs(h.gantry_detector_tilt or 0.0) for h in series.slices), default=0.0)
-    if told > limit:
-        found = f"{told:g} by the attribute, {shear:.2f} by the positions"
+    tilt_degrees = max((abs(h.gantry_detector_tilt or 0.0) for h in series.slices), default=0.0)
+    if tilt_degrees > limit:
+        found = f"{tilt_degrees:g} by the attribute, {shear:.2f} by the positions"
         return Reason("gantry_tilt", found, limit, Verdict.WARNING)
     return Reason("gantry_tilt", round(shear, 2), limit, Verdict.PASS)

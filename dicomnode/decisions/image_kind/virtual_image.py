@@ -62,10 +62,10 @@ class VirtualImage:
     def __str__(self) -> str:
         if not self.monoenergetic:
             return f"a map or virtual image, not HU as acquired: {self.sign}"
-        told = " and ".join(f"{energy:g} keV" for energy in self.energies_kev)
+        text = " and ".join(f"{energy:g} keV" for energy in self.energies_kev)
         low, high = LIKE_120_KV
         near = f"like {low:g} to {high:g} keV" if self.as_acquired else "not HU as acquired"
-        return f"a virtual monoenergetic image, {told or 'of unknown energy'}, {near}: {self.sign}"
+        return f"a virtual monoenergetic image, {text or 'of unknown energy'}, {near}: {self.sign}"
 
 
 def virtual_image(header: InstanceHeader) -> VirtualImage | None:

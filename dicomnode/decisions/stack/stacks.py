@@ -217,8 +217,8 @@ def _by_rank(part: StackOfSeries) -> list[StackOfSeries]:
         ranks[rank].append(header)
     stacks = [sort_slices(headers) for headers in ranks.values()]
     fewest = min((len(stack.headers) for stack in stacks), default=0)
-    told = _numbers_differ(part.stack) and all(map(_is_numbered_scan, stacks))
-    if len(stacks) < 2 or fewest < FEWEST_OF_A_SCAN or not told:
+    two_scans = _numbers_differ(part.stack) and all(map(_is_numbered_scan, stacks))
+    if len(stacks) < 2 or fewest < FEWEST_OF_A_SCAN or not two_scans:
         return [part]
     return [
         StackOfSeries(stack, (*part.told_apart_by, f"{rank} of {len(stacks)} at each position"))

@@ -53,8 +53,8 @@ def class_set_line(found: Findings) -> str:
 def model_line(found: Findings) -> str:
     """By which bundle."""
     model = found.model
-    told = f"{model.name} {model.version}, weights {model.weights_sha256[:_DIGEST_SHOWN]}"
-    return f"{line_name('Model', found)}: {told}."
+    text = f"{model.name} {model.version}, weights {model.weights_sha256[:_DIGEST_SHOWN]}"
+    return f"{line_name('Model', found)}: {text}."
 
 
 def scores_line(found: Findings) -> str:

@@ -161,11 +161,13 @@ def _commonest_first(sources: Sequence[Dataset]) -> list[Dataset]:
     """
     raw = [tuple(raw_value(source, tag) for tag in _WHOSE_TAGS) for source in sources]
     read = {key: _whose(source) for key, source in zip(raw, sources, strict=True)}
-    told = [read[key] for key in raw]
-    count = Counter(told)
-    best = max(range(len(told)), key=lambda at: (count[told[at]], sum(map(bool, told[at])), -at))
+    parts = [read[key] for key in raw]
+    count = Counter(parts)
+    best = max(range(len(parts)), key=lambda at: (count[parts[at]], sum(map(bool, parts[at])), -at))
     others = (
-        source for at, source in enumerate(sources) if at != best and told[at][:2] == told[best][:2]
+        source
+        for at, source in enumerate(sources)
+        if at != best and parts[at][:2] == parts[best][:2]
     )
     return [sources[best], *others]
 

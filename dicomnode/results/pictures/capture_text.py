@@ -87,9 +87,9 @@ def _named(context: ResultContext, found: Findings, slice_index: int) -> str:
     for each in here[:MOST_OUTLINES]:
         shown = f"{each.number} ({score_text(each.region.vote.confidence)})"
         by_class.setdefault(each.finding_class.name, []).append(shown)
-    told = "; ".join(f"{name}: {', '.join(numbers)}" for name, numbers in by_class.items())
+    text = "; ".join(f"{name}: {', '.join(numbers)}" for name, numbers in by_class.items())
     more = len(here) - MOST_OUTLINES
-    return told + (f" and {more} more without box" if more > 0 else "")
+    return text + (f" and {more} more without box" if more > 0 else "")
 
 
 def _probabilities(found: Findings) -> str:

@@ -102,16 +102,16 @@ def _performance(found: Classification) -> Table:
 
 def _warnings(found: Classification) -> list[Block]:
     cases, patients = len(found.cases), len(set(found.cases.patients))
-    told: list[Block] = []
+    parts: list[Block] = []
     if cases > patients:
-        told.append(
+        parts.append(
             Notice(
                 f"{cases} cases of {patients} patient(s): cases of one patient are not "
                 "independent, and the intervals by Wilson and DeLong are too narrow."
             )
         )
     if any(each.auc is not None and each.auc.low == each.auc.high for each in found.by_class):
-        told.append(
+        parts.append(
             Paragraph(
                 "An AUC of 1 (or 0) has no variance by DeLong; its interval without width says "
                 "nothing of what more cases would show."
@@ -119,8 +119,8 @@ def _warnings(found: Classification) -> list[Block]:
         )
     absent = [each.counts.name for each in found.by_class if not each.counts.sensitivity.total]
     if absent:
-        told.append(Paragraph(f"No case of: {', '.join(absent)}."))
-    return told
+        parts.append(Paragraph(f"No case of: {', '.join(absent)}."))
+    return parts
 
 
 def _by_patient(found: Classification) -> list[Block]:
@@ -132,11 +132,11 @@ def _by_patient(found: Classification) -> list[Block]:
         (each.counts.name, *(bounds(each.by_patient.get(name)) for name in names))
         for each in found.by_class
     )
-    told = (
+    text = (
         "95 % intervals by bootstrap over patients, each drawn with all cases; of the accuracy: "
         f"{bounds(found.accuracy_by_patient)}."
     )
-    return [Paragraph(told), Table(("Group", *names), rows)]
+    return [Paragraph(text), Table(("Group", *names), rows)]
 
 
 def calibration_blocks(cases: Cases, name: str) -> list[Block]:
@@ -146,7 +146,7 @@ def calibration_blocks(cases: Cases, name: str) -> list[Block]:
         for index, each in enumerate(cases.classes)
     }
     error = calibration_error(confidence_curve(cases))
-    told = (
+    text = (
         f"Brier score {figure(brier(cases.scores, cases.truth))} (0 at best, 2 at worst); expected "
         f"calibration error of the predicted class {figure(error)} (Guo et al. 2017, 10 bins)."
     )
@@ -155,7 +155,7 @@ def calibration_blocks(cases: Cases, name: str) -> list[Block]:
         "How often a class was so, against its probability, with 95 % intervals",
         calibration_plot(curves),
     )
-    return [Paragraph(told), picture]
+    return [Paragraph(text), picture]
 
 
 def confidence_curve(cases: Cases) -> tuple[CalibrationBin, ...]:

@@ -14,7 +14,7 @@ from inference.evaluation.report.wording import NONE, figure, with_interval
 def comparison_blocks(cases: Cases, others: NDArray[np.float64]) -> list[Block]:
     """Areas of both, and DeLong's paired test. `others`: float64 (cases, classes), the other's
     scores of these cases."""
-    told = (
+    text = (
         f"On the {len(cases)} cases that both models could analyse; P by the paired test of DeLong "
         "et al. 1988, two-sided, for each class alone and taking cases for independent."
     )
@@ -23,7 +23,7 @@ def comparison_blocks(cases: Cases, others: NDArray[np.float64]) -> list[Block]:
         for index, name in enumerate(cases.classes)
     )
     columns = ("Group", "AUC", "AUC of the other", "Difference", "P")
-    return [Paragraph(told), Table(columns, rows)]
+    return [Paragraph(text), Table(columns, rows)]
 
 
 def _cells(found: Comparison | None) -> tuple[str, str, str, str]:

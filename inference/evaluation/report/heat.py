@@ -34,7 +34,7 @@ class HeatCase:
 
 def heat_blocks(cases: Sequence[HeatCase]) -> list[Block]:
     """Shares of the heat by label, and of the scans that were put into their class."""
-    told = (
+    text = (
         f"Share of the heat of the winning class within the lesions of the scan's own class and "
         f"{MARGIN_MM:g} mm about them, as displayed; mean with 95 % interval. By chance: of heat "
         "spread evenly over the lungs. A scan whose maps are all zero has no share."
@@ -51,7 +51,7 @@ def heat_blocks(cases: Sequence[HeatCase]) -> list[Block]:
         "Share of the heat on lesions, one dot a scan; the line is what is asked for",
         strip_plot(dots, "share of the heat within the lesions and a margin", WANTED_SHARE),
     )
-    return [Paragraph(told), Table(columns, rows), picture]
+    return [Paragraph(text), Table(columns, rows), picture]
 
 
 def _heat_row(name: str, cases: Sequence[HeatCase]) -> tuple[str, ...]:

@@ -50,8 +50,8 @@ def calibration_plot(curves: Mapping[str, Sequence[CalibrationBin]]) -> bytes:
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
     for number, (name, curve) in enumerate(curves.items()):
         colour, line = _style(number)
-        told = [(each.mean_probability, each.observed.estimate) for each in curve]
-        known = [(x, estimate) for x, estimate in told if estimate is not None]
+        parts = [(each.mean_probability, each.observed.estimate) for each in curve]
+        known = [(x, estimate) for x, estimate in parts if estimate is not None]
         x, y = np.array([each[0] for each in known]), np.array([e.value for _, e in known])
         below = [e.value - e.low for _, e in known]
         above = [e.high - e.value for _, e in known]

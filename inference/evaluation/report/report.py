@@ -58,8 +58,13 @@ def _head(about: Evaluated) -> list[Block]:
 
 def counts_report(matrix: ConfusionMatrix, name: str) -> Document:
     """From counts alone; `name`: of the table that they come from."""
-    told = Paragraph(
+    paragraph = Paragraph(
         f"From the counts of {name} alone: there is no AUC and no interval over patients."
     )
-    blocks: list[Block] = [told, *counted_blocks(matrix), Heading("Methods"), Paragraph(_METHODS)]
+    blocks: list[Block] = [
+        paragraph,
+        *counted_blocks(matrix),
+        Heading("Methods"),
+        Paragraph(_METHODS),
+    ]
     return Document(f"Evaluation of {matrix.cases} cases", tuple(blocks))

@@ -94,7 +94,7 @@ class Site:
             (chosen,) = result_life.sets_of_series(session, uid_of(name))
         reason = next(iter(RejectionReason))
         told = retract(self.node.database, self.node.settings, chosen, reason, self.now)
-        assert set(told.told) == {"first", "second"}
+        assert set(told.notified) == {"first", "second"}
         assert all(self.node.deliver(each) for each in (self.first, self.second))
 
     def remove(self, name: str) -> None:

@@ -157,7 +157,7 @@ def test_a_withdrawal_is_told_to_who_has_it_and_stands_in_the_history(database: 
     (entry,) = found.series.history
     assert isinstance(entry, Withdrawal)
     assert entry.retracted == ("2.25.sr", "2.25.sc")
-    assert (entry.state, entry.why, entry.told) == ("retracted", "safety", ("PACS",))
+    assert (entry.state, entry.why, entry.notified) == ("retracted", "safety", ("PACS",))
     archive = [d for d in found.deliveries if d.destination == "ARCHIVE"]
     assert {(d.state, d.error) for d in archive} == {(DeliveryState.FAILED, "retracted")}
     assert [d.result.path for d in claim(database)] == ["ko.dcm"]

@@ -11,7 +11,7 @@ from torch import Tensor
 from inference.covnet.gradcam import activation_maps
 from inference.covnet.network import CLASSES, Covnet, Evidence, gather
 from inference.covnet.openvino_backend import TOLERANCE, OpenvinoBackend
-from inference.progress import tell_nobody
+from inference.progress import no_progress
 
 SIZE = 96
 
@@ -50,7 +50,7 @@ def folded() -> Covnet:
 
 @pytest.fixture(scope="module")
 def found(folded: Covnet, images: Tensor) -> Evidence:
-    return OpenvinoBackend(folded, SIZE, threads=2).evidence(images, tell_nobody)
+    return OpenvinoBackend(folded, SIZE, threads=2).evidence(images, no_progress)
 
 
 @pytest.fixture(scope="module")

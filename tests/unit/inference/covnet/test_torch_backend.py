@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from inference.backends.batches import in_batches, with_less_room
-from inference.progress import tell_nobody
+from inference.progress import no_progress
 
 
 class SmallDevice:
@@ -26,20 +26,20 @@ class SmallDevice:
 def test_a_batch_without_room_is_halved_and_nothing_is_lost(room: int) -> None:
     device = SmallDevice(room)
     images = torch.arange(21.0).reshape(21, 1, 1, 1)
-    found = torch.cat(list(in_batches(device.run, images, 8, tell_nobody)))
+    found = torch.cat(list(in_batches(device.run, images, 8, no_progress)))
     assert torch.equal(found, images * 2)
 
 
 def test_the_smaller_batch_is_kept_for_the_rest() -> None:
     device = SmallDevice(3)
-    list(in_batches(device.run, torch.zeros(10, 1, 1, 1), 8, tell_nobody))
+    list(in_batches(device.run, torch.zeros(10, 1, 1, 1), 8, no_progress))
     assert device.asked == [8, 4, 2, 2, 2, 2, 2]
 
 
 def test_no_room_for_one_image_is_the_callers_error() -> None:
     device = SmallDevice(0)
     with pytest.raises(torch.OutOfMemoryError):
-        list(in_batches(device.run, torch.zeros(4, 1, 1, 1), 4, tell_nobody))
+        list(in_batches(device.run, torch.zeros(4, 1, 1, 1), 4, no_progress))
     assert device.asked == [4, 2, 1, 1]
 
 
@@ -48,7 +48,7 @@ def test_another_error_is_not_tried_again() -> None:
         raise RuntimeError(f"no kernel for {len(batch)}")
 
     with pytest.raises(RuntimeError, match="no kernel for 4"):
-        list(in_batches(run, torch.zeros(4, 1, 1, 1), 4, tell_nobody))
+        list(in_batches(run, torch.zeros(4, 1, 1, 1), 4, no_progress))
 
 
 def test_progress_counts_what_was_done_not_what_was_tried() -> None:
@@ -62,7 +62,7 @@ def test_progress_counts_what_was_done_not_what_was_tried() -> None:
 def test_the_last_batch_is_filled_up_and_what_fills_it_is_left_out() -> None:
     device = SmallDevice(100)
     images = torch.arange(9.0).reshape(9, 1, 1, 1)
-    found = torch.cat(list(in_batches(device.run, images, 8, tell_nobody)))
+    found = torch.cat(list(in_batches(device.run, images, 8, no_progress)))
     assert device.asked == [8, 8]
     assert torch.equal(found, images * 2)
 

@@ -33,7 +33,7 @@ from inference.training.loop import (
     End,
     Loop,
     LoopSettings,
-    Told,
+    LoopView,
     learning_rate,
 )
 from inference.training.task import Stage, Validation
@@ -58,11 +58,11 @@ def run(
     task: TinyTask,
     stop: Callable[[], bool] = never,
     settings: LoopSettings = SETTINGS,
-    told: Told | None = None,
+    view: LoopView | None = None,
 ) -> End:
     folder.mkdir(exist_ok=True)
     cpu = torch.device("cpu")
-    return Loop(task, folder, settings, cpu, stop=stop, told=told).run()
+    return Loop(task, folder, settings, cpu, stop=stop, view=view).run()
 
 
 def state(folder: Path) -> dict[str, Tensor]:
@@ -73,7 +73,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
-class Heard(Told):
+class Heard(LoopView):
     """What a loop told."""
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ def test_weights_that_are_no_numbers_are_told_before_the_validation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = TinyTask()
-    loop = Loop(task, tmp_path, SETTINGS, torch.device("cpu"), stop=never, told=None)
+    loop = Loop(task, tmp_path, SETTINGS, torch.device("cpu"), stop=never, view=None)
     step = loop._add
 
     def spoil(losses: dict[str, Tensor]) -> None:
@@ -205,7 +205,7 @@ def test_a_stage_hands_on_its_best_weights_or_its_last(tmp_path: Path, best: boo
 def test_the_best_of_a_stage_is_kept_and_told(tmp_path: Path) -> None:
     scores = {("one", 5): 0.9, ("one", 10): 0.2, ("one", 12): 0.95}
     heard = Heard()
-    run(tmp_path, TinyTask(scores=scores), told=heard)
+    run(tmp_path, TinyTask(scores=scores), view=heard)
     assert heard.best == [("one", 5, True), ("one", 10, False), ("one", 12, True)]
     assert heard.steps == [("one", step) for step in range(1, 13)]
     card = json.loads((tmp_path / BEST_CARD).read_text("utf-8"))
