@@ -17,7 +17,7 @@ from inference.findings import IntendedUse, ModelIdentity, Training
 
 if TYPE_CHECKING:
     from inference.bundles.card import Card
-    from inference.findings import Method
+    from inference.findings import FindingClass, Method
     from inference.lungs.finder import LungFinder
 
 
@@ -51,7 +51,8 @@ def load_bundles(settings: Settings) -> Mapping[str, Bundle]:
 
     Raises:
         BundleError: one is not whole, its card does not fit its weights, it is configured for a
-            task it is not made for, or a second one of its task; says what.
+            task it is not made for, a second one of its task, or its scores would bear the codes
+            of another's; says what.
     """
     found: dict[str, Bundle] = {}
     for task, folder in settings.inference.bundles:
@@ -61,7 +62,19 @@ def load_bundles(settings: Settings) -> Mapping[str, Bundle]:
             problem = f"is for the task {bundle.card.task!r}, as {other} is: one of them is enough"
             raise BundleError(folder.name, (problem,))
         found[bundle.card.task] = bundle
+    _check_shorts(found.values())
     return found
+
+
+def _check_shorts(bundles: Iterable[Bundle]) -> None:
+    """That none stands for two classes: the codes of scores are made of it, in one report."""
+    known: dict[str, FindingClass] = {}
+    for bundle in bundles:
+        for each in bundle.card.finding_classes:
+            other = known.setdefault(each.short, each)
+            if (other.scheme, other.value) != (each.scheme, each.value):
+                told = f"short {each.short!r} of {each.name!r} is that of {other.name!r}, too"
+                raise BundleError(bundle.folder.name, (told,))
 
 
 def check_permitted(bundles: Mapping[str, Bundle], settings: Settings) -> None:

@@ -180,6 +180,17 @@ def test_classes_without_codes_are_refused(tmp_path: Path) -> None:
         load_bundles(with_methods(node, bare))
 
 
+def test_scores_of_two_classes_never_bear_one_code(tmp_path: Path, shared_models: Path) -> None:
+    texture = load_bundle(make_texture_bundle(tmp_path / "texture"))
+    codes = (CLASSES[0], replace(CLASSES[1], short="COVID19"))
+    alike = write_bundle(tmp_path / "alike", replace(texture.card, codes=codes), texture.weights)
+    node = Pipeline(tmp_path / "node", alike)
+    assert list(load_bundles(with_methods(node, alike))) == ["texture"]
+    told = "short 'COVID19' of 'reticular pattern' is that of 'COVID-19', too"
+    with pytest.raises(BundleError, match=told):
+        load_bundles(with_methods(node, shared_models, alike))
+
+
 def test_what_was_loaded_is_named_though_its_folder_holds_another_since(
     tmp_path: Path, series: list[Path]
 ) -> None:
