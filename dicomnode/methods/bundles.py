@@ -149,7 +149,7 @@ def load_method(bundle: Bundle, settings: Settings) -> Method:
         inference.engine,
         IntendedUse(inference.intended_use_here),
     )
-    return TASKS[bundle.card.task].method(bundle, options)
+    return bundle.method(options)
 
 
 def load_lung_finder(settings: Settings) -> LungFinder:

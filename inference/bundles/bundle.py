@@ -6,14 +6,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from inference.bundles.card import TASK, Card, read_card
-from inference.bundles.tasks import TASKS
+from inference.bundles.tasks import TASKS, EngineOptions
 from inference.errors import BundleError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from inference.findings import Method
 
 CARD = "card.toml"
 
@@ -25,6 +27,15 @@ class Bundle:
     folder: Path
     card: Card
     weights: Mapping[str, Tensor]
+
+    def method(self, options: EngineOptions) -> Method:
+        """The method that the bundle is, ready to analyse.
+
+        Raises:
+            BundleError: the bundle does not fit its task, or a class has no code.
+            DeviceError: the device or software asked for is not there.
+        """
+        return cast("Method", TASKS[self.card.task].engine_of()(self, options))
 
 
 def load_bundle(folder: Path) -> Bundle:

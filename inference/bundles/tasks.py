@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from inference.backends.choice import Backend
     from inference.backends.device import Device
-    from inference.bundles.bundle import Bundle
-    from inference.findings import Method
 
 
 class InputSettings(Protocol):
@@ -93,14 +91,9 @@ class Task:
         }
         return cast("nn.Module", _named(self.network)(classes, **widths))
 
-    def method(self, bundle: Bundle, options: EngineOptions) -> Method:
-        """The method of a bundle of this task, ready to analyse.
-
-        Raises:
-            BundleError: the bundle does not fit, or a class has no code.
-            DeviceError: the device or software asked for is not there.
-        """
-        return cast("Method", _named(self.engine)(bundle, options))
+    def engine_of(self) -> Any:
+        """What makes a method of a `Bundle` of this task and `EngineOptions`."""
+        return _named(self.engine)
 
     def settings_type(self) -> type[InputSettings]:
         """The dataclass of the card's `[preprocessing]`."""

@@ -29,10 +29,10 @@ def tree(path: Path) -> ast.Module:
 
 
 @cache
-def imports(path: Path, only_top: bool) -> tuple[str, ...]:
-    """Names that the file imports, modules and what is in them; at its top level alone, or all."""
+def imports(path: Path) -> tuple[str, ...]:
+    """Names that the file imports, modules and what is in them; at its top and within."""
     found: list[str] = []
-    for node in tree(path).body if only_top else ast.walk(tree(path)):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -55,7 +55,7 @@ def arrows_of_folders() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {folder_of(name): set() for name in known}
     for name, path in known.items():
         if name != "dicomnode.__main__":
-            imported = {each for each in imports(path, only_top=False) if each in known}
+            imported = {each for each in imports(path) if each in known}
             modules_alone = imported - {each.rpartition(".")[0] for each in imported}
             found[folder_of(name)] |= {folder_of(each) for each in modules_alone}
     return {folder: others - {folder} for folder, others in found.items()}

@@ -50,7 +50,7 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
     broken = [
         f"{name} imports {imported}"
         for name, path in inside.items()
-        for imported in imports(path, only_top=False)
+        for imported in imports(path)
         if imported.partition(".")[0] in FORBIDDEN[room]
     ]
     assert broken == []
@@ -59,7 +59,7 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
 def test_files_import_each_other_in_no_circle() -> None:
     known = modules()
     arrows = {
-        name: {each for each in imports(path, only_top=True) if each in known and each != name}
+        name: {each for each in imports(path) if each in known and each != name}
         for name, path in known.items()
     }
     try:
@@ -83,6 +83,6 @@ def test_no_code_reaches_for_pickle_or_eval() -> None:
             for n in ast.walk(tree(path))
             if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
         ]
-        if {"eval", "exec"} & set(calls) or "pickle" in set(imports(path, only_top=False)):
+        if {"eval", "exec"} & set(calls) or "pickle" in set(imports(path)):
             broken.append(name)
     assert broken == []

@@ -108,7 +108,7 @@ def test_the_fast_scp_knows_no_node() -> None:
         each
         for name, path in known.items()
         if name.startswith("dicomnode.fast_scp.")
-        for each in imports(path, only_top=False)
+        for each in imports(path)
         if each in known and folder_of(each) == "dicomnode" and each != "dicomnode"
     }
     assert of_the_root == {"dicomnode.errors"}
@@ -119,7 +119,7 @@ def test_the_command_line_is_imported_by_its_door_alone() -> None:
         name
         for name, path in modules().items()
         if not name.startswith("dicomnode.cli")
-        and any(each.startswith("dicomnode.cli") for each in imports(path, only_top=False))
+        and any(each.startswith("dicomnode.cli") for each in imports(path))
     ]
     assert outside == ["dicomnode.__main__"]
 
