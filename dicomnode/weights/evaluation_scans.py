@@ -120,8 +120,9 @@ def _reason(error: Exception) -> str:
 def with_bundle(settings: Settings, task: str, folder: Path) -> Settings:
     """The node's settings with this bundle as its only method, or for its lungs."""
     whole = str(folder.resolve())
-    methods = (MethodSettings(bundle=whole, task=task),)
-    update = {"lungs_bundle": whole} if task == LUNGS else {"methods": methods}
+    update: dict[str, object] = {"lungs_bundle": whole}
+    if task != LUNGS:
+        update = {"methods": (MethodSettings(bundle=whole, task=task),)}
     changed = settings.inference.model_copy(update=update)
     return settings.model_copy(update={"inference": changed})
 
