@@ -35,6 +35,7 @@ from dicomnode.deliver.deliverer import UNCOMPRESSED, proposed_contexts, send_in
 from dicomnode.dicom_files.identity import Identity, identify
 from dicomnode.errors import DataError
 from dicomnode.network.associations import associated, requestor
+from dicomnode.receive import receiver as receiver_module
 from storage.records import DeliveryState
 from support.dcmjs import dcmjs_send, running_dcmjs
 from support.find_scp import running_dcmqrscp
@@ -157,7 +158,7 @@ def test_what_a_real_sender_makes_of_a_refusal(
             raise DataError("test", "refused")
         return found
 
-    monkeypatch.setattr(receiver, "identify", picky)
+    monkeypatch.setattr(receiver_module, "identify", picky)
     assert SENDERS[name].send(receiver, files, tmp_path) == SENDERS[name].refused
     kept = len(list(receiver.files.iter_paths()))
     assert SENDERS[name].kept <= kept < SLICES
