@@ -409,7 +409,7 @@ def test_mutated_conversations_cost_nobody_else_anything(
     good = [associate_rq(), COMMAND_PDU, *data_pdus(os.urandom(3000), 700)]
     good += [whole_command(echo_command(), ECHO_CONTEXT), release_rq()]
     rng = random.Random(20261121)
-    acceptor.ae.network_timeout = 30
+    acceptor.ae.network_timeout = 600  # of the one that waits between the others
     first = pydicom.dcmread(instance)
     context = build_context(CTImageStorage, first.file_meta.TransferSyntaxUID)
     with associated(requestor("INNOCENT", [context], 30), acceptor.peer) as innocent:

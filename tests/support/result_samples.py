@@ -133,19 +133,19 @@ def context(
     failed = {each.method: each for each in failures}
     pairs = ((findings, "lungs"), (regions, "regions"))
     outcomes = [found or failed.pop(key, None) for found, key in pairs] + [*failed.values()]
-    whole = ResultContext(
-        sources=[source(i) for i in range(SLICES)],
-        volume=volume(),
-        outcomes=[each for each in outcomes if each is not None],
-        lungs=FoundLungs(lungs()),
-        analysed_at=datetime(2026, 3, 1, 23, 30, 15, tzinfo=UTC),
-        input_digest="ab" * 32,
-        completeness="association released, no gap in 12 slices.",
-        conditions="non-contrast chest CT, slice thickness and spacing at most 3 mm",
-        settings=SETTINGS,
-        notes=("Rescale Type is absent",),
-    )
-    return replace(whole, **changes)
+    fields: dict[str, Any] = {
+        "sources": [source(i) for i in range(SLICES)],
+        "volume": volume(),
+        "outcomes": [each for each in outcomes if each is not None],
+        "lungs": FoundLungs(lungs()),
+        "analysed_at": datetime(2026, 3, 1, 23, 30, 15, tzinfo=UTC),
+        "input_digest": "ab" * 32,
+        "completeness": "association released, no gap in 12 slices.",
+        "conditions": "non-contrast chest CT, slice thickness and spacing at most 3 mm",
+        "settings": SETTINGS,
+        "notes": ("Rescale Type is absent",),
+    }
+    return ResultContext(**(fields | changes))
 
 
 def options(settings: ResultSettings = SETTINGS, **changes: Any) -> ResultSettings:

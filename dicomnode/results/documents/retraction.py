@@ -92,6 +92,10 @@ def rejection_note(
     )
     data_set = Dataset()
     data_set.update(content)
+    data_set.ContinuityOfContent = "SEPARATE"  # else readers join the items to one text
+    for item in data_set.ContentSequence:
+        if "ReferencedSOPSequence" in item:  # highdicom names them "Source"; TID 2010 names none
+            del item.ConceptNameCodeSequence
     data_set.ReferencedPerformedProcedureStepSequence = []
     data_set.CurrentRequestedProcedureEvidenceSequence = [_evidence(origin, rejected)]
     place = Place(

@@ -112,7 +112,8 @@ def test_no_length_of_a_model_costs_a_description_its_warnings(
     assert told.isprintable()
     assert "\\" not in told
     assert "  " not in told
-    assert " ()," not in told  # no empty brackets; a version may end in "("
+    if "(" not in name + version:
+        assert " ()," not in told  # no empty brackets but the model's own
 
 
 def test_of_a_model_with_a_long_name_the_version_is_told() -> None:
