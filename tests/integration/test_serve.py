@@ -19,6 +19,7 @@ from support.node import Node, free_port
 from support.pacs import running_pacs
 from support.phantom import series_uid, write_series
 from support.tools import needed
+from support.untrained import make_untrained_bundle
 from support.wait import PATIENCE_SECONDS, SLOWER, wait_for
 
 RESULTS = 1 + 1 + 2 + 1  # report, montage, key slices, segmentation
@@ -136,12 +137,10 @@ port = {port}
 
 
 @pytest.mark.long
-def test_a_stop_in_the_middle_of_an_analysis_hands_the_job_back(
-    tmp_path: Path, shared_models: Path
-) -> None:
-    """On one thread it takes longer than a worker may go on after the wish to stop."""
+def test_a_stop_in_the_middle_of_an_analysis_hands_the_job_back(tmp_path: Path) -> None:
+    """On one thread, slices of full size take longer than a worker may go on after the wish."""
     slow = QUICK + '[inference]\nengine = "torch"\nthreads = 1\n'
-    node = Node(tmp_path / "node", toml=slow, models=shared_models)
+    node = Node(tmp_path / "node", toml=slow, models=make_untrained_bundle(tmp_path / "models"))
     try:
         check_that_it_is_handed_back(node, write_series(tmp_path / "series", slices=120))
     finally:
