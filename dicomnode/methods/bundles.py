@@ -73,8 +73,8 @@ def _check_shorts(bundles: Iterable[Bundle]) -> None:
         for each in bundle.card.finding_classes:
             other = known.setdefault(each.short, each)
             if (other.scheme, other.value) != (each.scheme, each.value):
-                told = f"short {each.short!r} of {each.name!r} is that of {other.name!r}, too"
-                raise BundleError(bundle.folder.name, (told,))
+                problem = f"short {each.short!r} of {each.name!r} is that of {other.name!r}, too"
+                raise BundleError(bundle.folder.name, (problem,))
 
 
 def check_permitted(bundles: Mapping[str, Bundle], settings: Settings) -> None:
@@ -132,7 +132,7 @@ def load_engines(settings: Settings) -> Engines:
     bundles = load_bundles(settings)
     methods = [load_method(each, settings) for task, each in bundles.items() if task != LUNGS]
     digest = _digest((each.card for each in bundles.values()), settings)
-    return Engines(load_lung_finder(settings), tuple(methods), digest)
+    return Engines(_lung_finder(bundles.get(LUNGS), settings), tuple(methods), digest)
 
 
 def load_method(bundle: Bundle, settings: Settings) -> Method:
@@ -158,12 +158,16 @@ def load_lung_finder(settings: Settings) -> LungFinder:
     Raises:
         BundleError, DeviceError: as `load_method`.
     """
+    folder = dict(settings.inference.bundles).get(LUNGS)
+    return _lung_finder(None if folder is None else load_for(folder, LUNGS), settings)
+
+
+def _lung_finder(bundle: Bundle | None, settings: Settings) -> LungFinder:
     from inference.lungs.finder import LungFinder
     from inference.lungs.network import LungNetwork
 
-    folder = dict(settings.inference.bundles).get(LUNGS)
-    if folder is None:
+    if bundle is None:
         return LungFinder()
     inference = settings.inference
     use_here = IntendedUse(inference.intended_use_here)
-    return LungFinder(LungNetwork.load(load_for(folder, LUNGS), inference.device, use_here))
+    return LungFinder(LungNetwork.load(bundle, inference.device, use_here))

@@ -6,18 +6,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from inference.bundles.card import TASK, Card, read_card
 from inference.bundles.tasks import TASKS, EngineOptions
 from inference.errors import BundleError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from inference.findings import Method
 
 CARD = "card.toml"
+
+Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +29,23 @@ class Bundle:
     folder: Path
     card: Card
     weights: Mapping[str, Tensor]
+
+    def network(self) -> nn.Module:
+        """The task's network with these weights, which it takes over without a copy; on the CPU."""
+        import torch
+
+        with torch.device("meta"):
+            network = TASKS[self.card.task].build(len(self.card.classes), self.weights)
+        network.load_state_dict(dict(self.weights), strict=True, assign=True)
+        return network
+
+    def settings(self, kind: type[Settings], task: str) -> Settings:
+        """What the card says about the input; BundleError when it is not of this `task`."""
+        settings = self.card.preprocessing
+        if not isinstance(settings, kind):
+            problem = f"card.toml: task {self.card.task!r} is not {task!r}"
+            raise BundleError(self.folder.name, (problem,))
+        return settings
 
     def method(self, options: EngineOptions) -> Method:
         """The method that the bundle is, ready to analyse.

@@ -83,10 +83,10 @@ class Task:
 
         Weights that tell no width get the network of the usual one, which they then do not fit.
         """
-        by_name = {name: (weights or {}).get(place) for name, place in self.width_from.items()}
+        parameters = {name: (weights or {}).get(place) for name, place in self.width_from.items()}
         widths = {
             name: len(each)
-            for name, each in by_name.items()
+            for name, each in parameters.items()
             if each is not None and each.ndim == 1 and 1 <= len(each) <= WIDEST
         }
         return cast("nn.Module", _named(self.network)(classes, **widths))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from inference.arrays.components import Mask
 from inference.backends.choice import Backend, takes_openvino
 from inference.backends.device import Device, choose_device
 from inference.bundles.bundle import Bundle
+from inference.bundles.card import TASK
 from inference.bundles.tasks import EngineOptions
 from inference.covnet.backend import CovnetBackend
 from inference.covnet.gradcam import activation_maps, slice_shares
@@ -19,7 +20,7 @@ from inference.covnet.network import Covnet, Evidence
 from inference.covnet.openvino_backend import OpenvinoBackend
 from inference.covnet.preprocess import NetworkInput, Preprocessing, prepare
 from inference.covnet.torch_backend import BATCH, TorchBackend
-from inference.errors import BundleError, NetworkOutputError
+from inference.errors import NetworkOutputError
 from inference.findings import Answer, Findings, IntendedUse, MethodTitle, SliceActivation
 from inference.progress import Progress, StageClock, no_progress
 from inference.ties import first_of_highest
@@ -53,7 +54,7 @@ class Engine:
     ) -> None:
         self._backend = backend
         self._linear = linear
-        self._settings = _settings(bundle)
+        self._settings = bundle.settings(Preprocessing, TASK)
         self._classes = bundle.card.finding_classes
         self.identity = bundle.card.identity_at(use_here)
 
@@ -78,7 +79,7 @@ class Engine:
                 GPU.
             BundleError: the bundle is for another task, or a class has no code.
         """
-        settings = _settings(bundle)
+        settings = bundle.settings(Preprocessing, TASK)
         if threads is not None:
             torch.set_num_threads(threads)
         chosen = choose_device(device)
@@ -150,19 +151,9 @@ def load(bundle: Bundle, options: EngineOptions) -> Engine:
     )
 
 
-def _settings(bundle: Bundle) -> Preprocessing:
-    settings = bundle.card.preprocessing
-    if not isinstance(settings, Preprocessing):
-        problem = f"card.toml: task {bundle.card.task!r} is not 'covnet'"
-        raise BundleError(bundle.folder.name, (problem,))
-    return settings
-
-
 def _network(bundle: Bundle) -> Covnet:
     """The bundle's network, folded, on the CPU, never to be trained."""
-    with torch.device("meta"):
-        network = Covnet(len(bundle.card.classes))
-    network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
+    network = cast("Covnet", bundle.network())
     network.fold()
     network.requires_grad_(False)
     return network

@@ -19,7 +19,7 @@ from inference.backends.choice import Backend, takes_openvino
 from inference.backends.device import Device, choose_device
 from inference.bundles.bundle import Bundle
 from inference.bundles.class_codes import known_classes
-from inference.bundles.tasks import TASKS, EngineOptions
+from inference.bundles.tasks import EngineOptions
 from inference.errors import NetworkOutputError
 from inference.findings import FindingClass, Findings, MethodTitle, ModelIdentity
 from inference.location_attention.backend import RegionBackend
@@ -182,11 +182,8 @@ def load(bundle: Bundle, options: EngineOptions) -> RegionEngine:
     Raises BundleError too: a class has no code.
     """
     card = bundle.card
-    with torch.device("meta"):
-        network = TASKS[card.task].build(len(card.classes), bundle.weights)
-    network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
     return RegionEngine.load(
-        cast("LocationAttention", network),
+        cast("LocationAttention", bundle.network()),
         card.identity_at(options.use_here),
         card.classes,
         cast("RegionPreprocessing", card.preprocessing),  # as the card's task has it

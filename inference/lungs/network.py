@@ -27,8 +27,8 @@ from inference.arrays.components import (
 from inference.arrays.patient_axes import patient_view
 from inference.backends.device import Device, choose_device, deterministic
 from inference.bundles.bundle import Bundle
-from inference.bundles.tasks import TASKS
-from inference.errors import BundleError, NoLungsError
+from inference.bundles.tasks import LUNGS
+from inference.errors import NoLungsError
 from inference.findings import IntendedUse
 from inference.lungs.lung_input import LungInput
 from inference.lungs.lung_slices import slice_image
@@ -47,11 +47,7 @@ class LungNetwork:
     def __init__(
         self, network: Unet, bundle: Bundle, device: torch.device, use_here: IntendedUse
     ) -> None:
-        settings = bundle.card.preprocessing
-        if not isinstance(settings, LungInput):
-            problem = f"card.toml: task {bundle.card.task!r} is not 'lungs'"
-            raise BundleError(bundle.folder.name, (problem,))
-        self._settings = settings
+        self._settings = bundle.settings(LungInput, LUNGS)
         self._network = network
         self._device = device
         self._knows_sides = len(bundle.card.classes) == 3
@@ -68,11 +64,9 @@ class LungNetwork:
 
         Raises DeviceError when CUDA is asked for and absent, BundleError for another task.
         """
-        with torch.device("meta"):
-            network = cast("Unet", TASKS["lungs"].build(len(bundle.card.classes), bundle.weights))
         chosen = choose_device(device)
+        network = cast("Unet", bundle.network())
         made = cls(network, bundle, chosen, use_here)
-        network.load_state_dict(dict(bundle.weights), strict=True, assign=True)
         network.fold()
         network.requires_grad_(False)
         network.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
