@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -19,7 +19,7 @@ from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.methods.findings_json import kept_findings
 from storage import queries
 from storage.database import Database, is_missing
-from storage.records import JobKind, SeriesDetail, SeriesRecord, SeriesState
+from storage.records import DeliveryRecord, JobKind, SeriesDetail, SeriesRecord, SeriesState
 
 
 def open_existing(settings: Settings) -> Database:
@@ -158,17 +158,22 @@ def print_show(console: Console, detail: SeriesDetail) -> None:
             job.error or "",
         )
     print_table(console, jobs)
-    sent = new_table("deliveries", "object", "destination", "state", "attempt", "error")
-    for delivery in detail.deliveries:
+    print_deliveries(console, detail.deliveries)
+
+
+def print_deliveries(console: Console, deliveries: Iterable[DeliveryRecord]) -> None:
+    """Which object still has to reach which destination, and why it has not."""
+    table = new_table("deliveries", "object", "destination", "state", "attempt", "error")
+    for delivery in deliveries:
         add_row(
-            sent,
+            table,
             f"{delivery.result.kind} …{delivery.result.sop_instance_uid[-12:]}",
             delivery.destination,
             delivery.state.value,
             str(delivery.attempt),
             delivery.error or "",
         )
-    print_table(console, sent)
+    print_table(console, table)
 
 
 def say(console: Console, text: str, style: str = "") -> None:

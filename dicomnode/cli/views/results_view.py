@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from dicomnode.cli.views import queue_view
-from dicomnode.cli.views.queue_view import as_json, say, shown_time
+from dicomnode.cli.views.queue_view import as_json, print_deliveries, say, shown_time
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config import Settings
 from dicomnode.errors import DataError
@@ -162,14 +162,4 @@ def print_set(console: Console, chosen: ResultSet) -> None:
     say(console, f"state    {state_of(chosen)}{withdrawn}")
     for each in chosen.results:
         say(console, f"{each.kind:<10} {each.sop_instance_uid} ({each.size_bytes / 1e6:.2f} MB)")
-    table = new_table("deliveries", "object", "destination", "state", "attempt", "error")
-    for delivery in chosen.deliveries:
-        add_row(
-            table,
-            f"{delivery.result.kind} …{delivery.result.sop_instance_uid[-12:]}",
-            delivery.destination,
-            delivery.state.value,
-            str(delivery.attempt),
-            delivery.error or "",
-        )
-    print_table(console, table)
+    print_deliveries(console, chosen.deliveries)
