@@ -205,9 +205,9 @@ class FormerDecision:
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """That a set of results was withdrawn: `retracted`, by SOP Instance UID; `told`: destinations.
+    """That a set of results was withdrawn: `retracted`, by SOP Instance UID.
 
-    `why`, `title`: the reason, by its name and in words.
+    `notified`: destinations that get word; `why`, `title`: the reason, by its name and in words.
     """
 
     decided_at: datetime

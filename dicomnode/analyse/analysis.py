@@ -161,12 +161,12 @@ class _Found:
     @property
     def seconds(self) -> dict[str, float]:
         """By stage; of a method whose lines have a qualifier behind its key: `regions.grid`."""
-        by_name = {"lungs": self.lungs.seconds}
+        by_stage = {"lungs": self.lungs.seconds}
         for found in self.outcomes:
             if isinstance(found, Findings):
                 before = f"{found.title.key}." if found.title.qualifier else ""
-                by_name |= {f"{before}{stage}": value for stage, value in found.seconds.items()}
-        return by_name
+                by_stage |= {f"{before}{stage}": value for stage, value in found.seconds.items()}
+        return by_stage
 
 
 def _find(

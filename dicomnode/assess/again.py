@@ -66,8 +66,8 @@ def check_started_with(settings: Settings) -> None:
     except OSError as error:
         raise ConfigurationError("no node has run yet on this data directory") from error
     except ValidationError as error:
-        told = "another version of the node was started here: start this one first"
-        raise ConfigurationError(told) from error
+        text = "another version of the node was started here: start this one first"
+        raise ConfigurationError(text) from error
     if analysis_digest(started) != analysis_digest(settings):
         raise ConfigurationError("the node runs with other settings: start it anew first")
 

@@ -21,7 +21,7 @@ def findings_json(findings: Iterable[Findings]) -> list[dict[str, Any]]:
 
 def _of_method(found: Findings) -> dict[str, Any]:
     answer = found.answer
-    by_name: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "method": found.title.key,
         "qualifier": found.title.qualifier,
         "model": model_json(found.model),
@@ -30,13 +30,13 @@ def _of_method(found: Findings) -> dict[str, Any]:
         "scores": _by_class(answer, answer.scores),
     }
     if answer.confidences:
-        by_name["confidences"] = _by_class(answer, answer.confidences)
+        entry["confidences"] = _by_class(answer, answer.confidences)
     if found.heat is not None:
-        by_name["slices_analysed"] = len(found.heat)
+        entry["slices_analysed"] = len(found.heat)
     if found.regions is not None:
-        by_name["infections"] = len(found.infections)
-        by_name["candidates"] = [_candidate(answer, region) for region in found.regions]
-    return by_name
+        entry["infections"] = len(found.infections)
+        entry["candidates"] = [_candidate(answer, region) for region in found.regions]
+    return entry
 
 
 def _by_class(answer: Answer, values: Sequence[float]) -> dict[str, float]:
@@ -95,6 +95,6 @@ def kept_findings(analysis: Mapping[str, Any]) -> list[dict[str, Any]]:
     if analysis.get("regions"):
         regions = dict(analysis["regions"])
         scores = regions.pop("noisy_or")
-        by_name = {"meaning": ScoreMeaning.NOISY_OR.value, "scores": scores}
-        kept.append({"method": "regions", "qualifier": "by regions"} | regions | by_name)
+        answer = {"meaning": ScoreMeaning.NOISY_OR.value, "scores": scores}
+        kept.append({"method": "regions", "qualifier": "by regions"} | regions | answer)
     return kept

@@ -168,7 +168,7 @@ def why_json(why: Why) -> dict[str, Any]:
         as_json(each) | {"instances": why.brought.get(each.association_id, 0)}
         for each in why.detail.associations
     ]
-    by_name = {
+    shown = {
         "series_key": record.series_key,
         "series_instance_uid": record.series_instance_uid,
         "study_instance_uid": record.study_instance_uid,
@@ -190,7 +190,7 @@ def why_json(why: Why) -> dict[str, Any]:
         "history": as_json(record.history),
         "next": next_step(why.detail),
     }
-    return by_name | ({"identity": dict(why.identity)} if why.identity else {})
+    return shown | ({"identity": dict(why.identity)} if why.identity else {})
 
 
 def print_reasons(console: Console, reasons: Sequence[Reason]) -> None:

@@ -17,13 +17,13 @@ def phantom_signs(
     *, name: str, patient_id: str, body_part: str, flags: Mapping[str, str]
 ) -> tuple[str, ...]:
     """The attributes that tell a phantom; `flags` do by YES (PS3.3 C.7.1.1 and C.7.6.1)."""
-    by_name = {
+    by_attribute = {
         "Patient's Name": is_phantom(name),
         "Patient ID": is_phantom(patient_id),
         "Body Part Examined": body_part.upper() == "PHANTOM",
         **{attribute: value.upper() == "YES" for attribute, value in flags.items()},
     }
-    return tuple(attribute for attribute, tells in by_name.items() if tells)
+    return tuple(attribute for attribute, tells in by_attribute.items() if tells)
 
 
 @lru_cache(maxsize=64)

@@ -185,11 +185,11 @@ class ResultContext:
     @property
     def warning(self) -> str | None:
         """The sentences about the weights, for a place that shows what all methods found."""
-        by_name: dict[str, str] = {}
+        lines: dict[str, str] = {}
         for found in self.findings:
             if found.model.warning:
-                by_name.setdefault(found.model.warning, warning_line(found))
-        return "; ".join(by_name.values()) or None
+                lines.setdefault(found.model.warning, warning_line(found))
+        return "; ".join(lines.values()) or None
 
     @cached_property
     def agreement(self) -> Agreement | None:
