@@ -70,7 +70,12 @@ class Keeper:
         self._place: retention.Place | None = None
 
     def keep(self, now: datetime) -> Kept:
-        """One pass. Raises DatabaseUnavailableError, and OSError where a folder cannot be read."""
+        """One pass.
+
+        Raises:
+            DatabaseUnavailableError
+            OSError: a folder cannot be read.
+        """
         leftovers = self._instances.remove_leftovers(now - LEFTOVER_AGE)
         leftovers += self._results.remove_leftovers(now - LEFTOVER_AGE)
         files = self._remove_files()  # what an earlier keeper did not come to
@@ -171,7 +176,8 @@ def remove_compiled(data_directory: Path) -> int:
 
     How many files were removed, and the folder when it is empty then; a link is not followed.
 
-    Raises OSError when the folder cannot be read, or a file not removed.
+    Raises:
+        OSError: the folder cannot be read, or a file not removed.
     """
     folder = data_directory / _COMPILED_FOLDER
     if folder.is_symlink() or not folder.is_dir():
@@ -197,7 +203,11 @@ def remove_compiled_once(data_directory: Path) -> None:
 
 
 def keep_once(keeper: Keeper, now: datetime) -> None:
-    """One pass, told in the log. Raises as `Keeper.keep` does."""
+    """One pass, told in the log.
+
+    Raises:
+        as `Keeper.keep`.
+    """
     kept = keeper.keep(now)
     if kept != Kept():
         log.info(

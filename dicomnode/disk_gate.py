@@ -17,7 +17,11 @@ LOOK_SECONDS = 0.5
 
 
 def disk_space(folder: Path) -> DiskSpace:
-    """Of the file system that `folder` lies on. Raises OSError."""
+    """Of the file system that `folder` lies on.
+
+    Raises:
+        OSError
+    """
     found = os.statvfs(folder)
     return DiskSpace(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 

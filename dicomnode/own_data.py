@@ -54,7 +54,8 @@ class _Holdings:
 def note_first_start(settings: Settings) -> None:
     """To be called before anything is received: marks a data directory that holds nothing.
 
-    Raises OSError.
+    Raises:
+        OSError
     """
     result = next(ResultFiles(settings.result_files).iter_folders(), None)
     instance = next(InstanceFiles(settings.instances).iter_paths(), None)
@@ -106,7 +107,11 @@ def check_own(settings: Settings, node_id: str) -> None:
 
 def own_or_take(settings: Settings, node_id: str) -> None:
     """For a receiver: asks only whose it is, as long as it is this node's; the supervisor has
-    looked through all that lies here. Raises as `take_database` does."""
+    looked through all that lies here.
+
+    Raises:
+        as `take_database`.
+    """
     try:
         check_own(settings, node_id)
     except ConfigurationError:
@@ -116,7 +121,8 @@ def own_or_take(settings: Settings, node_id: str) -> None:
 def wait_for_own(settings: Settings, node_id: str, stop: threading.Event) -> None:
     """`check_own` as soon as the database is there; an outage is told once, and once its end.
 
-    Raises ConfigurationError.
+    Raises:
+        ConfigurationError
     """
     away = False
     while not stop.is_set():
@@ -137,7 +143,11 @@ class Taking:
     """Takes the database as soon as it is there: the receivers wait for nothing."""
 
     def __init__(self, settings: Settings, node_id: str) -> None:
-        """Tries it at once. Raises ConfigurationError where the node must not start."""
+        """Tries it at once.
+
+        Raises:
+            ConfigurationError: the node must not start.
+        """
         self._settings = settings
         self._node_id = node_id
         self._away = False
@@ -151,7 +161,11 @@ class Taking:
 
     @property
     def taken(self) -> bool:
-        """Whether the rest of the node may start. Raises ConfigurationError where it may not."""
+        """Whether the rest of the node may start.
+
+        Raises:
+            ConfigurationError: it may not.
+        """
         if self._refused is not None:
             raise self._refused
         return self._taken

@@ -298,7 +298,9 @@ class Method(Protocol):
     ) -> Findings:
         """`lungs`: bool, of the volume's shape. The same volume gives the same findings.
 
-        Raises NoLungsError when there is too little lung, VolumeError when the volume's geometry
-        is no chest's, NetworkOutputError when the network gives numbers that are no scores.
+        Raises:
+            NoLungsError: there is too little lung.
+            VolumeError: the volume's geometry is no chest's.
+            NetworkOutputError: the network gives numbers that are no scores.
         """
         ...

@@ -13,9 +13,11 @@ def activation_on_slice(
 ) -> NDArray[np.float32]:
     """Activation on the slice's pixels: float32 (rows, columns), 0 outside the box.
 
-    Bilinear between the centres of the grid's cells; the grid covers the box edge to edge, so
-    that the centre of cell i of h lies (i + 0.5 - offset) / h of the way from the box's edge.
-    Raises ValueError when the box does not lie within the slice.
+    Bilinear between the centres of the grid's cells; the grid covers the box edge to edge, so that
+    the centre of cell i of h lies (i + 0.5 - offset) / h of the way from the box's edge.
+
+    Raises:
+        ValueError: the box does not lie within the slice.
     """
     box = activation.box
     if not (0 <= box.top < box.bottom <= rows and 0 <= box.left < box.right <= columns):

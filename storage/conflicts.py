@@ -173,9 +173,12 @@ def settle(
     """Enter what is made of the conflicts of a series; False when more came meanwhile.
 
     Each of `taken`, which bears the key of the series that it names, takes the place of the content
-    that stands, and that one becomes a conflict: what `settled` says of it. A series
-    whose content, or whose right to be analysed, is another now is decided on anew. The ASSESS job
-    is queued again for that; where there is nothing to decide it ends. Raises LeaseLostError.
+    that stands, and that one becomes a conflict: what `settled` says of it. A series whose content,
+    or whose right to be analysed, is another now is decided on anew. The ASSESS job is queued again
+    for that; where there is nothing to decide it ends.
+
+    Raises:
+        LeaseLostError
     """
     named: set[str] = set()
     for uids in in_batches({uid for uid, _ in settled}):

@@ -49,8 +49,12 @@ class Database:
         """Open, create or migrate the database at an SQLAlchemy URL.
 
         `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user@host/name`.
-        Raises DatabaseUrlError, DatabaseUnavailableError, SchemaTooNewError, and OSError when
-        the folder of an SQLite file cannot be made.
+
+        Raises:
+            DatabaseUrlError
+            DatabaseUnavailableError
+            SchemaTooNewError
+            OSError: the folder of an SQLite file cannot be made.
         """
         database = cls.open_later(url)
         try:
@@ -65,8 +69,11 @@ class Database:
     def open_later(cls, url: str) -> Self:
         """As `open`, for who must start while the database is away: it does not ask for it yet.
 
-        The first transaction that reaches the database brings its schema up to date, and raises
-        what `open` would; so does each until one has. Raises DatabaseUrlError.
+        The first transaction that reaches the database brings its schema up to date, and fails as
+        `open` would; so does each until one has.
+
+        Raises:
+            DatabaseUrlError
         """
         return cls(_engine(checked_url(url)))
 
@@ -79,8 +86,9 @@ class Database:
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end of the block, rolled back on any exception.
 
-        Raises DatabaseUnavailableError: nothing was written, or, if the connection broke during
-        the commit, perhaps all of it; every write of storage may be repeated.
+        Raises:
+            DatabaseUnavailableError: nothing was written, or, if the connection broke during the
+                commit, perhaps all of it; every write of storage may be repeated.
         """
         with self._named_faults():
             self._prepare_at_last()
@@ -91,7 +99,8 @@ class Database:
     def read(self) -> Iterator[Session]:
         """One consistent view that blocks no writer; the database refuses writes in it.
 
-        Raises DatabaseUnavailableError.
+        Raises:
+            DatabaseUnavailableError
         """
         with self._named_faults():
             self._prepare_at_last()
@@ -132,7 +141,8 @@ class Database:
 def is_missing(url: str) -> bool:
     """Whether the file of an SQLite database is not there; False for a database on a server.
 
-    Raises DatabaseUrlError.
+    Raises:
+        DatabaseUrlError
     """
     parsed = checked_url(url)
     return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file()
@@ -149,7 +159,11 @@ def _why(error: DBAPIError) -> str:
 
 
 def checked_url(url: str) -> URL:
-    """The URL with the driver that is used. Raises DatabaseUrlError, which shows none of it."""
+    """The URL with the driver that is used.
+
+    Raises:
+        DatabaseUrlError: it cannot be used; the text shows none of it.
+    """
     try:
         parsed = make_url(url)
         system = parsed.get_backend_name()

@@ -26,7 +26,11 @@ _WORTH_IT_BYTES = 64 << 10
 
 
 def write_all(descriptor: int, parts: Sequence[Content], offset: int) -> None:
-    """Write `parts` one after the other from `offset` on. Raises OSError."""
+    """Write `parts` one after the other from `offset` on.
+
+    Raises:
+        OSError
+    """
     left = [memoryview(part) for part in parts if len(part)]
     while left:
         written = os.pwritev(descriptor, left, offset)
@@ -44,7 +48,11 @@ class FileWriter:
         self._direct = True
 
     def write(self, path: Path, parts: Sequence[Content], durable: bool) -> None:
-        """Write `parts` one after the other to a file that is not there yet. Raises OSError."""
+        """Write `parts` one after the other to a file that is not there yet.
+
+        Raises:
+            OSError
+        """
         if self._direct and _can_be_direct(parts):
             try:
                 _write(path, _in_blocks(*parts), sum(map(len, parts)), os.O_DIRECT, durable)

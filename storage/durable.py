@@ -36,9 +36,12 @@ class GrowingFile:
     """
 
     def __init__(self, path: Path, room: int, ask: Callable[[int], object]) -> None:
-        """`room`: bytes kept free at the beginning. Raises OSError.
+        """`room`: bytes kept free at the beginning.
 
-        `ask` is called with the length of what is about to be written, and raises OSError to stop.
+        `ask` is called with the length of what is about to be written, and stops it by an OSError.
+
+        Raises:
+            OSError
         """
         self.path, self.room, self._ask = path, room, ask
         self.size_bytes = 0
@@ -46,7 +49,11 @@ class GrowingFile:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
 
     def write(self, data: Content) -> None:
-        """Add to the end. Raises OSError, for example when the disk is full."""
+        """Add to the end.
+
+        Raises:
+            OSError: the disk is full, for example.
+        """
         self._ask(len(data))
         write_all(self._descriptor, (data,), self.room + self.size_bytes)
         self._digest.update(data)
@@ -65,7 +72,11 @@ class GrowingFile:
         return self._digest.hexdigest()
 
     def finish(self, head: bytes, durable: bool) -> None:
-        """Write the head, exactly as long as the room for it. Raises OSError."""
+        """Write the head, exactly as long as the room for it.
+
+        Raises:
+            OSError
+        """
         if len(head) != self.room:
             raise ValueError(f"the head has {len(head)} bytes, the room {self.room}")
         write_all(self._descriptor, (head,), 0)
@@ -91,13 +102,18 @@ class DurableFiles:
         make_folder(self._incoming)
 
     def grow(self, room: int, ask: Callable[[int], object] = lambda _size: None) -> GrowingFile:
-        """A new file to be written bit by bit, `ask` before each bit. Raises OSError."""
+        """A new file to be written bit by bit, `ask` before each bit.
+
+        Raises:
+            OSError
+        """
         return GrowingFile(self._incoming / f"{uuid.uuid4().hex}.part", room, ask)
 
     def adopt(self, path: str, growing: GrowingFile, head: bytes, durable: bool = True) -> None:
         """Give a grown file its head and its final name, as `put` does with parts.
 
-        Raises OSError; the file stays under its temporary name then, to be discarded.
+        Raises:
+            OSError: the file stays under its temporary name then, to be discarded.
         """
         growing.finish(head, durable)
         folder = self._give_name(growing.path, path)
@@ -108,7 +124,9 @@ class DurableFiles:
         """Write `parts` one after the other to `path`, replacing what is there in one step.
 
         Without `durable` the file is still whole for every reader, but a power cut may lose it.
-        Raises OSError (ENOSPC, EFBIG, EDQUOT and others); no trace of the file is left then.
+
+        Raises:
+            OSError: ENOSPC, EFBIG, EDQUOT and others; no trace of the file is left then.
         """
         temporary = self._incoming / f"{uuid.uuid4().hex}.part"
         try:
@@ -147,7 +165,11 @@ class DurableFiles:
             return 0
 
     def locate(self, path: str) -> Path:
-        """The absolute path of a stored `path`. Raises UnsafePathError if a link leads outside."""
+        """The absolute path of a stored `path`.
+
+        Raises:
+            UnsafePathError: a link leads outside.
+        """
         located = self.root / path
         if not located.resolve().is_relative_to(self.root.resolve()):
             raise UnsafePathError(f"{path!r} leads out of {self.root}")

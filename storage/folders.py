@@ -15,7 +15,11 @@ MOST_HELD = 64
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable. Raises OSError."""
+    """Make the names in `folder` durable.
+
+    Raises:
+        OSError
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -24,7 +28,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and its missing parents, each durable in its own parent. Raises OSError."""
+    """Make `folder` and its missing parents, each durable in its own parent.
+
+    Raises:
+        OSError
+    """
     missing = [level for level in (folder, *folder.parents) if not level.exists()]
     for level in reversed(missing):
         level.mkdir(mode=FOLDER_MODE, exist_ok=True)
@@ -46,7 +54,10 @@ class Folder:
     """An open folder. One that was removed meanwhile takes no names, even if another has its."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError."""
+        """
+        Raises:
+            OSError
+        """
         self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         self._status = os.fstat(self.descriptor)
 
@@ -58,11 +69,19 @@ class Folder:
             return False
 
     def take(self, file: Path, name: str) -> None:
-        """Move `file` here. Raises FileNotFoundError when it or this folder was removed."""
+        """Move `file` here.
+
+        Raises:
+            FileNotFoundError: it or this folder was removed.
+        """
         os.rename(file, name, dst_dir_fd=self.descriptor)
 
     def sync(self) -> None:
-        """Make the names in it durable. Raises OSError."""
+        """Make the names in it durable.
+
+        Raises:
+            OSError
+        """
         os.fsync(self.descriptor)
 
     def __del__(self) -> None:
@@ -79,7 +98,11 @@ class Folders:
         self._lock = threading.Lock()
 
     def opened(self, path: str) -> Folder:
-        """The folder `path` below the root, made where it is missing. Raises OSError."""
+        """The folder `path` below the root, made where it is missing.
+
+        Raises:
+            OSError
+        """
         with self._lock:
             folder = self._held.pop(path, None)
             if folder is not None and folder.is_at(f"{self._root}/{path}"):

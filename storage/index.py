@@ -60,7 +60,10 @@ def end_association(
 ) -> None:
     """Note how an association ended, once: a second end changes nothing.
 
-    ASSESS jobs of the series it brought become due at once. Raises UnknownAssociationError.
+    ASSESS jobs of the series it brought become due at once.
+
+    Raises:
+        UnknownAssociationError
     """
     if session.get(AssociationRow, association_id) is None:
         raise UnknownAssociationError(association_id)

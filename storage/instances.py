@@ -47,14 +47,21 @@ class InstanceFiles:
     """The folder of received instances, each a file in the format of PS3.10 section 7."""
 
     def __init__(self, root: Path) -> None:
-        """Makes `root` where it is missing. Raises OSError."""
+        """Makes `root` where it is missing.
+
+        Raises:
+            OSError
+        """
         self._files = DurableFiles(root)
 
     def grow(self, room: int, ask: Callable[[int], object] = lambda _size: None) -> GrowingFile:
         """A file for a data set too large for memory, to be given to `store` or discarded.
 
         `room`: length of the head that it will get. `ask` is called before each write with its
-        length, and raises OSError to stop it. Raises OSError.
+        length, and stops it by an OSError.
+
+        Raises:
+            OSError
         """
         return self._files.grow(room, ask)
 
@@ -68,10 +75,13 @@ class InstanceFiles:
     ) -> StoredFile:
         """Store one instance; when this returns, the bytes and their name are on the disk.
 
-        `head` is the preamble, the prefix and the file meta information (PS3.10 section 7.1);
-        it differs with each sender, so the digest is of `data_set` alone and a file with the same
-        one is not written again. Raises OSError when the disk is full; nothing is left then, but
-        a growing file is its owner's to discard.
+        `head` is the preamble, the prefix and the file meta information (PS3.10 section 7.1); it
+        differs with each sender, so the digest is of `data_set` alone and a file with the same one
+        is not written again.
+
+        Raises:
+            OSError: the disk is full; nothing is left then, but a growing file is its owner's to
+                discard.
         """
         length, sha256 = _measured(data_set)
         sop_digest = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
@@ -87,13 +97,21 @@ class InstanceFiles:
         return StoredFile(path, len(head) + length, sha256, existed=False)
 
     def open_path(self, path: str) -> Path:
-        """The file of a stored `path`. Raises UnsafePathError for any other form of path."""
+        """The file of a stored `path`.
+
+        Raises:
+            UnsafePathError: any other form of path.
+        """
         if _FORM.fullmatch(path) is None:
             raise UnsafePathError(f"{path!r} is no path of an instance")
         return self._files.locate(path)
 
     def is_there(self, path: str) -> bool:
-        """Whether there is a file of a stored `path`. Raises UnsafePathError for another form."""
+        """Whether there is a file of a stored `path`.
+
+        Raises:
+            UnsafePathError: any other form of path.
+        """
         if _FORM.fullmatch(path) is None:
             raise UnsafePathError(f"{path!r} is no path of an instance")
         return self._files.size_of(path) > 0
@@ -116,6 +134,10 @@ class InstanceFiles:
         return self._files.remove_leftovers(older_than)
 
     def remove(self, path: str) -> None:
-        """Remove one instance file durably. Raises UnsafePathError; gone already is no fault."""
+        """Remove one instance file durably.
+
+        Raises:
+            UnsafePathError: any other form of path; gone already is no fault.
+        """
         self.open_path(path)
         self._files.remove(path)

@@ -20,14 +20,20 @@ class ResultFiles:
     """The folder of result objects, each a file in the format of PS3.10 section 7."""
 
     def __init__(self, root: Path) -> None:
-        """Makes `root` where it is missing. Raises OSError."""
+        """Makes `root` where it is missing.
+
+        Raises:
+            OSError
+        """
         self._files = DurableFiles(root)
 
     def store(self, series_key: str, sop_instance_uid: str, content: bytes) -> str:
         """Store one whole file and return its path; `series_key` is of the CT series.
 
-        A file that is there is replaced in one step. Raises OSError when the disk is full; the
-        file before it is untouched then.
+        A file that is there is replaced in one step.
+
+        Raises:
+            OSError: the disk is full; the file before it is untouched then.
         """
         path = _path(series_key, sop_instance_uid)
         self._files.put(path, (content,))
@@ -39,7 +45,11 @@ class ResultFiles:
         return path if self._files.confirm(path) else None
 
     def open_path(self, path: str) -> Path:
-        """The file of a stored `path`. Raises UnsafePathError for any other form of path."""
+        """The file of a stored `path`.
+
+        Raises:
+            UnsafePathError: any other form of path.
+        """
         if _FORM.fullmatch(path) is None:
             raise UnsafePathError(f"{path!r} is no path of a result")
         return self._files.locate(path)
@@ -58,7 +68,11 @@ class ResultFiles:
         return self._files.remove_leftovers(older_than)
 
     def remove(self, path: str) -> None:
-        """Remove one result file durably. Raises UnsafePathError; gone already is no fault."""
+        """Remove one result file durably.
+
+        Raises:
+            UnsafePathError: any other form of path; gone already is no fault.
+        """
         self.open_path(path)
         self._files.remove(path)
 

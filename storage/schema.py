@@ -20,10 +20,13 @@ MIGRATION_LOCK = 7_402_118_530_264_417
 
 
 def prepare(engine: Engine) -> None:
-    """Create or migrate the schema. Raises SchemaTooNewError.
+    """Create or migrate the schema.
 
     SQLite: one process at a time even looks, as switching a new file to WAL fails at once, and
     does not wait, while another process reads it. PostgreSQL: an advisory lock for the migration.
+
+    Raises:
+        SchemaTooNewError
     """
     if engine.dialect.name == "sqlite":
         with _alone(Path(engine.url.database or "")):

@@ -1,7 +1,7 @@
 """Decisions about a series and their outcome, each in one transaction with its job.
 
-Every function here asks two things first. Does the worker still hold its lease? If not, it
-raises LeaseLostError. Has the input stayed as it was when the worker looked? If not, nothing is
+Every function here asks two things first. Does the worker still hold its lease? If not,
+LeaseLostError ends it. Has the input stayed as it was when the worker looked? If not, nothing is
 kept and a Superseded comes back: an ASSESS job is queued again, as instances came after its
 claim; an ANALYSE job ends, as the series waits for a new decision. So no result about an
 outdated input ever reaches the outbox.
@@ -184,7 +184,11 @@ def _end_without_result(
 
 
 def _unchanged(session: Session, job: Job, now: datetime) -> SeriesRow | Superseded:
-    """The locked series, if what the worker saw of it still holds. Raises LeaseLostError."""
+    """The locked series, if what the worker saw of it still holds.
+
+    Raises:
+        LeaseLostError
+    """
     series = lock_series(session, job.series_key)
     revision = jobs.held_revision(session, job)
     receiving = series.state is SeriesState.RECEIVING

@@ -93,7 +93,11 @@ class Worker:
     def analyse_one(self) -> bool:
         """Take one job that is due. False when there is none.
 
-        Raises DatabaseUnavailableError and LeaseLostError; any other fault is one of the series.
+        Any other fault than these is one of the series.
+
+        Raises:
+            DatabaseUnavailableError
+            LeaseLostError
         """
         with self._database.write() as session:
             job = jobs.claim(

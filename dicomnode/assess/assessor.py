@@ -151,8 +151,12 @@ class Assessor:
     def assess_one(self, now: datetime) -> bool:
         """Take one job that is due. False when there is none.
 
-        Raises DatabaseUnavailableError and LeaseLostError. Any other fault is one of this series:
-        it fails with it, and the next has its turn.
+        Any other fault than these is one of this series: it fails with it, and the next has its
+        turn.
+
+        Raises:
+            DatabaseUnavailableError
+            LeaseLostError
         """
         with self._database.write() as session:
             job = jobs.claim(session, (JobKind.ASSESS,), self._owner, now, _LEASE)

@@ -131,8 +131,12 @@ class Resends:
     def settle(self, job: Job) -> None:
         """Compare what came again of the series with what stands, and enter what is made of it.
 
-        Ends the ASSESS job, or queues it again for the decision. Raises OSError where a file may
-        be read later, DatabaseUnavailableError and LeaseLostError.
+        Ends the ASSESS job, or queues it again for the decision.
+
+        Raises:
+            OSError: a file may be read later.
+            DatabaseUnavailableError
+            LeaseLostError
         """
         with self._database.read() as session:
             instances = index.instances_of_series(session, job.series_key)
@@ -188,7 +192,11 @@ class Resends:
         return _Pair(stands, conflict, other)
 
     def _keeper(self, job: Job) -> Callable[[], None]:
-        """To be called often: prolongs the lease. Raises LeaseLostError."""
+        """To be called often: prolongs the lease.
+
+        Raises:
+            LeaseLostError
+        """
         renewed = self._clock.now()
 
         def keep() -> None:
@@ -265,7 +273,10 @@ def _differing(one: InstanceHeader, other: InstanceHeader) -> tuple[str, ...]:
 
 
 def _compared(first: Path, later: Path) -> Pixels:
-    """Raises OSError where a file may be read later."""
+    """
+    Raises:
+        OSError: a file may be read later.
+    """
     slices, others = _slices(first), _slices(later)
     if others is None:
         return Pixels.LATER_UNREADABLE

@@ -32,7 +32,11 @@ UidArgument = Annotated[
 
 
 def config_file(given: Path | None) -> Path:
-    """The file that is given or found. Raises ConfigurationError when there is none."""
+    """The file that is given or found.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
     if given is not None:
         return given
     variable = os.environ.get(CONFIG_VARIABLE)
@@ -70,7 +74,11 @@ def one_or_list(found: list[dict[str, Any]]) -> object:
 
 
 def open_database(config: Path | None) -> Database:
-    """The node's database. Raises ConfigurationError when no node has run yet."""
+    """The node's database.
+
+    Raises:
+        ConfigurationError: no node has run yet.
+    """
     from dicomnode.cli.views.queue_view import open_existing
 
     return open_existing(load_settings(config_file(config)))

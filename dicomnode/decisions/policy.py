@@ -1,6 +1,6 @@
 """A policy: a frozen dataclass whose limits stand at its fields, checked wherever one is made.
 
-By `pydantic.dataclasses`: a value outside its limits raises pydantic's ValidationError, a
+By `pydantic.dataclasses`: a value outside its limits is refused by pydantic's ValidationError, a
 ValueError; `inference.entry_errors` makes sentences of it for the configuration.
 """
 

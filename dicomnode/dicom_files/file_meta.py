@@ -37,7 +37,10 @@ def read_file_meta(file: BinaryIO) -> tuple[FileMetaDataset, int]:
     """File meta information, and where the data set begins; the file then stands there.
 
     It always names a Transfer Syntax UID: where the file does not, that which the first element of
-    its data set looks like. Raises any of `headers.UNREADABLE`.
+    its data set looks like.
+
+    Raises:
+        any of `headers.UNREADABLE`.
     """
     head = file.read(_PREAMBLE + len(_PREFIX))
     if not begins_like_dicom(head):
@@ -59,7 +62,10 @@ def read_data_set(file: BinaryIO, stop_when: StopWhen) -> Dataset:
     """The data set of a file up to an element, with its file meta; the file stands there.
 
     A group 0002 of its own, as some senders leave one in it, says nothing of how it is encoded
-    (`pydicom.filereader.read_partial` believes it). Raises as `read_file_meta`.
+    (`pydicom.filereader.read_partial` believes it).
+
+    Raises:
+        as `read_file_meta`.
     """
     meta, _ = read_file_meta(file)
     syntax = AttributeReader(meta).uid("TransferSyntaxUID")

@@ -53,8 +53,9 @@ class EncodedSlice:
 def read_slices(path: Path) -> list[EncodedSlice]:
     """All slices of a file, in the order of the frames; one for a single-frame image.
 
-    Raises DataError: `dicom_file` as `read_header_file` does, `pixel_data` when the frames cannot
-    be told apart, and `rescale` or `pixel_data` when a frame does not say how it is encoded.
+    Raises:
+        DataError: `dicom_file` as `read_header_file`; `pixel_data` when the frames cannot be told
+            apart; `rescale` or `pixel_data` when a frame does not say how it is encoded.
     """
     data_set, value = read_with_pixels(path)
     uid = AttributeReader(data_set).uid("SOPInstanceUID")
@@ -75,7 +76,8 @@ def frame_values(
 ) -> Sequence[bytes | memoryview]:
     """Pixel Data of each of `count` frames, out of that of the instance.
 
-    Raises DataError (`pixel_data`, `rescale`).
+    Raises:
+        DataError: `pixel_data` or `rescale`.
     """
     if not headers:
         raise DataError("pixel_data", f"{count} frames without functional groups")

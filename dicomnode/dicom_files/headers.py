@@ -147,10 +147,7 @@ _BY_KEYWORD = tuple(_by_keyword())
 
 
 def read_header(data_set: Dataset) -> InstanceHeader:
-    """Header of a data set; never raises on bad values (see `InstanceHeader.problems`).
-
-    A field that bears the keyword of its attribute is read by its type; here are the others.
-    """
+    """Header of a data set; never raises on bad values (see `InstanceHeader.problems`)."""
     read = AttributeReader(data_set)
     plain = {name: by_type(read, keyword) for name, keyword, by_type in _BY_KEYWORD}
     number = read.integer("FrameAcquisitionNumber")
@@ -202,8 +199,7 @@ def read_frame_headers(data_set: Dataset) -> tuple[InstanceHeader, ...]:
     """One header for each slice that an instance holds: its frames, or the instance itself.
 
     A multi-frame CT (PS3.3 A.38.1, A.70) has one for each frame that its functional groups
-    describe; with none, or when Number of Frames says otherwise, a problem tells. Never raises on
-    bad values.
+    describe; with none, or another Number of Frames, a problem tells. Never raises on bad values.
     """
     whole = read_header(data_set)
     if not is_multi_frame_ct(data_set):
@@ -236,8 +232,10 @@ def read_header_file(path: Path) -> InstanceHeader:
     """Header of a DICOM file (PS3.10 section 7, or a bare data set); its pixels are not read.
 
     `has_pixel_data` is false, and a problem says so, when the file ends before its Pixel Data do.
-    Raises DataError (`dicom_file`) for a file that is no DICOM, ends within the header or names no
-    SOP instance, and OSError when the file cannot be opened.
+
+    Raises:
+        DataError: `dicom_file`: no DICOM, it ends within the header, or names no SOP instance.
+        OSError: the file cannot be opened.
     """
     with path.open("rb") as file, PYDICOM_QUIET:
         data_set, pixels = _read_before_pixels(file)
@@ -246,9 +244,10 @@ def read_header_file(path: Path) -> InstanceHeader:
 
 
 def read_headers_file(path: Path) -> tuple[InstanceHeader, ...]:
-    """Headers of all slices in a DICOM file, as `read_frame_headers` has them.
+    """Headers of all slices, as `read_frame_headers`; of their pixels, as `read_header_file`.
 
-    Says of the pixels what `read_header_file` says, and raises like it.
+    Raises:
+        as `read_header_file`.
     """
     with path.open("rb") as file, PYDICOM_QUIET:
         data_set, pixels = _read_before_pixels(file)
@@ -292,7 +291,11 @@ def _with_pixels(
 
 
 def read_source(path: Path) -> Dataset:
-    """All attributes before the pixels, for building results; raises like `read_header_file`."""
+    """All attributes before the pixels, for building results.
+
+    Raises:
+        as `read_header_file`.
+    """
     with path.open("rb") as file, PYDICOM_QUIET:
         return _read_before_pixels(file)[0]
 
@@ -307,8 +310,10 @@ def read_sources(path: Path) -> list[Dataset]:
 def read_with_pixels(path: Path) -> tuple[Dataset, bytes]:
     """All attributes before the pixels, and the value of Pixel Data as it stands in the file.
 
-    The value is b"" when there is none, and shorter than it claims when the file is cut short:
-    decoding says so. Raises like `read_header_file`.
+    The value is b"" when there is none, and shorter than claimed when cut short: decoding says so.
+
+    Raises:
+        as `read_header_file`.
     """
     with path.open("rb") as file, PYDICOM_QUIET:
         data_set, pixels = _read_before_pixels(file)
@@ -383,7 +388,10 @@ def _is_named(data_set: Dataset) -> bool:
 
 
 def _check_whole(data_set: Dataset) -> None:
-    """Raises DataError when the file ended within the value of an element."""
+    """
+    Raises:
+        DataError: the file ended within the value of an element.
+    """
     for tag in data_set.keys():  # noqa: SIM118 - iterating a Dataset converts its elements
         element = data_set.get_item(tag, keep_deferred=True)
         length = getattr(element, "length", UNDEFINED_LENGTH)

@@ -263,7 +263,8 @@ def _uid(head: Dataset, keyword: str) -> str:
 def data_set_sha256(path: Path) -> str:
     """SHA-256 (hex) of what follows the file meta information, as it was when it was received.
 
-    Raises as `identify_file` does.
+    Raises:
+        as `identify_file`.
     """
     digest = hashlib.sha256()
     with path.open("rb") as stream:

@@ -67,8 +67,11 @@ class PixelElement:
 def add_what_follows(file: BinaryIO, data_set: Dataset, pixels: PixelElement) -> None:
     """Add the elements that stand behind Pixel Data, out of order, where `data_set` has none.
 
-    The file stands before Pixel Data, also afterwards. Raises any of `headers.UNREADABLE` where
-    that which follows is no data set, as a file may be padded with anything.
+    The file stands before Pixel Data, also afterwards.
+
+    Raises:
+        any of `headers.UNREADABLE`: what follows is no data set; a file may be padded with
+            anything.
     """
     place = file.tell()
     end = pixels.end(file)

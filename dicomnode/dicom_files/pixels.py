@@ -73,7 +73,11 @@ class PixelLayout:
 
 
 def read_layout(data_set: Dataset) -> PixelLayout:
-    """Layout of the pixels; raises DataError (`pixel_data`) for what is no grayscale CT."""
+    """Layout of the pixels.
+
+    Raises:
+        DataError: `pixel_data`: it is no grayscale CT.
+    """
     read = AttributeReader(data_set)
     rows, columns = read.integer("Rows"), read.integer("Columns")
     allocated = read.integer("BitsAllocated")
@@ -111,7 +115,10 @@ def decode_hu(data_set: Dataset, pixel_data: bytes | memoryview) -> NDArray[np.i
 
     `pixel_data` is the value of Pixel Data (7FE0,0010) as encoded in the file of `data_set`.
     HU = stored value * Rescale Slope + Rescale Intercept (PS3.3 C.11.1.1.2), of this instance,
-    rounded to the nearest. Raises DataError (`pixel_data`, `rescale`) saying what is wrong.
+    rounded to the nearest.
+
+    Raises:
+        DataError: `pixel_data` or `rescale`; says what is wrong.
     """
     layout = read_layout(data_set)
     stored = _stored_values(pixel_data, layout)

@@ -37,7 +37,10 @@ def with_digests_of_possible_copies(
     """Headers with `pixel_data_sha256` where another slice may be the same.
 
     `files`: by SOP Instance UID. Those whose pixels are no pixels have none: a rule, or the
-    decoding, says so. Raises OSError.
+    decoding, says so.
+
+    Raises:
+        OSError
     """
     suspects = possible_copies(headers)
     digests: dict[SliceKey, str] = {}
@@ -56,7 +59,10 @@ def differences_of_overlaps(
 ) -> dict[Pair, float]:
     """What `judge_eligibility` wants to know of slices at common places, HU.
 
-    A pair of which one cannot be decoded is absent. Raises OSError.
+    A pair of which one cannot be decoded is absent.
+
+    Raises:
+        OSError
     """
     pairs = overlapping_slices(headers)
     read = _read_means({key for pair in pairs for key in pair}, files)

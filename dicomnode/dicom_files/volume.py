@@ -27,10 +27,12 @@ def load_volume(
 
     `paths`: the files of the series in any order; files of other instances are left out. The
     volume's slices are in the order of `stack.headers`, its affine is that of the stack.
-    Raises DataError: `pixel_data` or `rescale` with the SOP Instance UID and what is wrong with
-    it, `volume_size` when the volume would hold more than `max_voxels`, `geometry` when the stack
-    has no affine, `dicom_file` when a file is no DICOM, `instance_missing` when a slice has none,
-    `sop_instance_uid` when two slices bear the same.
+
+    Raises:
+        DataError: `pixel_data` or `rescale` with the SOP Instance UID and what is wrong with it,
+            `volume_size` when the volume would hold more than `max_voxels`, `geometry` when the
+            stack has no affine, `dicom_file` when a file is no DICOM, `instance_missing` when a
+            slice has none, `sop_instance_uid` when two slices bear the same.
     """
     hu = np.empty(_shape(stack, max_voxels), np.int16)  # (slices, rows, columns)
     index_of = {header.slice_key: index for index, header in enumerate(stack.headers)}

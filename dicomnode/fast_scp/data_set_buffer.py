@@ -75,7 +75,10 @@ class DataSetBuffer:
     def finish(self) -> tuple[memoryview, Content]:
         """The whole data set to look into, and what to store: the same, or the file it is in.
 
-        Both are good until `reset`. Raises OSError when the disk did not take it.
+        Both are good until `reset`.
+
+        Raises:
+            OSError: the disk did not take it.
         """
         if self._file is not None or self.fault is not None:
             self._flush()

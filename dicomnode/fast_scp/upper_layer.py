@@ -86,7 +86,8 @@ class BoundedSocket(AssociationSocket):
     def read_into(self, view: memoryview) -> int | None:
         """Bytes read; 0 at the end of the stream; None when nothing has come yet.
 
-        Raises OSError when the connection is broken.
+        Raises:
+            OSError: the connection is broken.
         """
         if self._given_back:
             size = min(len(view), len(self._given_back))
@@ -153,7 +154,10 @@ class BoundedSocket(AssociationSocket):
             self.event_queue.put("Evt17")  # transport connection closed
 
     def send_all(self, data: bytes) -> None:
-        """Raises OSError: the connection is broken, or the peer takes nothing any more."""
+        """
+        Raises:
+            OSError: the connection is broken, or the peer takes nothing any more.
+        """
         rest, deadline = memoryview(data), self._deadline()
         while rest:
             if self.socket is None:

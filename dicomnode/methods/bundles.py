@@ -111,7 +111,8 @@ def _digest(cards: Iterable[Card], settings: Settings) -> str:
 def load_for(folder: Path, task: str) -> Bundle:
     """The bundle in a folder, if it is for this task, "" for any method, and has codes.
 
-    Raises BundleError otherwise.
+    Raises:
+        BundleError: it is not.
     """
     bundle = load_bundle(folder)
     its = bundle.card.task

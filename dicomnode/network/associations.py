@@ -48,7 +48,8 @@ Handler = Callable[[evt.Event], Any]
 def application_entity(ae_title: str) -> AE:
     """An Application Entity that says what implementation it is (PS3.7 D.3.3.2).
 
-    Raises ConfigurationError with a pynetdicom that is not known (see `pynetdicom_version`).
+    Raises:
+        ConfigurationError: pynetdicom is one that is not known (see `pynetdicom_version`).
     """
     return _introduced(AE(ae_title))
 
@@ -121,7 +122,11 @@ class _Server(ThreadedAssociationServer):
         """It listens already."""
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """The next connection. Raises BlockingIOError (no request) when another took it."""
+        """The next connection.
+
+        Raises:
+            BlockingIOError: another took it; there is no request.
+        """
         connection, address = super().get_request()
         connection.setblocking(True)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -232,7 +237,11 @@ def associated(ae: AE, peer: Destination) -> Iterator[Association]:
 
 
 def _tls_args(peer: Destination) -> tuple[ssl.SSLContext, str] | None:
-    """As `AE.associate` wants them. Raises PeerError when a file of ours cannot be used."""
+    """As `AE.associate` wants them.
+
+    Raises:
+        PeerError: a file of ours cannot be used.
+    """
     if peer.tls is None:
         return None
     try:

@@ -15,7 +15,10 @@ FITTING_VERSIONS = ("3.0.4",)
 
 
 def check_pynetdicom() -> None:
-    """Raises ConfigurationError: another pynetdicom is installed; says which is needed."""
+    """
+    Raises:
+        ConfigurationError: another pynetdicom is installed; says which is needed.
+    """
     found = pynetdicom.__version__
     if found not in FITTING_VERSIONS:
         wanted = " or ".join(FITTING_VERSIONS)

@@ -24,7 +24,8 @@ _NOT_TOLD = frozenset({"own_result", TAKEN_ELSEWHERE})
 def first_source(paths: Iterable[Path]) -> Dataset | None:
     """The header of the first file that can be read; None where none can.
 
-    Raises OSError: none can just now, and one perhaps later.
+    Raises:
+        OSError: none can just now, and one perhaps later.
     """
     passing: OSError | None = None
     for path in paths:

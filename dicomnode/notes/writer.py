@@ -63,8 +63,11 @@ class NoteWriter:
     def write_due(self, now: datetime) -> int:
         """One pass; how many notes were entered.
 
-        Raises DatabaseUnavailableError, and OSError (a full disk). A note that cannot be written
-        for another reason holds up no other: see `_each`.
+        A note that cannot be written for another reason holds up no other: see `_each`.
+
+        Raises:
+            DatabaseUnavailableError
+            OSError: the disk is full.
         """
         policy = self._settings.results.note
         if policy == "off":

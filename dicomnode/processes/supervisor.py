@@ -171,7 +171,8 @@ class Supervisor:
     def look(self, now: float) -> None:
         """Start what is due at `now`, in the seconds of the clock, and see what died.
 
-        Raises ConfigurationError as `run` does.
+        Raises:
+            ConfigurationError: as `run`.
         """
         taken = self._taking.taken
         for child in self._children:
@@ -180,7 +181,11 @@ class Supervisor:
 
     def _listen(self, stop: threading.Event) -> None:
         """The sockets are held here, so that peers wait while a receiver is started again, and are
-        not refused. Raises ConfigurationError."""
+        not refused.
+
+        Raises:
+            ConfigurationError
+        """
         for port in self._settings.receive.ports:
             listener = _bound((self._settings.receive.address, port), stop)
             if listener is None:

@@ -153,11 +153,18 @@ class StorageReceiver:
         )
 
     def _spill(self) -> GrowingFile:
-        """A file for a data set too large for memory. Raises OSError."""
+        """A file for a data set too large for memory.
+
+        Raises:
+            OSError
+        """
         return self._files.grow(FILE_HEAD_ROOM, self._take_room)
 
     def _take_room(self, size_bytes: int) -> None:
-        """Raises OSError when so much of a growing data set does not fit the disk's watermark."""
+        """
+        Raises:
+            OSError: so much of a growing data set does not fit the disk's watermark.
+        """
         full = self._disk.refuses(size_bytes)
         if full is not None:
             raise OSError(errno.ENOSPC, full)

@@ -78,8 +78,10 @@ class Reconciler:
     def index(self, paths: list[str], own: Container[str] = frozenset()) -> None:
         """Index those of the files that the index does not know; again, it changes nothing.
 
-        Files that an association in `own` brought are left to it. Raises OSError: one could not be
-        read, and nothing was indexed.
+        Files that an association in `own` brought are left to it.
+
+        Raises:
+            OSError: one could not be read, and nothing was indexed.
         """
         with self._database.read() as session:
             known = index.known_paths(session, paths)
@@ -142,7 +144,8 @@ def _guessed(instance: StoredInstance, now: datetime) -> Association:
 def _recovered(files: InstanceFiles, path: str, own: Container[str]) -> StoredInstance | None:
     """The record of a file; None when it is gone or no DICOM, or is another's to record.
 
-    Raises OSError: it could not be read just now.
+    Raises:
+        OSError: it could not be read just now.
     """
     file = files.open_path(path)
     try:

@@ -248,8 +248,9 @@ def _as_json(plan: EvaluationPlan, outcome: Outcome) -> dict[str, Any]:
 def report_of_counts(path: Path) -> Document:
     """The tables that a confusion matrix in a CSV file gives.
 
-    Raises ConfigurationError when the file cannot be read, EvaluationError when it is no matrix or
-    a package is missing.
+    Raises:
+        ConfigurationError: the file cannot be read.
+        EvaluationError: it is no matrix or a package is missing.
     """
     if missing := set_up_problems():
         raise EvaluationError(missing)

@@ -18,7 +18,8 @@ Scores = Mapping[str, tuple[float, ...]]
 def read_scores(folder: Path, classes: tuple[str, ...]) -> Scores:
     """Scores of the classes by scan, of those that were analysed.
 
-    Raises EvaluationError when the folder holds no evaluation with these classes.
+    Raises:
+        EvaluationError: the folder holds no evaluation with these classes.
     """
     name = f"{folder.name}/{PROBABILITIES}"
     try:

@@ -68,7 +68,8 @@ class EvaluationPlan:
 def plan_evaluation(request: EvaluationRequest) -> EvaluationPlan:
     """Read card and manifest and choose the scans; make the folder for the outcome.
 
-    Raises EvaluationError with every problem of bundle, manifest, folder and set-up together.
+    Raises:
+        EvaluationError: bundle, manifest, folder or set-up has a problem; tells all of them.
     """
     problems = [*set_up_problems(), *_folder_problems(request.out)]
     card = _card(request.bundle, problems)

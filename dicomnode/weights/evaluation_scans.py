@@ -128,7 +128,11 @@ def with_bundle(settings: Settings, task: str, folder: Path) -> Settings:
 
 
 def covnet_analyser(settings: Settings, gallery: Gallery) -> Callable[[ManifestRow], CovnetScan]:
-    """`gallery`: gets pictures of scans with lesions. Raises as `load_engines`."""
+    """`gallery`: gets pictures of scans with lesions.
+
+    Raises:
+        as `load_engines`.
+    """
     engines = load_engines(settings)
     (engine,), lungs = engines.methods, engines.lungs
     return lambda row: _covnet_scan(engine, lungs, row, gallery)
@@ -151,7 +155,10 @@ def _covnet_scan(
 
 
 def region_analyser(settings: Settings) -> Callable[[ManifestRow], RegionScan]:
-    """Raises as `load_engines`."""
+    """
+    Raises:
+        as `load_engines`.
+    """
     engines = load_engines(settings)
     (engine,), lungs = engines.methods, engines.lungs
     return lambda row: _region_scan(engine, lungs, load_scan(row), row.label)
@@ -177,7 +184,10 @@ def class_index(classes: Sequence[str], name: str) -> int:
 
 
 def lung_analyser(settings: Settings) -> Callable[[ManifestRow], LungScan]:
-    """Raises BundleError, DeviceError as `load_lung_finder`."""
+    """
+    Raises:
+        BundleError, DeviceError: as `load_lung_finder`.
+    """
     network = load_lung_finder(settings).network
     if network is None:
         raise ValueError("the settings name no bundle for lungs")

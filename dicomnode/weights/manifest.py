@@ -108,8 +108,10 @@ class Manifest:
 def read_manifest(path: Path, task: str, classes: Sequence[str] | None = None) -> Manifest:
     """Read and check a manifest; the scans themselves are not yet read.
 
-    `classes`: the labels that may occur; None: those of the task's paper. Raises ManifestError
-    with every problem of every row.
+    `classes`: the labels that may occur; None: those of the task's paper.
+
+    Raises:
+        ManifestError: a row has a problem; tells all, of every row.
     """
     text, digest = _text(path)
     lines, problems = _table(text)
@@ -130,7 +132,8 @@ def read_manifest(path: Path, task: str, classes: Sequence[str] | None = None) -
 def read_boxes(path: Path) -> tuple[LesionBox, ...]:
     """The lesions of a scan: a CSV of number, class, kind and the corners low_x … high_z in LPS mm.
 
-    Raises ManifestError with every problem of every row.
+    Raises:
+        ManifestError: a row has a problem; tells all, of every row.
     """
     text, _ = _text(path)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -163,7 +166,11 @@ def _box(line: Row) -> LesionBox | tuple[str, ...]:
 
 
 def _text(path: Path) -> tuple[str, str]:
-    """The file's text and digest. Raises ManifestError."""
+    """The file's text and digest.
+
+    Raises:
+        ManifestError
+    """
     try:
         data = path.read_bytes()
         return data.decode("utf-8-sig"), hashlib.sha256(data).hexdigest()

@@ -19,7 +19,10 @@ _SQUARE = 1e-3
 def write_nifti(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) -> None:
     """`values`: (slices, rows, columns); `affine`: of those to LPS mm; compressed as `path` says.
 
-    The file is whole or not there. Raises DataError when the axes are not at right angles.
+    The file is whole or not there.
+
+    Raises:
+        DataError: the axes are not at right angles.
     """
     import SimpleITK
 

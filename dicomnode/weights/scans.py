@@ -42,7 +42,11 @@ def load_scan(row: ManifestRow) -> LoadedScan:
 
 
 def read_ct(path: Path, workers: int = 1) -> CtVolume:
-    """A folder of one DICOM series, or a NIfTI file with HU, as a volume. Raises DataError."""
+    """A folder of one DICOM series, or a NIfTI file with HU, as a volume.
+
+    Raises:
+        DataError
+    """
     return _read_series(path, workers) if path.is_dir() else _read_nifti(path)
 
 
@@ -72,7 +76,11 @@ def _read_nifti(path: Path) -> CtVolume:
 
 
 def _nifti(path: Path, what: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Values (slices, rows, columns) and the affine of those to LPS mm. Raises DataError."""
+    """Values (slices, rows, columns) and the affine of those to LPS mm.
+
+    Raises:
+        DataError
+    """
     itk = _simpleitk()
     try:
         image = itk.ReadImage(str(path), imageIO="NiftiImageIO")

@@ -28,7 +28,11 @@ Panel = NDArray[np.uint8]
 
 def write_pictures(hosts: Path, folder: Path, seed: int, each: int = 2) -> tuple[Path, ...]:
     """A PNG for each pattern, `each` rows for a host: the slice with most lesion as it was, as
-    painted, and with the outline of the truth. Raises what `load_scan` and `read_manifest` do."""
+    painted, and with the outline of the truth.
+
+    Raises:
+        as `load_scan` and `read_manifest`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[Pattern, list[Panel]] = {pattern: [] for pattern in Pattern}
     for number, host in enumerate(_hosts(read_manifest(hosts, "lungs").rows)):

@@ -72,7 +72,11 @@ class PatientView:
 
 
 def patient_view(volume: CtVolume, lungs: Mask) -> PatientView:
-    """`lungs`: bool, of the volume's shape; raises ValueError for another shape."""
+    """`lungs`: bool, of the volume's shape.
+
+    Raises:
+        ValueError: `lungs` is of another shape.
+    """
     if lungs.shape != volume.hu.shape:
         raise ValueError(f"lungs {lungs.shape} are not those of a volume {volume.hu.shape}")
     order = _order(volume.affine)

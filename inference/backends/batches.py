@@ -26,8 +26,10 @@ def in_batches(
     """`run` on batches of `size` images, on half as many each time the device has no room.
 
     The last batch is filled up with its last image: another number of images is another kernel,
-    with other last digits. Tells the stage how many images it has had. Raises
-    torch.OutOfMemoryError when there is no room for one.
+    with other last digits. Tells the stage how many images it has had.
+
+    Raises:
+        torch.OutOfMemoryError: there is no room for one.
     """
     start = 0
     while start < len(images):
@@ -54,7 +56,8 @@ def _filled(batch: Tensor, size: int) -> Tensor:
 def with_less_room(run: Callable[[int], Done], size: int, least: int) -> Done:
     """`run(size)`, and with half of it each time the device has no room, down to `least`.
 
-    Raises torch.OutOfMemoryError when there is no room for `least`.
+    Raises:
+        torch.OutOfMemoryError: there is no room for `least`.
     """
     while size > least:
         done = _run_or_none(run, size)

@@ -26,7 +26,8 @@ def available() -> bool:
 def takes_openvino(backend: Backend, device: torch.device) -> bool:
     """Whether OpenVINO computes; `auto` takes it on a CPU where it is installed.
 
-    Raises DeviceError when it is asked for and cannot be.
+    Raises:
+        DeviceError: it is asked for and cannot be.
     """
     if backend == "torch" or (backend == "auto" and device.type != "cpu"):
         return False

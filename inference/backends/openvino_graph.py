@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 def package() -> Any:
-    """OpenVINO without its telemetry; raises ImportError where it is not installed.
+    """OpenVINO without its telemetry.
 
     As it comes, importing it reports the import to its makers' analytics; without that package,
     which only its converter needs, it works the same and reports nothing.
+
+    Raises:
+        ImportError: it is not installed.
     """
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

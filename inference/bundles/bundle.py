@@ -61,7 +61,10 @@ def load_bundle(folder: Path) -> Bundle:
     """Read and verify: digest, names, shapes and types of the parameters, number of classes.
 
     The weights are digested and parsed from the same bytes, so that a file exchanged in between
-    does not pass. Raises BundleError with everything that differs.
+    does not pass.
+
+    Raises:
+        BundleError: something differs; says all that does.
     """
     card = load_card(folder)
     data = _read(folder, card.weights)
@@ -76,7 +79,11 @@ def load_bundle(folder: Path) -> Bundle:
 
 
 def load_card(folder: Path) -> Card:
-    """The card alone, without torch and without a look at the weights. Raises BundleError."""
+    """The card alone, without torch and without a look at the weights.
+
+    Raises:
+        BundleError
+    """
     return read_card(_read(folder, CARD).decode("utf-8", errors="replace"), folder.name)
 
 

@@ -29,7 +29,8 @@ def digest_of(weights: Mapping[str, Tensor]) -> str:
 def put_bundle(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
     """Write card and weights beside the folder, then rename them into place.
 
-    Raises BundleError when the folder holds something, or cannot be written.
+    Raises:
+        BundleError: the folder holds something, or cannot be written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))

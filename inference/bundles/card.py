@@ -33,7 +33,11 @@ Settings_co = TypeVar("Settings_co", bound=InputSettings, default=InputSettings,
 
 
 def known_task(name: str) -> str:
-    """The name. Raises ValueError for one of no task."""
+    """The name.
+
+    Raises:
+        ValueError: one of no task.
+    """
     if name not in TASKS:
         raise ValueError(f"{name!r} is given, but it must be one of {', '.join(map(repr, TASKS))}")
     return name
@@ -96,7 +100,8 @@ class Card(Generic[Settings_co]):
     def finding_classes(self) -> tuple[FindingClass, ...]:
         """The classes that results report, in order, with their codes.
 
-        Raises BundleError with what `code_problems` tells.
+        Raises:
+            BundleError: `code_problems` tells of one.
         """
         if problems := self.code_problems:
             raise BundleError(self.name, problems)
@@ -156,7 +161,10 @@ class Card(Generic[Settings_co]):
 
 
 def read_card(text: str, folder_name: str) -> Card:
-    """Raises BundleError with every missing, unknown or unusable entry."""
+    """
+    Raises:
+        BundleError: an entry is missing, unknown or unusable; names each.
+    """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -112,10 +112,12 @@ def package(
     """Make the bundle in `out`, a folder that does not exist yet; returns `out`.
 
     `evaluation`: folder of an evaluation of the same weights (package, evaluate, package again:
-    figures do not change the weights' digest); `half`: keep the weights in half precision. Raises
-    PackagingError when the files are not those of a run, when the evaluation is of other weights,
-    or was made on patients that were learned from, all of them named; BundleError when `out` holds
-    something.
+    figures do not change the weights' digest); `half`: keep the weights in half precision.
+
+    Raises:
+        PackagingError: the files are not those of a run, when the evaluation is of other weights,
+            or was made on patients that were learned from, all of them named.
+        BundleError: `out` holds something.
     """
     trained = read_run(run)
     weights = final_weights(trained, half)
@@ -135,7 +137,10 @@ def package(
 
 
 def read_run(folder: Path) -> Trained:
-    """Raises PackagingError for a folder that is no run, or one without weights yet."""
+    """
+    Raises:
+        PackagingError: a folder that is no run, or one without weights yet.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

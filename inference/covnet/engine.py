@@ -105,8 +105,9 @@ class Engine:
     def analyse(self, volume: CtVolume, lungs: Mask, progress: Progress | None = None) -> Findings:
         """Probabilities and heatmaps of one volume; `lungs`: bool (slices, rows, columns) of it.
 
-        Raises NoLungsError when there is too little lung, NetworkOutputError when the network
-        gives numbers that are no probabilities.
+        Raises:
+            NoLungsError: there is too little lung.
+            NetworkOutputError: the network gives numbers that are no probabilities.
         """
         on_progress, clock = progress or no_progress, StageClock()
         with clock.stage("preprocess"):

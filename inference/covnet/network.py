@@ -57,16 +57,22 @@ class Evidence:
 def gather(network: Covnet, batches: Iterator[Tensor]) -> Evidence:
     """Join the slices batch by batch (n, 1, rows, columns), keeping only the maxima.
 
-    Memory is that of one batch, for 30 slices and for 1000. Raises ValueError without a slice.
+    Memory is that of one batch, for 30 slices and for 1000.
+
+    Raises:
+        ValueError: there is no slice.
     """
     return join(network.feature_maps(batch) for batch in batches)
 
 
 def join(maps: Iterable[Tensor], tie: float = TIE) -> Evidence:
-    """Join last feature maps (n, 2048, h, w) as they come. Raises ValueError without a slice.
+    """Join last feature maps (n, 2048, h, w) as they come.
 
     How the slices fall into batches does not matter. `tie`: part of an average, and of the slice's
     mean average, by which a later slice must exceed the one that has a channel, to take it.
+
+    Raises:
+        ValueError: there is no slice.
     """
     best: _Best | None = None
     for some in maps:

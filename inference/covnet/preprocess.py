@@ -80,8 +80,10 @@ class NetworkInput:
 def prepare(volume: CtVolume, lungs: Mask, settings: Preprocessing) -> NetworkInput:
     """The slices with enough lung, as the network takes them.
 
-    `lungs`: bool (slices, rows, columns) of `volume`. Raises NoLungsError with the largest
-    section in mm2 when no slice has enough.
+    `lungs`: bool (slices, rows, columns) of `volume`.
+
+    Raises:
+        NoLungsError: no slice has enough; tells the largest section in mm2.
     """
     import torch
 

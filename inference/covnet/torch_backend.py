@@ -46,7 +46,8 @@ class TorchBackend:
     def evidence(self, images: Tensor, on_progress: Progress) -> Evidence:
         """Join the slices, float32 (slices, 1, size, size).
 
-        Raises torch.OutOfMemoryError when the device has no room for a single slice.
+        Raises:
+            torch.OutOfMemoryError: the device has no room for a single slice.
         """
         waiting = images.pin_memory() if self._half else images  # copied while the GPU computes
         with deterministic(), torch.inference_mode():

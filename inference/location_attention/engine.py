@@ -79,11 +79,14 @@ class RegionEngine:
     ) -> RegionEngine:
         """Fold the network, which holds its weights already, and put it on the device.
 
-        `classes`: the last one is "irrelevant to infection"; `threads`: of this whole process,
-        for torch on the CPU; `backend`: as for `Engine.load`; `infections`: the classes but the
-        last, with their codes; None for those of usual names. Raises ValueError for settings or a
-        number of classes that do not fit, DeviceError when CUDA is asked for and absent, or
-        OpenVINO is asked for and absent or on a GPU.
+        `classes`: the last one is "irrelevant to infection"; `threads`: of this whole process, for
+        torch on the CPU; `backend`: as for `Engine.load`; `infections`: the classes but the last,
+        with their codes; None for those of usual names.
+
+        Raises:
+            ValueError: settings or a number of classes that do not fit.
+            DeviceError: CUDA is asked for and absent, or OpenVINO is asked for and absent or on a
+                GPU.
         """
         problems = list(settings.problems())
         if len(classes) != (outputs := network.classifier.fc3.out_features):
@@ -115,9 +118,12 @@ class RegionEngine:
     def analyse(self, volume: CtVolume, lungs: Mask, progress: Progress | None = None) -> Findings:
         """Candidate regions and verdict of one volume; without a candidate, no infection.
 
-        `lungs`: bool (slices, rows, columns) of the volume. Raises NoLungsError when the mask is
-        empty, VolumeError when its extent is no chest's, NetworkOutputError when a network gives
-        numbers that are none.
+        `lungs`: bool (slices, rows, columns) of the volume.
+
+        Raises:
+            NoLungsError: the mask is empty.
+            VolumeError: its extent is no chest's.
+            NetworkOutputError: a network gives numbers that are none.
         """
         clock, on_progress = StageClock(), progress or no_progress
         view = patient_view(volume, lungs)
@@ -179,7 +185,8 @@ class RegionEngine:
 def load(bundle: Bundle, options: EngineOptions) -> RegionEngine:
     """The method of a bundle, whose weights it takes over without a copy; as `RegionEngine.load`.
 
-    Raises BundleError too: a class has no code.
+    Raises:
+        BundleError: a class has no code.
     """
     card = bundle.card
     return RegionEngine.load(

@@ -90,11 +90,13 @@ def relative_distance(
     """The relative distance-from-edge of Xu et al. 2020, section 2.5.1, of a patch's centre.
 
     1) the least distance from the mask, taken as the outline of the lungs, to the centre: so the
-    same measure holds for a centre in the lungs and for one in consolidation outside the mask;
-    2) the diagonal of the least rectangle along rows and columns that holds all lung of this
-    image; 3) the one over the other. `lungs`: bool (rows, columns); `centre`: (row, column), may
-    lie between pixels; both lengths are in mm, so that pixels need not be square. Raises
-    ValueError when the image holds no lung.
+    same measure holds for a centre in the lungs and for one in consolidation outside the mask; 2)
+    the diagonal of the least rectangle along rows and columns that holds all lung of this image; 3)
+    the one over the other. `lungs`: bool (rows, columns); `centre`: (row, column), may lie between
+    pixels; both lengths are in mm, so that pixels need not be square.
+
+    Raises:
+        ValueError: the image holds no lung.
     """
     if not lungs.any():
         raise ValueError("the image holds no lung to measure from")

@@ -52,8 +52,11 @@ def with_lesions(
 
     `boxes`: float64 (n, 2, 3), cells of the grid; about them it is computed as far as an
     interpolation to the volume's voxels reaches. `on_progress`: how many pieces are done and how
-    many there are. Raises NetworkOutputError when the map is not
-    finite, torch.OutOfMemoryError when there is no room for the smallest piece.
+    many there are.
+
+    Raises:
+        NetworkOutputError: the map is not finite.
+        torch.OutOfMemoryError: there is no room for the smallest piece.
     """
     margin = np.ceil(np.maximum(1.0, 1.0 / grid.step)) + 1.0  # a voxel, or a cell, and rounding
     wide = boxes + np.stack((-margin, margin))

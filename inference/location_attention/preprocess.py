@@ -106,8 +106,9 @@ def windowed(hu: NDArray[np.int16], settings: RegionPreprocessing) -> NDArray[np
 def region_grid(view: PatientView, settings: RegionPreprocessing) -> RegionGrid:
     """Slice by slice, so that memory is that of the grid, for 30 slices and for 1000.
 
-    Raises NoLungsError when the mask is empty, VolumeError when the grid would be wider than
-    MOST_CELLS.
+    Raises:
+        NoLungsError: the mask is empty.
+        VolumeError: the grid would be wider than MOST_CELLS.
     """
     if not view.lungs.any():
         raise NoLungsError("lungs", 0.0, view.voxel_ml, "ml")

@@ -139,8 +139,11 @@ def grid_context(
 ) -> GridContext:
     """Tile by tile, with tiles half as large each time the device has no room for one.
 
-    `on_progress`: how many tiles are done, of how many. Raises NetworkOutputError when a
-    map is not finite, torch.OutOfMemoryError when there is no room for the smallest tile.
+    `on_progress`: how many tiles are done, of how many.
+
+    Raises:
+        NetworkOutputError: a map is not finite.
+        torch.OutOfMemoryError: there is no room for the smallest tile.
     """
     near = anchors_with_lung(grid.lungs, cell_mm)
 

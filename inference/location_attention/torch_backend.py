@@ -53,13 +53,18 @@ class TorchRegions:
     def context(self, values: Tensor) -> Context:
         """As `RegionBackend.context`; on a GPU in half precision, and there.
 
-        Raises torch.OutOfMemoryError when the device has no room for so many cells.
+        Raises:
+            torch.OutOfMemoryError: the device has no room for so many cells.
         """
         with deterministic(), torch.inference_mode():
             return Context(*self._segmenter.context(self._sent(values)))
 
     def lesion(self, values: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
-        """As `RegionBackend.lesion`. Raises as `context`."""
+        """As `RegionBackend.lesion`.
+
+        Raises:
+            as `context`.
+        """
         maps = self._sent(half), self._sent(quarter)
         with deterministic(), torch.inference_mode():
             return self._segmenter.lesion(self._sent(values), *maps).float().cpu()
@@ -67,7 +72,11 @@ class TorchRegions:
     def logits(
         self, images: Tensor, distances: Tensor, on_progress: Progress = no_progress
     ) -> Tensor:
-        """As `RegionBackend.logits`. Raises torch.OutOfMemoryError without room for one patch."""
+        """As `RegionBackend.logits`.
+
+        Raises:
+            torch.OutOfMemoryError: there is no room for one patch.
+        """
 
         def of(chosen: Tensor) -> Tensor:
             return self._logits(images[chosen], distances[chosen])

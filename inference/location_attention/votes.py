@@ -36,8 +36,11 @@ def vote(patches: Sequence[Sequence[float]]) -> RegionVote:
 
     `patches`: probabilities (3, classes). Two or three of one class: that class, with the highest
     confidence among them (strategy 1). Three different ones: the most confident patch (2). Equal
-    confidence: the earlier class. Raises ValueError for another number of patches, for patches of
-    different length, and for numbers that are no probabilities.
+    confidence: the earlier class.
+
+    Raises:
+        ValueError: another number of patches, patches of different length, or numbers that are no
+            probabilities.
     """
     _check(patches)
     ballots = [max((p, -index) for index, p in enumerate(patch)) for patch in patches]
@@ -64,8 +67,10 @@ def noisy_or(confidences: Sequence[float]) -> float:
     """Equation 1: P = 1 - prod(1 - P_i); 0 without a region.
 
     As logarithms, summed exactly: the order of the regions changes no bit of it, and a very small
-    confidence does not become the 0 that the output rules ask for. Raises
-    ValueError for what is no probability.
+    confidence does not become the 0 that the output rules ask for.
+
+    Raises:
+        ValueError: what is no probability.
     """
     _check_probabilities(confidences)
     if 1.0 in confidences:
@@ -83,8 +88,10 @@ def softmax(values: Sequence[float]) -> tuple[float, ...]:
 def verdict(votes: Sequence[RegionVote], classes: int) -> CaseVerdict:
     """Noisy-or by infection and the three output rules of section 2.6.2.
 
-    `classes`: with the irrelevant one, whose regions count for nothing. Raises ValueError for a
-    vote for a class that does not exist.
+    `classes`: with the irrelevant one, whose regions count for nothing.
+
+    Raises:
+        ValueError: a vote for a class that does not exist.
     """
     if any(not 0 <= each.class_index < classes for each in votes):
         raise ValueError(f"a vote for none of the {classes} classes")

@@ -64,9 +64,11 @@ class BloodPool:
 def measure_blood_pool(volume: CtVolume, lungs: Mask) -> BloodPool:
     """Blood and muscle of `volume`; `lungs` is its lung mask, bool (slices, rows, columns).
 
-    Where only one lung is in view, what lies beside it towards the middle of the image is taken.
-    A mask without lung gives None and 0. Raises ValueError when the mask's shape is another than
-    the volume's.
+    Where only one lung is in view, what lies beside it towards the middle of the image is taken. A
+    mask without lung gives None and 0.
+
+    Raises:
+        ValueError: the mask's shape is another than the volume's.
     """
     if lungs.shape != volume.hu.shape:
         raise ValueError(f"lungs are {lungs.shape}, the volume is {volume.hu.shape}")

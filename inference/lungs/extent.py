@@ -45,8 +45,10 @@ class LungExtent:
 def measure_extent(volume: CtVolume, lungs: Mask) -> LungExtent:
     """Extent of the mask `lungs`, bool (slices, rows, columns) of `volume`, an axial series.
 
-    Right and left are parted at the body's middle, the same column for all slices. Raises
-    ValueError when the mask's shape is another than the volume's.
+    Right and left are parted at the body's middle, the same column for all slices.
+
+    Raises:
+        ValueError: the mask's shape is another than the volume's.
     """
     if lungs.shape != volume.hu.shape:
         raise ValueError(f"lungs are {lungs.shape}, the volume is {volume.hu.shape}")

@@ -22,7 +22,8 @@ class LungFinder:
     def find(self, volume: CtVolume, progress: Progress | None = None) -> FoundLungs:
         """Both lungs of one volume, and whether the classical method agrees.
 
-        Raises NoLungsError when there is too little lung.
+        Raises:
+            NoLungsError: there is too little lung.
         """
         on_progress, clock = progress or no_progress, StageClock()
         on_progress("lungs", 0, 1)
@@ -34,7 +35,11 @@ class LungFinder:
         return FoundLungs(mask, model, dice, clock.seconds["lungs"])
 
     def mask(self, volume: CtVolume, progress: Progress | None = None) -> Mask:
-        """The lungs alone: bool (slices, rows, columns). Raises as `find`."""
+        """The lungs alone: bool (slices, rows, columns).
+
+        Raises:
+            as `find`.
+        """
         if self.network is None:
             return segment_lungs(volume)
         return np.asarray(self.network.segment(volume, progress) > 0)

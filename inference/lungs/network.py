@@ -62,7 +62,9 @@ class LungNetwork:
     ) -> LungNetwork:
         """Put the bundle's network on the device; as `Engine.load`.
 
-        Raises DeviceError when CUDA is asked for and absent, BundleError for another task.
+        Raises:
+            DeviceError: CUDA is asked for and absent.
+            BundleError: the bundle is for another task.
         """
         chosen = choose_device(device)
         network = cast("Unet", bundle.network())
@@ -80,7 +82,8 @@ class LungNetwork:
     ) -> Sides:
         """Right and left lung: uint8 (slices, rows, columns) of `volume`, values of `Side` or 0.
 
-        Raises NoLungsError when there is less than `minimum_ml`.
+        Raises:
+            NoLungsError: there is less than `minimum_ml`.
         """
         fine, coarse = self._labels(volume, progress or no_progress)
         body, airways = body_and_airways(volume)

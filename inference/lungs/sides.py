@@ -31,9 +31,12 @@ LEAST_COLUMN_PART = 0.2
 def lung_sides(volume: CtVolume, lungs: Mask) -> Sides:
     """Side of each voxel of the mask: uint8 (slices, rows, columns), values of `Side` or 0.
 
-    `lungs`: bool, of the volume's shape; raises ValueError for another shape. Two pieces far
-    enough apart are a lung each; lungs that touch are parted by erosion or, where that fails, at
-    the middle of the body. One piece on one side of it is one lung.
+    `lungs`: bool, of the volume's shape. Two pieces far enough apart are a lung each; lungs that
+    touch are parted by erosion or, where that fails, at the middle of the body. One piece on one
+    side of it is one lung.
+
+    Raises:
+        ValueError: `lungs` is of another shape.
     """
     view = patient_view(volume, lungs)  # columns go to the patient's left
     _, row_mm, column_mm = view.spacing_mm

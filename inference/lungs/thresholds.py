@@ -75,7 +75,8 @@ MINIMUM_LUNGS_ML = 150.0
 def segment_lungs(volume: CtVolume, minimum_ml: float = MINIMUM_LUNGS_ML) -> Mask:
     """Both lungs without trachea and main bronchi: bool (slices, rows, columns) of `volume`.
 
-    Raises NoLungsError with the volume found and the limit when there is less than `minimum_ml`.
+    Raises:
+        NoLungsError: there is less than `minimum_ml`; tells what was found, and the limit.
     """
     chest = _coarse_chest(volume)
     hu, body, walled, grid = chest.hu, chest.body, chest.walled, chest.grid

@@ -73,7 +73,10 @@ class Anatomy:
 
 
 def survey(view: PatientView, dense_above_hu: float = -600.0) -> Anatomy:
-    """Raises NoLungsError when the mask holds less than MINIMUM_ML."""
+    """
+    Raises:
+        NoLungsError: the mask holds less than MINIMUM_ML.
+    """
     lungs_ml = float(view.lungs.sum()) * view.voxel_ml
     if lungs_ml < MINIMUM_ML:
         raise NoLungsError("lungs to paint into", lungs_ml, MINIMUM_ML, "ml")

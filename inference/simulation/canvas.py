@@ -74,7 +74,10 @@ class Canvas:
 
 
 def canvas_of(view: PatientView) -> Canvas:
-    """Raises NoLungsError when there is too little lung to paint into."""
+    """
+    Raises:
+        NoLungsError: there is too little lung to paint into.
+    """
     anatomy = survey(view)
     noise = measure_noise(view.hu, view.lungs, view.spacing_mm[1])
     return Canvas(view.spacing_mm, _with_rim(view), anatomy, noise)

@@ -47,8 +47,11 @@ DRAWN: dict[Pattern, Callable[[Canvas, np.random.Generator], Iterator[Lesion]]] 
 def paint(volume: CtVolume, lungs: Mask, pattern: Pattern, seed: int) -> Painted:
     """The same for the same arguments, on any number of threads and however the volume is stored.
 
-    `lungs`: bool, of the volume's shape. Raises NoLungsError where there is too little lung,
-    ValueError for a mask of another shape.
+    `lungs`: bool, of the volume's shape.
+
+    Raises:
+        NoLungsError: there is too little lung.
+        ValueError: a mask of another shape.
     """
     view = patient_view(volume, lungs)
     canvas = canvas_of(view)

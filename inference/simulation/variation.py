@@ -41,7 +41,11 @@ class Host:
 
 
 def vary(host: Host, seed: int) -> Host:
-    """The same for the same seed; raises ValueError for lungs of another shape than the volume."""
+    """The same for the same seed.
+
+    Raises:
+        ValueError: the lungs are of another shape than the volume.
+    """
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 1])))
     turned = patient_view(host.volume, host.lungs)
     hu, lungs, affine = np.ascontiguousarray(turned.hu), turned.lungs, turned.affine.copy()

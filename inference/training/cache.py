@@ -45,8 +45,10 @@ def prepare_all(
 ) -> list[PreparedScan] | None:
     """Each scan prepared, from the folder where it is there already; in the order of `examples`.
 
-    `refused`: errors of loading that are the scan's fault. None when it was stopped. Raises
-    PreparationError with all scans that cannot be used.
+    `refused`: errors of loading that are the scan's fault. None when it was stopped.
+
+    Raises:
+        PreparationError: scans cannot be used; names all of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     on_progress = progress or no_progress

@@ -46,7 +46,11 @@ def read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def plot_curves(path: Path, picture: Path) -> None:
-    """A panel for each quantity. Raises ImportError without matplotlib (extra `train`)."""
+    """A panel for each quantity.
+
+    Raises:
+        ImportError: matplotlib is not installed (extra `train`).
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -35,8 +35,10 @@ def load_initial(network: nn.Module, path: Path, without: Collection[str] = ()) 
     """Put a safetensors file into the network, all but the parameters `without`.
 
     Parameters of these names in the file are passed over; the counters of batches, which older
-    files do not have, may be missing. Raises BundleError with every other
-    parameter that is missing, unknown or of another shape.
+    files do not have, may be missing.
+
+    Raises:
+        BundleError: any other parameter is missing, unknown or of another shape; names each.
     """
     try:
         found = load_file(path)

@@ -99,7 +99,11 @@ class Plan(Protocol):
         ...
 
     def prepare(self, example: Example) -> dict[str, Tensor]:
-        """What is kept of one scan. Raises InferenceError when it cannot be trained on."""
+        """What is kept of one scan.
+
+        Raises:
+            InferenceError: it cannot be trained on.
+        """
         ...
 
     def problems(self, data: Mapping[Split, Sequence[Example]]) -> Sequence[str]:
@@ -112,7 +116,11 @@ class Plan(Protocol):
 
 
 def parse_stages(text: str) -> tuple[tuple[str, int], ...]:
-    """Names and steps of "128x1:1200,224x24:500". Raises ValueError that says what is wrong."""
+    """Names and steps of "128x1:1200,224x24:500".
+
+    Raises:
+        ValueError: it is no such text; says what is wrong.
+    """
     stages = []
     for part in text.split(","):
         name, colon, steps = part.strip().partition(":")
@@ -127,7 +135,8 @@ def parse_stages(text: str) -> tuple[tuple[str, int], ...]:
 def with_values(settings: S, values: Sequence[tuple[str, str]]) -> S:
     """Frozen settings with some numbers or words exchanged, given as text.
 
-    Raises ValueError for a name that is none of them, or text that is no such value.
+    Raises:
+        ValueError: a name that is none of them, or text that is no such value.
     """
     kinds = {each.name: type(getattr(settings, each.name)) for each in fields(settings)}
     changed: dict[str, Any] = {}

@@ -22,7 +22,8 @@ class OtherRunError(InferenceError):
 def open_run(folder: Path, run: Mapping[str, Any]) -> bool:
     """Whether the folder holds this very run already; else it is begun there.
 
-    Raises OtherRunError when the folder holds another one, or something else.
+    Raises:
+        OtherRunError: the folder holds another one, or something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / RUN

@@ -140,7 +140,11 @@ def _state(state: BundleState, checked: bool) -> str:
 
 
 def print_card(console: Console, state: BundleState) -> None:
-    """All that the card says; raises BundleError when it cannot be read."""
+    """All that the card says.
+
+    Raises:
+        BundleError: it cannot be read.
+    """
     card = state.card
     if card is None:
         raise BundleError(state.place.folder.name, state.problems)

@@ -58,7 +58,10 @@ def percentiles(found: Values, confidence: float = CONFIDENCE) -> Values:
 def mean_estimate(values: Sequence[float], patients: Sequence[str], seed: int = 0) -> Estimate:
     """Mean of one figure a scan; by patients, or by scans where there are too few patients.
 
-    `method` says which. Raises ValueError without a value.
+    `method` says which.
+
+    Raises:
+        ValueError: there is no value.
     """
     if not values:
         raise ValueError("the mean of nothing")

@@ -36,7 +36,8 @@ def calibration_curve(
 ) -> tuple[CalibrationBin, ...]:
     """Bins of equal width over 0 to 1; empty ones are left out.
 
-    Raises ValueError for what is no probability.
+    Raises:
+        ValueError: what is no probability.
     """
     _check(probabilities)
     place = np.minimum((probabilities * bins).astype(np.intp), bins - 1)

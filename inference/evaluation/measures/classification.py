@@ -90,7 +90,8 @@ class Classification:
 def classify(cases: Cases, seed: int = 0, draws: int = DRAWS) -> Classification:
     """All figures of these cases; without `draws` none over patients.
 
-    Raises ValueError without a case.
+    Raises:
+        ValueError: there is no case.
     """
     if not len(cases):
         raise ValueError("no case")

@@ -38,7 +38,10 @@ class Comparison:
 def auc(scores: Scores, positive: Outcomes) -> float:
     """Probability that a positive case scores higher than a negative one, ties half.
 
-    NaN without cases of both kinds; raises ValueError for scores that are not finite.
+    NaN without cases of both kinds.
+
+    Raises:
+        ValueError: scores that are not finite.
     """
     _check(scores, positive)
     positives = int(np.count_nonzero(positive))
@@ -54,8 +57,10 @@ def auc(scores: Scores, positive: Outcomes) -> float:
 def delong(scores: Scores, positive: Outcomes, confidence: float = CONFIDENCE) -> Estimate | None:
     """The area with its interval, normal about the area and cut at 0 and 1.
 
-    None with less than two cases of either kind, which have no variance; raises ValueError for
-    scores that are not finite.
+    None with less than two cases of either kind, which have no variance.
+
+    Raises:
+        ValueError: scores that are not finite.
     """
     _check(scores, positive)
     if not _enough(positive):

@@ -62,7 +62,8 @@ def normal_quantile(confidence: float) -> float:
 def wilson(hits: int, total: int, confidence: float = CONFIDENCE) -> Estimate:
     """Wilson's score interval (Wilson 1927, JASA 22:209; Newcombe 1998, method 3), by SciPy.
 
-    Raises ValueError without cases, or for more hits than cases.
+    Raises:
+        ValueError: there are no cases, or more hits than cases.
     """
     from scipy.stats import binomtest  # of the extra `train`
 

@@ -42,7 +42,10 @@ def heat_shares(
     """Of the heat as it is drawn on the slices, each voxel weighing as much as it is hot.
 
     `lungs`, `lesions`: bool, of the volume's shape; `threshold`: activation from which on the
-    display shows it. Raises ValueError for masks of another shape.
+    display shows it.
+
+    Raises:
+        ValueError: masks of another shape.
     """
     if not lungs.shape == lesions.shape == volume.hu.shape:
         raise ValueError(f"masks {lungs.shape}, {lesions.shape} of a volume {volume.hu.shape}")

@@ -27,7 +27,10 @@ class MaskAgreement:
 def agreement(found: Mask, truth: Mask, voxel_ml: float) -> MaskAgreement:
     """Dice 1945 (Ecology 26:297): twice the common voxels over the sum of both.
 
-    Both bool (slices, rows, columns); raises ValueError for different shapes.
+    Both bool (slices, rows, columns).
+
+    Raises:
+        ValueError: their shapes differ.
     """
     if found.shape != truth.shape:
         raise ValueError(f"masks {found.shape} and {truth.shape}")

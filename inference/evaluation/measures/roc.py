@@ -40,7 +40,11 @@ class RocCurve:
 
 
 def roc_curve(scores: Values, positive: NDArray[np.bool_]) -> RocCurve:
-    """Cases of equal score enter together. Raises ValueError without cases of both kinds."""
+    """Cases of equal score enter together.
+
+    Raises:
+        ValueError: there are not cases of both kinds.
+    """
     positives = int(np.count_nonzero(positive))
     negatives = len(positive) - positives
     if not positives or not negatives:

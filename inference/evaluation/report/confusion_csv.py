@@ -18,7 +18,8 @@ from inference.evaluation.measures.confusion import ConfusionMatrix
 def read_confusion(text: str) -> ConfusionMatrix:
     """The matrix of a table; its lines may stand in another order than its columns.
 
-    Raises EvaluationError with everything that is wrong with the table.
+    Raises:
+        EvaluationError: the table is wrong; says all that is.
     """
     lines = [line for line in csv.reader(io.StringIO(text)) if any(map(str.strip, line))]
     cells = [[cell.strip() for cell in line] for line in lines]

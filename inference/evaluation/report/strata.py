@@ -27,7 +27,10 @@ def strata(known: Sequence[Mapping[str, str]], variables: Sequence[str]) -> tupl
     """The strata of each variable that is known of any case, in the order of their values.
 
     `known`: of each case the values of the variables, as far as they are known. Thickness and age
-    are put into bands; raises ValueError where they are no numbers.
+    are put into bands.
+
+    Raises:
+        ValueError: they are no numbers.
     """
     found = []
     for variable in variables:

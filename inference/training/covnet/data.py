@@ -44,7 +44,9 @@ def prepare_scan(
     classes), the part of the image that shows each class, and `lesions`: uint8 (slices, classes,
     h, w), the part of each cell from 0 to 255, where it is known; else `shown` is NaN.
 
-    Raises NoLungsError, and LesionTruthError for a lesion of an unknown class.
+    Raises:
+        NoLungsError
+        LesionTruthError: a lesion of an unknown class.
     """
     tensors: dict[str, Tensor] = {}
     sizes = {stage.size for stage in settings.stages}

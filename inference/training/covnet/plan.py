@@ -54,7 +54,10 @@ class CovnetPlan:
     name = "covnet"
 
     def __init__(self, options: Options) -> None:
-        """Raises ValueError for options that cannot be."""
+        """
+        Raises:
+            ValueError: options that cannot be.
+        """
         self.settings = covnet_settings(options, file_digest(options.init))
         self._options = options
 
@@ -94,7 +97,11 @@ def _chance(scan: str) -> float:
 
 
 def covnet_plan(options: Options) -> CovnetPlan:
-    """The plan of the task. Raises ValueError for options that cannot be."""
+    """The plan of the task.
+
+    Raises:
+        ValueError: options that cannot be.
+    """
     return CovnetPlan(options)
 
 

@@ -122,7 +122,10 @@ class CovnetSettings:
 
 
 def covnet_settings(options: Options, init_digest: str = "") -> CovnetSettings:
-    """Raises ValueError with what is wrong with the options."""
+    """
+    Raises:
+        ValueError: the options are wrong; says what is.
+    """
     stages = STAGES if options.size is None else (CovnetStage(options.size, 1, 2000),)
     if options.stages is not None:
         stages = tuple(_stage(name, steps) for name, steps in parse_stages(options.stages))

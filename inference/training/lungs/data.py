@@ -26,8 +26,10 @@ def lung_slices(
     `classes`: 2 for lung alone, 3 for right and left, told apart by place as in use. Gives
     `images`: uint8 (n, size, size), 255 times what the network sees; `labels`: uint8 of the same
     shape, index of the class; `lung_pixels`: int64 (n,), how many are lung. Slices go to the head,
-    rows to the back, columns to the left. Raises NoLungsError when there is no mask or an empty
-    one.
+    rows to the back, columns to the left.
+
+    Raises:
+        NoLungsError: there is no mask or an empty one.
     """
     lungs = scan.lungs
     if lungs is None or not lungs.any():

@@ -39,7 +39,10 @@ class LungPlan:
     name = "lungs"
 
     def __init__(self, options: Options) -> None:
-        """Raises ValueError for options that cannot be."""
+        """
+        Raises:
+            ValueError: options that cannot be.
+        """
         self.settings = lung_settings(options, file_digest(options.init))
         self._init = options.init
 
@@ -53,7 +56,11 @@ class LungPlan:
         }
 
     def prepare(self, example: Example) -> dict[str, Tensor]:
-        """As `lung_slices`. Raises NoLungsError for a scan without a mask."""
+        """As `lung_slices`.
+
+        Raises:
+            NoLungsError: a scan without a mask.
+        """
         chosen = self.settings
         scan = example.load()
         return lung_slices(scan, chosen.preprocessing, len(chosen.classes), chosen.slices)
@@ -68,7 +75,11 @@ class LungPlan:
 
 
 def lungs_plan(options: Options) -> LungPlan:
-    """The plan of the task. Raises ValueError for options that cannot be."""
+    """The plan of the task.
+
+    Raises:
+        ValueError: options that cannot be.
+    """
     return LungPlan(options)
 
 
@@ -93,7 +104,11 @@ class LungTask:
         return (self._settings.stage,)
 
     def network(self) -> nn.Module:
-        """A new U-net, the same for the same seed. Raises BundleError as `load_initial`."""
+        """A new U-net, the same for the same seed.
+
+        Raises:
+            BundleError: as `load_initial`.
+        """
         network = Unet(len(self._settings.classes), self._settings.width)
         he_initialise(network, self._settings.seed)
         if self._init is not None:

@@ -44,7 +44,10 @@ class LungSettings:
 
 
 def lung_settings(options: Options, init_digest: str = "") -> LungSettings:
-    """Raises ValueError with what is wrong with the options."""
+    """
+    Raises:
+        ValueError: the options are wrong; says what is.
+    """
     inputs = {each.name for each in fields(LungInput)}
     of_input = [pair for pair in options.settings if pair[0] in inputs]
     sized = LungInput() if options.size is None else LungInput(size=options.size)

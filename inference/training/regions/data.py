@@ -45,8 +45,11 @@ def region_tensors(
     `values`, `lungs`: uint8 (slices, rows, columns) of the grid, 255 times those of `RegionGrid`;
     `truth`: uint8 likewise; `boxes`: float64 (n, 2, 3), of the lesions, in cells from the grid's
     edge; `classes`: int64 (n,), the last of `classes` is the irrelevant one; `known`: bool (1,),
-    False where there are boxes and no mask; and what `stored_view` reads. Raises LesionTruthError,
-    and NoLungsError and VolumeError as `region_grid`.
+    False where there are boxes and no mask; and what `stored_view` reads.
+
+    Raises:
+        LesionTruthError
+        NoLungsError, VolumeError: as `region_grid`.
     """
     view = patient_view(scan.volume, lungs)
     grid = region_grid(view, settings)

@@ -33,8 +33,10 @@ def lesions_of(
     """Every lesion of a scan, its box from the mask where it is there, else from LPS mm.
 
     `label`: of the scan; without boxes all lesions of the mask are of this class, or irrelevant
-    where it is none of `classes`. Raises LesionTruthError for an infection of which no lesion is
-    known, and for boxes of another class.
+    where it is none of `classes`.
+
+    Raises:
+        LesionTruthError: an infection of which no lesion is known, or boxes of another class.
     """
     boxes = {box.number: box for box in scan.boxes}
     masked = _masked(scan, view)

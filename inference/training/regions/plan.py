@@ -51,7 +51,10 @@ class RegionPlan:
     name = "regions"
 
     def __init__(self, options: Options) -> None:
-        """Raises ValueError for options that cannot be."""
+        """
+        Raises:
+            ValueError: options that cannot be.
+        """
         self.settings = region_settings(options, file_digest(options.init))
         self._find_lungs = options.find_lungs
         self._init = options.init
@@ -66,7 +69,11 @@ class RegionPlan:
         }
 
     def prepare(self, example: Example) -> dict[str, Tensor]:
-        """As `region_tensors`, the lungs found as in use. Raises what it raises."""
+        """As `region_tensors`, the lungs found as in use.
+
+        Raises:
+            as `region_tensors`.
+        """
         scan = example.load()
         lungs = self._find_lungs(scan.volume)
         chosen = self.settings
@@ -87,7 +94,11 @@ class RegionPlan:
 
 
 def regions_plan(options: Options) -> RegionPlan:
-    """The plan of the task. Raises ValueError for options that cannot be."""
+    """The plan of the task.
+
+    Raises:
+        ValueError: options that cannot be.
+    """
     return RegionPlan(options)
 
 
@@ -113,7 +124,11 @@ class RegionTask:
         return self._settings.schedule
 
     def network(self) -> nn.Module:
-        """New, the same for the same seed. Raises BundleError as `load_initial`."""
+        """New, the same for the same seed.
+
+        Raises:
+            BundleError: as `load_initial`.
+        """
         chosen = self._settings
         made = LocationAttention(len(chosen.classes), chosen.width, chosen.patch_width)
         drawn = draw_like(made, chosen.seed)

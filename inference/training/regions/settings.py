@@ -71,7 +71,11 @@ class RegionSettings:
 
 
 def region_settings(options: Options, init_digest: str = "") -> RegionSettings:
-    """`options.size` is that of the patches. Raises ValueError with what is wrong."""
+    """`options.size` is that of the patches.
+
+    Raises:
+        ValueError: an option is wrong; says what is.
+    """
     inputs = {each.name for each in fields(RegionPreprocessing)}
     of_input = [pair for pair in options.settings if pair[0] in inputs]
     preprocessing = with_values(RegionPreprocessing(), of_input)
