@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from typing import Any, cast
 
 from pydicom.uid import UID
@@ -58,9 +59,37 @@ class Requestor(AE):
     ) -> AssociationSocket:
         connection = PeerConnection(assoc, address=address)
         connection.tls_args = tls_args
+        assoc._reactor_checkpoint = _Checkpoint(assoc)
         assoc.bind(evt.EVT_PDU_RECV, connection.on_received)
         assoc.bind(evt.EVT_PDU_SENT, connection.on_sent)
         return connection
+
+
+class _Checkpoint(threading.Event):
+    """Where the reactor of an association, which takes what comes unasked, waits while we ask.
+
+    pynetdicom's reactor says that it goes on only after it has passed. Who asks in between takes it
+    for waiting; it takes the answer away, and who asked waits in vain, till the time-out. Here it
+    passes and says so in one step.
+    """
+
+    def __init__(self, assoc: Association) -> None:
+        super().__init__()
+        self._assoc = assoc
+        self._lock = threading.Lock()
+        self.set()
+
+    def clear(self) -> None:
+        with self._lock:
+            super().clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        while super().wait(timeout):
+            with self._lock:
+                if self.is_set():
+                    self._assoc._is_paused = False
+                    return True
+        return False
 
 
 class PeerConnection(AssociationSocket):

@@ -15,6 +15,8 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian, MRImageStorage
 from pynetdicom import AE, build_context, evt
+from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
 
 from dicomnode.config import Destination
 from dicomnode.decisions.arrival.admission import AdmissionPolicy, Peer
@@ -301,6 +303,30 @@ def test_a_response_that_does_not_come() -> None:
         answer.set()
     assert error.cause is PeerCause.NO_ANSWER
     assert "C-STORE was not answered within 1 s" in str(error)
+
+
+def test_the_reactor_takes_no_answer_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both lose the processor where it hurts: it on its way to look, we on ours to the answer."""
+    get_msg = DIMSEServiceProvider.get_msg
+
+    def say_whether_paused(association: Association, paused: bool) -> None:
+        if not paused and association.is_requestor and association.is_established:
+            time.sleep(0.1)
+        vars(association)["paused"] = paused
+
+    def get_late(dimse: DIMSEServiceProvider, block: bool = False) -> object:
+        if block:
+            time.sleep(0.2)
+        return get_msg(dimse, block)
+
+    paused = property(lambda association: vars(association)["paused"], say_whether_paused)
+    monkeypatch.setattr(Association, "_is_paused", paused, raising=False)
+    monkeypatch.setattr(DIMSEServiceProvider, "get_msg", get_late)
+    with (
+        storing(lambda _event: 0) as peer,
+        associated(requestor("NODE", CONTEXTS, 2.0), peer) as association,
+    ):
+        assert [c_store(association, instance()) for _ in range(3)] == [0] * 3
 
 
 def test_an_object_of_a_class_that_was_not_accepted() -> None:
