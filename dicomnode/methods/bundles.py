@@ -89,7 +89,8 @@ def check_permitted(bundles: Mapping[str, Bundle], settings: Settings) -> None:
         named = ", ".join(f"{c.name} {c.version} ({c.task}, {c.training})" for c in meaningless)
         raise ConfigurationError(
             f"{named}: not trained on patients' labels, so its results have no clinical meaning; "
-            "name bundles of your own in [inference], or set allow_demonstration_model = true there"
+            "name bundles of your own in inference.methods (lungs: inference.lungs_bundle), "
+            "or set inference.allow_demonstration_model = true"
         )
 
 

@@ -168,7 +168,7 @@ def test_what_is_no_method_of_its_own_is_refused(tmp_path: Path, shared_models: 
     with pytest.raises(BundleError, match="one of them is enough"):
         load_bundles(with_methods(node, shared_models, shared_models))
     alone = with_methods(node, shared_models)
-    with pytest.raises(ConfigurationError, match="allow_demonstration_model"):
+    with pytest.raises(ConfigurationError, match=r"inference\.allow_demonstration_model = true"):
         check_permitted(load_bundles(alone), alone)
 
 
