@@ -16,8 +16,6 @@ from dicomnode.version import VERSION
 from dicomnode.weights.evaluation_against import PROBABILITIES
 from dicomnode.weights.evaluation_cases import (
     as_csv,
-    covnet_cases,
-    covnet_line,
     heat_cases,
     lung_cases,
     lung_line,
@@ -25,15 +23,17 @@ from dicomnode.weights.evaluation_cases import (
     region_lines,
     region_scan_cases,
     region_scan_line,
+    scored_cases,
+    scored_line,
 )
 from dicomnode.weights.evaluation_gallery import Gallery
 from dicomnode.weights.evaluation_plan import EvaluationPlan, set_up_problems
 from dicomnode.weights.evaluation_scans import (
     Attempt,
     attempt_all,
-    covnet_analyser,
     lung_analyser,
     region_analyser,
+    scored_analyser,
     with_bundle,
 )
 from dicomnode.weights.manifest import STRATA
@@ -101,8 +101,8 @@ def evaluate(plan: EvaluationPlan, settings: Settings, on_progress: Progress) ->
         found = _lungs(plan, attempts)
     elif TASKS[task].last_class is None:
         gallery = Gallery()
-        attempts = attempt_all(plan.rows, covnet_analyser(chosen, gallery), on_progress)
-        found = _covnet(plan, attempts, gallery)
+        attempts = attempt_all(plan.rows, scored_analyser(chosen, gallery), on_progress)
+        found = _scored(plan, attempts, gallery)
     else:
         attempts = attempt_all(plan.rows, region_analyser(chosen), on_progress)
         found = _regions(plan, attempts)
@@ -113,10 +113,10 @@ def evaluate(plan: EvaluationPlan, settings: Settings, on_progress: Progress) ->
     )
 
 
-def _covnet(plan: EvaluationPlan, attempts: Sequence[Attempt[Any]], gallery: Gallery) -> _Found:
+def _scored(plan: EvaluationPlan, attempts: Sequence[Attempt[Any]], gallery: Gallery) -> _Found:
     classes = plan.card.classes
-    table = as_csv(covnet_line(each, classes) for each in attempts)
-    cases = covnet_cases(attempts, classes)
+    table = as_csv(scored_line(each, classes) for each in attempts)
+    cases = scored_cases(attempts, classes)
     if not len(cases):
         return _nothing({PROBABILITIES: table})
     found, heat, data = classify(cases), heat_cases(attempts, classes), plan.data(cases.patients)

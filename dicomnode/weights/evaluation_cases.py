@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from dicomnode.weights.evaluation_plan import case_classes
-from dicomnode.weights.evaluation_scans import Attempt, CovnetScan, LungScan, RegionScan
+from dicomnode.weights.evaluation_scans import Attempt, LungScan, RegionScan, ScoredScan
 from inference.evaluation.measures.classification import Cases
 from inference.evaluation.measures.localisation import HeatShares
 from inference.evaluation.report.heat import HeatCase
@@ -21,7 +21,7 @@ from inference.findings import Findings
 Line = dict[str, str]
 
 
-def covnet_cases(attempts: Sequence[Attempt[CovnetScan]], classes: tuple[str, ...]) -> Cases:
+def scored_cases(attempts: Sequence[Attempt[ScoredScan]], classes: tuple[str, ...]) -> Cases:
     """One case a scan, by the class with the highest probability."""
     known = [(each.row, each.found) for each in attempts if each.found is not None]
     return Cases(
@@ -33,7 +33,7 @@ def covnet_cases(attempts: Sequence[Attempt[CovnetScan]], classes: tuple[str, ..
     )
 
 
-def heat_cases(attempts: Sequence[Attempt[CovnetScan]], classes: tuple[str, ...]) -> list[HeatCase]:
+def heat_cases(attempts: Sequence[Attempt[ScoredScan]], classes: tuple[str, ...]) -> list[HeatCase]:
     """Of the scans with lesions of their own class."""
     return [
         HeatCase(
@@ -112,7 +112,7 @@ def lung_cases(attempts: Sequence[Attempt[LungScan]]) -> list[LungCase]:
     ]
 
 
-def covnet_line(attempt: Attempt[CovnetScan], classes: tuple[str, ...]) -> Line:
+def scored_line(attempt: Attempt[ScoredScan], classes: tuple[str, ...]) -> Line:
     """Probabilities of one scan, and where its heat lies."""
     line = _line(attempt)
     if attempt.found is None:

@@ -58,7 +58,7 @@ class Attempt(Generic[Found_co]):
 
 
 @dataclass(frozen=True, eq=False)
-class CovnetScan:
+class ScoredScan:
     """What is kept of the findings, without their masks and maps, and where the heat lies.
 
     `shares`: None where the scan has no lesions of its own class.
@@ -127,7 +127,7 @@ def with_bundle(settings: Settings, task: str, folder: Path) -> Settings:
     return settings.model_copy(update={"inference": changed})
 
 
-def covnet_analyser(settings: Settings, gallery: Gallery) -> Callable[[ManifestRow], CovnetScan]:
+def scored_analyser(settings: Settings, gallery: Gallery) -> Callable[[ManifestRow], ScoredScan]:
     """`gallery`: gets pictures of scans with lesions.
 
     Raises:
@@ -135,17 +135,17 @@ def covnet_analyser(settings: Settings, gallery: Gallery) -> Callable[[ManifestR
     """
     engines = load_engines(settings)
     (engine,), lungs = engines.methods, engines.lungs
-    return lambda row: _covnet_scan(engine, lungs, row, gallery)
+    return lambda row: _scored_scan(engine, lungs, row, gallery)
 
 
-def _covnet_scan(
+def _scored_scan(
     engine: Method, finder: LungFinder, row: ManifestRow, gallery: Gallery
-) -> CovnetScan:
+) -> ScoredScan:
     scan = load_scan(row)
     volume, lungs = scan.volume, finder.mask(scan.volume)
     findings = engine.analyse(volume, lungs)
     answer = findings.answer
-    scanned = CovnetScan(answer.scores, first_of_highest(answer.scores), None)
+    scanned = ScoredScan(answer.scores, first_of_highest(answer.scores), None)
     lesions = None if row.label in LABELS_WITHOUT_HEAT else own_lesions(scan, row.label)
     if lesions is None or findings.heat is None:
         return scanned

@@ -14,8 +14,6 @@ from dicomnode.config import Settings
 from dicomnode.errors import DataError
 from dicomnode.weights.evaluation_cases import (
     as_csv,
-    covnet_cases,
-    covnet_line,
     heat_cases,
     lung_cases,
     lung_line,
@@ -23,12 +21,14 @@ from dicomnode.weights.evaluation_cases import (
     region_lines,
     region_scan_cases,
     region_scan_line,
+    scored_cases,
+    scored_line,
 )
 from dicomnode.weights.evaluation_scans import (
     Attempt,
-    CovnetScan,
     LungScan,
     RegionScan,
+    ScoredScan,
     attempt_all,
     class_index,
     with_bundle,
@@ -49,23 +49,23 @@ def row(scan: str, label: str) -> ManifestRow:
     return ManifestRow(scan, f"patient of {scan}", Path(scan), label, Split.TEST)
 
 
-def covnet(scan: str, label: str, winner: int, shares: HeatShares | None) -> Attempt[CovnetScan]:
+def covnet(scan: str, label: str, winner: int, shares: HeatShares | None) -> Attempt[ScoredScan]:
     probabilities = tuple(0.6 if index == winner else 0.2 for index in range(3))
-    return Attempt(row(scan, label), CovnetScan(probabilities, winner, shares), None, 1.0)
+    return Attempt(row(scan, label), ScoredScan(probabilities, winner, shares), None, 1.0)
 
 
-FAILED: Attempt[CovnetScan] = Attempt(row("bad", "a"), None, "no lungs", 0.5)
+FAILED: Attempt[ScoredScan] = Attempt(row("bad", "a"), None, "no lungs", 0.5)
 SHARES = HeatShares(0.75, 0.8, 0.1)
 
 
 def test_failed_scans_are_no_cases() -> None:
     attempts = [covnet("x", "b", 1, None), FAILED, covnet("y", "a", 2, None)]
-    cases = covnet_cases(attempts, COVNET)
+    cases = scored_cases(attempts, COVNET)
     assert cases.truth.tolist() == [1, 0]
     assert cases.predicted.tolist() == [1, 2]
     assert cases.scores[1].tolist() == [0.2, 0.2, 0.6]
     assert cases.patients == ("patient of x", "patient of y")
-    assert len(covnet_cases([FAILED], COVNET)) == 0
+    assert len(scored_cases([FAILED], COVNET)) == 0
 
 
 def test_heat_goes_with_whether_the_scan_was_told_rightly() -> None:
@@ -79,7 +79,7 @@ def test_heat_goes_with_whether_the_scan_was_told_rightly() -> None:
 def test_lines_of_all_scans_have_the_same_columns() -> None:
     empty = HeatShares(math.nan, math.nan, 0.1)
     attempts = [FAILED, covnet("x", "a", 0, SHARES), covnet("y", "a", 1, empty)]
-    table = as_csv(covnet_line(each, COVNET) for each in attempts)
+    table = as_csv(scored_line(each, COVNET) for each in attempts)
     failed, one, two = csv.DictReader(io.StringIO(table))
     assert (failed["state"], failed["reason"], failed["p: a"]) == ("failed", "no lungs", "")
     assert (one["predicted"], one["p: a"], one["heat_on_lesions"]) == ("a", "0.600000", "0.750000")
