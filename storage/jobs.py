@@ -155,7 +155,7 @@ def withhold(session: Session, series_key: str) -> None:
         DeliveryRow.state == DeliveryState.WAITING,
         DeliveryRow.sop_instance_uid.not_in(retractions),
     )
-    session.execute(statement.values(state=DeliveryState.FAILED, error=SUPERSEDED))
+    session.execute(statement.values(state=DeliveryState.ABANDONED, error=SUPERSEDED))
 
 
 def _due(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:

@@ -39,7 +39,7 @@ from storage.records import (
     SeriesState,
 )
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The newest Alembic revision, kept here so that opening a current database costs no import."""
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
@@ -330,6 +330,8 @@ class ResultRow(Base):
 
 
 class DeliveryRow(Leased, Base):
+    """`transaction_uid`: of the last request for storage commitment that names the object."""
+
     __tablename__ = "delivery"
     __table_args__ = (
         CheckConstraint("(state = 'sending') = (lease_token IS NOT NULL)", name="token"),
@@ -344,6 +346,14 @@ class DeliveryRow(Leased, Base):
             sqlite_where=text("state IN ('waiting', 'sending')"),
             postgresql_where=text("state IN ('waiting', 'sending')"),
         ),
+        Index(
+            "ix_delivery_confirm",
+            "destination",
+            "confirm_at",
+            sqlite_where=text("confirm_at IS NOT NULL"),
+            postgresql_where=text("confirm_at IS NOT NULL"),
+        ),
+        CheckConstraint("confirm_at IS NULL OR state = 'stored'", name="confirm"),
     )
 
     delivery_id: Mapped[int] = mapped_column(primary_key=True)
@@ -352,7 +362,11 @@ class DeliveryRow(Leased, Base):
     destination: Mapped[str]
     state: Mapped[DeliveryState]
     first_tried_at: Mapped[datetime | None]
-    delivered_at: Mapped[datetime | None]
+    stored_at: Mapped[datetime | None]
+    committed_at: Mapped[datetime | None]
+    status: Mapped[str | None]
+    confirm_at: Mapped[datetime | None]
+    transaction_uid: Mapped[str | None] = mapped_column(index=True)
 
 
 class RemovalRow(Base):

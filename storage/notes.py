@@ -126,7 +126,7 @@ def withhold_outdated(session: Session) -> int:
     statement = (
         update(DeliveryRow)
         .where(_waiting(), DeliveryRow.sop_instance_uid.in_(outdated))
-        .values(state=DeliveryState.FAILED, error=SUPERSEDED)
+        .values(state=DeliveryState.ABANDONED, error=SUPERSEDED)
         .returning(DeliveryRow.delivery_id)
     )
     return len(session.scalars(statement).all()) if _any_waits(session) else 0

@@ -17,11 +17,30 @@ from sqlalchemy.orm import Session
 from storage.errors import LeaseLostError
 from storage.jobs import FREE
 from storage.models import OPEN_ASSESS, DeliveryRow, JobRow, ResultRow, SeriesRow
-from storage.records import Delivery, DeliveryState, ResultRecord, SeriesState
+from storage.records import (
+    ENDED_WITHOUT_ARRIVAL,
+    Delivery,
+    DeliveryState,
+    ResultRecord,
+    SeriesState,
+)
 from storage.statements import insert_into, shared_fields
 
 SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
 """Root of the SOP Class UIDs of Structured Reports (PS3.4 B.5)."""
+
+NOT_TRIED = dict.fromkeys(
+    (
+        "first_tried_at",
+        "stored_at",
+        "committed_at",
+        "status",
+        "confirm_at",
+        "transaction_uid",
+        "error",
+    )
+)
+"""The columns of a delivery that an attempt fills, as they are before the first."""
 
 _OPEN_SERIES = (SeriesState.RECEIVING, SeriesState.QUEUED)
 
@@ -71,26 +90,52 @@ def renew_deliveries(
     return held
 
 
-def mark_delivered(session: Session, delivery: Delivery, now: datetime) -> None:
-    """The destination has it. Raises LeaseLostError."""
-    _write(session, delivery, state=DeliveryState.DELIVERED, delivered_at=now, error=None)
+def mark_stored(
+    session: Session,
+    delivery: Delivery,
+    now: datetime,
+    status: str,
+    warning: str | None = None,
+    confirm_at: datetime | None = None,
+) -> None:
+    """The destination answered `status`: it has it, perhaps with a `warning` in words.
+
+    `confirm_at`: when its promise to keep it is asked for; None where it gives none.
+    Raises LeaseLostError.
+    """
+    stored = {"stored_at": now, "status": status, "error": warning, "confirm_at": confirm_at}
+    _write(session, delivery, state=DeliveryState.STORED, **stored)
 
 
-def mark_retry(session: Session, delivery: Delivery, not_before: datetime, error: str) -> None:
+def mark_retry(
+    session: Session,
+    delivery: Delivery,
+    not_before: datetime,
+    error: str,
+    status: str | None = None,
+) -> None:
     """Not now; try again at `not_before`. Raises LeaseLostError."""
-    _write(
-        session,
-        delivery,
-        state=DeliveryState.WAITING,
-        not_before=not_before,
-        error=error,
-        owner=None,
-    )
+    again = {"not_before": not_before, "error": error, "status": status, "owner": None}
+    _write(session, delivery, state=DeliveryState.WAITING, **again)
 
 
-def mark_failed(session: Session, delivery: Delivery, now: datetime, error: str) -> None:
+def mark_refused(
+    session: Session, delivery: Delivery, now: datetime, error: str, status: str
+) -> None:
+    """The destination will never take it as it is; `error` says what to change.
+
+    Raises LeaseLostError.
+    """
+    refused = {"not_before": now, "error": error, "status": status}
+    _write(session, delivery, state=DeliveryState.REFUSED, **refused)
+
+
+def mark_failed(
+    session: Session, delivery: Delivery, now: datetime, error: str, status: str | None = None
+) -> None:
     """Given up at `now`. Raises LeaseLostError."""
-    _write(session, delivery, state=DeliveryState.FAILED, not_before=now, error=error)
+    failed = {"not_before": now, "error": error, "status": status}
+    _write(session, delivery, state=DeliveryState.FAILED, **failed)
 
 
 def _enter_result(session: Session, result: ResultRecord, ordinal: int) -> None:
@@ -110,8 +155,7 @@ def _enter_delivery(
         "attempt": 0,
         "created_at": now,
         "not_before": now,
-        "first_tried_at": None,
-        "error": None,
+        **NOT_TRIED,
     }
     key = {
         "sop_instance_uid": result.sop_instance_uid,
@@ -124,7 +168,7 @@ def _enter_delivery(
         .on_conflict_do_update(
             index_elements=["sop_instance_uid", "destination"],
             set_=fresh,
-            where=DeliveryRow.state == DeliveryState.FAILED,
+            where=DeliveryRow.state.in_(ENDED_WITHOUT_ARRIVAL),
         )
     )
 
@@ -203,6 +247,12 @@ def _write(session: Session, delivery: Delivery, **values: object) -> None:
     if session.scalar(statement.returning(DeliveryRow.delivery_id)) is None:
         name = f"delivery {delivery.delivery_id} to {delivery.destination}"
         raise LeaseLostError(f"{name}, attempt {delivery.attempt}")
+
+
+def arrived() -> ColumnElement[bool]:
+    """Of a delivery: committed, or stored where no promise is awaited."""
+    stored = (DeliveryRow.state == DeliveryState.STORED) & DeliveryRow.confirm_at.is_(None)
+    return stored | (DeliveryRow.state == DeliveryState.COMMITTED)
 
 
 def result_record(row: ResultRow) -> ResultRecord:

@@ -16,11 +16,10 @@ from storage.models import (
     ResultRow,
     SeriesRow,
 )
-from storage.outbox import result_record
+from storage.outbox import arrived, result_record
 from storage.records import (
     Association,
     DeliveryRecord,
-    DeliveryState,
     JobRecord,
     JobState,
     ResultRecord,
@@ -98,7 +97,7 @@ def running_jobs(session: Session) -> tuple[JobRecord, ...]:
 
 def delivery_counts(session: Session, series_keys: Iterable[str]) -> dict[str, tuple[int, int]]:
     """For each series that has deliveries: how many are delivered, and how many there are."""
-    delivered = func.count().filter(DeliveryRow.state == DeliveryState.DELIVERED)
+    delivered = func.count().filter(arrived())
     statement = (
         select(DeliveryRow.series_key, delivered, func.count())
         .where(DeliveryRow.series_key.in_(list(series_keys)))

@@ -52,8 +52,16 @@ class JobState(StrEnum):
 class DeliveryState(StrEnum):
     WAITING = "waiting"
     SENDING = "sending"
-    DELIVERED = "delivered"
-    FAILED = "failed"  # given up
+    STORED = "stored"  # the destination answered that it has it
+    COMMITTED = "committed"  # it has promised to keep it (PS3.4 annex J)
+    REFUSED = "refused"  # its answer is final: the same object would be refused again
+    FAILED = "failed"  # given up after many attempts, or by a fault on our side
+    ABANDONED = "abandoned"  # not wanted any more, or its destination is configured no more
+
+
+ENDED_WITHOUT_ARRIVAL = frozenset(
+    {DeliveryState.REFUSED, DeliveryState.FAILED, DeliveryState.ABANDONED}
+)
 
 
 class FileKind(StrEnum):
@@ -245,9 +253,23 @@ class DeliveryRecord:
     state: DeliveryState
     attempt: int
     not_before: datetime
-    delivered_at: datetime | None
+    stored_at: datetime | None
+    committed_at: datetime | None
+    status: str | None  # of the last answer: "0xA700", "HTTP 409", or the name of a cause
+    confirm_at: datetime | None  # when the promise to keep it is asked for next; None: no more
     error: str | None
     result: ResultRecord
+
+    @property
+    def arrived(self) -> bool:
+        """Committed, or stored where no promise is awaited."""
+        stored = self.state is DeliveryState.STORED and self.confirm_at is None
+        return stored or self.state is DeliveryState.COMMITTED
+
+    @property
+    def open(self) -> bool:
+        """Whether it goes on by itself."""
+        return not self.arrived and self.state not in ENDED_WITHOUT_ARRIVAL
 
 
 @dataclass(frozen=True)

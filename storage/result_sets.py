@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from storage.decided import RETRACTED, HistoryEntry, Withdrawal
 from storage.jobs import FREE
 from storage.models import DeliveryRow, ResultRow
-from storage.outbox import enter_results
+from storage.outbox import NOT_TRIED, enter_results
 from storage.queries import find_series, series_detail
 from storage.records import (
     RETRACTION_KIND,
@@ -135,9 +135,7 @@ def _wait_again(
         "priority": priority,
         "created_at": now,
         "not_before": now,
-        "first_tried_at": None,
-        "delivered_at": None,
-        "error": None,
+        **NOT_TRIED,
     }  # `attempt` stays: it tells that the destination may have the object
     key = {
         "sop_instance_uid": result.sop_instance_uid,
@@ -198,4 +196,4 @@ def _stop(session: Session, sop_instance_uids: Sequence[str]) -> None:
         DeliveryRow.sop_instance_uid.in_(sop_instance_uids),
         DeliveryRow.state.in_((DeliveryState.WAITING, DeliveryState.SENDING)),
     )
-    session.execute(statement.values(state=DeliveryState.FAILED, error=RETRACTED, **FREE))
+    session.execute(statement.values(state=DeliveryState.ABANDONED, error=RETRACTED, **FREE))

@@ -30,7 +30,8 @@ from storage.models import (
     ResultRow,
     SeriesRow,
 )
-from storage.records import DeliveryState, EndedSeries, FileKind, JobState
+from storage.outbox import arrived
+from storage.records import ENDED_WITHOUT_ARRIVAL, EndedSeries, FileKind, JobState
 from storage.removable_files import CLOCK_SLACK_SECONDS, RemovableFiles
 from storage.statements import in_batches, insert_into, lock_series
 
@@ -40,7 +41,6 @@ Place = tuple[datetime, str]
 StoredPath = tuple[FileKind, str]
 
 _OPEN_JOBS = (JobState.QUEUED, JobState.RUNNING)
-_OPEN_DELIVERIES = (DeliveryState.WAITING, DeliveryState.SENDING)
 
 
 def ended_series(
@@ -171,7 +171,9 @@ def _ended(session: Session, series: SeriesRow) -> EndedSeries | None:
     uid = series.series_key
     jobs = select(func.count()).where(JobRow.series_key == uid, JobRow.state.in_(_OPEN_JOBS))
     deliveries = select(func.count()).where(
-        DeliveryRow.series_key == uid, DeliveryRow.state.in_(_OPEN_DELIVERIES)
+        DeliveryRow.series_key == uid,
+        ~arrived(),
+        DeliveryRow.state.not_in(ENDED_WITHOUT_ARRIVAL),
     )
     return EndedSeries(
         series_key=uid,

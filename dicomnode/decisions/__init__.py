@@ -2,6 +2,7 @@
 
 arrival/            What may come in, what has come, and what to do with what comes again
 contrast/           Was contrast given? From attributes, free text in many languages, and pixels
+delivery/           What becomes of an object that was sent: the answers of peers as a table
 eligibility/        May the series be analysed? Every rule, and the choice within a study
 image_kind/         What kind of image is it: original slices, maps, virtual images, phantoms?
 stack/              From headers to one stack of slices: geometry, passes, overlaps, copies, gaps

@@ -1,7 +1,9 @@
 """The last step of a series: result objects become files, rows and C-STORE requests.
 
-deliverer        The deliverer: sends what lies in the outbox, C-STORE SCU (PS3.4 annex B)
+deliverer        The deliverer: sends what lies in the outbox until it has arrived
+dicom_sender     Sends result objects over one association, C-STORE SCU (PS3.4 annex B)
 result_settings  The part of the configuration that shows in results
 result_store     Result objects as durable files, each with the row that tells of it
 retract          Withdrawing a set of results: what was sent is rejected where it lies
+sender           What the deliverer asks of a way to a destination, and what a peer's faults mean
 """

@@ -243,7 +243,7 @@ def _details(database: Database, series: Sequence[SentSeries]) -> dict[str, Seri
 def _stage(detail: SeriesDetail) -> str:
     record = detail.series
     if record.state is SeriesState.ANALYSED:
-        done = sum(each.delivered_at is not None for each in detail.deliveries)
+        done = sum(each.arrived for each in detail.deliveries)
         return f"analysed, {done} of {len(detail.deliveries)} results delivered"
     if any(job.kind is JobKind.ANALYSE and job.state is JobState.RUNNING for job in detail.jobs):
         return "is being analysed"
@@ -254,8 +254,7 @@ def _stage(detail: SeriesDetail) -> str:
 
 def _all_done(details: Mapping[str, SeriesDetail], count: int) -> bool:
     return len(details) == count and all(
-        detail.series.state in _ENDED
-        and all(each.delivered_at is not None for each in detail.deliveries)
+        detail.series.state in _ENDED and all(each.arrived for each in detail.deliveries)
         for detail in details.values()
     )
 
@@ -263,7 +262,7 @@ def _all_done(details: Mapping[str, SeriesDetail], count: int) -> bool:
 def _missing(details: Mapping[str, SeriesDetail], received: StandInPacs | None) -> int:
     """How many results are not at the PACS: undelivered, or answered but not kept by it."""
     deliveries = [each for detail in details.values() for each in detail.deliveries]
-    undelivered = sum(each.delivered_at is None for each in deliveries)
+    undelivered = sum(not each.arrived for each in deliveries)
     if received is None:
         return undelivered
     return sum(each.result.sop_instance_uid not in received.received for each in deliveries)

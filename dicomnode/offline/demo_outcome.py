@@ -78,7 +78,7 @@ def _summary(detail: SeriesDetail) -> tuple[str, str, str, str]:
     seconds = "\n".join(
         f"{stage} {value:.1f}" for stage, value in record.analysis["seconds"].items()
     )
-    delivered = sum(each.delivered_at is not None for each in detail.deliveries)
+    delivered = sum(each.arrived for each in detail.deliveries)
     return record.state.value, "\n".join(lines), seconds, str(delivered)
 
 

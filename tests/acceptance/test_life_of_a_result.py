@@ -56,7 +56,7 @@ class Site:
             detail = self.node.detail(self.uid)
             if detail is None or len(detail.results) != count:
                 return None
-            done = [each.delivered_at is not None for each in detail.deliveries]
+            done = [each.arrived for each in detail.deliveries]
             return detail if all(done) and len(done) == count else None
 
         return wait_for(arrived, f"{count} objects; log:\n{self.node.log[-3000:]}", 120)

@@ -250,7 +250,7 @@ def test_a_note_that_nobody_got_is_not_withdrawn_but_not_sent(
     assert write_notes(node) == 1
     analysed(node, tmp_path, 3)
     assert write_notes(node) == 0
-    assert {d.state for d in node.detail(noted).deliveries} == {DeliveryState.FAILED}
+    assert {d.state for d in node.detail(noted).deliveries} == {DeliveryState.ABANDONED}
     assert node.detail(noted).series.history == ()
 
 

@@ -31,7 +31,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from dicomnode.config import DeliverySettings, Destination
-from dicomnode.deliver.deliverer import UNCOMPRESSED, proposed_contexts, send_instance
+from dicomnode.decisions.delivery.outcome import Ending
+from dicomnode.deliver.dicom_sender import UNCOMPRESSED, proposed_contexts, send_instance
 from dicomnode.dicom_files.identity import Identity, identify
 from dicomnode.errors import DataError
 from dicomnode.network.associations import associated, requestor
@@ -294,7 +295,9 @@ def test_what_becomes_of_our_results_at_a_real_receiver(
     assert {each.result.kind for each in deliveries} == set(expected)
     for each in deliveries:
         cause = expected[each.result.kind]
-        state = DeliveryState.WAITING if cause else DeliveryState.DELIVERED
+        final = cause in {UID(refused).name for refused in OF_CLASS}  # a class, not the peer
+        state = DeliveryState.REFUSED if final else DeliveryState.WAITING
+        state = state if cause else DeliveryState.STORED
         assert (each.state, cause in (each.error or "")) == (state, True), each
 
 
@@ -310,7 +313,7 @@ def test_what_a_receiver_writes_is_whole(
         ae = requestor("DICOMNODE", proposed_contexts(classes), 30.0)
         with associated(ae, place) as association:
             for file in files:
-                send_instance(association, file)
+                assert send_instance(association, file).ending is Ending.STORED
     sent = {str(each.SOPInstanceUID): each for each in map(pydicom.dcmread, files)}
     received = [pydicom.dcmread(path, force=True) for path in (tmp_path / "received").iterdir()]
     assert {str(each.SOPInstanceUID) for each in received} == sent.keys()

@@ -162,7 +162,7 @@ def test_a_result_file_that_is_damaged_stops_only_itself(
         node.deliver(pacs.destination)
         states = [each.state for each in node.detail(series_uid(files)).deliveries]
         # what is damaged is given up; what cannot be opened may be there again later
-        assert sorted(states) == ["delivered", "delivered", "failed", "waiting"]
+        assert sorted(states) == ["failed", "stored", "stored", "waiting"]
         assert list(pacs.by_uid()) == [each.sop_instance_uid for each in results[2:]]
 
 
@@ -177,12 +177,14 @@ def test_a_refused_instance_is_tried_again_and_the_others_arrive(
         node.deliver(pacs.destination)
         deliveries = node.detail(series_uid(files)).deliveries
         assert sorted(each.state for each in deliveries) == [
-            "delivered",
-            "delivered",
-            "delivered",
+            "stored",
+            "stored",
+            "stored",
             "waiting",
         ]
-        assert [e.error for e in deliveries if e.error] == ["C-STORE answered 0xA700"]
+        assert [e.error for e in deliveries if e.error] == [
+            "C-STORE answered 0xA700, out of resources: see whether its disk is full"
+        ]
 
 
 def test_a_port_where_nobody_listens_is_retried(

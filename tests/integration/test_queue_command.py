@@ -145,14 +145,14 @@ def test_show_finds_a_series_by_uid_by_ending_and_by_accession_number(
     assert shown["series"]["series_instance_uid"] == ALONE
     assert {job["kind"] for job in shown["jobs"]} == {"assess", "analyse"}
     assert len(shown["results"]) == len(shown["deliveries"]) == RESULTS
-    assert {each["state"] for each in shown["deliveries"]} == {"delivered"}
+    assert {each["state"] for each in shown["deliveries"]} == {"stored"}
 
 
 def test_show_prints_what_was_found_and_what_was_sent(hospital: Hospital) -> None:
     text = hospital.queue("show", ALONE)
     assert ALONE in text
     assert "UNTRAINED WEIGHTS – no clinical meaning" in text
-    assert text.count("delivered") == RESULTS
+    assert text.count("stored") == RESULTS
     for name in ("COVID-19", "community-acquired pneumonia", "non-pneumonia", "montage"):
         assert name in text
 

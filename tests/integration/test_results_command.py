@@ -103,7 +103,7 @@ def test_list_and_show_tell_where_results_are(site: Site) -> None:
     (listed,) = site.json("list")
     assert (listed["series_instance_uid"], listed["state"]) == (site.uid, "standing")
     assert len(listed["results"]) == OBJECTS
-    assert {each["state"] for each in listed["deliveries"]} == {"delivered"}
+    assert {each["state"] for each in listed["deliveries"]} == {"stored"}
     assert f"{2 * OBJECTS}/{2 * OBJECTS}" in site.run("list")
     (shown,) = site.json("show", site.uid)
     assert shown == listed
@@ -168,7 +168,7 @@ def test_what_was_not_sent_yet_is_only_stopped(unsent: Site) -> None:
     assert unsent.json("retract", unsent.uid, "--yes")["told"] == []
     assert unsent.deliver() == 0
     states = {(e.state, e.error) for e in unsent.node.detail(unsent.uid).deliveries}
-    assert states == {(DeliveryState.FAILED, "retracted")}
+    assert states == {(DeliveryState.ABANDONED, "retracted")}
     done = dicomnode("queue", "why", unsent.uid, "--config", str(unsent.config))
     assert "before: retracted" in done.stdout
 

@@ -21,7 +21,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove as StudyRootMove,
 )
 
-from dicomnode.deliver.deliverer import UNCOMPRESSED, proposed_contexts, send_instance
+from dicomnode.decisions.delivery.outcome import Ending
+from dicomnode.deliver.dicom_sender import UNCOMPRESSED, proposed_contexts, send_instance
 from dicomnode.errors import PeerError
 from dicomnode.network.associations import associated, requestor
 from dicomnode.results.build import encode
@@ -48,7 +49,7 @@ def send_all(files: list[Path], kinds: list[str], place: Pacs | Orthanc) -> None
     ae = requestor("DICOMNODE", proposed_contexts(classes), 30.0)
     with associated(ae, peer) as association:
         for file in files:
-            send_instance(association, file)
+            assert send_instance(association, file).ending is Ending.STORED
 
 
 def move_study(orthanc: Orthanc, destination: str) -> None:

@@ -213,7 +213,7 @@ def test_a_dead_destination_holds_up_no_other_and_gets_its_own_later(
             assert detail is not None
             waiting = [each for each in detail.deliveries if each.destination == "dead"]
             assert len(waiting) == RESULTS
-            assert all(each.delivered_at is None for each in waiting)
+            assert all(each.stored_at is None for each in waiting)
             wait_for(lambda: _errors(node, uid), "the failure is told in the queue")
             with running_pacs(port=dead.port) as revived:
                 node.wait_until_ended(uid, 60)

@@ -93,9 +93,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Iter
 def test_nothing_is_done_twice_and_what_waited_goes_on(taken: Taken) -> None:
     before = {name: taken.detail(name) for name in ENDINGS}
     waiting = {
-        each.result.sop_instance_uid
-        for each in before["analysed"].deliveries
-        if each.delivered_at is None
+        each.result.sop_instance_uid for each in before["analysed"].deliveries if not each.arrived
     }
     assert len(waiting) == OBJECTS
     taken.work()
@@ -105,7 +103,7 @@ def test_nothing_is_done_twice_and_what_waited_goes_on(taken: Taken) -> None:
     analysed = taken.detail("analysed")
     assert analysed.jobs == before["analysed"].jobs
     assert analysed.results == before["analysed"].results
-    assert all(each.delivered_at for each in analysed.deliveries)
+    assert all(each.arrived for each in analysed.deliveries)
     made: set[str] = set()
     for name in ("queued", "receiving"):
         detail = taken.detail(name)

@@ -103,7 +103,7 @@ def missing(taken: Taken, destination: str) -> set[str]:
         each.result.sop_instance_uid
         for detail in taken.details("sending", "analysed", "failed", "parked", "skipped").values()
         for each in detail.deliveries
-        if each.destination == destination and each.state is not DeliveryState.DELIVERED
+        if each.destination == destination and each.state is not DeliveryState.STORED
     }
 
 
@@ -120,7 +120,7 @@ def test_every_state_is_taken_over_and_goes_on(taken: Taken) -> None:
     for name in ("failed", "parked", "skipped", "sending", "analysed"):
         now, then = taken.detail(name), before[name]
         assert (now.series, now.jobs, now.results) == (then.series, then.jobs, then.results)
-        assert {each.state for each in now.deliveries} == {DeliveryState.DELIVERED}
+        assert {each.state for each in now.deliveries} == {DeliveryState.STORED}
     made: set[str] = set()
     for name, detail in taken.details(*GO_ON).items():
         assert detail.series.state is SeriesState.ANALYSED, (name, detail.series.reasons)

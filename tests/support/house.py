@@ -108,7 +108,7 @@ class House:
         assert series.record_analysed(session, job, **outcome) is None
         if delivered:
             (delivery,) = outbox.claim_deliveries(session, "P", "o/", self.now, LEASE, limit=9)
-            outbox.mark_delivered(session, delivery, then)
+            outbox.mark_stored(session, delivery, then, "0x0000")
 
     def state_of(self, uid: str) -> tuple[int, int, bool]:
         """How many files, how many rows that name one, and whether a removal is recorded."""

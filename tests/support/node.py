@@ -164,7 +164,7 @@ class Node:
             detail = self.detail(uid)
             if detail is None or detail.series.state not in ENDED:
                 return None
-            done = all(each.delivered_at is not None for each in detail.deliveries)
+            done = all(each.arrived for each in detail.deliveries)
             return detail if done else None
 
         return wait_for(ended, f"series {uid} ended; log:\n{self.log[-3000:]}", seconds)

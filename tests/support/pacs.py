@@ -11,7 +11,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicomnode.config import Destination
-from dicomnode.deliver.deliverer import UNCOMPRESSED
+from dicomnode.deliver.dicom_sender import UNCOMPRESSED
 from dicomnode.network.associations import application_entity, bind_listener, listen
 from support.wait import PATIENCE_SECONDS
 

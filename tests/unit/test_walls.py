@@ -22,13 +22,15 @@ WALLS = """
 .cli.views: . .decisions .dicom_files .methods .offline .results.common inference inference.bundles
     inference.evaluation.report storage
 .decisions: storage
+.decisions.delivery:
 .decisions.arrival: .decisions .decisions.eligibility .decisions.stack storage
 .decisions.contrast: .decisions
 .decisions.eligibility: .decisions .decisions.contrast .decisions.image_kind .decisions.stack
     storage
 .decisions.image_kind: .decisions .decisions.contrast
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
-.deliver: . .decisions .dicom_files .methods .network .results.common .results.documents storage
+.deliver: . .decisions .decisions.delivery .dicom_files .methods .network .results.common
+    .results.documents storage
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage

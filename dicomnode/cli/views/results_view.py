@@ -16,7 +16,7 @@ from dicomnode.config import Settings
 from dicomnode.errors import DataError
 from storage import result_sets
 from storage.database import Database
-from storage.records import DeliveryState, ResultSet, SeriesRecord
+from storage.records import ResultSet, SeriesRecord
 
 
 def list_sets(database: Database, limit: int) -> tuple[ResultSet, ...]:
@@ -110,7 +110,7 @@ def state_of(chosen: ResultSet) -> str:
 
 def to_be_withdrawn(chosen: ResultSet, reason: str) -> str:
     """What a withdrawal is about, for who is asked whether it shall be."""
-    sent = sorted({each.destination for each in chosen.deliveries if each.delivered_at})
+    sent = sorted({each.destination for each in chosen.deliveries if each.stored_at})
     where = f"delivered to {', '.join(sent)}" if sent else "not delivered yet"
     return (
         f"series {chosen.series.series_key}: {_kinds(chosen)}, made "
@@ -137,7 +137,7 @@ def print_list(console: Console, sets: Sequence[ResultSet]) -> None:
     headings = ("series", "made", "objects", "state", "delivered")
     table = new_table(f"{len(sets)} sets of results, newest first", *headings)
     for each in sets:
-        done = sum(d.state is DeliveryState.DELIVERED for d in each.deliveries)
+        done = sum(d.arrived for d in each.deliveries)
         add_row(
             table,
             each.series.series_key,

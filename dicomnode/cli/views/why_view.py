@@ -217,7 +217,7 @@ def next_step(detail: SeriesDetail) -> str:
     if held:
         keys = ", ".join(sorted(held))
         return f"nothing until a person decides: dicomnode queue release {keys} --take …"
-    open_deliveries = [each for each in detail.deliveries if each.delivered_at is None]
+    open_deliveries = [each for each in detail.deliveries if not each.arrived]
     if open_deliveries:
         return f"{len(open_deliveries)} objects still to be delivered"
     if detail.series.removed_at is not None:

@@ -125,7 +125,7 @@ def test_a_note_that_waits_is_given_up_when_another_series_is_analysed(
     with database.write() as session:
         assert withhold_outdated(session) == 1
         assert withhold_outdated(session) == 0
-    assert delivery_states(database) == {"note.dcm": DeliveryState.FAILED}
+    assert delivery_states(database) == {"note.dcm": DeliveryState.ABANDONED}
     assert delivery_states(database, OTHER) == {"sr.dcm": DeliveryState.WAITING}
 
 
@@ -157,4 +157,4 @@ def test_a_late_slice_of_the_series_itself_withholds_its_note(database: Database
     assert enter(database, study(database))
     receive(database, instance(3, received_at=NOW + seconds(1)))
     skip(database, 1)
-    assert delivery_states(database) == {"note.dcm": DeliveryState.FAILED}
+    assert delivery_states(database) == {"note.dcm": DeliveryState.ABANDONED}

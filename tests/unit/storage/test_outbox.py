@@ -13,9 +13,9 @@ from storage.database import Database
 from storage.errors import LeaseLostError
 from storage.outbox import (
     claim_deliveries,
-    mark_delivered,
     mark_failed,
     mark_retry,
+    mark_stored,
     renew_deliveries,
 )
 from storage.queries import delivery_counts, series_detail
@@ -106,15 +106,15 @@ def test_what_arrived_is_not_sent_again_and_what_failed_is_given_up(database: Da
     prepare(database, SERIES)
     report, first, second = send(database)
     with database.write() as session:
-        mark_delivered(session, report, NOW + seconds(1))
+        mark_stored(session, report, NOW + seconds(1), "0x0000")
         mark_failed(session, first, NOW, "0xA900")
-        mark_delivered(session, second, NOW)
+        mark_stored(session, second, NOW, "0x0000")
     assert send(database, now=NOW + 99 * LEASE) == ()
     found = [each for each in deliveries(database) if each.destination == "PACS"]
-    assert [(each.state, each.delivered_at, each.error) for each in found] == [
-        (DeliveryState.DELIVERED, NOW + seconds(1), None),
+    assert [(each.state, each.stored_at, each.error) for each in found] == [
+        (DeliveryState.STORED, NOW + seconds(1), None),
         (DeliveryState.FAILED, None, "0xA900"),
-        (DeliveryState.DELIVERED, NOW, None),
+        (DeliveryState.STORED, NOW, None),
     ]
     with database.read() as session:
         assert delivery_counts(session, [SERIES, "1.2.3"]) == {SERIES: (2, 6)}
@@ -123,11 +123,11 @@ def test_what_arrived_is_not_sent_again_and_what_failed_is_given_up(database: Da
 @pytest.mark.parametrize(
     "write",
     [
-        lambda session, delivery: mark_delivered(session, delivery, NOW),
+        lambda session, delivery: mark_stored(session, delivery, NOW, "0x0000"),
         lambda session, delivery: mark_retry(session, delivery, NOW, "refused"),
         lambda session, delivery: mark_failed(session, delivery, NOW, "refused"),
     ],
-    ids=["delivered", "retry", "failed"],
+    ids=["stored", "retry", "failed"],
 )
 def test_a_sender_that_wakes_up_late_can_write_nothing(
     database: Database, write: Callable[[Session, Delivery], None]

@@ -9,7 +9,7 @@ import pytest
 from storage.database import Database
 from storage.decided import Withdrawal
 from storage.errors import LeaseLostError
-from storage.outbox import claim_deliveries, mark_delivered, mark_retry
+from storage.outbox import claim_deliveries, mark_retry, mark_stored
 from storage.queries import series_detail
 from storage.records import (
     RETRACTION_KIND,
@@ -80,7 +80,7 @@ def deliver(database: Database, destination: str = "PACS") -> int:
     claimed = claim(database, destination)
     with database.write() as session:
         for each in claimed:
-            mark_delivered(session, each, LATER)
+            mark_stored(session, each, LATER, "0x0000")
     return len(claimed)
 
 
@@ -130,7 +130,7 @@ def test_what_was_delivered_is_sent_again_to_all_and_to_who_is_new(database: Dat
     with database.write() as session:
         assert resend(session, made, ["PACS", "ARCHIVE"], LATER) == 4
     found = detail(database)
-    assert {(d.destination, d.state, d.delivered_at) for d in found.deliveries} == {
+    assert {(d.destination, d.state, d.stored_at) for d in found.deliveries} == {
         ("PACS", DeliveryState.WAITING, None),
         ("ARCHIVE", DeliveryState.WAITING, None),
     }
@@ -144,8 +144,8 @@ def test_what_is_being_sent_is_left_to_its_deliverer(database: Database) -> None
         assert resend(session, made, ["PACS"], LATER) == 0
     with database.write() as session:
         for each in claimed:
-            mark_delivered(session, each, LATER)
-    assert {d.state for d in detail(database).deliveries} == {DeliveryState.DELIVERED}
+            mark_stored(session, each, LATER, "0x0000")
+    assert {d.state for d in detail(database).deliveries} == {DeliveryState.STORED}
 
 
 def test_a_withdrawal_is_told_to_who_has_it_and_stands_in_the_history(database: Database) -> None:
@@ -159,7 +159,7 @@ def test_a_withdrawal_is_told_to_who_has_it_and_stands_in_the_history(database: 
     assert entry.retracted == ("2.25.sr", "2.25.sc")
     assert (entry.state, entry.why, entry.notified) == ("retracted", "safety", ("PACS",))
     archive = [d for d in found.deliveries if d.destination == "ARCHIVE"]
-    assert {(d.state, d.error) for d in archive} == {(DeliveryState.FAILED, "retracted")}
+    assert {(d.state, d.error) for d in archive} == {(DeliveryState.ABANDONED, "retracted")}
     assert [d.result.path for d in claim(database)] == ["ko.dcm"]
     assert claim(database, "ARCHIVE") == ()
 
@@ -185,7 +185,7 @@ def test_who_is_sending_when_it_is_withdrawn_cannot_put_it_back(database: Databa
     assert withdraw(database, made) == ("PACS",)  # it may have arrived
     with pytest.raises(LeaseLostError), database.write() as session:
         mark_retry(session, sending[0], LATER, "no answer")
-    assert states(database)["sr.dcm"] == (DeliveryState.FAILED, "retracted")
+    assert states(database)["sr.dcm"] == (DeliveryState.ABANDONED, "retracted")
     assert [d.result.path for d in claim(database)] == ["ko.dcm"]
 
 

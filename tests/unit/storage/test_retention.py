@@ -23,7 +23,7 @@ from storage.models import (
     RemovalRow,
     ResultRow,
 )
-from storage.outbox import claim_deliveries, mark_delivered
+from storage.outbox import claim_deliveries, mark_stored
 from storage.queries import series_detail
 from storage.records import (
     Arrival,
@@ -87,7 +87,7 @@ def detail(database: Database) -> SeriesDetail:
 def deliver_all(database: Database) -> None:
     with database.write() as session:
         for delivery in claim_deliveries(session, "PACS", "o/", NOW, LEASE, limit=9):
-            mark_delivered(session, delivery, NOW)
+            mark_stored(session, delivery, NOW, "0x0000")
 
 
 def analysed(database: Database) -> None:

@@ -166,7 +166,7 @@ def test_an_empty_database_goes_back_and_forth(engine: Engine) -> None:
 
     before = tables()
     with engine.begin() as connection:
-        upgrade(connection, "0002")
+        upgrade(connection, "head")
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", "storage:migrations")
         command.downgrade(config, "0001")

@@ -208,7 +208,7 @@ def test_what_waits_to_be_sent_is_withheld_when_a_late_instance_changes_the_inpu
     analyse(database, [result("new")])
     sent = {(each.result.path, each.state, each.error) for each in detail(database).deliveries}
     assert sent == {
-        ("old.dcm", DeliveryState.FAILED, "superseded"),
+        ("old.dcm", DeliveryState.ABANDONED, "superseded"),
         ("new.dcm", DeliveryState.WAITING, None),
     }
 

@@ -46,8 +46,9 @@ def withdrawal(*uids: str) -> Withdrawal:
 
 
 def delivery(result: ResultRecord, attempt: int, destination: str = "pacs") -> DeliveryRecord:
-    state = DeliveryState.DELIVERED if attempt else DeliveryState.FAILED
-    return DeliveryRecord(1, destination, state, attempt, NOW, None, None, result)
+    state = DeliveryState.STORED if attempt else DeliveryState.FAILED
+    nothing = None, None, None, None, None
+    return DeliveryRecord(1, destination, state, attempt, NOW, *nothing, result)
 
 
 def detail(

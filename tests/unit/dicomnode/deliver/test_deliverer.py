@@ -17,6 +17,7 @@ from pydicom.errors import InvalidDicomError
 from sqlalchemy import select, update
 
 from dicomnode.config import Destination, NodeSettings, Settings
+from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.deliver.deliverer import Deliverer
 from dicomnode.errors import PeerCause, PeerError
 from storage.database import Database
@@ -55,12 +56,13 @@ class Outbox:
         self.takes: Callable[[], object] = lambda: None
         self.deliverer = Deliverer(self.settings, PEER, "node/deliverer/1/")
 
-    def send(self, _association: object, path: Path) -> None:
+    def send(self, _association: object, path: Path) -> Outcome:
         (uid,) = [uid for uid, known in self.paths.items() if path.match(known)]
         self.takes()
         if uid in self.faults:
             raise self.faults[uid]
         self.sent.append(uid)
+        return Outcome(Ending.STORED, "0x0000")
 
     def look(self) -> int:
         return self.deliverer.deliver_some(threading.Event())
@@ -88,8 +90,8 @@ def associated(_ae: object, _peer: object) -> Iterator[Association]:
 @pytest.fixture
 def outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbox]:
     made = Outbox(tmp_path / "data")
-    monkeypatch.setattr("dicomnode.deliver.deliverer.associated", associated)
-    monkeypatch.setattr("dicomnode.deliver.deliverer.send_instance", made.send)
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender.associated", associated)
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender.send_instance", made.send)
     yield made
     made.database.close()
 
@@ -105,7 +107,7 @@ def test_a_file_that_cannot_be_read_just_now_is_sent_later(outbox: Outbox, numbe
     outbox.faults.clear()
     outbox.make_due()
     assert outbox.look() == 1
-    assert outbox.states() == ["delivered"] * 3
+    assert outbox.states() == ["stored"] * 3
 
 
 def test_attempts_at_a_file_end_in_the_end(outbox: Outbox) -> None:
@@ -135,7 +137,7 @@ def test_an_object_at_fault_is_given_up_alone_and_says_why(
     outbox.faults["2.25.1"] = fault
     while outbox.look():
         pass
-    assert outbox.states() == ["failed", "delivered", "delivered"]
+    assert outbox.states() == ["failed", "stored", "stored"]
     assert outbox.rows()["2.25.1"].error == told
 
 
@@ -143,11 +145,11 @@ def test_a_damaged_file_is_given_up_with_words(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real reading of a file that is no DICOM any more."""
-    from dicomnode.deliver import deliverer
+    from dicomnode.deliver import dicom_sender
 
     monkeypatch.undo()
-    monkeypatch.setattr("dicomnode.deliver.deliverer.associated", associated)
-    assert deliverer.send_instance.__module__ == "dicomnode.deliver.deliverer"
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender.associated", associated)
+    assert dicom_sender.send_instance.__module__ == "dicomnode.deliver.dicom_sender"
     while outbox.look():
         pass
     assert outbox.states() == ["failed"] * 3
@@ -157,7 +159,7 @@ def test_a_damaged_file_is_given_up_with_words(
 def test_a_refusal_of_one_is_tried_later(outbox: Outbox) -> None:
     outbox.faults["2.25.1"] = PeerError("C-STORE answered 0xA700", PeerCause.STATUS)
     assert outbox.look() == 3
-    assert outbox.states() == ["waiting", "delivered", "delivered"]
+    assert outbox.states() == ["waiting", "stored", "stored"]
 
 
 def test_a_fault_of_the_destination_is_tried_later(
@@ -166,7 +168,7 @@ def test_a_fault_of_the_destination_is_tried_later(
     def broken(_ae: object, _peer: object) -> Any:
         raise ValueError("more than 128 presentation contexts")
 
-    monkeypatch.setattr("dicomnode.deliver.deliverer.associated", broken)
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender.associated", broken)
     assert outbox.look() == 3
     assert outbox.states() == ["waiting"] * 3
     assert outbox.rows()["2.25.1"].error == "a fault on our side: ValueError"
@@ -184,7 +186,7 @@ def test_what_was_delivered_was_so_when_it_had_been_sent(outbox: Outbox) -> None
     by_the_clock(outbox, 10)
     assert outbox.look() == 3
     rows = outbox.rows()
-    times = [rows[f"2.25.{n}"].delivered_at for n in (1, 2, 3)]
+    times = [rows[f"2.25.{n}"].stored_at for n in (1, 2, 3)]
     assert times == [NOW + timedelta(seconds=each) for each in (10, 20, 30)]
 
 

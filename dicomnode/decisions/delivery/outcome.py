@@ -1,0 +1,28 @@
+"""What came of sending one object, or of asking for the promise to keep it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Ending(StrEnum):
+    """What an answer means for the delivery."""
+
+    STORED = "stored"
+    AGAIN = "again"  # later, the same may succeed
+    HOPELESS = (
+        "hopeless"  # the same object would be refused again: a person has to change something
+    )
+    OURS = "ours"  # a fault on our side: the object, or its file
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`status`: "0xA700", "HTTP 409", or the name of a cause. `text`: one sentence for the
+    administrator, empty where nothing is to be said. `warning`: stored, but not just as it was."""
+
+    ending: Ending
+    status: str
+    text: str = ""
+    warning: bool = False

@@ -1,0 +1,29 @@
+"""What the deliverer asks of a way to a destination, and what the faults of a peer mean to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from dicomnode.decisions.delivery.outcome import Ending, Outcome
+from dicomnode.errors import PeerCause, PeerError
+
+
+class Sender(Protocol):
+    """One conversation with one destination: an association, or a session of HTTP."""
+
+    def send(self, path: Path) -> Outcome:
+        """Send one Part 10 file.
+
+        Raises:
+            PeerError: the conversation is over; what has not been sent yet needs another.
+            OSError: the file cannot be read just now, or, without `errno`, is damaged.
+            InvalidDicomError: the file is no DICOM.
+        """
+
+
+def outcome_of(error: PeerError) -> Outcome:
+    """What the fault of a peer means for the objects that it was to take."""
+    endings = {PeerCause.NOT_ACCEPTED: Ending.HOPELESS, PeerCause.OURS: Ending.OURS}
+    ending = endings.get(error.cause, Ending.AGAIN)
+    return Outcome(ending, error.cause.name.lower().replace("_", " "), str(error))
