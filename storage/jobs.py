@@ -75,12 +75,20 @@ def renew(session: Session, job: Job, now: datetime, lease: timedelta) -> bool:
 
 
 def finish(session: Session, job: Job, now: datetime, error: str | None = None) -> None:
-    """End the job as done; `error` notes why it brought nothing. Raises LeaseLostError."""
+    """End the job as done; `error` notes why it brought nothing.
+
+    Raises:
+        LeaseLostError
+    """
     _write(session, job, state=JobState.DONE, ended_at=now, error=error)
 
 
 def fail(session: Session, job: Job, now: datetime, error: str) -> None:
-    """End the job as failed: another attempt would end the same. Raises LeaseLostError."""
+    """End the job as failed: another attempt would end the same.
+
+    Raises:
+        LeaseLostError
+    """
     _write(session, job, state=JobState.FAILED, ended_at=now, error=error)
 
 
@@ -93,7 +101,10 @@ def put_back(
 ) -> None:
     """Queue the job again, due at `not_before`; without `count_attempt` this one was none.
 
-    `error`: why it came to nothing this time. Raises LeaseLostError.
+    `error`: why it came to nothing this time.
+
+    Raises:
+        LeaseLostError
     """
     attempt = job.attempt if count_attempt else job.attempt - 1
     values = {"not_before": not_before, "attempt": attempt, "owner": None, "error": error}
@@ -106,7 +117,11 @@ def over_deadline(key: str, seconds: float) -> str:
 
 
 def held_revision(session: Session, job: Job) -> int | None:
-    """The series' revision when the job was claimed. Raises LeaseLostError."""
+    """The series' revision when the job was claimed.
+
+    Raises:
+        LeaseLostError
+    """
     revisions = session.scalars(select(JobRow.series_revision).where(_held(job))).all()
     if not revisions:
         raise LeaseLostError(_name(job))

@@ -54,7 +54,10 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Raises ValueError for a naive time: nobody could say which moment it means."""
+        """
+        Raises:
+            ValueError: a naive time: nobody could say which moment it means.
+        """
         if value is None:
             return None
         if value.tzinfo is None:

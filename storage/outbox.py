@@ -101,7 +101,9 @@ def mark_stored(
     """The destination answered `status`: it has it, perhaps with a `warning` in words.
 
     `confirm_at`: when its promise to keep it is asked for; None where it gives none.
-    Raises LeaseLostError.
+
+    Raises:
+        LeaseLostError
     """
     stored = {"stored_at": now, "status": status, "error": warning, "confirm_at": confirm_at}
     _write(session, delivery, state=DeliveryState.STORED, **stored)
@@ -114,7 +116,11 @@ def mark_retry(
     error: str,
     status: str | None = None,
 ) -> None:
-    """Not now; try again at `not_before`. Raises LeaseLostError."""
+    """Not now; try again at `not_before`.
+
+    Raises:
+        LeaseLostError
+    """
     again = {"not_before": not_before, "error": error, "status": status, "owner": None}
     _write(session, delivery, state=DeliveryState.WAITING, **again)
 
@@ -124,7 +130,8 @@ def mark_refused(
 ) -> None:
     """The destination will never take it as it is; `error` says what to change.
 
-    Raises LeaseLostError.
+    Raises:
+        LeaseLostError
     """
     refused = {"not_before": now, "error": error, "status": status}
     _write(session, delivery, state=DeliveryState.REFUSED, **refused)
@@ -133,7 +140,11 @@ def mark_refused(
 def mark_failed(
     session: Session, delivery: Delivery, now: datetime, error: str, status: str | None = None
 ) -> None:
-    """Given up at `now`. Raises LeaseLostError."""
+    """Given up at `now`.
+
+    Raises:
+        LeaseLostError
+    """
     failed = {"not_before": now, "error": error, "status": status}
     _write(session, delivery, state=DeliveryState.FAILED, **failed)
 
