@@ -15,7 +15,7 @@ processes/       The processes of one node: who starts them, and what each of th
 receive/         The first step of a series: C-STORE requests become files and rows
 results/         Builds result data sets from findings; no files, no network, no database
 weights/         From labelled scans to a bundle: manifests, training, evaluation, simulation
-cleaner          The keeper: removes what is finished after its time, and what dead writers left
+cleaner          Removes what is finished after its time, and what dead writers left
 clock            The time, as an argument: a look is tested at any moment
 config           The configuration: one frozen object, read from one TOML file and passed in
 disk_gate        Asks the file system, now and then, whether there is room for what comes

@@ -1,6 +1,6 @@
-"""The keeper: removes what is finished after its time, and what dead writers left.
+"""The cleaner: removes what is finished after its time, and what dead writers left.
 
-Nothing that waits is touched. The order of each removal is that of `storage.retention`; a keeper
+Nothing that waits is touched. The order of each removal is that of `storage.retention`; a cleaner
 that is killed goes on where it was.
 """
 
@@ -47,7 +47,7 @@ _COMPILED = re.compile(r"[0-9]+\.blob")
 
 
 @dataclass(frozen=True)
-class Kept:
+class Cleaned:
     """What one pass did."""
 
     series: int = 0  # whose rows were removed
@@ -55,8 +55,8 @@ class Kept:
     leftovers: int = 0  # of writers that died
 
 
-class Keeper:
-    """Keeps the house of one node; at most one at a time is of use."""
+class Cleaner:
+    """Removes what one node no longer needs; at most one at a time is of use."""
 
     def __init__(self, settings: Settings, policy: RetentionPolicy, database: Database) -> None:
         self._policy = policy
@@ -69,7 +69,7 @@ class Keeper:
         }
         self._place: retention.Place | None = None
 
-    def keep(self, now: datetime) -> Kept:
+    def clean(self, now: datetime) -> Cleaned:
         """One pass.
 
         Raises:
@@ -78,12 +78,12 @@ class Keeper:
         """
         leftovers = self._instances.remove_leftovers(now - LEFTOVER_AGE)
         leftovers += self._results.remove_leftovers(now - LEFTOVER_AGE)
-        files = self._remove_files()  # what an earlier keeper did not come to
+        files = self._remove_files()  # what an earlier cleaner did not come to
         removed = [series for series in self._due(now) if self._remove_or_pass_over(series, now)]
         if removed:
             files += self._remove_files()
         self._remove_associations(now)
-        return Kept(len(removed), files, leftovers)
+        return Cleaned(len(removed), files, leftovers)
 
     def _due(self, now: datetime) -> Iterator[EndedSeries]:
         """The next so many series of those that may be due; from the first one on after the last.
@@ -156,9 +156,9 @@ class Keeper:
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa: ARG001 - a role's
-    """Keep house once a minute until `stop`; what fails is tried again with the next pass."""
-    keeper = Keeper(settings, settings.retention, Database.open_later(settings.database_url))
-    outage = Outage("housekeeping", OSError)
+    """Clean once a minute until `stop`; what fails is tried again with the next pass."""
+    cleaner = Cleaner(settings, settings.retention, Database.open_later(settings.database_url))
+    outage = Outage("cleaning", OSError)
     remove_compiled_once(settings.node.data_directory)
     clock, told_at = Clock(), datetime.min.replace(tzinfo=UTC)
     while not stop.is_set():
@@ -167,7 +167,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa:
             told_at = now
             log.info("disk of the instances: %s", disk_space(settings.instances))
         with outage.reported():
-            keep_once(keeper, now)
+            clean_once(cleaner, now)
         stop.wait(PASS_SECONDS)
 
 
@@ -202,14 +202,14 @@ def remove_compiled_once(data_directory: Path) -> None:
         log.info("removed %d compiled networks of an earlier version", removed)
 
 
-def keep_once(keeper: Keeper, now: datetime) -> None:
+def clean_once(cleaner: Cleaner, now: datetime) -> None:
     """One pass, told in the log.
 
     Raises:
-        as `Keeper.keep`.
+        as `Cleaner.clean`.
     """
-    kept = keeper.keep(now)
-    if kept != Kept():
+    done = cleaner.clean(now)
+    if done != Cleaned():
         log.info(
-            "removed %d series, %d files, %d leftovers", kept.series, kept.files, kept.leftovers
+            "removed %d series, %d files, %d leftovers", done.series, done.files, done.leftovers
         )

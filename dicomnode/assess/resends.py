@@ -145,8 +145,8 @@ class Resends:
         standing_now = {each.sop_instance_uid: each for each in instances}
         newest = {each.sop_instance_uid: each for each in in_question}  # the last one that came
         pairs = [self._pair(standing_now[uid], conflict) for uid, conflict in newest.items()]
-        keep = self._keeper(job)
-        copies = [self._compare(pair, keep) for pair in pairs]
+        prolong = self._prolonging(job)
+        copies = [self._compare(pair, prolong) for pair in pairs]
         if _in_turn(pairs):
             copies = [replace(copy, at_once=True) for copy in copies]
         wishes = {_WISHED[each.state] for each in in_question if each.state in _WISHED}
@@ -191,7 +191,7 @@ class Resends:
         other = replace(other, series_key=conflict.series_key)
         return _Pair(stands, conflict, other)
 
-    def _keeper(self, job: Job) -> Callable[[], None]:
+    def _prolonging(self, job: Job) -> Callable[[], None]:
         """To be called often: prolongs the lease.
 
         Raises:
@@ -199,7 +199,7 @@ class Resends:
         """
         renewed = self._clock.now()
 
-        def keep() -> None:
+        def prolong() -> None:
             nonlocal renewed
             now = self._clock.now()
             if now - renewed < _RENEW_AFTER:
@@ -209,10 +209,10 @@ class Resends:
                     raise LeaseLostError(f"job {job.job_id} ({job.kind}), attempt {job.attempt}")
             renewed = now
 
-        return keep
+        return prolong
 
-    def _compare(self, pair: _Pair, keep: Callable[[], None]) -> Copy:
-        keep()
+    def _compare(self, pair: _Pair, prolong: Callable[[], None]) -> Copy:
+        prolong()
         first, later = (self._files.open_path(path) for path in pair.paths)
         return Copy(
             owner=pair.owner,

@@ -21,7 +21,7 @@ _MODULES = {
     "assessor": "dicomnode.assess.assessor",
     "worker": "dicomnode.analyse.worker",
     "deliverer": "dicomnode.deliver.deliverer",
-    "keeper": "dicomnode.cleaner",
+    "cleaner": "dicomnode.cleaner",
 }
 
 

@@ -137,7 +137,7 @@ class Supervisor:
         self._settings_file = settings_file
         self._node_id = node_id
         roles = [f"{RECEIVER}-{n}" for n in range(1, settings.receive.processes + 1)]
-        roles += ["assessor", "deliverer", "keeper"]
+        roles += ["assessor", "deliverer", "cleaner"]
         roles += [f"worker-{n}" for n in range(1, settings.inference.workers + 1)]
         self._children = [_Child(role) for role in roles]
         self._pipe_read, self._pipe_write = os.pipe()

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from dicomnode.cleaner import Keeper, keep_once
+from dicomnode.cleaner import Cleaner, clean_once
 from dicomnode.receive.arrivals import ArrivalIndexer
 from dicomnode.receive.reconciliation import Reconciler
 from storage.durable import INCOMING
@@ -50,7 +50,7 @@ def test_what_waits_is_never_touched_and_what_is_due_goes(
     for number, (state, days, delivered) in enumerate(each):
         house.add(f"1.2.{number}", state, days * DAY + DAY / 2, delivered)
     before = [house.state_of(f"1.2.{number}") for number in range(len(each))]
-    house.keeper().keep(house.now)
+    house.cleaner().clean(house.now)
     for number, (state, days, delivered) in enumerate(each):
         kept_for = POLICY.of(state)
         waits = kept_for is None or (state is SeriesState.ANALYSED and not delivered)
@@ -65,9 +65,9 @@ def test_a_resend_that_goes_on_puts_the_removal_off(tmp_path: Path) -> None:
     house = House(tmp_path)
     house.add("1.2.3", SeriesState.SKIPPED, 300 * DAY)
     house.store_file("1.2.3", 0)  # answered 0x0000; a duplicate changes nothing in the index
-    house.keeper().keep(house.now)
+    house.cleaner().clean(house.now)
     assert house.state_of("1.2.3") == (3, 3, False)
-    house.keeper().keep(house.now + 8 * DAY)
+    house.cleaner().clean(house.now + 8 * DAY)
     assert house.state_of("1.2.3") == (0, 0, True)
     house.database.close()
 
@@ -96,18 +96,18 @@ def resend_while_removing(house: House) -> None:
         sender = threading.Thread(target=send)
         sender.start()
         begin.wait()
-        house.keeper().keep(datetime.now(UTC))
+        house.cleaner().clean(datetime.now(UTC))
         sender.join()
         paths = {each.path for each in house.store_files(uid, 3)}
         wait_for(partial(house.knows, paths), "every answered instance is known")
-        house.keeper().keep(datetime.now(UTC))
+        house.cleaner().clean(datetime.now(UTC))
         assert paths <= set(house.files.iter_paths())
     assert indexer.close(10)
     house.check()
     house.database.close()
 
 
-def test_a_keeper_that_is_killed_anywhere_leaves_no_harm(tmp_path: Path) -> None:
+def test_a_cleaner_that_is_killed_anywhere_leaves_no_harm(tmp_path: Path) -> None:
     house = House(tmp_path)
     uids = [f"1.2.{number}" for number in range(60)]
     for number, uid in enumerate(uids):
@@ -119,7 +119,7 @@ def test_a_keeper_that_is_killed_anywhere_leaves_no_harm(tmp_path: Path) -> None
         child = os.fork()
         if child == 0:
             try:
-                keep_once(Keeper(house.settings, POLICY, house.database), house.now)
+                clean_once(Cleaner(house.settings, POLICY, house.database), house.now)
             finally:
                 os._exit(0)
         time.sleep(chance.uniform(0.0, 0.06))
@@ -130,7 +130,7 @@ def test_a_keeper_that_is_killed_anywhere_leaves_no_harm(tmp_path: Path) -> None
         if not os.WIFSIGNALED(status):
             break
     assert kills >= 20
-    house.keeper().keep(house.now)
+    house.cleaner().clean(house.now)
     assert [house.state_of(uid) for uid in uids] == [(0, 0, True)] * len(uids)
     assert house.state_of("1.3") == (3, 3, False)
     assert list((house.settings.instances / INCOMING).iterdir()) == []

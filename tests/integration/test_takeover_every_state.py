@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dicomnode.assess.assessor import Assessor
-from dicomnode.cleaner import Keeper
+from dicomnode.cleaner import Cleaner
 from dicomnode.config import NodeSettings, Settings
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.decisions.retention import RetentionPolicy
@@ -130,10 +130,10 @@ def test_every_state_is_taken_over_and_goes_on(taken: Taken) -> None:
 
 
 def test_a_removal_that_was_begun_is_ended(taken: Taken) -> None:
-    """The rows had gone; the keeper of today unlinks the files."""
-    keeper = Keeper(taken.node.settings, RetentionPolicy(), taken.node.database)
-    assert keeper.keep(datetime.now(UTC)).files == SLICES + OBJECTS
-    assert keeper.keep(datetime.now(UTC)).files == 0
+    """The rows had gone; the cleaner of today unlinks the files."""
+    cleaner = Cleaner(taken.node.settings, RetentionPolicy(), taken.node.database)
+    assert cleaner.clean(datetime.now(UTC)).files == SLICES + OBJECTS
+    assert cleaner.clean(datetime.now(UTC)).files == 0
     assert taken.detail("removed").series.removed_at is not None
 
 

@@ -1,4 +1,4 @@
-"""A data directory with series in every state, their files real, for the keeper to work on."""
+"""A data directory with series in every state, their files real, for the cleaner to work on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydicom.filewriter import write_dataset
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dicomnode.cleaner import Keeper
+from dicomnode.cleaner import Cleaner
 from dicomnode.config import NodeSettings, Settings
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.dicom_files.identity import Provenance, file_head
@@ -41,8 +41,8 @@ class House:
         self.database = Database.open(self.settings.database_url)
         self.now = datetime.now(UTC)
 
-    def keeper(self, policy: RetentionPolicy = POLICY) -> Keeper:
-        return Keeper(self.settings, policy, self.database)
+    def cleaner(self, policy: RetentionPolicy = POLICY) -> Cleaner:
+        return Cleaner(self.settings, policy, self.database)
 
     def store_files(self, uid: str, count: int) -> list[StoredInstance]:
         return [self.store_file(uid, number) for number in range(count)]

@@ -282,7 +282,7 @@ def test_no_row_speaks_of_a_file_that_is_gone(stored: Stored) -> None:
 
 
 def test_the_name_taken_away_between_two_steps_of_a_receiver_is_noticed(stored: Stored) -> None:
-    """`confirm` has opened and touched the file when the keeper renames it: each way round."""
+    """`confirm` has opened and touched the file when the cleaner renames it: each way round."""
     path = stored.files.open_path(stored.instances[0].path)
     leaving = stored.root / INCOMING / (stored.instances[0].path.replace("/", "+") + LEAVING)
     remove(stored.database, looked_at=datetime.now(UTC))

@@ -87,7 +87,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Started:
     return Started(tmp_path, monkeypatch)
 
 
-ALL = ["receiver-1", "receiver-2", "assessor", "deliverer", "keeper", "worker-1"]
+ALL = ["receiver-1", "receiver-2", "assessor", "deliverer", "cleaner", "worker-1"]
 
 
 def test_until_the_database_is_the_nodes_own_only_receivers_run(started: Started) -> None:
