@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -165,19 +165,26 @@ class InferenceSettings(_Section):
         return (*named, *shipped.items(), *([(_LUNGS, lungs)] if lungs else []))
 
 
-class Destination(_Section):
+class Peer(_Section):
+    """Whom we open associations with."""
+
     name: Annotated[str, Field(min_length=1, max_length=64)]
     ae_title: AeTitle
     address: str
     port: Port
     tls: DestinationTls | None = None
+
+
+class Destination(Peer):
+    """A peer that results are delivered to, and how."""
+
     rejection_notes: bool = False  # takes Key Object rejection notes (IHE RAD, IOCM)
 
 
 class QuerySettings(_Section):
     """The PACS that is asked by C-FIND how many instances a series has; without peer, nobody is."""
 
-    peer: Destination | None = None
+    peer: Peer | None = None
     timeout_seconds: Positive = 5.0
     every_seconds: Annotated[float, Field(ge=0.5)] = 3.0
     most_matches: Annotated[int, Field(ge=1, le=100_000)] = 5000
@@ -283,5 +290,8 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update=changed | {"destinations": destinations})
 
 
-def _peer_anchored(peer: Destination, folder: Path) -> Destination:
+_P = TypeVar("_P", bound=Peer)
+
+
+def _peer_anchored(peer: _P, folder: Path) -> _P:
     return peer.model_copy(update={"tls": peer.tls and peer.tls.anchored(folder)})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dicomnode.clock import Clock
-from dicomnode.config import Destination, QuerySettings
+from dicomnode.config import Peer, QuerySettings
 from dicomnode.decisions.arrival.arrival_evidence import PacsCount
 from dicomnode.errors import PeerError
 from dicomnode.lifecycle import ends_process_on_fault
@@ -47,7 +47,7 @@ class PacsCounts:
     def __init__(
         self,
         settings: QuerySettings,
-        peer: Destination,
+        peer: Peer,
         ae_title: str,
         clock: Clock | None = None,
     ) -> None:

@@ -20,7 +20,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from dicomnode.config import Destination
+from dicomnode.config import Peer
 from dicomnode.dicom_files.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.errors import ConfigurationError, PeerCause, PeerError
 from dicomnode.network.peer_connection import Requestor, why_ended, why_not_associated
@@ -213,7 +213,7 @@ def requestor(ae_title: str, contexts: Sequence[PresentationContext], timeout: f
 
 
 @contextmanager
-def associated(ae: AE, peer: Destination) -> Iterator[Association]:
+def associated(ae: AE, peer: Peer) -> Iterator[Association]:
     """An established association, released at the end.
 
     Raises:
@@ -236,7 +236,7 @@ def associated(ae: AE, peer: Destination) -> Iterator[Association]:
             association.release()
 
 
-def _tls_args(peer: Destination) -> tuple[ssl.SSLContext, str] | None:
+def _tls_args(peer: Peer) -> tuple[ssl.SSLContext, str] | None:
     """As `AE.associate` wants them.
 
     Raises:
@@ -282,7 +282,7 @@ def _class_cause(association: Association, what: Path | Dataset) -> PeerCause:
     return PeerCause.OURS if data_set.get("SOPClassUID") in accepted else PeerCause.NOT_ACCEPTED
 
 
-def echo(peer: Destination, calling_ae_title: str, timeout: float = 10.0) -> None:
+def echo(peer: Peer, calling_ae_title: str, timeout: float = 10.0) -> None:
     """C-ECHO a peer (PS3.7 section 9.1.5).
 
     Raises:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pydicom
 from pynetdicom import build_context
 
-from dicomnode.config import Destination
+from dicomnode.config import Peer
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.network.associations import SUCCESS, associated, c_store, requestor
 
 _TIMEOUT_SECONDS = 60.0
 
 
-def send_files(files: Sequence[Path], peer: Destination, calling_ae_title: str) -> Iterator[Path]:
+def send_files(files: Sequence[Path], peer: Peer, calling_ae_title: str) -> Iterator[Path]:
     """Send each file over one association; yields it when the peer has answered 0x0000.
 
     Raises:

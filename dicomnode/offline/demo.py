@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dicomnode.config import Destination, Settings, load_settings
+from dicomnode.config import Peer, Settings, load_settings
 from dicomnode.decisions.reasons import failed_rules
 from dicomnode.dicom_files.identity import identify_file
 from dicomnode.errors import ConfigurationError, NodeError
@@ -126,14 +126,14 @@ def series_in(folder: Path) -> tuple[SentSeries, ...]:
     return tuple(found)
 
 
-def parse_peer(text: str) -> Destination:
-    """HOST:PORT:AET as a destination."""
+def parse_peer(text: str) -> Peer:
+    """HOST:PORT:AET as a peer."""
     parts = text.rsplit(":", 2)
     if len(parts) != 3 or not parts[1].isdigit():
         raise ConfigurationError(f"--pacs {text}: HOST:PORT:AET is wanted")
     host, port, ae_title = parts
     try:
-        return Destination(name="pacs", address=host, port=int(port), ae_title=ae_title)
+        return Peer(name="pacs", address=host, port=int(port), ae_title=ae_title)
     except ValueError as error:
         raise ConfigurationError(f"--pacs {text}: {error}") from error
 
@@ -151,7 +151,7 @@ def _fresh_folder(out: Path) -> Path:
     return folder
 
 
-def _configure(folder: Path, destination: Destination) -> Settings:
+def _configure(folder: Path, destination: Peer) -> Settings:
     file = folder / "dicomnode.toml"
     file.write_text(_CONFIG.format(file=file.name, port=_free_port(), pacs=destination))
     return load_settings(file)
@@ -169,9 +169,9 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _node_as_peer(settings: Settings) -> Destination:
+def _node_as_peer(settings: Settings) -> Peer:
     receive = settings.receive
-    return Destination(
+    return Peer(
         name="node", ae_title=settings.node.ae_title, address=receive.address, port=receive.port
     )
 

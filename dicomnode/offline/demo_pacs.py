@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pynetdicom import evt
 
-from dicomnode.config import Destination
+from dicomnode.config import Peer
 from dicomnode.network.associations import (
     SUCCESS,
     accept_any_storage,
@@ -37,9 +37,7 @@ class StandInPacs:
 
 
 @contextmanager
-def stand_in_pacs(
-    folder: Path, ae_title: str = "DEMOPACS"
-) -> Iterator[tuple[StandInPacs, Destination]]:
+def stand_in_pacs(folder: Path, ae_title: str = "DEMOPACS") -> Iterator[tuple[StandInPacs, Peer]]:
     """Run it on a free port of the loopback interface."""
     folder.mkdir(parents=True, exist_ok=True)
     pacs = StandInPacs(folder)
@@ -49,6 +47,6 @@ def stand_in_pacs(
     port = listener.getsockname()[1]
     listen(ae, listener, {evt.EVT_C_STORE: pacs.on_store})
     try:
-        yield pacs, Destination(name="pacs", ae_title=ae_title, address="127.0.0.1", port=port)
+        yield pacs, Peer(name="pacs", ae_title=ae_title, address="127.0.0.1", port=port)
     finally:
         ae.shutdown()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dicomnode.config import Destination
+from dicomnode.config import Destination, Peer
 from support.node import free_port
 from support.tools import needed
 from support.wait import PATIENCE_SECONDS, wait_for
@@ -62,7 +62,7 @@ class Orthanc:
 
 
 @contextmanager
-def running_orthanc(folder: Path, node: Destination) -> Iterator[Orthanc]:
+def running_orthanc(folder: Path, node: Peer) -> Iterator[Orthanc]:
     """Start Orthanc, knowing the node as a modality; stopped by its process at the end."""
     program = needed("Orthanc", "orthanc")
     http_port, dicom_port = free_port(), free_port()

@@ -249,6 +249,13 @@ def test_no_password_is_shown(tmp_path: Path, text: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_peer_that_is_asked_takes_no_key_of_delivery(tmp_path: Path) -> None:
+    text = "[query.peer]\nname='p'\nae_title='P'\naddress='h'\nport=104\n"
+    assert load_settings(written(tmp_path, text)).query.peer is not None
+    with pytest.raises(ConfigurationError, match="rejection_notes"):
+        load_settings(written(tmp_path, text + "rejection_notes = true\n"))
+
+
 def test_two_destinations_of_one_name_are_refused(tmp_path: Path) -> None:
     one = "[[destinations]]\nname='p'\nae_title='P'\naddress='h'\nport=104\n"
     with pytest.raises(ConfigurationError, match="same name"):
