@@ -21,13 +21,14 @@ from dicomnode.config import Settings
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
 from dicomnode.disk_gate import disk_space
 from dicomnode.lifecycle import Outage
-from storage import retention
+from storage import result_sets, retention
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
 from storage.records import EndedSeries, FileKind
 from storage.removable_files import RemovableFiles
+from storage.result_history import SentFiles, Withdrawals
 from storage.results import ResultFiles
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,9 @@ class Cleaner:
             FileKind.INSTANCE: RemovableFiles(settings.instances),
             FileKind.RESULT: RemovableFiles(settings.result_files),
         }
+        self._withdrawals = Withdrawals(settings.result_files)
+        self._sent = SentFiles(settings.result_files)
+        self._entered_until = 0.0
         self._place: retention.Place | None = None
 
     def clean(self, now: datetime) -> Cleaned:
@@ -76,6 +80,7 @@ class Cleaner:
             DatabaseUnavailableError
             OSError: a folder cannot be read.
         """
+        self._enter_withdrawals(now)
         leftovers = self._instances.remove_leftovers(now - LEFTOVER_AGE)
         leftovers += self._results.remove_leftovers(now - LEFTOVER_AGE)
         files = self._remove_files()  # what an earlier cleaner did not come to
@@ -84,6 +89,13 @@ class Cleaner:
             files += self._remove_files()
         self._remove_associations(now)
         return Cleaned(len(removed), files, leftovers)
+
+    def _enter_withdrawals(self, now: datetime) -> None:
+        """Those whose command was killed before the database had them, or was away then."""
+        kept = self._withdrawals.every(self._entered_until)
+        if entered := result_sets.enter_withdrawals(self._database, kept):
+            log.warning("entered %d withdrawals that the database did not know", entered)
+        self._entered_until = (now - LEFTOVER_AGE).timestamp()
 
     def _due(self, now: datetime) -> Iterator[EndedSeries]:
         """The next so many series of those that may be due; from the first one on after the last.
@@ -125,6 +137,7 @@ class Cleaner:
             files = retention.remove_series(session, uid, may_go, now)
         if files is None:
             return False
+        self._sent.forget(uid)
         log.info("series %s: %s, its %d files are removed", uid, series.state.value, files)
         return True
 

@@ -21,6 +21,7 @@ queries          What the command line reads: series, their jobs, results and de
 records          The plain records that storage takes and returns
 removable_files  Unlinking stored files while receivers may be given the same ones again
 reopening        Undoing the decision on a series; what it was stays readable in its history
+result_history   What became of results, written beside their files: withdrawn, sent, refused
 result_sets      What becomes of results after they were made: found again, sent again, withdrawn
 results          Files of the result objects, as durable as those of the instances
 retention        Removing what is finished: first its rows, in one transaction, then its files

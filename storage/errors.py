@@ -44,3 +44,7 @@ class UnknownAssociationError(StorageError):
 
 class UnsafePathError(StorageError):
     """A stored path does not have the form that storage gives, or leads out of its folder."""
+
+
+class DamagedHistoryError(StorageError):
+    """What became of a series' results is written beside their files, and cannot be understood."""

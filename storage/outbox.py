@@ -24,6 +24,7 @@ from storage.records import (
     ResultRecord,
     SeriesState,
 )
+from storage.result_history import Sent
 from storage.statements import insert_into, shared_fields
 
 SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
@@ -147,6 +148,27 @@ def mark_failed(
     """
     failed = {"not_before": now, "error": error, "status": status}
     _write(session, delivery, state=DeliveryState.FAILED, **failed)
+
+
+def mark_unsent(
+    session: Session, delivery: Delivery, state: DeliveryState, not_before: datetime, error: str
+) -> None:
+    """It was not sent, and may not be: the claim was no attempt.
+
+    Raises:
+        LeaseLostError
+    """
+    values = {"attempt": delivery.attempt - 1, "not_before": not_before, "error": error}
+    _write(session, delivery, state=state, owner=None, **values)
+
+
+def settled(session: Session, delivery: Delivery) -> Sent | None:
+    """What became of a delivery, for the file beside its result; None while it is on its way."""
+    row = session.get(DeliveryRow, delivery.delivery_id)
+    if row is None or row.state in (DeliveryState.WAITING, DeliveryState.SENDING):
+        return None
+    at = row.committed_at or row.stored_at or row.not_before
+    return Sent(row.sop_instance_uid, row.destination, row.state, at, row.error)
 
 
 def _enter_result(session: Session, result: ResultRecord, ordinal: int) -> None:

@@ -6,15 +6,17 @@ series, and are withdrawn together. A withdrawal stands in the history of the se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from storage.database import Database
 from storage.decided import RETRACTED, HistoryEntry, Withdrawal
 from storage.jobs import FREE
-from storage.models import DeliveryRow, ResultRow
+from storage.models import DeliveryRow, ResultRow, SeriesRow
 from storage.outbox import NOT_TRIED, enter_results
 from storage.queries import find_series, series_detail
 from storage.records import (
@@ -24,6 +26,7 @@ from storage.records import (
     ResultSet,
     SeriesDetail,
 )
+from storage.result_history import KeptWithdrawal
 from storage.statements import insert_into, lock_series
 
 
@@ -155,31 +158,48 @@ def _wait_again(
     return session.scalar(statement) is not None
 
 
-def record_retraction(
-    session: Session,
-    chosen: ResultSet,
-    notes: Mapping[str, ResultRecord],
-    why: str,
-    title: str,
-    now: datetime,
-) -> tuple[str, ...] | None:
-    """Withdraw a set: what waits is given up, and its note goes to each destination of `notes`
-    that may have an object of the set; returns these destinations.
+def enter_withdrawals(database: Database, kept: Iterable[KeptWithdrawal]) -> int:
+    """Bring the database up to date with what is withdrawn; how many sets it did not know.
 
-    One transaction with the entry in the history; `why` and `title` as in `Withdrawal`. None, and
-    nothing changes, when the set is withdrawn already. A deliverer that is sending an object of
-    the set loses its lease: it cannot put it back to waiting.
+    Raises:
+        DatabaseUnavailableError: and whatever reading `kept` does.
     """
-    series = lock_series(session, chosen.series.series_key)
-    uids = tuple(each.sop_instance_uid for each in chosen.results)
+    with database.read() as session:
+        unknown = [each for each in kept if not _is_entered(session, each)]
+    entered = 0
+    for each in unknown:
+        with database.write() as session:
+            entered += enter_withdrawal(session, each) is not None
+    return entered
+
+
+def _is_entered(session: Session, kept: KeptWithdrawal) -> bool:
+    series = session.get(SeriesRow, kept.series_key)
+    known = {} if series is None else _retractions(series.history)
+    return bool(set(kept.withdrawal.retracted) & known.keys())
+
+
+def enter_withdrawal(session: Session, kept: KeptWithdrawal) -> tuple[str, ...] | None:
+    """Withdraw a set, as is written beside the result files: what waits is given up, and its note
+    goes to each destination of `kept.notes` that may have an object of the set; returns these.
+
+    One transaction with the entry in the history. None, and nothing changes, when the set is
+    withdrawn already, or no row tells of its series. A deliverer that is sending an object of the
+    set loses its lease: it cannot put it back to waiting.
+    """
+    uids = kept.withdrawal.retracted
+    if session.get(SeriesRow, kept.series_key) is None:
+        return None
+    series = lock_series(session, kept.series_key)
     if set(uids) & _retractions(series.history).keys():
         return None
-    reached = tuple(sorted(notes.keys() & _tried(session, uids)))
-    withdrawal = Withdrawal(now, uids, series.instance_count, reached, why, title)
-    series.history = (*series.history, withdrawal)
+    reached = tuple(sorted(kept.notes.keys() & _tried(session, uids)))
+    entry = replace(kept.withdrawal, instance_count=series.instance_count, notified=reached)
+    series.history = (*series.history, entry)
     _stop(session, uids)
     for destination in reached:
-        enter_results(session, [notes[destination]], [destination], series.priority, now)
+        note = kept.notes[destination]
+        enter_results(session, [note], [destination], series.priority, entry.decided_at)
     return reached
 
 

@@ -6,4 +6,5 @@ result_settings  The part of the configuration that shows in results
 result_store     Result objects as durable files, each with the row that tells of it
 retract          Withdrawing a set of results: what was sent is rejected where it lies
 sender           What the deliverer asks of a way to a destination, and what a peer's faults mean
+withdrawn        Nothing that was withdrawn is sent, whatever the database says of it
 """

@@ -19,6 +19,7 @@ from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.deliver.dicom_sender import dicom_sender
 from dicomnode.deliver.sender import Sender, outcome_of
+from dicomnode.deliver.withdrawn import ResultHistory
 from dicomnode.errors import PeerError
 from dicomnode.lifecycle import Outage, ends_process_on_fault
 from storage import outbox
@@ -55,6 +56,7 @@ class Deliverer:
         self._owner = f"{owner}{destination.name}"
         self._database = Database.open_later(settings.database_url)
         self._files = ResultFiles(settings.result_files)
+        self._history = ResultHistory(self._database, settings.result_files)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: send, or wait for something to send.
@@ -80,8 +82,8 @@ class Deliverer:
             batch = outbox.claim_deliveries(
                 session, self._destination.name, self._owner, self._clock.now(), lease, limit=_BATCH
             )
-        if batch:
-            self._send(batch, stop)
+        if standing := self._history.standing(batch, self._clock.now()):
+            self._send(standing, stop)
         return len(batch)
 
     def _send(self, batch: Sequence[Delivery], stop: threading.Event) -> None:
@@ -127,6 +129,8 @@ class Deliverer:
         raised. False: the association may be in disorder, the rest is sent over another."""
         uid = delivery.result.sop_instance_uid
         going_on = True
+        if not self._history.standing([delivery], self._clock.now()):
+            return True
         try:
             outcome = sender.send(self._files.open_path(delivery.result.path))
         except PeerError:
@@ -182,6 +186,7 @@ class Deliverer:
                 mark(session, delivery, *arguments)
         except LeaseLostError:
             log.warning("%s is another's by now", delivery.result.sop_instance_uid)
+        self._history.note(delivery)
 
 
 def _fault(error: Exception) -> str:

@@ -30,8 +30,10 @@ from dicomnode.results.documents.retraction import (
 from dicomnode.results.documents.text_document import TextOrigin
 from storage import result_sets
 from storage.database import Database
+from storage.decided import Withdrawal
 from storage.outbox import SR_STORAGE
 from storage.records import RETRACTION_KIND, ResultRecord, ResultSet
+from storage.result_history import KeptWithdrawal, Withdrawals
 from storage.results import ResultFiles
 
 
@@ -58,11 +60,15 @@ def retract(
     reason: RejectionReason,
     now: datetime,
 ) -> Retraction:
-    """Withdraw a set in one transaction; a second time it changes nothing.
+    """Withdraw a set; a second time it changes nothing.
+
+    First beside the result files, durably, then in the database, in one transaction: see
+    `storage.result_history`.
 
     Raises:
         DataError: it is a retraction itself, or its files are gone or cannot be read.
         OSError: the disk is full; nothing was withdrawn.
+        DatabaseUnavailableError: it is withdrawn, and the running node enters it.
     """
     if chosen.is_retraction:
         raise DataError("results", "a retraction cannot be withdrawn")
@@ -75,9 +81,11 @@ def retract(
     notes = {
         name: store_result(files, key, each, now, RETRACTION_KIND) for name, each in objects.items()
     }
-    title = TITLES[reason].meaning
+    count, title = chosen.series.instance_count, TITLES[reason].meaning
+    kept = KeptWithdrawal(key, Withdrawal(now, uids, count, (), reason.value, title), notes)
+    Withdrawals(settings.result_files).put(kept)
     with database.write() as session:
-        notified = result_sets.record_retraction(session, chosen, notes, reason.value, title, now)
+        notified = result_sets.enter_withdrawal(session, kept)
     return Retraction(uids, notified or (), already=notified is None)
 
 

@@ -19,10 +19,11 @@ from storage.records import (
     ResultSet,
     SeriesDetail,
 )
+from storage.result_history import KeptWithdrawal
 from storage.result_sets import (
+    enter_withdrawal,
     find_sets,
     recent_sets,
-    record_retraction,
     resend,
     sets_of_series,
 )
@@ -84,11 +85,16 @@ def deliver(database: Database, destination: str = "PACS") -> int:
     return len(claimed)
 
 
+def kept(chosen: ResultSet, notes: dict[str, ResultRecord]) -> KeptWithdrawal:
+    uids = tuple(each.sop_instance_uid for each in chosen.results)
+    return KeptWithdrawal(SERIES, Withdrawal(LATER, uids, 0, (), *WHY), notes)
+
+
 def withdraw(
     database: Database, chosen: ResultSet, **notes: ResultRecord
 ) -> tuple[str, ...] | None:
     with database.write() as session:
-        return record_retraction(session, chosen, notes or {"PACS": KEY_OBJECT}, *WHY, LATER)
+        return enter_withdrawal(session, kept(chosen, notes or {"PACS": KEY_OBJECT}))
 
 
 def states(database: Database) -> dict[str, tuple[DeliveryState, str | None]]:
@@ -215,7 +221,7 @@ def test_withdrawal_and_history_are_kept_or_lost_together(database: Database) ->
 
     def break_off() -> None:
         with database.write() as session:
-            record_retraction(session, made, {"PACS": KEY_OBJECT}, *WHY, LATER)
+            enter_withdrawal(session, kept(made, {"PACS": KEY_OBJECT}))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
