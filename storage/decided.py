@@ -161,6 +161,28 @@ class SeriesEvidence:
 
 
 @dataclass(frozen=True)
+class AnalysisMarks:
+    """What of an analysis later decisions ask for; the rest that is kept of it is for readers.
+
+    `made_with`: digest of its settings and models, empty where an earlier release kept none.
+    `answered`, `failed`: how many methods came to findings, and how many did not.
+    """
+
+    made_with: str
+    answered: int
+    failed: int
+
+    @classmethod
+    def from_json(cls, found: JsonObject) -> Self:
+        former = sum(bool(found.get(key)) for key in ("probabilities", "regions"))
+        return cls(
+            made_with=found.get("made_with", ""),
+            answered=len(found["findings"]) if "findings" in found else former,
+            failed=len(found.get("failures", ())),
+        )
+
+
+@dataclass(frozen=True)
 class FormerDecision:
     """A decision on a series that was undone, as it stood; `removed_at`: its files were removed."""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dicomnode.methods.findings_json import kept_findings
 from dicomnode.results.common.context import Predecessor
-from storage.decided import Withdrawal
+from storage.decided import AnalysisMarks, Withdrawal
 from storage.records import (
     NOTE_KIND,
     RETRACTION_KIND,
@@ -60,10 +59,10 @@ def _why(detail: SeriesDetail) -> str:
     if _other_input(detail):
         return _CAME_AGAIN if _as_many(detail) else _MORE_CAME
     made = [each.analysis for each in detail.series.former_decisions if each.analysis]
-    failed = made[-1].get("failures", ()) if made else ()
-    if not failed:
+    marks = AnalysisMarks.from_json(made[-1] if made else {})
+    if not marks.failed:
         return _OTHER_MODEL
-    return _HALF if len(failed) + len(kept_findings(made[-1])) <= 2 else _PART
+    return _HALF if marks.failed + marks.answered <= 2 else _PART
 
 
 def _as_many(detail: SeriesDetail) -> bool:

@@ -22,6 +22,7 @@ from dicomnode.decisions.reasons import Verdict
 from dicomnode.deliver.result_settings import analysis_digest
 from dicomnode.errors import ConfigurationError, DataError
 from storage.database import Database
+from storage.decided import AnalysisMarks
 from storage.records import SeriesDetail, SeriesRecord, SeriesState
 from storage.reopening import reopen_ended, retry_failed
 
@@ -77,8 +78,8 @@ def _made_alike(series: SeriesRecord, settings: Settings) -> bool:
 
     Not after one in which a method failed: that is tried again.
     """
-    made = series.analysis or {}
-    return not made.get("failures") and made.get("made_with") == analysis_digest(settings)
+    made = AnalysisMarks.from_json(series.analysis or {})
+    return not made.failed and made.made_with == analysis_digest(settings)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.decided import (
+    AnalysisMarks,
     FormerDecision,
     Reason,
     SeriesEvidence,
@@ -138,3 +139,21 @@ def test_a_withdrawal_has_the_state_and_no_reasons() -> None:
     entry = Withdrawal(NOW, ("2.25.1",), 12, ("PACS",), "safety", "title")
     assert (entry.state, entry.reasons) == ("retracted", ())
     assert entry.as_json()["state"] == "retracted"
+
+
+@pytest.mark.parametrize(
+    ("kept", "marks"),
+    [
+        ({}, AnalysisMarks("", 0, 0)),
+        ({"probabilities": {"covid": 0.2}, "regions": None}, AnalysisMarks("", 1, 0)),
+        ({"probabilities": {"covid": 0.2}, "regions": {"noisy_or": {}}}, AnalysisMarks("", 2, 0)),
+        (
+            {"made_with": "d", "findings": [{}], "failures": [{}, {}], "seconds": {}},
+            AnalysisMarks("d", 1, 2),
+        ),
+    ],
+)
+def test_what_decides_of_an_analysis_is_read_from_every_release(
+    kept: dict[str, Any], marks: AnalysisMarks
+) -> None:
+    assert AnalysisMarks.from_json(kept) == marks
