@@ -1,5 +1,8 @@
 """Keeps: records, database, instance files, jobs, outbox. No DICOM network, no torch.
 
+commitment_answers   Requests for storage commitment that peers make of us, and the reports they get
+commitment_requests  What is stored and whose promise is asked for; what reports make of it
+commitment_tables    The tables of storage commitment: the requests in either direction
 conflicts        Instances that came again with other content, and which content stands
 database         The database: SQLite in one file, or PostgreSQL, chosen by the URL alone
 decided          What was decided on a series, and on which evidence: records with a form in JSON

@@ -83,13 +83,13 @@ def _enumeration(kind: type[StrEnum], name: str) -> Enum:
     )
 
 
-_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+JSON_VALUE = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class _Records(TypeDecorator[Any]):
     """A record, a tuple of them, or None as JSON: by its `as_json`, and `read` makes it anew."""
 
-    impl = _JSON
+    impl = JSON_VALUE
     cache_ok = True
 
     def __init__(self, read: Callable[[JsonObject], Any]) -> None:
@@ -121,7 +121,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it as a plain class attribute
         datetime: UtcDateTime(),
-        dict[str, Any]: _JSON,
+        dict[str, Any]: JSON_VALUE,
         AssociationEnd: _enumeration(AssociationEnd, "ending"),
         SeriesState: _enumeration(SeriesState, "state"),
         JobKind: _enumeration(JobKind, "kind"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import storage.commitment_tables  # noqa: F401 - its tables are of the same `Base`
 from storage.models import Base
 
 context.configure(

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+import storage.commitment_tables  # noqa: F401 - its tables are of the same `Base`
 from storage.database import Database
 from storage.models import Base
 from support.wait import PATIENCE_SECONDS

@@ -1,13 +1,16 @@
 """A delivery ends as stored, committed, refused, failed or abandoned, with the status of its last
 answer and the request for storage commitment that names it.
 
-The table is made anew, on PostgreSQL as on SQLite, which can change no CHECK constraint.
+Requests for storage commitment, those that we make and those that we are asked for, have a table
+each. That of deliveries is made anew, on PostgreSQL as on SQLite, which can change no CHECK
+constraint.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0003"
 down_revision = "0002"
@@ -44,9 +47,12 @@ def upgrade() -> None:
         "ix_delivery_confirm", "delivery", columns, sqlite_where=where, postgresql_where=where
     )
     _take_over("state, stored_at", f"{_STATE_NOW}, delivered_at")
+    _create_commitment()
 
 
 def downgrade() -> None:
+    op.drop_table("commitment_request")
+    op.drop_table("commitment_answer")
     op.execute("CREATE TEMPORARY TABLE former_delivery AS SELECT * FROM delivery")
     op.drop_table("delivery")
     _create(_OLD, _time("delivered_at"))
@@ -95,6 +101,37 @@ def _create(states: str, *further: sa.schema.SchemaItem) -> None:
     op.create_index(
         "ix_delivery_claim", "delivery", order, sqlite_where=where, postgresql_where=where
     )
+
+
+def _create_commitment() -> None:
+    op.create_table(
+        "commitment_request",
+        _text("transaction_uid"),
+        _text("destination"),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        _time("asked_at", nullable=False),
+        _time("reported_at"),
+        sa.PrimaryKeyConstraint("transaction_uid", name=op.f("pk_commitment_request")),
+    )
+    op.create_index("ix_commitment_request_asked_at", "commitment_request", ["asked_at"])
+    of_objects = sa.JSON().with_variant(JSONB(), "postgresql")
+    op.create_table(
+        "commitment_answer",
+        _text("ae_title"),
+        _text("transaction_uid"),
+        sa.Column("objects", of_objects, nullable=False),
+        _time("requested_at", nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        _time("not_before"),
+        _time("reported_at"),
+        sa.Column("failed", sa.Integer(), nullable=True),
+        sa.Column("error", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("ae_title", "transaction_uid", name=op.f("pk_commitment_answer")),
+    )
+    op.create_index("ix_commitment_answer_requested_at", "commitment_answer", ["requested_at"])
+    where = sa.text("not_before IS NOT NULL")
+    name, columns = "ix_commitment_answer_due", ["not_before"]
+    op.create_index(name, "commitment_answer", columns, sqlite_where=where, postgresql_where=where)
 
 
 def _take_over(columns: str, values: str) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, create_engine, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
+import storage.commitment_tables  # noqa: F401 - its tables are of the same `Base`
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, DatabaseUrlError, SchemaTooNewError
 from storage.index import open_association
