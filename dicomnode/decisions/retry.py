@@ -38,12 +38,13 @@ def decide_retry(
     policy: RetryPolicy,
     now: datetime,
     jitter: float = 0.0,
+    at_least_seconds: float = 0.0,
 ) -> RetryDecision | None:
     """What follows failed attempt number `attempt` (1 for the first); None means give up.
 
     `jitter` is a number from 0 to 1 that the caller draws: it keeps many deliveries that failed
-    together from coming back together. The last attempt is made when the time to give up comes,
-    not after it.
+    together from coming back together. `at_least_seconds`: the peer asks to be left alone so long.
+    The last attempt is made when the time to give up comes, not after it.
     """
     give_up_at = first_tried_at + timedelta(seconds=policy.give_up_after_seconds)
     if now >= give_up_at:
@@ -52,5 +53,6 @@ def decide_retry(
         return None
     exponent = min(max(attempt - 1, 0), _LARGEST_EXPONENT)
     delay = min(policy.first_delay_seconds * policy.factor**exponent, policy.longest_delay_seconds)
+    delay = max(delay, at_least_seconds)
     delay *= 1.0 + policy.jitter_share * min(max(jitter, 0.0), 1.0)
     return RetryDecision(min(now + timedelta(seconds=delay), give_up_at))

@@ -172,6 +172,7 @@ class Deliverer:
             self._settings.delivery.retry,
             now,
             jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+            at_least_seconds=outcome.wait_seconds,
         )
         if decision is None:
             log.error("%s given up: %s", delivery.result.sop_instance_uid, outcome.text)

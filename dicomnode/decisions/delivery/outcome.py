@@ -20,9 +20,11 @@ class Ending(StrEnum):
 @dataclass(frozen=True)
 class Outcome:
     """`status`: "0xA700", "HTTP 409", or the name of a cause. `text`: one sentence for the
-    administrator, empty where nothing is to be said. `warning`: stored, but not just as it was."""
+    administrator, empty where nothing is to be said. `warning`: stored, but not just as it was.
+    `wait_seconds`: what the peer asks for before another attempt."""
 
     ending: Ending
     status: str
     text: str = ""
     warning: bool = False
+    wait_seconds: float = 0.0

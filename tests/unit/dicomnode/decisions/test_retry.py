@@ -29,6 +29,13 @@ def test_jitter_lengthens_a_delay_by_its_share() -> None:
     assert decision.not_before == START + timedelta(seconds=11)
 
 
+@pytest.mark.parametrize(("asked", "seconds"), [(0, 10), (5, 10), (90, 90)])
+def test_a_peer_that_asks_for_patience_gets_it(asked: float, seconds: float) -> None:
+    decision = decide_retry(1, START, POLICY, START, at_least_seconds=asked)
+    assert decision is not None
+    assert decision.not_before == START + timedelta(seconds=seconds)
+
+
 def test_the_last_attempt_is_made_at_the_end_and_none_after_it() -> None:
     end = START + timedelta(seconds=POLICY.give_up_after_seconds)
     last = decide_retry(50, START, POLICY, end - timedelta(seconds=1))
