@@ -178,6 +178,9 @@ class Peer(_Section):
 class Destination(Peer):
     """A peer that results are delivered to, and how."""
 
+    associations: Annotated[int, Field(ge=1, le=16)] = 1  # at a time
+    objects_per_minute: Annotated[int, Field(ge=0)] = 0  # 0: no limit
+    compressed: bool = False  # JPEG as it is where it is accepted; else decompressed
     rejection_notes: bool = False  # takes Key Object rejection notes (IHE RAD, IOCM)
 
 

@@ -68,13 +68,13 @@ def enter_results(
 def claim_deliveries(
     session: Session, destination: str, owner: str, now: datetime, lease: timedelta, *, limit: int
 ) -> tuple[Delivery, ...]:
-    """Take up to `limit` due deliveries of one CT series to `destination`, in order of sending.
+    """Take up to `limit` due deliveries of one study to `destination`, in order of sending.
 
-    The most urgent series comes first; empty when nothing is due. Results of a series that was
+    The most urgent study comes first; empty when nothing is due. Results of a series that was
     opened again by a late instance stay where they are.
     """
-    while (series_uid := _lock_next_series(session, destination, now)) is not None:
-        ids = _due_of_series(session, destination, series_uid, now, limit)
+    while keys := _lock_next_study(session, destination, now):
+        ids = _due_of_series(session, destination, keys, now, limit)
         if ids:
             return tuple(_take(session, each, owner, now, lease) for each in ids)
     return ()
@@ -124,6 +124,46 @@ def mark_retry(
     """
     again = {"not_before": not_before, "error": error, "status": status, "owner": None}
     _write(session, delivery, state=DeliveryState.WAITING, **again)
+
+
+def hold_deliveries(
+    session: Session,
+    deliveries: Sequence[Delivery],
+    destination: str,
+    until: datetime,
+    error: str,
+    status: str,
+) -> None:
+    """The destination is away: `deliveries`, which were claimed, wait with all others for it.
+
+    It counts as no attempt at these objects, and their time to give up begins anew. What waits on
+    its own account, after a failed attempt, is left as it is.
+    """
+    told = {"error": error, "status": status}
+    for delivery in deliveries:
+        freed = FREE | told | {"state": DeliveryState.WAITING, "owner": None}
+        not_tried = {"attempt": max(1, delivery.attempt - 1), "first_tried_at": None}
+        statement = update(DeliveryRow).where(_held(delivery))
+        session.execute(statement.values(**freed, **not_tried, not_before=until))
+    waiting = (*_never_tried(destination), DeliveryRow.not_before < until)
+    session.execute(update(DeliveryRow).where(*waiting).values(**told, not_before=until))
+
+
+def wake_deliveries(session: Session, destination: str, at: datetime) -> int:
+    """The destination is back: what was held is due `at` that time; returns how many."""
+    held = (*_never_tried(destination), DeliveryRow.status.is_not(None))
+    later = update(DeliveryRow).where(*held, DeliveryRow.not_before > at)
+    return len(
+        session.scalars(later.values(not_before=at).returning(DeliveryRow.delivery_id)).all()
+    )
+
+
+def _never_tried(destination: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        DeliveryRow.destination == destination,
+        DeliveryRow.state == DeliveryState.WAITING,
+        DeliveryRow.first_tried_at.is_(None),
+    )
 
 
 def mark_refused(
@@ -218,28 +258,48 @@ def _looked_at() -> ColumnElement[bool]:
     return SeriesRow.series_key.in_(looking)
 
 
-def _lock_next_series(session: Session, destination: str, now: datetime) -> str | None:
-    """The series is locked, not the deliveries: so two claimers never share one series' results."""
-    statement = (
-        select(SeriesRow.series_key)
-        .join(DeliveryRow, DeliveryRow.series_key == SeriesRow.series_key)
-        .where(_due(destination, now), SeriesRow.state.not_in(_OPEN_SERIES), ~_looked_at())
+def _lock_next_study(session: Session, destination: str, now: datetime) -> Sequence[str]:
+    """Keys of the series of one study that may be sent, most urgent first.
+
+    The series are locked, not the deliveries: so two claimers never share one series' results.
+    """
+    may_go = (_due(destination, now), SeriesRow.state.not_in(_OPEN_SERIES), ~_looked_at())
+    found = select(SeriesRow.series_key, SeriesRow.study_instance_uid).join(
+        DeliveryRow, DeliveryRow.series_key == SeriesRow.series_key
+    )
+    first = session.execute(
+        found.where(*may_go)
         .order_by(DeliveryRow.priority, DeliveryRow.created_at, DeliveryRow.delivery_id)
         .limit(1)
         .with_for_update(key_share=True, of=SeriesRow, skip_locked=True)
+    ).first()
+    if first is None:
+        return ()
+    others = session.scalars(
+        found.where(
+            *may_go, SeriesRow.study_instance_uid == first[1], SeriesRow.series_key != first[0]
+        )
+        .order_by(DeliveryRow.priority, DeliveryRow.created_at, DeliveryRow.delivery_id)
+        .with_for_update(key_share=True, of=SeriesRow, skip_locked=True)
     )
-    return session.scalar(statement)
+    return tuple(dict.fromkeys((first[0], *others)))
 
 
 def _due_of_series(
-    session: Session, destination: str, series_uid: str, now: datetime, limit: int
+    session: Session, destination: str, series_keys: Sequence[str], now: datetime, limit: int
 ) -> Sequence[int]:
     """Read anew under the lock: another claimer may have been quicker (then it is empty)."""
     statement = (
         select(DeliveryRow.delivery_id)
         .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
-        .where(_due(destination, now), DeliveryRow.series_key == series_uid)
-        .order_by(ResultRow.ordinal, DeliveryRow.delivery_id)
+        .where(_due(destination, now), DeliveryRow.series_key.in_(series_keys))
+        .order_by(
+            DeliveryRow.priority,
+            DeliveryRow.created_at,
+            DeliveryRow.series_key,
+            ResultRow.ordinal,
+            DeliveryRow.delivery_id,
+        )
         .limit(limit)
     )
     return session.scalars(statement).all()

@@ -15,11 +15,16 @@ _LARGEST_EXPONENT = 64  # beyond it every sensible cap is reached; keeps the pow
 
 @policy
 class RetryPolicy:
-    """The n-th failed attempt is followed by `first_delay_seconds * factor ** (n - 1)`, capped."""
+    """The n-th failed attempt is followed by `first_delay_seconds * factor ** (n - 1)`, capped.
+
+    A destination that is away as a whole is probed in the same way with a cap of its own, and
+    never given up: its time to give up is that of each object, from its first try.
+    """
 
     first_delay_seconds: Positive = 10.0
     factor: Annotated[float, Field(ge=1)] = 2.0
     longest_delay_seconds: Positive = 600.0
+    longest_probe_seconds: Positive = 30.0
     jitter_share: NotNegative = 0.2  # a delay is lengthened by up to this share of itself
     give_up_after_seconds: NotNegative = 3 * 24 * 3600.0  # a PACS may be down over a weekend
     most_attempts: int | None = None
@@ -51,8 +56,19 @@ def decide_retry(
         return None
     if policy.most_attempts is not None and attempt >= policy.most_attempts:
         return None
-    exponent = min(max(attempt - 1, 0), _LARGEST_EXPONENT)
-    delay = min(policy.first_delay_seconds * policy.factor**exponent, policy.longest_delay_seconds)
-    delay = max(delay, at_least_seconds)
-    delay *= 1.0 + policy.jitter_share * min(max(jitter, 0.0), 1.0)
-    return RetryDecision(min(now + timedelta(seconds=delay), give_up_at))
+    longest = policy.longest_delay_seconds
+    delay = _delay(attempt, policy, longest, jitter, at_least_seconds)
+    return RetryDecision(min(now + delay, give_up_at))
+
+
+def next_probe(failures: int, policy: RetryPolicy, now: datetime, jitter: float = 0.0) -> datetime:
+    """When a destination is tried next that was away `failures` times in a row (1 or more)."""
+    return now + _delay(failures, policy, policy.longest_probe_seconds, jitter)
+
+
+def _delay(
+    failures: int, policy: RetryPolicy, longest: float, jitter: float, least: float = 0.0
+) -> timedelta:
+    exponent = min(max(failures - 1, 0), _LARGEST_EXPONENT)
+    delay = max(min(policy.first_delay_seconds * policy.factor**exponent, longest), least)
+    return timedelta(seconds=delay * (1.0 + policy.jitter_share * min(max(jitter, 0.0), 1.0)))

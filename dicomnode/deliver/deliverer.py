@@ -1,6 +1,6 @@
 """The deliverer: sends what lies in the outbox until it has arrived.
 
-One thread for each destination, so that a dead one holds up no other.
+Each destination has threads of its own, so that a dead one holds up no other.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dicomnode.config import Destination, Settings
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.deliver.dicom_sender import dicom_sender
+from dicomnode.deliver.reach import Reach
 from dicomnode.deliver.sender import Sender, outcome_of
 from dicomnode.deliver.withdrawn import ResultHistory
 from dicomnode.errors import PeerError
@@ -49,9 +50,12 @@ class Deliverer:
         destination: Destination,
         owner: str,
         clock: Clock | None = None,
+        reach: Reach | None = None,
     ) -> None:
+        """`reach`: shared by all who send to this destination."""
         self._settings = settings
         self._clock = clock or Clock()
+        self._reach = reach or reach_of(settings, destination, self._clock)
         self._destination = destination
         self._owner = f"{owner}{destination.name}"
         self._database = Database.open_later(settings.database_url)
@@ -76,37 +80,33 @@ class Deliverer:
             stop.wait(pause)
 
     def deliver_some(self, stop: threading.Event) -> int:
-        """Claim the results of one series and try to send them; how many there were."""
-        lease = timedelta(seconds=self._settings.delivery.lease_seconds)
-        with self._database.write() as session:
-            batch = outbox.claim_deliveries(
-                session, self._destination.name, self._owner, self._clock.now(), lease, limit=_BATCH
-            )
-        if standing := self._history.standing(batch, self._clock.now()):
-            self._send(standing, stop)
+        """Claim the results of one study and try to send them; how many there were."""
+        with self._reach.entered(_BATCH) as granted:
+            batch = self._claim(granted) if granted else ()
+            self._reach.give_back(granted - len(batch))
+            if standing := self._history.standing(batch, self._clock.now()):
+                self._send(standing, stop)
         return len(batch)
 
+    def _claim(self, limit: int) -> tuple[Delivery, ...]:
+        lease = timedelta(seconds=self._settings.delivery.lease_seconds)
+        name, now = self._destination.name, self._clock.now()
+        with self._database.write() as session:
+            return outbox.claim_deliveries(session, name, self._owner, now, lease, limit=limit)
+
     def _send(self, batch: Sequence[Delivery], stop: threading.Event) -> None:
-        classes = sorted({delivery.result.sop_class_uid for delivery in batch})
-        timeout = self._settings.delivery.timeout_seconds
         waiting = list(batch)
-        renew_after = self._settings.delivery.lease_seconds / 3
-        renewed = self._clock.seconds()
         try:
-            with dicom_sender(
-                self._destination, self._settings.node.ae_title, classes, timeout
-            ) as sender:
-                going_on = True
-                while waiting and going_on and not stop.is_set():
-                    going_on = self._send_one(sender, waiting[0])
-                    del waiting[0]
-                    if self._clock.seconds() - renewed > renew_after:
-                        self._renew(waiting)
-                        renewed = self._clock.seconds()
+            while waiting and not stop.is_set():
+                self._send_over_one(waiting, stop)
         except PeerError as error:
-            log.warning("delivery to %s: %s", self._destination.name, error)
-            for delivery in waiting:
-                self._settle(delivery, outcome_of(error))
+            outcome = outcome_of(error)
+            if outcome.ending is Ending.HOPELESS:
+                self._note_answer()
+                for delivery in waiting:
+                    self._settle(delivery, outcome)
+            else:
+                self._wait_for_destination(waiting, outcome)
             return
         except DatabaseUnavailableError:
             raise
@@ -118,6 +118,46 @@ class Deliverer:
         for delivery in waiting:  # others, or another association, may take them at once
             self._write(outbox.mark_retry, delivery, self._clock.now(), "handed back")
 
+    def _send_over_one(self, waiting: list[Delivery], stop: threading.Event) -> None:
+        """Take out what is sent over one association, as far as it carries.
+
+        Raises:
+            PeerError: the destination is away: there is no association, or one after the other
+                broke.
+        """
+        classes = sorted({delivery.result.sop_class_uid for delivery in waiting})
+        ae_title = self._settings.node.ae_title
+        timeout = self._settings.delivery.timeout_seconds
+        renew_after = self._settings.delivery.lease_seconds / 3
+        renewed = self._clock.seconds()
+        with dicom_sender(self._destination, ae_title, classes, timeout) as sender:
+            going_on = True
+            while waiting and going_on and not stop.is_set():
+                going_on = self._send_one(sender, waiting.pop(0))
+                if self._clock.seconds() - renewed > renew_after:
+                    self._renew(waiting)
+                    renewed = self._clock.seconds()
+
+    def _wait_for_destination(self, waiting: Sequence[Delivery], outcome: Outcome) -> None:
+        """It is away as a whole: nothing of what waits is at fault, and it is told once."""
+        name = self._destination.name
+        until, news = self._reach.is_away()
+        if news:
+            log.warning("delivery to %s waits: %s", name, outcome.text)
+        with self._database.write() as session:
+            outbox.hold_deliveries(session, waiting, name, until, outcome.text, outcome.status)
+
+    def _note_answer(self) -> None:
+        """The destination answered: what was held is due, a moment later than its first object."""
+        if not self._reach.works():
+            return
+        name, retry = self._destination.name, self._settings.delivery.retry
+        moment = retry.first_delay_seconds * retry.jitter_share * _jitter()
+        at = self._clock.now() + timedelta(seconds=moment)
+        with self._database.write() as session:
+            woken = outbox.wake_deliveries(session, name, at)
+        log.info("delivery to %s goes on; %d objects were held", name, woken)
+
     def _renew(self, waiting: Sequence[Delivery]) -> None:
         """A slow peer must not cost the leases of what has not been sent yet."""
         lease = timedelta(seconds=self._settings.delivery.lease_seconds)
@@ -125,16 +165,24 @@ class Deliverer:
             outbox.renew_deliveries(session, waiting, self._clock.now(), lease)
 
     def _send_one(self, sender: Sender, delivery: Delivery) -> bool:
-        """One instance; what is wrong with this one is settled here, a broken association is
-        raised. False: the association may be in disorder, the rest is sent over another."""
+        """One instance; what is wrong with it is settled here. False: the association is over, or
+        may be in disorder; the rest is sent over another.
+
+        Raises:
+            PeerError: the association broke, and so did the one before.
+        """
         uid = delivery.result.sop_instance_uid
         going_on = True
         if not self._history.standing([delivery], self._clock.now()):
             return True
         try:
             outcome = sender.send(self._files.open_path(delivery.result.path))
-        except PeerError:
-            raise
+            self._note_answer()
+        except PeerError as error:
+            self._settle(delivery, outcome_of(error))
+            if self._reach.breaks():
+                raise
+            return False
         except OSError as error:
             text = f"its file cannot be read: {error.strerror or type(error).__name__}"
             # without a number it is pydicom's own: of the data, not of the disk
@@ -171,7 +219,7 @@ class Deliverer:
             delivery.first_tried_at or now,
             self._settings.delivery.retry,
             now,
-            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+            jitter=_jitter(),
             at_least_seconds=outcome.wait_seconds,
         )
         if decision is None:
@@ -194,15 +242,36 @@ def _fault(error: Exception) -> str:
     return f"a fault on our side: {type(error).__name__}"
 
 
+def _jitter() -> float:
+    return random.random()  # noqa: S311 - spreads what comes back, guards nothing
+
+
+def reach_of(settings: Settings, destination: Destination, clock: Clock) -> Reach:
+    return Reach(settings.delivery.retry, destination.objects_per_minute, clock)
+
+
+def _threads(
+    settings: Settings, destination: Destination, owner: str, stop: threading.Event
+) -> list[threading.Thread]:
+    """One for each association that a destination may have at a time."""
+    clock = Clock()
+    reach = reach_of(settings, destination, clock)
+    return [
+        threading.Thread(
+            target=ends_process_on_fault(Deliverer(settings, destination, owner, clock, reach).run),
+            args=(stop,),
+            name=f"deliver-{destination.name}-{number}",
+        )
+        for number in range(1, destination.associations + 1)
+    ]
+
+
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Deliver to every configured destination until `stop`."""
     threads = [
-        threading.Thread(
-            target=ends_process_on_fault(Deliverer(settings, destination, owner).run),
-            args=(stop,),
-            name=f"deliver-{destination.name}",
-        )
+        thread
         for destination in settings.destinations
+        for thread in _threads(settings, destination, owner, stop)
     ]
     for thread in threads:
         thread.start()

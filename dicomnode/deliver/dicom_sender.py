@@ -23,7 +23,7 @@ from dicomnode.config import Destination
 from dicomnode.decisions.delivery.outcome import Outcome
 from dicomnode.decisions.delivery.store_status import store_outcome
 from dicomnode.deliver.sender import Sender, outcome_of
-from dicomnode.errors import PeerError
+from dicomnode.errors import PeerCause, PeerError
 from dicomnode.network.associations import associated, c_store, requestor
 
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
@@ -38,6 +38,10 @@ COMPRESSED = {
 Deflated is not, though files of older versions are: there are peers that accept it, answer 0x0000
 and lose the pixels.
 """
+
+
+_OF_THE_OBJECT = (PeerCause.NOT_ACCEPTED, PeerCause.OURS, PeerCause.STATUS)
+"""Causes that say nothing about the association: it carries the next object."""
 
 
 def proposed_contexts(sop_classes: Iterable[str]) -> list[PresentationContext]:
@@ -64,7 +68,7 @@ class DicomSender:
         try:
             return send_instance(self._association, path)
         except PeerError as error:
-            if not self._association.is_established:
+            if error.cause not in _OF_THE_OBJECT:
                 raise
             return outcome_of(error)
 

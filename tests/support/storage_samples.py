@@ -48,13 +48,14 @@ def instance(
     association_id: str = "a1",
     received_at: datetime = NOW,
     priority: int = 1,
+    study: str = STUDY,
 ) -> StoredInstance:
     sha256 = hashlib.sha256(f"{series}.{number} {content}".encode()).hexdigest()
     return StoredInstance(
         sop_instance_uid=f"{series}.{number}",
         sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
         series_instance_uid=series,
-        study_instance_uid=STUDY,
+        study_instance_uid=study,
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         accession_number="ACC-7",
         modality="CT",

@@ -13,10 +13,12 @@ from storage.database import Database
 from storage.errors import LeaseLostError
 from storage.outbox import (
     claim_deliveries,
+    hold_deliveries,
     mark_failed,
     mark_retry,
     mark_stored,
     renew_deliveries,
+    wake_deliveries,
 )
 from storage.queries import delivery_counts, series_detail
 from storage.records import Delivery, DeliveryRecord, DeliveryState
@@ -25,6 +27,7 @@ from support.storage_samples import (
     NOW,
     SERIES,
     SR,
+    STUDY,
     analyse,
     instance,
     queue,
@@ -41,8 +44,12 @@ def send(
         return claim_deliveries(session, destination, "node/d/1/", now, LEASE, limit=limit)
 
 
-def prepare(database: Database, series: str, priority: int = 1, now: datetime = NOW) -> None:
-    receive(database, instance(1, series, received_at=now, priority=priority))
+def prepare(
+    database: Database, series: str, priority: int = 1, now: datetime = NOW, study: str = ""
+) -> None:
+    """A series of a study of its own, unless one is named."""
+    study = study or (STUDY if series == SERIES else f"{series}.0")
+    receive(database, instance(1, series, received_at=now, priority=priority, study=study))
     queue(database, priority=priority, now=now)
     results = [result(f"{series}.{n}", series) for n in (1, 2)]
     analyse(database, [*results, result(f"{series}.sr", series, SR)], ["PACS", "ARCHIVE"], now)
@@ -65,6 +72,23 @@ def test_the_results_of_one_series_come_together_the_report_first(database: Data
     assert names(send(database)) == ["1.1.sr", "1.1.1", "1.1.2"]
     assert names(send(database)) == ["1.2.sr", "1.2.1", "1.2.2"]
     assert send(database) == ()
+
+
+def test_who_is_back_is_sent_what_was_held_the_urgent_first_and_the_refused_later(
+    database: Database,
+) -> None:
+    prepare(database, "1.1")
+    prepare(database, "1.2", priority=0)
+    (refused,) = send(database, limit=1)
+    probe = send(database, limit=1)
+    with database.write() as session:
+        mark_retry(session, refused, NOW + seconds(30), "out of resources", "0xA700")
+        hold_deliveries(session, probe, "PACS", NOW + seconds(600), "away", "no connection")
+        assert wake_deliveries(session, "PACS", NOW + seconds(2)) == 5
+    assert send(database, now=NOW + seconds(1)) == ()
+    assert names(send(database, now=NOW + seconds(2))) == ["1.2.1", "1.2.2"]
+    assert names(send(database, now=NOW + seconds(2))) == ["1.1.sr", "1.1.1", "1.1.2"]
+    assert names(send(database, now=NOW + seconds(30))) == ["1.2.sr"]
 
 
 def test_the_urgent_series_is_sent_first(database: Database) -> None:

@@ -32,10 +32,6 @@ from support.wait import wait_for
 PEER = Destination(name="PACS", ae_title="PACS", address="127.0.0.1", port=104)
 
 
-class Association:
-    is_established = True
-
-
 class Outbox:
     """Three results for one destination, and what happens when each is sent."""
 
@@ -83,8 +79,8 @@ class Outbox:
 
 
 @contextmanager
-def associated(_ae: object, _peer: object) -> Iterator[Association]:
-    yield Association()
+def associated(_ae: object, _peer: object) -> Iterator[object]:
+    yield object()
 
 
 @pytest.fixture
@@ -172,6 +168,61 @@ def test_a_fault_of_the_destination_is_tried_later(
     assert outbox.look() == 3
     assert outbox.states() == ["waiting"] * 3
     assert outbox.rows()["2.25.1"].error == "a fault on our side: ValueError"
+
+
+def away(_ae: object, _peer: object) -> Any:
+    raise PeerError("PACS cannot be reached: Connection refused", PeerCause.UNREACHABLE)
+
+
+def test_a_destination_that_is_away_is_tried_now_and_then_for_all_that_waits(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two weeks: nothing is given up, and what was held goes out with the first that arrives."""
+    caplog.set_level("INFO")
+    clock = by_the_clock(outbox)
+    longest = outbox.settings.delivery.retry.longest_probe_seconds * 1.2
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender.associated", away)
+    for _ in range(50):
+        assert outbox.look() == 3
+        rows = outbox.rows().values()
+        assert {each.attempt for each in rows} == {1}
+        assert outbox.look() == 0  # not before the next time
+        clock.move(longest)
+    clock.move(14 * 24 * 3600)
+    assert outbox.look() == 3
+    assert {(e.status, e.error) for e in outbox.rows().values()} == {
+        ("unreachable", "PACS cannot be reached: Connection refused")
+    }
+    clock.move(longest)
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender.associated", associated)
+    assert outbox.look() == 3
+    assert outbox.states() == ["stored"] * 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "delivery to PACS waits: PACS cannot be reached: Connection refused",
+        "delivery to PACS goes on; 0 objects were held",
+    ]
+
+
+def test_an_object_that_breaks_the_association_stops_no_other(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox.faults["2.25.1"] = PeerError("PACS aborted the association", PeerCause.ABORTED)
+    assert outbox.look() == 3
+    assert outbox.states() == ["waiting", "stored", "stored"]
+    waiting = outbox.rows()["2.25.1"]
+    assert (waiting.status, waiting.attempt) == ("aborted", 1)
+    assert waiting.first_tried_at is not None
+    assert "waits" not in caplog.text
+
+
+def test_a_peer_that_breaks_one_association_after_the_other_is_away(outbox: Outbox) -> None:
+    fault = PeerError("PACS aborted the association", PeerCause.ABORTED)
+    outbox.faults |= {"2.25.1": fault, "2.25.2": fault}
+    assert outbox.look() == 3
+    assert outbox.states() == ["waiting"] * 3
+    assert outbox.sent == []
+    rows = outbox.rows()
+    assert [rows[f"2.25.{n}"].first_tried_at is None for n in (1, 2, 3)] == [False, False, True]
 
 
 def by_the_clock(outbox: Outbox, seconds_each: float = 0.0) -> StandingClock:

@@ -1,0 +1,88 @@
+"""Whether a destination can be reached, and how much it may be sent: for all threads that send."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from dicomnode.clock import Clock
+from dicomnode.decisions.retry import RetryPolicy, next_probe
+
+_MINUTE_SECONDS = 60.0
+
+
+class Reach:
+    """One destination. While it is away one of the threads tries it now and then, the rest wait."""
+
+    def __init__(self, policy: RetryPolicy, objects_per_minute: int, clock: Clock) -> None:
+        """`objects_per_minute`: 0 for no limit."""
+        self._policy = policy
+        self._per_minute = objects_per_minute
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sent: deque[float] = deque()
+        self._failures = 0  # in a row; 0: it is not away
+        self._probe_at: datetime | None = None
+        self._probing = False
+        self._broken = False
+
+    @contextmanager
+    def entered(self, wanted: int) -> Iterator[int]:
+        """How many of the objects that are wanted may be sent, within; 0: none now."""
+        granted = self._enter(wanted)
+        try:
+            yield granted
+        finally:
+            if granted:
+                self._probing = False
+
+    def give_back(self, unused: int) -> None:
+        """So many of the objects that were granted are not sent."""
+        with self._lock:
+            for _ in range(min(unused, len(self._sent))):
+                self._sent.pop()
+
+    def works(self) -> bool:
+        """It answered; whether it had been away."""
+        with self._lock:
+            was_away = self._failures > 0
+            self._failures, self._probe_at, self._broken = 0, None, False
+            return was_away
+
+    def breaks(self) -> bool:
+        """An association ended amid an object; whether the one before did too, and none worked."""
+        with self._lock:
+            again, self._broken = self._broken, True
+            return again
+
+    def is_away(self) -> tuple[datetime, bool]:
+        """When it is tried next, and whether this is news."""
+        with self._lock:
+            self._failures += 1
+            jitter = random.random()  # noqa: S311 - spreads what comes back, guards nothing
+            now = self._clock.now()
+            self._probe_at = next_probe(self._failures, self._policy, now, jitter)
+            return self._probe_at, self._failures == 1
+
+    def _enter(self, wanted: int) -> int:
+        with self._lock:
+            away = self._probe_at is not None
+            if self._probing or (self._probe_at and self._clock.now() < self._probe_at):
+                return 0
+            granted = self._take(wanted)
+            self._probing = away and granted > 0
+            return granted
+
+    def _take(self, wanted: int) -> int:
+        if not self._per_minute:
+            return wanted
+        now = self._clock.seconds()
+        while self._sent and self._sent[0] <= now - _MINUTE_SECONDS:
+            self._sent.popleft()
+        granted = min(wanted, self._per_minute - len(self._sent))
+        self._sent.extend([now] * granted)
+        return granted

@@ -1,0 +1,57 @@
+"""Whether a destination can be reached, and how much it may be sent."""
+
+from __future__ import annotations
+
+from dicomnode.decisions.retry import RetryPolicy
+from dicomnode.deliver.reach import Reach
+from support.clock import StandingClock
+from support.storage_samples import NOW
+
+
+def granted(reach: Reach, wanted: int = 5) -> int:
+    with reach.entered(wanted) as number:
+        return number
+
+
+def test_one_of_many_tries_a_destination_that_is_away() -> None:
+    clock = StandingClock(NOW)
+    reach = Reach(RetryPolicy(jitter_share=0), 0, clock)
+    with reach.entered(5) as first, reach.entered(5) as second:
+        assert (first, second) == (5, 5)
+    assert reach.is_away() == (clock.now().replace(second=10), True)
+    assert granted(reach) == 0
+    clock.move(10)
+    with reach.entered(5) as probing, reach.entered(5) as beside:
+        assert (probing, beside) == (5, 0)
+        until, news = reach.is_away()
+        assert ((until - clock.now()).total_seconds(), news) == (20, False)
+    for _ in range(5):
+        until, _ = reach.is_away()
+    assert (until - clock.now()).total_seconds() == 30
+    assert reach.works()
+    assert not reach.works()
+    assert granted(reach) == 5
+
+
+def test_two_broken_associations_in_a_row_are_one_too_many() -> None:
+    reach = Reach(RetryPolicy(), 0, StandingClock(NOW))
+    assert not reach.breaks()
+    reach.works()
+    assert not reach.breaks()
+    assert reach.breaks()
+
+
+def test_no_more_than_so_many_objects_in_any_minute() -> None:
+    clock = StandingClock(NOW)
+    reach = Reach(RetryPolicy(), 10, clock)
+    assert granted(reach, 6) == 6
+    reach.give_back(2)
+    clock.move(30)
+    assert granted(reach, 64) == 6
+    assert granted(reach, 64) == 0
+    clock.move(30)
+    assert granted(reach, 64) == 4
+    clock.move(29)
+    assert granted(reach, 64) == 0
+    clock.move(1)
+    assert granted(reach, 64) == 6
