@@ -3,7 +3,7 @@
 # of how the house is built. One part alone: etc/check.sh format|lint|types|tests. The whole gate: gate.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export PATH="$PWD/.venv/bin:$PATH"
+export PATH="$PWD/.venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=
 format() { ruff format --check .; }
 lint() { ruff check .; }
 types() { mypy; }

@@ -34,6 +34,7 @@ def run(program: str, node: Node, *arguments: str) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.long  # the same way with Orthanc, and each end alone, are quick
 def test_the_whole_way_between_two_ends_of_dcmtk(tmp_path: Path, shared_models: Path) -> None:
     files = write_series(tmp_path / "series")
     received = tmp_path / "received"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from pathlib import Path
 
 import pytest
 from pynetdicom import AE, build_context
@@ -14,7 +13,6 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from dicomnode.config import Destination, ReceiveSettings
 from dicomnode.network.associations import associated, echo, requestor
 from dicomnode.receive.receiver import most_threads
-from support.node import Node
 from support.receiver import Receiver
 from support.wait import PATIENCE_SECONDS, wait_for
 
@@ -111,16 +109,3 @@ def test_an_association_that_is_aborted_gives_its_place_back(peer: Destination) 
             association.abort()
     with associated(verifying(), peer), associated(verifying(), peer):
         pass
-
-
-def test_peers_wait_while_a_killed_receiver_is_started_again(
-    tmp_path: Path, shared_models: Path
-) -> None:
-    """The supervisor holds the listening socket: nobody is refused a connection."""
-    node = Node(tmp_path / "node", models=shared_models)
-    try:
-        node.start()
-        node.kill("receiver")
-        echo(node.peer, "TESTER", timeout=30)
-    finally:
-        node.close()

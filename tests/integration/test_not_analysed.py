@@ -275,6 +275,7 @@ def test_a_note_on_one_series_holds_until_that_series_is_analysed(
     assert states == ["skipped", "retracted"]
 
 
+@pytest.mark.long  # what writes and what sends them is tested above, without the processes
 def test_a_running_node_sends_its_notes(tmp_path: Path, shared_models: Path) -> None:
     files = write_series(tmp_path / "few", 3, change=in_study(2))
     with running_pacs() as pacs:

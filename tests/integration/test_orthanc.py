@@ -30,11 +30,13 @@ def push_everything(orthanc: Orthanc) -> None:
         orthanc.post("/modalities/node/store", series)
 
 
-def test_a_real_ct_goes_from_orthanc_to_the_node_and_results_come_back(tmp_path: Path) -> None:
+def test_a_real_ct_goes_from_orthanc_to_the_node_and_results_come_back(
+    tmp_path: Path, small_models: Path
+) -> None:
     port = free_port()
     as_peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
     with running_orthanc(tmp_path / "orthanc", as_peer) as orthanc:
-        node = Node(tmp_path / "node", [orthanc.peer], POLICY, port=port)
+        node = Node(tmp_path / "node", [orthanc.peer], POLICY, port=port, models=small_models)
         try:
             node.start()
             for file in PHILIPS + SIEMENS:

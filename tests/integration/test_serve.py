@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from dicomnode.network.associations import echo
 from storage.records import JobState, SeriesState
 from support.certificates import Authority
 from support.node import Node, free_port
-from support.pacs import running_pacs
+from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series
 from support.tools import needed
 from support.untrained import make_untrained_bundle
@@ -26,20 +27,29 @@ RESULTS = 1 + 1 + 2 + 1  # report, montage, key slices, segmentation
 QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
 
 
-@pytest.fixture
-def node(tmp_path: Path, shared_models: Path) -> Iterator[Node]:
-    node = Node(tmp_path / "node", toml=QUICK, models=shared_models)
-    yield node
-    node.close()
+@pytest.fixture(scope="module")
+def pacs() -> Iterator[Pacs]:
+    with running_pacs() as pacs:
+        yield pacs
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Iterator[Node]:
-    """A node that goes on running whatever the tests do beside it: to start one takes seconds."""
-    node = Node(tmp_path_factory.mktemp("running") / "node", toml=QUICK, models=shared_models)
-    node.start()
+def standing(
+    pacs: Pacs, tmp_path_factory: pytest.TempPathFactory, shared_models: Path
+) -> Iterator[Node]:
+    folder = tmp_path_factory.mktemp("standing") / "node"
+    node = Node(folder, [pacs.destination], toml=QUICK, models=shared_models)
     yield node
     node.close()
+
+
+@pytest.fixture
+def running(standing: Node) -> Node:
+    """A node for all tests, each of which it survives, or is started again after: that takes
+    twenty seconds of a processor."""
+    if standing.process is None or standing.process.poll() is not None:
+        standing.start()
+    return standing
 
 
 def serve(config: Path) -> subprocess.CompletedProcess[str]:
@@ -75,27 +85,52 @@ def test_stop_signals_reach_a_role_that_is_started_alone(running: Node) -> None:
     wait_for(lambda: running.pid("worker") != worker, "the supervisor starts another")
 
 
+def test_peers_wait_while_a_killed_receiver_is_started_again(running: Node) -> None:
+    """The supervisor holds the listening socket: nobody is refused a connection."""
+    running.kill("receiver")
+    echo(running.peer, "TESTER", timeout=30)
+
+
+def test_the_same_series_twice_gives_one_result_and_a_late_slice_gives_a_new_one(
+    running: Node, pacs: Pacs, tmp_path: Path
+) -> None:
+    files = write_series(tmp_path / "series", slices=13)
+    uid = series_uid(files)
+    running.send(files[:-1])
+    first = running.wait_until_ended(uid)
+    ended = running.ended_associations()
+    running.send(files[:-1])
+    wait_for(lambda: running.ended_associations() > ended, "the second time is indexed")
+    again = running.wait_until_ended(uid)
+    assert again.jobs == first.jobs
+    assert again.results == first.results
+    assert len(pacs.received) == len(first.results)
+    running.send(files[-1:])
+    wait_for(lambda: len(pacs.by_uid()) == 2 * len(first.results), "a second set")
+    renewed = running.wait_until_ended(uid)
+    assert renewed.series.instance_count == len(files)
+    assert renewed.series.input_digest != first.series.input_digest
+
+
 @pytest.mark.parametrize(
     "stop", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
 )
-def test_a_stop_ends_all_processes_within_ten_seconds(node: Node, stop: signal.Signals) -> None:
-    node.start()
-    children = [node.pid(role) for role in ("receiver", "assessor", "worker", "deliverer")]
-    assert node.process is not None
+def test_a_stop_ends_all_processes_within_ten_seconds(running: Node, stop: signal.Signals) -> None:
+    children = [running.pid(role) for role in ("receiver", "assessor", "worker", "deliverer")]
+    assert running.process is not None
     began = time.monotonic()
-    node.process.send_signal(stop)
-    assert node.process.wait(PATIENCE_SECONDS) == 0
+    running.process.send_signal(stop)
+    assert running.process.wait(PATIENCE_SECONDS) == 0
     assert time.monotonic() - began < 10 * SLOWER
     assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
 
 
 @pytest.mark.long
-def test_a_stop_is_in_time_even_while_the_database_is_locked(node: Node) -> None:
-    node.start()
-    blocker = sqlite3.connect(node.settings.node.data_directory / "node.sqlite3")
+def test_a_stop_is_in_time_even_while_the_database_is_locked(running: Node) -> None:
+    blocker = sqlite3.connect(running.settings.node.data_directory / "node.sqlite3")
     blocker.execute("BEGIN IMMEDIATE")
     began = time.monotonic()
-    node.stop()
+    running.stop()
     assert time.monotonic() - began < 10 * SLOWER
     blocker.close()
 
@@ -169,10 +204,9 @@ def check_that_it_is_handed_back(node: Node, files: list[Path]) -> None:
     wait_for(analysing, "another worker has it")
 
 
-def test_children_end_when_their_supervisor_is_killed(node: Node) -> None:
-    node.start()
-    children = [node.pid(role) for role in ("receiver", "assessor", "worker", "deliverer")]
-    node.kill("supervisor")
+def test_children_end_when_their_supervisor_is_killed(running: Node) -> None:
+    children = [running.pid(role) for role in ("receiver", "assessor", "worker", "deliverer")]
+    running.kill("supervisor")
     wait_for(
         lambda: not [pid for pid in children if Path(f"/proc/{pid}").exists()],
         "no orphan works on",
@@ -227,33 +261,6 @@ def _errors(node: Node, uid: str) -> bool:
     return detail is not None and any(
         "cannot be reached" in (d.error or "") for d in detail.deliveries
     )
-
-
-def test_the_same_series_twice_gives_one_result_and_a_late_slice_gives_a_new_one(
-    tmp_path: Path, shared_models: Path
-) -> None:
-    files = write_series(tmp_path / "series", slices=13)
-    uid = series_uid(files)
-    with running_pacs() as pacs:
-        node = Node(tmp_path / "node", [pacs.destination], toml=QUICK, models=shared_models)
-        try:
-            node.start()
-            node.send(files[:-1])
-            first = node.wait_until_ended(uid)
-            ended = node.ended_associations()
-            node.send(files[:-1])
-            wait_for(lambda: node.ended_associations() > ended, "the second time is indexed")
-            again = node.wait_until_ended(uid)
-            assert again.jobs == first.jobs
-            assert again.results == first.results
-            assert len(pacs.received) == len(first.results)
-            node.send(files[-1:])
-            wait_for(lambda: len(pacs.by_uid()) == 2 * len(first.results), "a second set")
-            renewed = node.wait_until_ended(uid)
-            assert renewed.series.instance_count == len(files)
-            assert renewed.series.input_digest != first.series.input_digest
-        finally:
-            node.close()
 
 
 @pytest.mark.long

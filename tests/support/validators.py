@@ -19,6 +19,8 @@ from support.tools import missing, needed
 _PIXELMED = Path("/usr/share/java/pixelmed.jar")
 _UNLIMITED = [f"-Djdk.xml.xpath{name}Limit=0" for name in ("TotalOp", "ExprOp", "ExprGrp")]
 """Its style sheets are larger than Java's limits for what comes from strangers."""
+_SHORT = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmn512m", "-Xss4m"]
+"""For a program that ends before a better compiler pays: half the time."""
 
 
 def dciodvfy_errors(file: Path) -> list[str]:
@@ -41,7 +43,7 @@ def dciodvfy_lines(file: Path) -> list[str]:
 
 
 def pixelmed_lines(file: Path) -> list[str]:
-    """All that PixelMed's DicomSRValidator says of a document; 8 seconds, mostly its start.
+    """All that PixelMed's DicomSRValidator says of a document; 5 seconds, mostly its start.
 
     It checks the IOD and, against PS3.16, the template that the root names.
     """
@@ -49,7 +51,15 @@ def pixelmed_lines(file: Path) -> list[str]:
     if not _PIXELMED.exists():
         missing(_PIXELMED.name, "libpixelmed-java")
     jars = f"{_PIXELMED}:{_PIXELMED.parent}/*"
-    command = [java, *_UNLIMITED, "-cp", jars, "com.pixelmed.validate.DicomSRValidator", str(file)]
+    command = [
+        java,
+        *_SHORT,
+        *_UNLIMITED,
+        "-cp",
+        jars,
+        "com.pixelmed.validate.DicomSRValidator",
+        str(file),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     told = (done.stdout + done.stderr).splitlines()
     return [line for line in told if not line.startswith("SLF4J")]
