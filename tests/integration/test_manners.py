@@ -100,7 +100,7 @@ def test_a_flood_of_silent_connections_is_cut_off_and_ends(
         for connection in flood:
             connection.close()
         wait_for(lambda: threading.active_count() < 20, "their threads have ended")
-    echo(peer, "TESTER")
+    echo(peer, "TESTER", timeout=PATIENCE_SECONDS)  # after what is left of the flood
 
 
 def test_an_association_that_is_aborted_gives_its_place_back(peer: Destination) -> None:
