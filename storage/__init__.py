@@ -15,6 +15,7 @@ index            The index of what has come: associations, instances, and the se
 instances        Instance files on disk, under names that tell nothing about the patient
 jobs             Jobs: claimed under a lease, fenced by a token, parked when they kill their workers
 models           The tables
+move             Taking a whole database to another place: SQLite to PostgreSQL
 notes            Which CT series were not analysed and have not been told of yet
 outage           Which faults of a database are outages: over by themselves, and worth waiting for
 outbox           The outbox: which result still has to reach which destination

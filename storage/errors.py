@@ -48,3 +48,7 @@ class UnsafePathError(StorageError):
 
 class DamagedHistoryError(StorageError):
     """What became of a series' results is written beside their files, and cannot be understood."""
+
+
+class MoveError(StorageError):
+    """A database cannot be taken to another place; where it was to go nothing has changed."""

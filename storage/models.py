@@ -15,6 +15,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    Column,
     DateTime,
     Dialect,
     Enum,
@@ -27,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
 
 from storage.decided import HistoryEntry, JsonObject, Reason, SeriesEvidence, history_entry
 from storage.records import (
@@ -105,6 +107,11 @@ class _Records(TypeDecorator[Any]):
         if isinstance(value, list):
             return tuple(self.read(each) for each in value)
         return None if value is None else self.read(value)
+
+
+def plain_type(column: Column[Any]) -> TypeEngine[Any]:
+    """The type of a column, but of records as the JSON that is kept of them."""
+    return _JSON if isinstance(column.type, _Records) else column.type
 
 
 class Base(DeclarativeBase):
