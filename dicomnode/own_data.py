@@ -2,7 +2,8 @@
 
 The rows say what was analysed, sent and withdrawn; the files alone do not. A node that began over
 its files with a database that knows nothing of them would analyse and send everything again, under
-the very UIDs of results that were withdrawn. So it does not start, and says what to do.
+the very UIDs of results that were withdrawn. So it does not start, and says what to do. (What was
+withdrawn is kept beside the results too, see `storage.result_history`: of that nothing is sent.)
 
 Files may well be newer than the rows: a receiver that was killed had not indexed them, or the
 database was away. What tells a lost history is a result of a series that no row knows (its row is
@@ -37,6 +38,10 @@ _RETRY_SECONDS = 1.0
 _MOST_NAMED = 3
 
 
+class LostHistoryError(ConfigurationError):
+    """The database knows nothing of what lies in the data directory."""
+
+
 @dataclass(frozen=True)
 class _Holdings:
     """What lies in a data directory; `result_folders`: one for each series that has results."""
@@ -67,7 +72,8 @@ def take_database(settings: Settings, node_id: str) -> None:
     """Make the database this node's own, or see that it is; again, it changes nothing.
 
     Raises:
-        ConfigurationError: it belongs to another data directory, or does not know what lies here.
+        ConfigurationError: it belongs to another data directory.
+        LostHistoryError: it does not know what lies here.
         DatabaseUnavailableError: it cannot be asked.
     """
     held, mark = _Holdings.of(settings), settings.node.data_directory / AWAITING
@@ -194,14 +200,15 @@ class Taking:
 
 def _without_history(
     settings: Settings, url: str, folders: tuple[str, ...] = ()
-) -> ConfigurationError:
+) -> LostHistoryError:
     results, instances = settings.result_files, settings.instances
     named = ", ".join(folders[:_MOST_NAMED]) + (" …" if len(folders) > _MOST_NAMED else "")
     what = f"{results} holds results" if folders else f"{settings.node.data_directory} was in use"
     which = f" of {len(folders)} series ({named})" if folders else ""
-    return ConfigurationError(
-        f"{what}{which}, but {url} knows nothing of it: all would be analysed and sent again, "
-        "withdrawn results too. Put the database back from its back-up, or name the right one in "
-        f"[node] database_url. To begin anew all the same, move {results} and {instances} "
-        "elsewhere first"
+    return LostHistoryError(
+        f"{what}{which}, but {url} knows nothing of it: all would be analysed and sent again. "
+        "Put the database back from its back-up, or name the right one in [node] database_url. "
+        "`dicomnode database move` takes a database to another place. Where it is lost, "
+        "`dicomnode database adopt` begins a new one with what lies here, and holds it until you "
+        f"release it. To begin anew all the same, move {results} and {instances} elsewhere first"
     )

@@ -14,6 +14,7 @@ from sqlalchemy import (
     RowMapping,
     Table,
     column,
+    delete,
     func,
     insert,
     literal_column,
@@ -26,13 +27,15 @@ from sqlalchemy.orm import Session
 
 from storage.database import Database
 from storage.errors import MoveError
-from storage.models import Base, plain_type
+from storage.models import Base, OwnerRow, plain_type
 
 _BATCH = 1000
 
 
 def move_rows(source: Database, target: Database) -> dict[str, int]:
     """Copy every row of `source` into `target`; how many there are now, by table.
+
+    No node begins on `source` from then on: it belongs to none.
 
     Raises:
         MoveError: `target` holds rows already, takes a row not as it stands, or counts others than
@@ -51,6 +54,8 @@ def move_rows(source: Database, target: Database) -> dict[str, int]:
             moved[each.name] = _count(session, each)
             if moved[each.name] != (expected := _count(rows, each)):
                 raise MoveError(f"{each.name}: {moved[each.name]} rows of {expected} arrived")
+    with source.write() as session:
+        session.execute(delete(OwnerRow))
     return moved
 
 

@@ -81,6 +81,8 @@ class Sent:
     @classmethod
     def from_json(cls, found: JsonObject) -> Self:
         state, at = DeliveryState(found["state"]), datetime.fromisoformat(found["at"])
+        if state in (DeliveryState.WAITING, DeliveryState.SENDING):
+            raise ValueError(f"{state} is not settled")
         names = found["sop_instance_uid"], found["destination"]
         return cls(*names, state, at, found["error"])
 

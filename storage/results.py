@@ -59,9 +59,14 @@ class ResultFiles:
         root = self._files.root
         for level in names_in(root):
             for folder in names_in(root / level) if len(level) == 2 else ():
-                names = names_in(root / level / folder)
-                if any(_FORM.fullmatch(f"{level}/{folder}/{name}") for name in names):
+                if any(self.iter_paths(f"{level}/{folder}")):
                     yield f"{level}/{folder}"
+
+    def iter_paths(self, folder: str) -> Iterator[str]:
+        """The paths of all results in one of these folders, in order."""
+        for name in names_in(self._files.root / folder):
+            if _FORM.fullmatch(f"{folder}/{name}"):
+                yield f"{folder}/{name}"
 
     def remove_leftovers(self, older_than: datetime) -> int:
         """Remove files that were begun before `older_than` and never ended. Returns how many."""

@@ -42,16 +42,19 @@ def former_report(detail: SeriesDetail) -> Predecessor | None:
 
 
 def withdrawals(detail: SeriesDetail) -> int:
-    """How often results of analyses of the series were withdrawn; notes do not count."""
-    results = {
+    """How often results of analyses of the series were withdrawn; notes do not count.
+
+    What retention has removed counts: the same analysis again must not bear the same UIDs.
+    """
+    notes = {
         each.sop_instance_uid
         for each in detail.results
-        if each.kind not in {NOTE_KIND, RETRACTION_KIND}
+        if each.kind in {NOTE_KIND, RETRACTION_KIND}
     }
     return sum(
         1
         for entry in detail.series.history
-        if isinstance(entry, Withdrawal) and results & set(entry.retracted)
+        if isinstance(entry, Withdrawal) and not notes & set(entry.retracted)
     )
 
 

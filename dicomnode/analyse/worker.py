@@ -31,7 +31,7 @@ from dicomnode.errors import DataError
 from dicomnode.lifecycle import Outage
 from dicomnode.methods.bundles import load_engines
 from dicomnode.results.build import warm_up
-from storage import index, jobs, queries, series, study
+from storage import index, jobs, queries, result_sets, series, study
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import DatabaseUnavailableError, LeaseLostError
@@ -44,6 +44,7 @@ from storage.records import (
     StoredInstance,
     Superseded,
 )
+from storage.result_history import Withdrawals
 from storage.results import ResultFiles
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Worker:
         self._database = Database.open_later(settings.database_url)
         self._instances = InstanceFiles(settings.instances)
         self._results = ResultFiles(settings.result_files)
+        self._withdrawals = Withdrawals(settings.result_files)
         self._results.remove_leftovers(self._clock.now() - LEFTOVER_AGE)
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
         self._engines = load_engines(settings)
@@ -148,6 +150,8 @@ class Worker:
         return isinstance(named, str) and Path(named).is_relative_to(self._settings.result_files)
 
     def _analyse(self, job: Job) -> None:
+        kept = self._withdrawals.of_series(job.series_key)
+        result_sets.enter_withdrawals(self._database, kept)  # new results get new UIDs
         with self._database.read() as session:
             instances = index.instances_of_series(session, job.series_key)
             detail = queries.series_detail(session, job.series_key)

@@ -2,7 +2,8 @@
 
 views/          What the commands show: rows and outcomes as tables, text or JSON
 common          What the commands share: options, the configuration file, and how they print
-main            The command line: `dicomnode demo | serve | process | queue | results | model`
+database        `dicomnode database`: taken elsewhere, or begun anew over what lies here
+main            The command line: `dicomnode demo | serve | process | queue | results | …`
 model           `dicomnode model`: the bundles of weights
 model_evaluate  `dicomnode model evaluate`: how good a bundle is, on labelled scans
 model_package   `dicomnode model package`: the command line of a training's last step

@@ -1,4 +1,4 @@
-"""The command line: `dicomnode demo | serve | process | queue | results | model`."""
+"""The command line: `dicomnode demo | serve | process | queue | results | database | model`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from dicomnode.cli.common import ConfigOption, config_file, console, offline_settings
+from dicomnode.cli.database import database_app
 from dicomnode.cli.model import model_app
 from dicomnode.cli.model_evaluate import model_evaluate as _model_evaluate  # noqa: F401  (adds its command)
 from dicomnode.cli.model_package import model_package as _model_package  # noqa: F401  (adds its command)
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(queue_app, name="queue")
 app.add_typer(results_app, name="results")
+app.add_typer(database_app, name="database")
 app.add_typer(model_app, name="model")
 
 

@@ -14,11 +14,12 @@ from dicomnode.dicom_files.headers import read_source
 from dicomnode.dicom_files.read_again import may_pass
 from dicomnode.errors import DataError
 from dicomnode.results.documents.note import SeriesNotAnalysed
+from storage.adopt import HELD
 
 MODALITY = "CT"
 """Of the series that notes tell of: nobody expects an answer on others."""
 
-_NOT_TOLD = frozenset({"own_result", TAKEN_ELSEWHERE})
+_NOT_TOLD = frozenset({"own_result", TAKEN_ELSEWHERE, HELD})
 
 
 def first_source(paths: Iterable[Path]) -> Dataset | None:
@@ -64,5 +65,5 @@ def series_not_analysed(
 
 def needs_no_note(reasons: Sequence[Reason]) -> bool:
     """Whether a series was skipped since this product made it, or since it came again as another
-    patient's: nobody waits for an answer on it."""
+    patient's, or is held: nobody waits for an answer on it."""
     return not _NOT_TOLD.isdisjoint(failed_rules(reasons))

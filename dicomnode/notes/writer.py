@@ -30,7 +30,9 @@ from dicomnode.results.common.patient import normalised_header
 from dicomnode.results.documents.note import SeriesNotAnalysed, note_objects
 from dicomnode.results.documents.text_document import TextOrigin, text_sop_class
 from storage import conflicts, index, notes, result_sets, study
+from storage.adopt import HELD
 from storage.database import Database
+from storage.decided import failed_rules
 from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
 from storage.records import NOTE_KIND, ResultRecord, ResultSet, SeriesRecord, SeriesState
@@ -221,8 +223,10 @@ def _uid(series: SeriesRecord) -> str:
 
 
 def _came_to_nothing(series: SeriesRecord, until: datetime) -> bool:
+    """One that is held did not: nobody knows what became of it before."""
     ended = series.ended_at is not None and series.ended_at <= until
-    return ended and series.state in notes.NOT_ANALYSED
+    held = HELD in failed_rules(series.reasons)
+    return ended and series.state in notes.NOT_ANALYSED and not held
 
 
 def _of_series(series: SeriesRecord, source: Dataset | None) -> SeriesNotAnalysed:

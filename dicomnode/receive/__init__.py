@@ -1,6 +1,7 @@
 """The first step of a series: C-STORE requests become durable files and rows of the index.
 
 access          The door: judges each association request of pynetdicom before anything else is
+adoption        Takes what lies in the data directory into a database that does not know it
 arrivals        Brings what the receiver stored into the index, in order, many at a time
 events          What happens at the receiver that the index has to know, and how it is written there
 receiver        The receiver: C-ECHO and Storage SCP (PS3.4 annex B, PS3.7 sections 9.1.1 and 9.1.5)

@@ -1,4 +1,4 @@
-"""A receiver for the integration tests."""
+"""A receiver for the integration tests, and a data directory with results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pynetdicom import _config
 
 from dicomnode.config import ReceiveSettings
 from dicomnode.network.associations import end_broken_association
+from support.postgresql import PostgresqlServer, postgresql_server
 from support.receiver import Receiver, running_receiver
+from support.result_site import Site, analysed_data, result_site
 
 
 @pytest.fixture
@@ -30,3 +32,21 @@ def receiver(
     monkeypatch.setattr(threading, "excepthook", end_broken_association)
     with running_receiver(tmp_path / "data", receiver_settings) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    with postgresql_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def analysed(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> tuple[Path, str]:
+    """Made once and copied."""
+    return analysed_data(tmp_path_factory.mktemp("analysed"), shared_models)
+
+
+@pytest.fixture
+def unsent(tmp_path: Path, analysed: tuple[Path, str], shared_models: Path) -> Iterator[Site]:
+    with result_site(tmp_path, analysed, shared_models) as made:
+        yield made

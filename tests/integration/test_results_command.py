@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydicom.uid import (
@@ -20,76 +14,15 @@ from pydicom.uid import (
     KeyObjectSelectionDocumentStorage,
 )
 
-from dicomnode.config import Destination, load_settings
+from dicomnode.config import load_settings
 from dicomnode.processes.supervisor import keep_settings
 from storage.decided import Withdrawal
 from storage.records import DeliveryState, SeriesState
 from support.command import dicomnode
-from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series
-from support.pipeline import Pipeline
+from support.result_site import OBJECTS, Site
 from support.validators import dciodvfy_errors
 from support.wait import PATIENCE_SECONDS
-
-OBJECTS = 4  # report, montage, key slice, segmentation
-
-
-@dataclass
-class Site:
-    """A node's data directory with one analysed series, delivered to two PACS."""
-
-    node: Pipeline
-    config: Path
-    uid: str
-    rejecting: Pacs  # takes rejection notes
-    plain: Pacs
-
-    def run(self, *arguments: str, status: int = 0) -> str:
-        done = dicomnode("results", *arguments, "--config", str(self.config))
-        assert done.returncode == status, done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stderr if status else done.stdout
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self.run(*arguments, "--json"))
-
-    def deliver(self) -> int:
-        return sum(self.node.deliver(each) for each in self.node.settings.destinations)
-
-
-@pytest.fixture(scope="module")
-def analysed(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> tuple[Path, str]:
-    """A data directory with results that wait to be sent to both PACS, made once and copied."""
-    folder = tmp_path_factory.mktemp("analysed")
-    places = [Destination(name=n, ae_title="X", address="", port=1) for n in ("rejecting", "plain")]
-    node = Pipeline(folder / "data", shared_models, places)
-    files = write_series(folder / "series")
-    node.bring_to_results(files)
-    node.database.close()
-    return folder / "data", series_uid(files)
-
-
-@pytest.fixture
-def unsent(tmp_path: Path, analysed: tuple[Path, str], shared_models: Path) -> Iterator[Site]:
-    template, uid = analysed
-    shutil.copytree(template, tmp_path / "data", symlinks=True)
-    with ExitStack() as stack:
-        rejecting, plain = (stack.enter_context(running_pacs()) for _ in range(2))
-        destinations = [
-            rejecting.destination.model_copy(update={"name": "rejecting", "rejection_notes": True}),
-            plain.destination.model_copy(update={"name": "plain"}),
-        ]
-        node = Pipeline(tmp_path / "data", shared_models, destinations)
-        stack.callback(node.database.close)
-        config = tmp_path / "dicomnode.toml"
-        config.write_text('[node]\ndata_directory = "data"\n' + "".join(map(toml, destinations)))
-        yield Site(node, config, uid, rejecting, plain)
-
-
-def toml(destination: Destination) -> str:
-    keys = destination.model_dump(mode="json", exclude_none=True)
-    lines = (f"{key} = {json.dumps(value)}" for key, value in keys.items())
-    return "\n".join(["[[destinations]]", *lines, ""])
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ WALLS = """
     inference.arrays inference.lungs storage
 .assess: . .decisions .decisions.arrival .decisions.eligibility .decisions.stack .deliver
     .dicom_files .methods .network .notes .results.common storage
-.cli: . .assess .cli.views .decisions .deliver .methods .network .offline .processes .weights
-    inference inference.bundles inference.training storage
+.cli: . .assess .cli.views .decisions .deliver .methods .network .offline .processes .receive
+    .weights inference inference.bundles inference.training storage
 .cli.views: . .decisions .dicom_files .methods .offline .results.common inference inference.bundles
     inference.evaluation.report storage
 .decisions: storage

@@ -51,13 +51,15 @@ def counts(database: Database) -> dict[str, int]:
 
 
 def test_every_table_is_moved_with_every_row(source: Database, target: Database) -> None:
+    before = counts(source)
     moved = move_rows(source, target)
-    assert moved == counts(source) == counts(target)
+    assert moved == before == counts(target)
     assert moved["delivery"] == 5
     assert moved["job"] == moved["instance"] == 2
     with source.read() as old, target.read() as new:
         assert series_detail(new, SERIES) == series_detail(old, SERIES)
         assert find_owner(new) == "n" * 32
+        assert find_owner(old) is None, "no node begins on it any more"
 
 
 def test_the_numbers_of_jobs_and_deliveries_go_on(source: Database, target: Database) -> None:

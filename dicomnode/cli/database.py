@@ -1,0 +1,103 @@
+"""`dicomnode database`: taken elsewhere, or begun anew over what lies here."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from dicomnode.cli.common import ConfigOption, JsonOption, config_file, open_database, print_json
+from dicomnode.config import load_settings
+from dicomnode.errors import ConfigurationError
+
+database_app = typer.Typer(
+    help="The database: taken elsewhere, or begun anew over what is there.", no_args_is_help=True
+)
+
+
+@database_app.command("move")
+def database_move(
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            envvar="DICOMNODE_MOVE_TO",
+            help="SQLAlchemy URL of an empty database, e.g. postgresql://user@host/name.",
+        ),
+    ],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the database to another place, every table in one transaction; the node must not run.
+
+    Then name the new place in [node] database_url. The former one stays as a back-up.
+    """
+    from dicomnode.own_data import check_own
+    from dicomnode.processes.supervisor import only_one
+    from storage.database import Database
+    from storage.move import move_rows
+
+    settings = load_settings(config_file(config))
+    with only_one(settings.node.data_directory) as node_id:
+        check_own(settings, node_id)
+        with (
+            closing(Database.open(settings.database_url)) as source,
+            closing(Database.open(to)) as target,
+        ):
+            moved, place = move_rows(source, target), target.url
+    if as_json:
+        print_json({"rows": moved, "to": place})
+        return
+    typer.echo(f"{sum(moved.values())} rows of {len(moved)} tables are now in {place}")
+    typer.echo("name it in [node] database_url: no node begins on the former one any more")
+
+
+@database_app.command("adopt")
+def database_adopt(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Begin a database anew with what lies in the data directory, and hold all of it.
+
+    For when it is lost and there is no back-up. Nothing is analysed or sent before `dicomnode
+    database release`; what was withdrawn stays so. The node must not run.
+    """
+    from dicomnode.own_data import LostHistoryError, take_database
+    from dicomnode.processes.supervisor import only_one
+    from dicomnode.receive.adoption import adopt_files
+    from storage.database import Database
+
+    settings = load_settings(config_file(config))
+    with only_one(settings.node.data_directory) as node_id:
+        try:
+            take_database(settings, node_id)
+        except LostHistoryError:
+            with closing(Database.open(settings.database_url)) as database:
+                adopted = adopt_files(database, settings, node_id, datetime.now(UTC))
+        else:
+            here = settings.node.data_directory
+            raise ConfigurationError(f"the database knows what lies in {here}: nothing to adopt")
+    if as_json:
+        print_json(adopted.as_json())
+        return
+    typer.echo(
+        f"{adopted.instances} instances, {adopted.results} results, {adopted.withdrawn} withdrawn "
+        f"sets; held: {adopted.series_held} series, {adopted.deliveries_held} deliveries"
+    )
+    for folder in adopted.left_alone:
+        typer.echo(f"results in {folder}: their CT series cannot be told; move them elsewhere")
+
+
+@database_app.command("release")
+def database_release(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Let go what `adopt` holds: series are decided on, results are sent where they are not yet.
+
+    One by one: `dicomnode queue retry` a series, `dicomnode results resend` a set of results.
+    """
+    from storage import adopt
+
+    with open_database(config).write() as session:
+        series, deliveries = adopt.release(session, datetime.now(UTC))
+    if as_json:
+        print_json({"series": series, "deliveries": deliveries})
+        return
+    typer.echo(f"{series} series are decided on, {deliveries} objects will be sent")
