@@ -111,7 +111,7 @@ class _Records(TypeDecorator[Any]):
 
 def plain_type(column: Column[Any]) -> TypeEngine[Any]:
     """The type of a column, but of records as the JSON that is kept of them."""
-    return _JSON if isinstance(column.type, _Records) else column.type
+    return JSON_VALUE if isinstance(column.type, _Records) else column.type
 
 
 class Base(DeclarativeBase):

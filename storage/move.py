@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+import storage.commitment_tables  # noqa: F401 - its tables are of the same `Base`
 from storage.database import Database
 from storage.errors import MoveError
 from storage.models import Base, OwnerRow, plain_type
