@@ -7,6 +7,7 @@ commitment_tables    The tables of storage commitment: the requests in either di
 conflicts        Instances that came again with other content, and which content stands
 database         The database: SQLite in one file, or PostgreSQL, chosen by the URL alone
 decided          What was decided on a series, and on which evidence: records with a form in JSON
+deliveries       What an administrator does with deliveries: look, retry, drop
 direct_io        Writing past the page cache
 durable          Files that are whole and durable under their final name, or not there at all
 enqueue          Putting jobs into the queue, each once

@@ -20,6 +20,7 @@ from storage.models import OPEN_ASSESS, DeliveryRow, JobRow, ResultRow, SeriesRo
 from storage.records import (
     ENDED_WITHOUT_ARRIVAL,
     Delivery,
+    DeliveryRecord,
     DeliveryState,
     ResultRecord,
     SeriesState,
@@ -346,6 +347,11 @@ def arrived() -> ColumnElement[bool]:
     """Of a delivery: committed, or stored where no promise is awaited."""
     stored = (DeliveryRow.state == DeliveryState.STORED) & DeliveryRow.confirm_at.is_(None)
     return stored | (DeliveryRow.state == DeliveryState.COMMITTED)
+
+
+def delivery_record(delivery: DeliveryRow, result: ResultRow) -> DeliveryRecord:
+    """A row and that of its object as a record."""
+    return DeliveryRecord(**shared_fields(DeliveryRecord, delivery), result=result_record(result))
 
 
 def result_record(row: ResultRow) -> ResultRecord:

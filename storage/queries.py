@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
@@ -16,7 +16,7 @@ from storage.models import (
     ResultRow,
     SeriesRow,
 )
-from storage.outbox import arrived, result_record
+from storage.outbox import arrived, delivery_record, result_record
 from storage.records import (
     Association,
     DeliveryRecord,
@@ -27,7 +27,7 @@ from storage.records import (
     SeriesRecord,
     SeriesState,
 )
-from storage.statements import shared_fields
+from storage.statements import in_batches, shared_fields
 
 
 def list_series(
@@ -73,7 +73,7 @@ def series_detail(session: Session, series_key: str) -> SeriesDetail | None:
         series=series_record(row),
         associations=_associations(session, series_key),
         jobs=_jobs(session, JobRow.series_key == series_key),
-        deliveries=_deliveries(session, series_key),
+        deliveries=_deliveries(session, DeliveryRow.series_key == series_key),
         results=_results(session, series_key),
         conflicts=conflicts_of(session, series_key),
         claims=claims_of(session, series_key),
@@ -104,6 +104,15 @@ def delivery_counts(session: Session, series_keys: Iterable[str]) -> dict[str, t
         .group_by(DeliveryRow.series_key)
     )
     return {uid: (done, total) for uid, done, total in session.execute(statement)}
+
+
+def deliveries_of(session: Session, series_keys: Sequence[str]) -> dict[str, list[DeliveryRecord]]:
+    """The deliveries of each series that has any."""
+    found: dict[str, list[DeliveryRecord]] = {}
+    for keys in in_batches(series_keys):
+        for each in _deliveries(session, DeliveryRow.series_key.in_(keys)):
+            found.setdefault(each.result.series_key, []).append(each)
+    return found
 
 
 def series_record(row: SeriesRow) -> SeriesRecord:
@@ -138,14 +147,11 @@ def _results(session: Session, series_uid: str) -> tuple[ResultRecord, ...]:
     return tuple(result_record(row) for row in session.scalars(statement))
 
 
-def _deliveries(session: Session, series_uid: str) -> tuple[DeliveryRecord, ...]:
+def _deliveries(session: Session, which: ColumnElement[bool]) -> tuple[DeliveryRecord, ...]:
     statement = (
         select(DeliveryRow, ResultRow)
         .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
-        .where(DeliveryRow.series_key == series_uid)
+        .where(which)
         .order_by(DeliveryRow.created_at, ResultRow.ordinal, DeliveryRow.destination)
     )
-    return tuple(
-        DeliveryRecord(**shared_fields(DeliveryRecord, delivery), result=result_record(result))
-        for delivery, result in session.execute(statement)
-    )
+    return tuple(delivery_record(*row) for row in session.execute(statement))

@@ -1,4 +1,4 @@
-"""The command line: `dicomnode demo | serve | process | queue | results | database | model`."""
+"""The command line: `dicomnode demo | serve | process | queue | results | deliveries | …`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from dicomnode.cli.common import ConfigOption, config_file, console, offline_settings
 from dicomnode.cli.database import database_app
+from dicomnode.cli.deliveries import deliveries_app
 from dicomnode.cli.model import model_app
 from dicomnode.cli.model_evaluate import model_evaluate as _model_evaluate  # noqa: F401  (adds its command)
 from dicomnode.cli.model_package import model_package as _model_package  # noqa: F401  (adds its command)
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(queue_app, name="queue")
 app.add_typer(results_app, name="results")
 app.add_typer(database_app, name="database")
+app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(model_app, name="model")
 
 

@@ -57,7 +57,7 @@ def queue_show(uid: UidArgument, config: ConfigOption = None, as_json: JsonOptio
 
     details = queue_view.find(open_database(config), uid)
     if as_json:
-        print_json(one_or_list([queue_view.as_json(detail) for detail in details]))
+        print_json(one_or_list([queue_view.detail_json(detail) for detail in details]))
         return
     for detail in details:
         queue_view.print_show(console(), detail)

@@ -9,7 +9,8 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 from pydicom.errors import InvalidDicomError
 
@@ -23,10 +24,10 @@ from dicomnode.deliver.sender import Sender, outcome_of
 from dicomnode.deliver.withdrawn import ResultHistory
 from dicomnode.errors import PeerError
 from dicomnode.lifecycle import Outage, ends_process_on_fault
-from storage import outbox
+from storage import deliveries, outbox
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, LeaseLostError, UnsafePathError
-from storage.records import Delivery
+from storage.records import Delivery, DeliveryState
 from storage.results import ResultFiles
 
 log = logging.getLogger(__name__)
@@ -116,7 +117,8 @@ class Deliverer:
                 self._settle(delivery, Outcome(Ending.AGAIN, _FAULT, _fault(error)))
             return
         for delivery in waiting:  # others, or another association, may take them at once
-            self._write(outbox.mark_retry, delivery, self._clock.now(), "handed back")
+            now = self._clock.now()
+            self._write(outbox.mark_unsent, delivery, DeliveryState.WAITING, now, "handed back")
 
     def _send_over_one(self, waiting: list[Delivery], stop: threading.Event) -> None:
         """Take out what is sent over one association, as far as it carries.
@@ -266,8 +268,40 @@ def _threads(
     ]
 
 
+def abandon_unknown(settings: Settings, now: datetime) -> None:
+    """Give up what waits for destinations that are configured no more, and say so.
+
+    Nobody would ever send it, and its series would be kept for ever.
+    """
+    names = [each.name for each in settings.destinations]
+    with (
+        closing(Database.open_later(settings.database_url)) as database,
+        database.write() as session,
+    ):
+        abandoned = deliveries.abandon_unknown(session, names, now)
+    for name, count in sorted(abandoned.items()):
+        log.warning(
+            "%s is no destination any more: %d deliveries to it are abandoned (renamed? "
+            "`dicomnode results resend` sends a set to the destinations of today)",
+            name,
+            count,
+        )
+
+
+def _abandon_unknown(settings: Settings, stop: threading.Event) -> None:
+    """As soon as the database answers."""
+    outage = Outage("looking for destinations that are no more")
+    done = False
+    while not done and not stop.is_set():
+        with outage.reported():
+            abandon_unknown(settings, datetime.now(UTC))
+            done = True
+        stop.wait(0 if done else _LOOK_SECONDS)
+
+
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Deliver to every configured destination until `stop`."""
+    _abandon_unknown(settings, stop)
     threads = [
         thread
         for destination in settings.destinations

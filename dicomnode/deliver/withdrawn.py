@@ -38,15 +38,19 @@ class ResultHistory:
         self._sent = SentFiles(results)
 
     def standing(self, batch: Sequence[Delivery], now: datetime) -> list[Delivery]:
-        """Those of one CT series that may be sent; those of a withdrawn set are given up.
+        """Those that may be sent; those of a withdrawn set are given up.
 
         Where it cannot be read what is withdrawn, none may: they are tried again in a while.
 
         Raises:
             DatabaseUnavailableError
         """
-        if not batch:
-            return []
+        keys = dict.fromkeys(each.result.series_key for each in batch)
+        series = ([each for each in batch if each.result.series_key == key] for key in keys)
+        return [each for group in series for each in self._standing(group, now)]
+
+    def _standing(self, batch: Sequence[Delivery], now: datetime) -> list[Delivery]:
+        """Of one CT series."""
         try:
             kept = self._withdrawals.of_series(batch[0].result.series_key)
         except (OSError, DamagedHistoryError) as error:

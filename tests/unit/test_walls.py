@@ -19,8 +19,8 @@ WALLS = """
     .dicom_files .methods .network .notes .results.common storage
 .cli: . .assess .cli.views .decisions .deliver .methods .network .offline .processes .receive
     .weights inference inference.bundles inference.training storage
-.cli.views: . .decisions .dicom_files .methods .offline .results.common inference inference.bundles
-    inference.evaluation.report storage
+.cli.views: . .decisions .decisions.delivery .dicom_files .methods .offline .results.common
+    inference inference.bundles inference.evaluation.report storage
 .decisions: storage
 .decisions.delivery:
 .decisions.arrival: .decisions .decisions.eligibility .decisions.stack storage

@@ -1,5 +1,7 @@
 """What the commands show: rows and outcomes as tables, text or JSON.
 
+deliveries_view  What `dicomnode deliveries` shows and does
+delivery_words   How far the results of a series have got, and what to do about the rest
 evaluation_view  How `dicomnode model evaluate` shows its way and its outcome to a person
 findings_view    The methods' answers for a person, from what the queue keeps of them
 model_view       `dicomnode model list | check | show`: which bundles there are

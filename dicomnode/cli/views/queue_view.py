@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy.engine import make_url
 
+from dicomnode.cli.views.delivery_words import series_word
 from dicomnode.cli.views.findings_view import findings_lines
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config import Settings
@@ -19,7 +20,14 @@ from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.methods.findings_json import kept_findings
 from storage import queries
 from storage.database import Database, is_missing
-from storage.records import DeliveryRecord, JobKind, SeriesDetail, SeriesRecord, SeriesState
+from storage.records import (
+    DeliveryRecord,
+    DeliveryState,
+    JobKind,
+    SeriesDetail,
+    SeriesRecord,
+    SeriesState,
+)
 
 
 def open_existing(settings: Settings) -> Database:
@@ -78,24 +86,22 @@ def list_rows(
         records = queries.list_series(session, states, limit)
         uids = [record.series_key for record in records]
         delivered = queries.delivery_counts(session, uids)
+        deliveries = queries.deliveries_of(session, uids)
         running = {
             job.series_key for job in queries.running_jobs(session) if job.kind is JobKind.ANALYSE
         }
     return [
         as_json(record)
         | {
-            "progress": progress(record, record.series_key in running),
+            "progress": series_word(
+                record,
+                deliveries.get(record.series_key, ()),
+                running=record.series_key in running,
+            ),
             "delivered": list(delivered.get(record.series_key, (0, 0))),
         }
         for record in records
     ]
-
-
-def progress(record: SeriesRecord, running: bool) -> str:
-    """The state in words, with what a worker is at."""
-    if record.state is SeriesState.QUEUED:
-        return "analysing" if running else "queued"
-    return record.state.value
 
 
 def as_json(record: object) -> Any:
@@ -117,6 +123,11 @@ def as_json(record: object) -> Any:
     if isinstance(record, dict):
         return {key: as_json(value) for key, value in record.items()}
     return [as_json(value) for value in record] if isinstance(record, (list, tuple)) else record
+
+
+def detail_json(detail: SeriesDetail) -> dict[str, Any]:
+    """What `queue show` tells a program; `progress`: the state in words."""
+    return {**as_json(detail), "progress": series_word(detail.series, detail.deliveries)}
 
 
 def print_list(console: Console, rows: Sequence[dict[str, Any]]) -> None:
@@ -145,7 +156,7 @@ def _state_text(row: dict[str, Any]) -> str:
 
 def print_show(console: Console, detail: SeriesDetail) -> None:
     """What `queue show` prints: the series, its jobs, results and deliveries."""
-    print_series(console, detail.series)
+    print_series(console, detail.series, series_word(detail.series, detail.deliveries))
     jobs = new_table("jobs", "job", "state", "attempt", "created", "ended", "error")
     for job in detail.jobs:
         add_row(
@@ -163,7 +174,8 @@ def print_show(console: Console, detail: SeriesDetail) -> None:
 
 def print_deliveries(console: Console, deliveries: Iterable[DeliveryRecord]) -> None:
     """Which object still has to reach which destination, and why it has not."""
-    table = new_table("deliveries", "object", "destination", "state", "attempt", "error")
+    headings = ("object", "destination", "state", "attempts", "next", "status")
+    table = new_table("deliveries", *headings)
     for delivery in deliveries:
         add_row(
             table,
@@ -171,9 +183,15 @@ def print_deliveries(console: Console, deliveries: Iterable[DeliveryRecord]) -> 
             delivery.destination,
             delivery.state.value,
             str(delivery.attempt),
-            delivery.error or "",
+            shown_time(next_time(delivery)),
+            delivery.error or delivery.status or "",
         )
     print_table(console, table)
+
+
+def next_time(delivery: DeliveryRecord) -> datetime | None:
+    """When it is looked at again by itself; None: not any more, or just now."""
+    return delivery.not_before if delivery.state is DeliveryState.WAITING else delivery.confirm_at
 
 
 def say(console: Console, text: str, style: str = "") -> None:
@@ -181,13 +199,13 @@ def say(console: Console, text: str, style: str = "") -> None:
     console.print(Text(text, style), soft_wrap=True)
 
 
-def print_series(console: Console, record: SeriesRecord) -> None:
-    """The head of `show` and `why`."""
+def print_series(console: Console, record: SeriesRecord, word: str = "") -> None:
+    """The head of `show` and `why`; `word`: its state, where its deliveries are known."""
     say(console, f"series   {record.series_key}")
     say(console, f"study    {record.study_instance_uid}")
     say(
         console,
-        f"state    {record.state.value}; {record.instance_count} instances, "
+        f"state    {word or record.state.value}; {record.instance_count} instances, "
         f"{record.modality or 'no modality'}, last {shown_time(record.last_received_at)}",
     )
     if record.analysis is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from dicomnode.cli.views.delivery_words import series_word, undelivered
 from dicomnode.cli.views.queue_view import as_json, print_series, say, shown_time
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config import Settings
@@ -76,7 +77,8 @@ def _identity(settings: Settings, paths: Sequence[str]) -> dict[str, str]:
 
 def print_why(console: Console, why: Why) -> None:
     """For a person: who sent what, what closed it, each rule, the study, what is next."""
-    print_series(console, why.detail.series)
+    record = why.detail.series
+    print_series(console, record, series_word(record, why.detail.deliveries))
     for name, value in why.identity.items():
         say(console, f"{name:<10} {value or '–'}")
     _print_arrival(console, why)
@@ -173,6 +175,7 @@ def why_json(why: Why) -> dict[str, Any]:
         "series_instance_uid": record.series_instance_uid,
         "study_instance_uid": record.study_instance_uid,
         "state": record.state.value,
+        "progress": series_word(record, why.detail.deliveries),
         "completeness": as_json(record.completeness),
         "reasons": as_json(record.reasons),
         "associations": associations,
@@ -217,9 +220,8 @@ def next_step(detail: SeriesDetail) -> str:
     if held:
         keys = ", ".join(sorted(held))
         return f"nothing until a person decides: dicomnode queue release {keys} --take …"
-    open_deliveries = [each for each in detail.deliveries if not each.arrived]
-    if open_deliveries:
-        return f"{len(open_deliveries)} objects still to be delivered"
+    if lines := undelivered(detail.deliveries):
+        return "; ".join(lines)
     if detail.series.removed_at is not None:
         return f"nothing; its files were removed {shown_time(detail.series.removed_at)}"
     return "nothing; the series is done"

@@ -1,6 +1,7 @@
 """What becomes of an object that was sent: what a peer's answer means.
 
 outcome        What came of sending one object, or of asking for the promise to keep it
+series_delivery  How far the results of a series have got, in the words of who waits for them
 store_status   What each status of a C-STORE response means, and what to do about it: the table
 stow_response  What the body of a STOW-RS response says of each instance
 stow_status    What the answer to a STOW-RS request means, and what to do about it: the table

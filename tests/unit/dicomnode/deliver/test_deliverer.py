@@ -18,6 +18,7 @@ from sqlalchemy import select, update
 
 from dicomnode.config import Destination, NodeSettings, Settings
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
+from dicomnode.deliver import deliverer
 from dicomnode.deliver.deliverer import Deliverer
 from dicomnode.errors import PeerCause, PeerError
 from storage.database import Database
@@ -168,6 +169,24 @@ def test_a_fault_of_the_destination_is_tried_later(
     assert outbox.look() == 3
     assert outbox.states() == ["waiting"] * 3
     assert outbox.rows()["2.25.1"].error == "a fault on our side: ValueError"
+
+
+def test_a_destination_that_was_renamed_is_told_of_at_start(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    renamed = outbox.settings.model_copy(
+        update={"destinations": (PEER.model_copy(update={"name": "NEW PACS"}),)}
+    )
+    stop = threading.Event()
+    stop.set()
+    deliverer.run(renamed, "node/deliverer/1/", stop)
+    assert outbox.states() == ["waiting"] * 3  # it was asked to stop before it looked
+    deliverer.abandon_unknown(renamed, NOW)
+    assert outbox.states() == ["abandoned"] * 3
+    (line,) = caplog.messages
+    assert line.startswith("PACS is no destination any more: 3 deliveries to it are abandoned")
+    deliverer.abandon_unknown(renamed, NOW)
+    assert len(caplog.messages) == 1
 
 
 def away(_ae: object, _peer: object) -> Any:

@@ -1,0 +1,106 @@
+"""`dicomnode deliveries`: what still has to reach which destination, and what to do about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dicomnode.cli.common import ConfigOption, JsonOption, config_file, console, print_json
+from dicomnode.config import load_settings
+from storage.records import DeliveryState
+
+deliveries_app = typer.Typer(
+    help="Deliveries: what waits, try again at once, drop.", no_args_is_help=True
+)
+
+
+class Undelivered(StrEnum):
+    WAITING = "waiting"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Retried(StrEnum):
+    WAITING = "waiting"
+    REFUSED = "refused"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+DestinationOption = Annotated[
+    list[str] | None,
+    typer.Option("--destination", help="Only to this destination; may be given several times."),
+]
+
+
+@deliveries_app.command("list")
+def deliveries_list(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    destination: DestinationOption = None,
+    state: Annotated[
+        list[DeliveryState] | None, typer.Option("--state", help="Only those in this state.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 1000,
+) -> None:
+    """Deliveries with attempts, last status and next time, oldest first."""
+    from dicomnode.cli.views import deliveries_view, queue_view
+
+    settings = load_settings(config_file(config))
+    database = queue_view.open_existing(settings)
+    found = deliveries_view.look_up(database, settings, destination, state, limit)
+    if as_json:
+        print_json([deliveries_view.as_row(each) for each in found])
+    else:
+        queue_view.print_deliveries(console(), [delivery for delivery, _series in found])
+
+
+@deliveries_app.command("retry")
+def deliveries_retry(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    destination: DestinationOption = None,
+    state: Annotated[
+        list[Retried] | None,
+        typer.Option("--state", help="Only those in this state; else waiting, refused, failed."),
+    ] = None,
+) -> None:
+    """Send again at once what has not arrived, to one destination or to all."""
+    from dicomnode.cli.views import deliveries_view, queue_view
+
+    settings = load_settings(config_file(config))
+    database = queue_view.open_existing(settings)
+    count = deliveries_view.retry(database, settings, destination, state, datetime.now(UTC))
+    _tell(count, "tried again", as_json)
+
+
+@deliveries_app.command("drop")
+def deliveries_drop(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    destination: DestinationOption = None,
+    every: Annotated[bool, typer.Option("--all", help="To every destination.")] = False,
+    state: Annotated[
+        list[Undelivered] | None,
+        typer.Option("--state", help="Only those in this state; else waiting, refused, failed."),
+    ] = None,
+) -> None:
+    """Give up what has not arrived; `retry --state abandoned` takes it back."""
+    from dicomnode.cli.views import deliveries_view, queue_view
+
+    if not destination and not every:
+        raise typer.BadParameter("name a destination with --destination, or give --all")
+    settings = load_settings(config_file(config))
+    database = queue_view.open_existing(settings)
+    count = deliveries_view.drop(database, settings, destination, state, datetime.now(UTC))
+    _tell(count, "abandoned", as_json)
+
+
+def _tell(count: int, what: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"deliveries": count})
+    else:
+        typer.echo(f"{count} deliveries are {what}")

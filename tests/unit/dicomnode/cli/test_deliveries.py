@@ -1,0 +1,121 @@
+"""`dicomnode deliveries`, and what a partly refused series is called, by the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from typer.testing import CliRunner
+
+from dicomnode.cli.main import app
+from storage.database import Database
+from storage.models import SeriesRow
+from storage.outbox import claim_deliveries, mark_refused, mark_retry, mark_stored
+from support.storage_samples import LEASE, NOW, SERIES, analyse, queue, receive, seconds
+
+Command = Callable[..., str]
+LATER = NOW + seconds(30)
+PLACES = "".join(
+    f"[[destinations]]\nname='{name}'\nae_title='X'\naddress='h'\nport=104\n"
+    for name in ("PACS", "ARCHIVE")
+)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Two objects for two destinations: one refused and one stored; one to be tried later and one
+    not yet tried."""
+    config = tmp_path / "dicomnode.toml"
+    config.write_text(f"[node]\ndata_directory = '{tmp_path}'\n{PLACES}")
+    database = Database.open(f"sqlite:///{tmp_path / 'node.sqlite3'}")
+    receive(database)
+    queue(database)
+    analyse(database, destinations=["PACS", "ARCHIVE"])
+    with database.write() as session:
+        first, second = claim_deliveries(session, "PACS", "n/d/1/", NOW, LEASE, limit=9)
+        mark_refused(session, first, NOW, "not supported there", "0x0122")
+        mark_stored(session, second, NOW, "0x0000")
+        (later,) = claim_deliveries(session, "ARCHIVE", "n/d/1/", NOW, LEASE, limit=1)
+        mark_retry(session, later, LATER, "out of resources", "0xA700")
+        session.execute(update(SeriesRow).values(analysis=None))
+    database.close()
+
+    def run(*arguments: str, status: int = 0) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--config", str(config)])
+        assert done.exit_code == status, (done.output, done.exception)
+        return done.output if not status or done.output else str(done.exception)
+
+    return run
+
+
+def listed(command: Command, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(command("deliveries", "list", "--json", *arguments))
+    return found
+
+
+def test_the_list_tells_where_each_object_is_and_when_it_is_tried_next(command: Command) -> None:
+    (refused,) = listed(command, "--state", "refused")
+    assert refused == {
+        "state": "refused",
+        "destination": "PACS",
+        "sop_instance_uid": "2.25.sr",
+        "series_instance_uid": SERIES,
+        "kind": "kind",
+        "attempts": 1,
+        "status": "0x0122",
+        "error": "not supported there",
+        "next_at": None,
+    }
+    waiting = listed(command, "--destination", "ARCHIVE")
+    assert [(e["attempts"], e["status"], e["next_at"]) for e in waiting] == [
+        (1, "0xA700", LATER.isoformat()),
+        (0, None, NOW.isoformat()),
+    ]
+    text = command("deliveries", "list")
+    assert "out of resources" in text
+    assert "2025-03-01 12:00:30 UTC" in text
+
+
+def test_retry_and_drop_are_of_one_destination_or_of_all(command: Command) -> None:
+    assert "1 deliveries are tried again" in command("deliveries", "retry", "--destination", "PACS")
+    assert "0" in command("deliveries", "retry", "--state", "failed", "--json")
+    dropped = command("deliveries", "drop", "--destination", "ARCHIVE", "--state", "waiting")
+    assert "2 deliveries are abandoned" in dropped
+    states = sorted((e["destination"], e["state"], e["error"]) for e in listed(command))
+    assert states == [
+        *[("ARCHIVE", "abandoned", "dropped by the administrator")] * 2,
+        ("PACS", "stored", None),
+        ("PACS", "waiting", None),
+    ]
+    command("deliveries", "retry", "--state", "abandoned")
+    assert [e["state"] for e in listed(command, "--destination", "ARCHIVE")] == ["waiting"] * 2
+    assert "1 deliveries" in command(
+        "deliveries", "drop", "--all", "--state", "waiting", "--destination", "PACS"
+    )
+
+
+def test_what_cannot_be_meant_is_refused(command: Command) -> None:
+    command("deliveries", "drop", status=2)
+    assert "known: ARCHIVE, PACS" in command("deliveries", "list", "--destination", "x", status=1)
+    assert "not configured" in command("deliveries", "retry", "--destination", "x", status=1)
+
+
+def test_a_series_of_which_one_object_is_refused_is_partly_refused(command: Command) -> None:
+    (row,) = json.loads(command("queue", "list", "--json"))
+    assert (row["state"], row["progress"], row["delivered"]) == (
+        "analysed",
+        "partly refused",
+        [1, 4],
+    )
+    assert "partly refused" in command("queue", "list")
+    assert "state    partly refused;" in command("queue", "show", SERIES)
+    why = json.loads(command("queue", "why", SERIES, "--json"))
+    assert why["progress"] == "partly refused"
+    assert why["next"] == (
+        "2 objects still to be delivered; 1 objects refused at PACS (not supported there); "
+        "mended? dicomnode deliveries retry --destination PACS"
+    )
