@@ -97,13 +97,18 @@ def usual() -> tuple[ResultObject, ...]:
     return everything(settings())
 
 
+@cache
+def usual_by_uid() -> dict[str, bytes]:
+    return by_uid(usual())
+
+
 def by_uid(objects: tuple[ResultObject, ...]) -> dict[str, bytes]:
     return {str(each.sop_instance_uid): encode(each) for each in objects}
 
 
 def changed_kinds(others: tuple[ResultObject, ...]) -> set[str]:
     """Kinds with an object that is not the same in both; the same UID must be the same bytes."""
-    before, after = by_uid(usual()), by_uid(others)
+    before, after = usual_by_uid(), by_uid(others)
     for uid in before.keys() & after.keys():
         assert before[uid] == after[uid]
     assert len(after) == len(others)
