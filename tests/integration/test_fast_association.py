@@ -409,11 +409,11 @@ def test_mutated_conversations_cost_nobody_else_anything(
     good = [associate_rq(), COMMAND_PDU, *data_pdus(os.urandom(3000), 700)]
     good += [whole_command(echo_command(), ECHO_CONTEXT), release_rq()]
     rng = random.Random(20261121)
-    acceptor.ae.network_timeout = 600  # of the one that waits between the others
     first = pydicom.dcmread(instance)
     context = build_context(CTImageStorage, first.file_meta.TransferSyntaxUID)
     with associated(requestor("INNOCENT", [context], 30), acceptor.peer) as innocent:
-        acceptor.ae.network_timeout = TIMEOUT
+        for each in acceptor.ae.active_associations:
+            each.network_timeout = 600  # it waits between the others, who get the acceptor's own
         for number in range(300):
             with RawPeer(acceptor.port, 6 * TIMEOUT) as peer:
                 peer.say_all(mutated(good, rng))
