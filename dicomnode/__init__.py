@@ -4,11 +4,11 @@ analyse/         The third step of a series: the worker computes findings, leave
 assess/          The second step of a series: is it all here, and may we analyse it?
 cli/             The command line; nothing else of the node imports it
 decisions/       Decides: pure functions of frozen dataclasses, `now` an argument, no I/O
-deliver/         The last step of a series: result objects become files, rows and C-STORE requests
+deliver/         The last step of a series: result objects become files, rows and requests to PACSs
 dicom_files/     Reads DICOM: from bytes that may be damaged to headers, pixels and volumes
 fast_scp/        A Storage SCP at the speed of the wire, tied to pynetdicom 3.0.4; it knows no node
 methods/         The configured methods: their bundles, running them, their findings as JSON
-network/         Associations and TLS, as acceptor and as requestor
+network/         Associations, TLS and HTTP, as acceptor and as requestor
 notes/           Notes on what was not analysed, and why
 offline/         Without a PACS: a folder of files through the whole way, and the demonstration
 processes/       The processes of one node: who starts them, and what each of them does
@@ -18,6 +18,7 @@ weights/         From labelled scans to a bundle: manifests, training, evaluatio
 cleaner          Removes what is finished after its time, and what dead writers left
 clock            The time, as an argument: a look is tested at any moment
 config           The configuration: one frozen object, read from one TOML file and passed in
+credentials      Where a DICOMweb server is, and who we are to it: a secret kept elsewhere
 disk_gate        Asks the file system, now and then, whether there is room for what comes
 errors           The errors of the node, by whose fault they are: data, peer, set-up, ours
 lifecycle        How a process of the node starts and is asked to stop

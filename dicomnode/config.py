@@ -11,8 +11,18 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
+from dicomnode.credentials import Credentials, ServiceUrl, is_on_this_machine
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy
@@ -165,23 +175,72 @@ class InferenceSettings(_Section):
         return (*named, *shipped.items(), *([(_LUNGS, lungs)] if lungs else []))
 
 
+_Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class Peer(_Section):
     """Whom we open associations with."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: _Name
     ae_title: AeTitle
     address: str
     port: Port
     tls: DestinationTls | None = None
 
 
-class Destination(Peer):
-    """A peer that results are delivered to, and how."""
+class _Delivered(_Section):
+    """What of the results a destination gets, however it is reached."""
 
     associations: Annotated[int, Field(ge=1, le=16)] = 1  # at a time
     objects_per_minute: Annotated[int, Field(ge=0)] = 0  # 0: no limit
     compressed: bool = False  # JPEG as it is where it is accepted; else decompressed
     rejection_notes: bool = False  # takes Key Object rejection notes (IHE RAD, IOCM)
+
+
+class Destination(Peer, _Delivered):
+    """A peer that results are delivered to, and how."""
+
+
+class WebDestination(_Delivered):
+    """A DICOMweb server that results are delivered to by STOW-RS (PS3.18 section 10.5)."""
+
+    name: _Name
+    url: ServiceUrl
+    tls: DestinationTls | None = None
+    credentials: Annotated[Credentials | None, Field(json_schema_extra=SECRET)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_peer(cls, data: Any) -> Any:
+        if isinstance(data, dict) and (both := [key for key in _PEER_KEYS if key in data]):
+            raise ValueError(f"url is for DICOMweb, {' and '.join(both)} for DICOM: name one")
+        return data
+
+    @model_validator(mode="after")
+    def _secrets_are_not_overheard(self) -> Self:
+        encrypted = self.url.startswith("https:")
+        if encrypted and self.tls is None:
+            raise ValueError("https needs tls, with peer_ca: who vouches for the server")
+        if not encrypted and self.tls is not None:
+            raise ValueError("tls needs a url that begins with https")
+        if self.credentials and not encrypted and not is_on_this_machine(self.url):
+            raise ValueError("credentials need https: else the whole network can read them")
+        return self
+
+
+_PEER_KEYS = ("ae_title", "address", "port")
+
+
+def _kind_of_destination(given: Any) -> str:
+    web = isinstance(given, WebDestination) or (isinstance(given, dict) and "url" in given)
+    return "WebDestination" if web else "Destination"
+
+
+AnyDestination = Annotated[
+    Annotated[Destination, Tag("Destination")] | Annotated[WebDestination, Tag("WebDestination")],
+    Discriminator(_kind_of_destination),
+]
+"""With `url` it is a DICOMweb server."""
 
 
 class QuerySettings(_Section):
@@ -214,7 +273,7 @@ class Settings(_Section):
     delivery: DeliverySettings = DeliverySettings()
     disk: DiskPolicy = DiskPolicy()
     retention: RetentionPolicy = RetentionPolicy()
-    destinations: tuple[Destination, ...] = ()
+    destinations: tuple[AnyDestination, ...] = ()
 
     @model_validator(mode="after")
     def _destination_names_differ(self) -> Self:
@@ -286,14 +345,21 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         update={"methods": methods, "lungs_bundle": str(folder / lungs) if lungs else ""}
     )
     receive = settings.receive.model_copy(update={"tls": settings.receive.tls.anchored(folder)})
-    destinations = tuple(_peer_anchored(each, folder) for each in settings.destinations)
+    destinations = tuple(_destination_anchored(each, folder) for each in settings.destinations)
     asked = settings.query.peer and _peer_anchored(settings.query.peer, folder)
     query = settings.query.model_copy(update={"peer": asked})
     changed = {"node": node, "inference": inference, "receive": receive, "query": query}
     return settings.model_copy(update=changed | {"destinations": destinations})
 
 
-_P = TypeVar("_P", bound=Peer)
+def _destination_anchored(each: AnyDestination, folder: Path) -> AnyDestination:
+    if isinstance(each, WebDestination):
+        credentials = each.credentials and each.credentials.anchored(folder)
+        return _peer_anchored(each.model_copy(update={"credentials": credentials}), folder)
+    return _peer_anchored(each, folder)
+
+
+_P = TypeVar("_P", Peer, Destination, WebDestination)
 
 
 def _peer_anchored(peer: _P, folder: Path) -> _P:

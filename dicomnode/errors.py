@@ -30,6 +30,7 @@ class PeerCause(StrEnum):
     LOST = "the connection broke off"
     NO_ANSWER = "the peer is connected, but does not answer in time"
     NO_DICOM = "what answers does not keep to DICOM's upper layer protocol"
+    NO_HTTP = "what answers does not speak HTTP"
     STATUS = "the peer answered with a failure status"
     OURS = "a fault on our side: a file or an object that cannot be used"
 

@@ -59,7 +59,7 @@ def problems_of(error: ValidationError, schema: Schema) -> tuple[str, ...]:
 
 def _sentence(error: ErrorDetails, root: Schema) -> str:
     at = error["loc"]
-    name = ".".join(map(str, at))
+    name = ".".join(map(str, _as_written(at, root)))
     if error["type"] in _UNKNOWN:
         return f"{name}: is unknown{_nearest(at, root)}"
     if error["type"] in ("value_error", "assertion_error"):
@@ -77,15 +77,28 @@ def _nearest(at: Sequence[str | int], root: Schema) -> str:
     known = list(_at(root, at[:-1]).get("properties", {}))
     near = get_close_matches(str(at[-1]), known, n=1)
     if near:
-        return f", the nearest known one is {'.'.join(map(str, (*at[:-1], *near)))}"
+        written = _as_written(at[:-1], root)
+        return f", the nearest known one is {'.'.join(map(str, (*written, *near)))}"
     return f", known are {', '.join(known)}" if known else ""
+
+
+def _as_written(at: Sequence[str | int], root: Schema) -> list[str | int]:
+    """The steps as the file has them: without the names of the classes that a union chose."""
+    return [step for i, step in enumerate(at) if step not in _choices(_at(root, at[:i]))]
+
+
+def _choices(schema: Schema) -> dict[str | int, Schema]:
+    """The classes of a union that is told apart, each tagged with its name."""
+    return {e["$ref"].rpartition("/")[2]: e for e in schema.get("oneOf", ())}
 
 
 def _at(root: Schema, at: Sequence[str | int]) -> Schema:
     """The schema of the entry; empty where there is none."""
     found = _resolved(root, root)
     for step in at:
-        if isinstance(step, int):
+        if step in _choices(found):
+            inner = _choices(found)[step]
+        elif isinstance(step, int):
             each: Sequence[Schema] = found.get("prefixItems", ())
             inner = each[step] if step < len(each) else found.get("items", {})
         else:
@@ -98,7 +111,8 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
     """Behind references; of `X | None` the first half."""
     while True:
         if "$ref" in schema:
-            schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+            about = {key: value for key, value in schema.items() if key != "$ref"}
+            schema = about | root["$defs"][schema["$ref"].rpartition("/")[2]]
         elif "anyOf" in schema:
             about = {key: value for key, value in schema.items() if key != "anyOf"}
             schema = about | next(e for e in schema["anyOf"] if e.get("type") != "null")
@@ -107,7 +121,7 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
 
 
 def _allowed(root: Schema, entry: Schema, unit: str) -> str:
-    kind = entry.get("type")
+    kind = "object" if "oneOf" in entry else entry.get("type")
     if kind in _KINDS:
         return _KINDS[kind]
     values = entry.get("enum", [entry["const"]] if "const" in entry else [])

@@ -1,4 +1,4 @@
-"""The last step of a series: result objects become files, rows and C-STORE requests.
+"""The last step of a series: result objects become files, rows and requests to PACSs.
 
 deliverer        The deliverer: sends what lies in the outbox until it has arrived
 dicom_sender     Sends result objects over one association, C-STORE SCU (PS3.4 annex B)
@@ -8,4 +8,5 @@ result_store     Result objects as durable files, each with the row that tells o
 retract          Withdrawing a set of results: what was sent is rejected where it lies
 sender           What the deliverer asks of a way to a destination, and what a peer's faults mean
 withdrawn        Nothing that was withdrawn is sent, whatever the database says of it
+web_sender       Sends result objects to a DICOMweb server, STOW-RS (PS3.18 section 10.5)
 """

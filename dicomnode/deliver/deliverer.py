@@ -9,18 +9,19 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime, timedelta
 
 from pydicom.errors import InvalidDicomError
 
 from dicomnode.clock import Clock
-from dicomnode.config import Destination, Settings
+from dicomnode.config import AnyDestination, Settings, WebDestination
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.deliver.dicom_sender import dicom_sender
 from dicomnode.deliver.reach import Reach
-from dicomnode.deliver.sender import Sender, outcome_of
+from dicomnode.deliver.sender import NoneTakenError, Sender, outcome_of
+from dicomnode.deliver.web_sender import web_sender
 from dicomnode.deliver.withdrawn import ResultHistory
 from dicomnode.errors import PeerError
 from dicomnode.lifecycle import Outage, ends_process_on_fault
@@ -48,7 +49,7 @@ class Deliverer:
     def __init__(
         self,
         settings: Settings,
-        destination: Destination,
+        destination: AnyDestination,
         owner: str,
         clock: Clock | None = None,
         reach: Reach | None = None,
@@ -127,15 +128,17 @@ class Deliverer:
             PeerError: the destination is away: there is no association, or one after the other
                 broke.
         """
-        classes = sorted({delivery.result.sop_class_uid for delivery in waiting})
-        ae_title = self._settings.node.ae_title
-        timeout = self._settings.delivery.timeout_seconds
         renew_after = self._settings.delivery.lease_seconds / 3
         renewed = self._clock.seconds()
-        with dicom_sender(self._destination, ae_title, classes, timeout) as sender:
+        with self._sender(waiting) as sender:
             going_on = True
             while waiting and going_on and not stop.is_set():
-                going_on = self._send_one(sender, waiting.pop(0))
+                delivery = waiting.pop(0)
+                try:
+                    going_on = self._send_one(sender, delivery)
+                except NoneTakenError:  # this one is not at fault: it waits with the others
+                    waiting.insert(0, delivery)
+                    raise
                 if self._clock.seconds() - renewed > renew_after:
                     self._renew(waiting)
                     renewed = self._clock.seconds()
@@ -143,7 +146,7 @@ class Deliverer:
     def _wait_for_destination(self, waiting: Sequence[Delivery], outcome: Outcome) -> None:
         """It is away as a whole: nothing of what waits is at fault, and it is told once."""
         name = self._destination.name
-        until, news = self._reach.is_away()
+        until, news = self._reach.is_away(outcome.wait_seconds)
         if news:
             log.warning("delivery to %s waits: %s", name, outcome.text)
         with self._database.write() as session:
@@ -159,6 +162,14 @@ class Deliverer:
         with self._database.write() as session:
             woken = outbox.wake_deliveries(session, name, at)
         log.info("delivery to %s goes on; %d objects were held", name, woken)
+
+    def _sender(self, batch: Sequence[Delivery]) -> AbstractContextManager[Sender]:
+        """The way to the destination, for these objects."""
+        timeout = self._settings.delivery.timeout_seconds
+        if isinstance(self._destination, WebDestination):
+            return web_sender(self._destination, timeout)
+        classes = sorted({delivery.result.sop_class_uid for delivery in batch})
+        return dicom_sender(self._destination, self._settings.node.ae_title, classes, timeout)
 
     def _renew(self, waiting: Sequence[Delivery]) -> None:
         """A slow peer must not cost the leases of what has not been sent yet."""
@@ -180,6 +191,8 @@ class Deliverer:
         try:
             outcome = sender.send(self._files.open_path(delivery.result.path))
             self._note_answer()
+        except NoneTakenError:
+            raise
         except PeerError as error:
             self._settle(delivery, outcome_of(error))
             if self._reach.breaks():
@@ -248,12 +261,12 @@ def _jitter() -> float:
     return random.random()  # noqa: S311 - spreads what comes back, guards nothing
 
 
-def reach_of(settings: Settings, destination: Destination, clock: Clock) -> Reach:
+def reach_of(settings: Settings, destination: AnyDestination, clock: Clock) -> Reach:
     return Reach(settings.delivery.retry, destination.objects_per_minute, clock)
 
 
 def _threads(
-    settings: Settings, destination: Destination, owner: str, stop: threading.Event
+    settings: Settings, destination: AnyDestination, owner: str, stop: threading.Event
 ) -> list[threading.Thread]:
     """One for each association that a destination may have at a time."""
     clock = Clock()

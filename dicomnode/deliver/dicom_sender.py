@@ -104,10 +104,10 @@ def send_instance(association: Association, path: Path) -> Outcome:
         if context.abstract_syntax == meta.MediaStorageSOPClassUID
     }
     as_it_is = meta.TransferSyntaxUID in accepted
-    return store_outcome(c_store(association, path if as_it_is else _uncompressed(path)))
+    return store_outcome(c_store(association, path if as_it_is else uncompressed(path)))
 
 
-def _uncompressed(path: Path) -> pydicom.FileDataset:
+def uncompressed(path: Path) -> pydicom.FileDataset:
     """The data set of any of our files, to be encoded as the peer takes it."""
     data_set = pydicom.dcmread(path)
     if data_set.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dicomnode.clock import Clock
 from dicomnode.decisions.retry import RetryPolicy, next_probe
@@ -59,13 +59,14 @@ class Reach:
             again, self._broken = self._broken, True
             return again
 
-    def is_away(self) -> tuple[datetime, bool]:
-        """When it is tried next, and whether this is news."""
+    def is_away(self, asked_seconds: float = 0.0) -> tuple[datetime, bool]:
+        """When it is tried next, not before the time that it asks for, and whether it is news."""
         with self._lock:
             self._failures += 1
             jitter = random.random()  # noqa: S311 - spreads what comes back, guards nothing
             now = self._clock.now()
-            self._probe_at = next_probe(self._failures, self._policy, now, jitter)
+            probe = next_probe(self._failures, self._policy, now, jitter)
+            self._probe_at = max(probe, now + timedelta(seconds=asked_seconds))
             return self._probe_at, self._failures == 1
 
     def _enter(self, wanted: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from dicomnode.config import Destination, Settings
+from dicomnode.config import AnyDestination, Settings
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result
@@ -109,7 +109,7 @@ def _objects(
     return {each.name: note if _takes(each) else instead for each in settings.destinations}
 
 
-def _takes(destination: Destination) -> bool:
+def _takes(destination: AnyDestination) -> bool:
     return destination.rejection_notes
 
 

@@ -22,8 +22,18 @@ class Sender(Protocol):
         """
 
 
+class NoneTakenError(PeerError):
+    """The conversation is over: what came of one object would come of every other."""
+
+    def __init__(self, outcome: Outcome, cause: PeerCause) -> None:
+        super().__init__(outcome.text, cause)
+        self.outcome = outcome
+
+
 def outcome_of(error: PeerError) -> Outcome:
     """What the fault of a peer means for the objects that it was to take."""
+    if isinstance(error, NoneTakenError):
+        return error.outcome
     endings = {PeerCause.NOT_ACCEPTED: Ending.HOPELESS, PeerCause.OURS: Ending.OURS}
     ending = endings.get(error.cause, Ending.AGAIN)
     return Outcome(ending, error.cause.name.lower().replace("_", " "), str(error))

@@ -1,4 +1,4 @@
-"""Associations and TLS, as acceptor and as requestor.
+"""Associations, TLS and HTTP, as acceptor and as requestor.
 
 associations        The parts of pynetdicom that acceptors and requestors share: AEs, contexts
 count_query         C-FIND SCU: how many instances of a series a PACS holds (PS3.4 annex C)
@@ -6,4 +6,5 @@ peer_connection     A connection that we open to a peer
 pynetdicom_version  The pynetdicom that the node is written for
 send                Sends the DICOM files of a folder to a peer, as they are encoded (C-STORE SCU)
 tls_acceptor        Accepting associations on TLS, whose contexts `dicomnode/tls.py` makes
+web_connection      Requests to a DICOMweb server, and why one was not answered
 """

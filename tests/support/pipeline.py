@@ -17,7 +17,13 @@ import pydicom
 from dicomnode.analyse import worker
 from dicomnode.analyse.worker import Worker
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config import Destination, InferenceSettings, MethodSettings, NodeSettings, Settings
+from dicomnode.config import (
+    AnyDestination,
+    InferenceSettings,
+    MethodSettings,
+    NodeSettings,
+    Settings,
+)
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.deliver.deliverer import Deliverer
@@ -98,7 +104,7 @@ class Pipeline:
         self,
         folder: Path,
         models: Path,
-        destinations: Sequence[Destination] = (),
+        destinations: Sequence[AnyDestination] = (),
         database_url: str = "",
     ) -> None:
         self.settings = Settings(
@@ -143,7 +149,7 @@ class Pipeline:
         self.assess()
         self.analyse()
 
-    def deliver(self, destination: Destination) -> int:
+    def deliver(self, destination: AnyDestination) -> int:
         deliverer = Deliverer(self.settings, destination, "node/deliverer/1/")
         return deliverer.deliver_some(threading.Event())
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from dicomnode.config import Settings, kept_settings, load_settings
+from dicomnode.config import Destination, Settings, kept_settings, load_settings
 from dicomnode.errors import ConfigurationError
 from inference.demonstration import shipped_bundles
 from inference.entry_errors import problems_of
@@ -61,6 +61,7 @@ def test_the_example_holds_the_defaults() -> None:
 
 def test_the_example_is_a_valid_configuration() -> None:
     settings = load_settings(EXAMPLE)
+    assert isinstance(settings.destinations[0], Destination)
     assert settings.destinations[0].ae_title
     assert settings.node.data_directory.is_absolute()
 
