@@ -17,6 +17,9 @@ JsonObject = dict[str, Any]
 RETRACTED = "retracted"
 """`state` of an entry in the history of a series, and error of a delivery that it stopped."""
 
+OWN_RESULT = "own_result"
+"""Rule that a series fails by, and by it alone, which this product made: lists leave it out."""
+
 ReasonValue = str | float | int | bool | None
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
+from itertools import islice
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from storage.conflicts import claims_of, conflicts_of
+from storage.decided import OWN_RESULT, failed_rules
 from storage.models import (
     AssociationRow,
     DeliveryRow,
@@ -29,14 +32,26 @@ from storage.records import (
 )
 from storage.statements import in_batches, shared_fields
 
+_READ_AT_ONCE = 200
+"""Rows: a list asks for a few of many."""
+
 
 def list_series(
-    session: Session, states: Collection[SeriesState] | None = None, limit: int = 50
+    session: Session,
+    states: Collection[SeriesState] | None = None,
+    limit: int = 50,
+    *,
+    own_results: bool = True,
 ) -> tuple[SeriesRecord, ...]:
-    """The series that last received an instance, newest first; only those in `states` if given."""
+    """The series that last received an instance, newest first; only those in `states` if given.
+
+    Without `own_results` those are left out that this product made.
+    """
     newest = select(SeriesRow).order_by(SeriesRow.last_received_at.desc(), SeriesRow.series_key)
     wanted = newest if states is None else newest.where(SeriesRow.state.in_(states))
-    return tuple(series_record(row) for row in session.scalars(wanted.limit(limit)))
+    with closing(session.scalars(wanted, execution_options={"yield_per": _READ_AT_ONCE})) as rows:
+        shown = (row for row in rows if own_results or OWN_RESULT not in failed_rules(row.reasons))
+        return tuple(series_record(row) for row in islice(shown, limit))
 
 
 def find_series(session: Session, text: str) -> tuple[str, ...]:

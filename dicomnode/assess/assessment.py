@@ -12,7 +12,7 @@ from dicomnode.decisions.eligibility.eligibility import (
     judge_eligibility,
 )
 from dicomnode.decisions.instance_header import InstanceHeader
-from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.decisions.stack.overlaps import NOT_COMPARED, Pair
 from dicomnode.dicom_files.headers import read_headers_file
 from dicomnode.dicom_files.read_again import may_pass, why_unread
@@ -22,6 +22,7 @@ from dicomnode.dicom_files.same_slices import (
 )
 from dicomnode.errors import DataError
 from dicomnode.results.common.uids import instances_digest
+from storage.decided import OWN_RESULT
 from storage.records import Conflict, StoredInstance
 
 
@@ -38,7 +39,9 @@ class Assessment:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        return self.arrival + self.unreadable + self.eligibility.reasons
+        own = failed_rules(self.eligibility.reasons) == [OWN_RESULT]
+        others = () if own else self.arrival + self.unreadable
+        return others + self.eligibility.reasons
 
     @property
     def eligible(self) -> bool:

@@ -39,11 +39,14 @@ def queue_list(
         list[SeriesState] | None, typer.Option("--state", help="Only series in this state.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many series.")] = 100,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what a dicomnode made, and was sent to this one.")
+    ] = False,
 ) -> None:
-    """All series, newest first."""
+    """The series, newest first; own results that came back only with --all."""
     from dicomnode.cli.views import queue_view
 
-    rows = queue_view.list_rows(open_database(config), state, limit)
+    rows = queue_view.list_rows(open_database(config), state, limit, everything)
     if as_json:
         print_json(rows)
     else:

@@ -15,11 +15,12 @@ from dicomnode.dicom_files.read_again import may_pass
 from dicomnode.errors import DataError
 from dicomnode.results.documents.note import SeriesNotAnalysed
 from storage.adopt import HELD
+from storage.decided import OWN_RESULT
 
 MODALITY = "CT"
 """Of the series that notes tell of: nobody expects an answer on others."""
 
-_NOT_TOLD = frozenset({"own_result", TAKEN_ELSEWHERE, HELD})
+_NOT_TOLD = frozenset({OWN_RESULT, TAKEN_ELSEWHERE, HELD})
 
 
 def first_source(paths: Iterable[Path]) -> Dataset | None:

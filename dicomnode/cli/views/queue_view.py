@@ -20,6 +20,7 @@ from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.methods.findings_json import kept_findings
 from storage import queries
 from storage.database import Database, is_missing
+from storage.decided import OWN_RESULT
 from storage.records import (
     DeliveryRecord,
     DeliveryState,
@@ -79,11 +80,11 @@ def _one_study(details: Sequence[SeriesDetail], text: str) -> bool:
 
 
 def list_rows(
-    database: Database, states: Sequence[SeriesState] | None, limit: int
+    database: Database, states: Sequence[SeriesState] | None, limit: int, own_results: bool
 ) -> list[dict[str, Any]]:
-    """One row for each series, newest first, as JSON."""
+    """One row for each series, newest first, as JSON; what this product made only if asked for."""
     with database.read() as session:
-        records = queries.list_series(session, states, limit)
+        records = queries.list_series(session, states, limit, own_results=own_results)
         uids = [record.series_key for record in records]
         delivered = queries.delivery_counts(session, uids)
         deliveries = queries.deliveries_of(session, uids)
@@ -151,6 +152,8 @@ def print_list(console: Console, rows: Sequence[dict[str, Any]]) -> None:
 
 def _state_text(row: dict[str, Any]) -> str:
     failed = [reason["rule"] for reason in row["reasons"] if reason["verdict"] == "fail"]
+    if OWN_RESULT in failed:
+        return "own result"
     return str(row["progress"]) + (f": {', '.join(failed)}" if failed else "")
 
 

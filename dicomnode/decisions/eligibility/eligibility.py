@@ -70,7 +70,10 @@ _OF_LENGTH = frozenset({"slice_count", "coverage"})
 
 @dataclass(frozen=True)
 class Eligibility:
-    """The decision: one reason for each rule, and the stack that would be analysed."""
+    """The decision: one reason for each rule, and the stack that would be analysed.
+
+    Of what this product made the one reason is `own_result`.
+    """
 
     eligible: bool
     reasons: tuple[Reason, ...]
@@ -119,6 +122,10 @@ class _Judged:
 
 
 def _judge(series: Candidate) -> _Judged:
+    """What this product made is that, and nothing else is asked of it."""
+    own = attribute_rules.own_result(series)
+    if own.verdict is Verdict.FAIL:
+        return _Judged(series, (own,))
     return _Judged(series, tuple(rule(series) for rule in RULES))
 
 

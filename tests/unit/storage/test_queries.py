@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from storage.database import Database
+from storage.decided import OWN_RESULT, Reason, Verdict
+from storage.models import SeriesRow
 from storage.queries import find_series, list_series, running_jobs, series_detail
 from storage.records import JobKind, SeriesState
 from support.storage_samples import (
@@ -46,6 +48,17 @@ def test_the_list_begins_with_the_newest(filled: Database) -> None:
         assert list_series(session, limit=2) == found[:2]
         assert list_series(session, [SeriesState.ANALYSED]) == found[3:]
         assert list_series(session, []) == ()
+
+
+def test_own_results_are_left_out_and_the_list_is_as_long_all_the_same(filled: Database) -> None:
+    """One that an earlier release skipped for more reasons too."""
+    own = (Reason("modality", "OT", "CT", Verdict.FAIL), Reason(OWN_RESULT, 1, 0, Verdict.FAIL))
+    with filled.write() as session:
+        session.get_one(SeriesRow, "1.9.5").reasons = own
+    with filled.read() as session:
+        every = list_series(session)
+        assert list_series(session, limit=2, own_results=False) == every[1:3]
+        assert list_series(session, limit=9, own_results=False) == every[1:]
 
 
 @pytest.mark.parametrize(

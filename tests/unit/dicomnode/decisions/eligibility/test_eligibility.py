@@ -17,6 +17,7 @@ from dicomnode.decisions.eligibility.eligibility import (
 )
 from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.reasons import Reason, Verdict
+from storage.decided import OWN_RESULT
 from support.ct_headers import ct_header, ct_series
 
 POLICY = EligibilityPolicy()
@@ -115,6 +116,13 @@ def test_rule(rule: str, changes: dict[str, Any], verdict: str) -> None:
     assert reason.verdict == verdict, str(reason)
     if verdict == "fail":
         assert not decision.eligible
+
+
+def test_what_a_dicomnode_made_is_that_and_nothing_else() -> None:
+    """Whatever else does not fit: a list shall say why it is here, not all that it is not."""
+    made = ct_series(made_here=True, modality="OT", sop_class_uid=SECONDARY_CAPTURE)
+    (reason,) = judge_eligibility(made, POLICY).reasons
+    assert (reason.rule, reason.verdict) == (OWN_RESULT, Verdict.FAIL)
 
 
 def test_one_slice_of_another_modality_is_enough() -> None:
