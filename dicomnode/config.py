@@ -27,11 +27,12 @@ from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.decisions.arrival.resend import ResendPolicy
+from dicomnode.decisions.delivery.routes import SENDER, Route, unknown_names
 from dicomnode.decisions.eligibility.chest import ChestPolicy
 from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
-from dicomnode.decisions.policy import Port, Positive
-from dicomnode.decisions.result_options import ResultOptions
+from dicomnode.decisions.policy import AeTitle, Port, Positive
+from dicomnode.decisions.result_options import ResultOptions, SegmentationKind, SrClass
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.decisions.retry import RetryPolicy
 from dicomnode.errors import ConfigurationError
@@ -42,17 +43,6 @@ from storage.database import checked_url
 from storage.errors import DatabaseUrlError
 
 log = logging.getLogger(__name__)
-
-AeTitle = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=16,
-        pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$",
-        description="an AE title: 1 to 16 ASCII characters, no backslash, no space first",
-    ),
-]
-"""Application Entity title (PS3.5 section 6.2, VR AE): 16 characters, no backslash or control."""
 
 
 class _Section(BaseModel):
@@ -189,8 +179,13 @@ class Peer(_Section):
 
 
 class _Delivered(_Section):
-    """What of the results a destination gets, however it is reached."""
+    """What of the results a destination gets, however it is reached.
 
+    `sr_class`, `segmentation`: None for those of `[results]`.
+    """
+
+    sr_class: SrClass | None = None
+    segmentation: SegmentationKind | None = None
     associations: Annotated[int, Field(ge=1, le=16)] = 1  # at a time
     objects_per_minute: Annotated[int, Field(ge=0)] = 0  # 0: no limit
     compressed: bool = False  # JPEG as it is where it is accepted; else decompressed
@@ -274,12 +269,17 @@ class Settings(_Section):
     disk: DiskPolicy = DiskPolicy()
     retention: RetentionPolicy = RetentionPolicy()
     destinations: tuple[AnyDestination, ...] = ()
+    routes: tuple[Route, ...] = ()
 
     @model_validator(mode="after")
     def _destination_names_differ(self) -> Self:
         names = [destination.name for destination in self.destinations]
         if len(names) != len(set(names)):
             raise ValueError(f"two destinations bear the same name: {names}")
+        if self.routes and SENDER in names:
+            raise ValueError(f"destinations: no name may be {SENDER!r} where there are routes")
+        if wrong := unknown_names(self.routes, names):
+            raise ValueError("; ".join(wrong))
         return self
 
     @property

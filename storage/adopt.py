@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from storage.decided import Reason, Verdict
 from storage.jobs import FREE
 from storage.models import DeliveryRow, JobRow, OwnerRow, ResultRow, SeriesRow
-from storage.outbox import enter_results
+from storage.outbox import enter_results, to_each
 from storage.records import (
     NOTE_KIND,
     RETRACTION_KIND,
@@ -74,7 +74,7 @@ def enter_found(
     new = [each for each in found.results if each.sop_instance_uid not in known]
     for made in sorted({each.created_at for each in new}):
         of_set = [each for each in new if each.created_at == made]
-        enter_results(session, of_set, (), series.priority, made)
+        enter_results(session, of_set, to_each(), series.priority, made)
     lasting = [each for each in new if each.kind != RETRACTION_KIND]
     newest = max((each.created_at for each in lasting), default=now)
     waiting = [each for each in lasting if each.created_at == newest]

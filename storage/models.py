@@ -337,6 +337,7 @@ class ResultRow(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
     ordinal: Mapped[int]
+    choices: Mapped[str] = mapped_column(server_default="")
 
 
 class DeliveryRow(Leased, Base):

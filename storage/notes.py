@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from storage.jobs import SUPERSEDED
 from storage.models import DeliveryRow, ResultRow, SeriesRow
-from storage.outbox import enter_results, result_record
+from storage.outbox import DestinationsOf, enter_results, result_record
 from storage.records import NOTE_KIND, DeliveryState, ResultRecord, SeriesRecord, SeriesState
 from storage.study import lock_study_of, of_one_study, series_of_study
 
@@ -55,7 +55,7 @@ def enter_note(
     session: Session,
     noted_series: Sequence[SeriesRecord],
     results: Sequence[ResultRecord],
-    destinations: Sequence[str],
+    destinations: DestinationsOf,
     now: datetime,
     *,
     whole_study: bool,

@@ -7,7 +7,7 @@ One dead destination holds up no other, as each is claimed by itself.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -47,14 +47,23 @@ NOT_TRIED = dict.fromkeys(
 _OPEN_SERIES = (SeriesState.RECEIVING, SeriesState.QUEUED)
 
 
+DestinationsOf = Callable[[ResultRecord], Collection[str]]
+"""Names of the destinations that a result is to reach."""
+
+
+def to_each(*names: str) -> DestinationsOf:
+    """Every result to the same destinations."""
+    return lambda _result: names
+
+
 def enter_results(
     session: Session,
     results: Sequence[ResultRecord],
-    destinations: Sequence[str],
+    destinations: DestinationsOf,
     priority: int,
     now: datetime,
 ) -> None:
-    """Enter results and a delivery of each to each destination; again, it changes nothing.
+    """Enter results and a delivery of each to each of its destinations; again, it changes nothing.
 
     The order of sending is that of `results`, Structured Reports first. A delivery that had been
     given up is begun anew; one that arrived is not repeated.
@@ -62,7 +71,7 @@ def enter_results(
     in_order = sorted(results, key=lambda each: not each.sop_class_uid.startswith(SR_STORAGE))
     for ordinal, result in enumerate(in_order):
         _enter_result(session, result, ordinal)
-        for destination in destinations:
+        for destination in destinations(result):
             _enter_delivery(session, result, destination, priority, now)
 
 

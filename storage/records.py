@@ -230,6 +230,7 @@ class ResultRecord:
     path: str
     size_bytes: int
     created_at: datetime
+    choices: str = ""  # of several ways to write it, parted by spaces: which it was made in
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from storage.database import Database
 from storage.decided import RETRACTED, HistoryEntry, Withdrawal
 from storage.jobs import FREE
 from storage.models import DeliveryRow, ResultRow, SeriesRow
-from storage.outbox import NOT_TRIED, enter_results
+from storage.outbox import NOT_TRIED, DestinationsOf, enter_results, to_each
 from storage.queries import find_series, series_detail
 from storage.records import (
     RETRACTION_KIND,
@@ -113,7 +113,7 @@ def _newest_first(sets: Iterable[ResultSet]) -> tuple[ResultSet, ...]:
     return tuple(sorted(sets, key=lambda each: each.created_at, reverse=True))
 
 
-def resend(session: Session, chosen: ResultSet, destinations: Sequence[str], now: datetime) -> int:
+def resend(session: Session, chosen: ResultSet, destinations: DestinationsOf, now: datetime) -> int:
     """Put every delivery of a set back to waiting, as if never tried; how many there are.
 
     A destination that is new since gets the set too. What is being sent just now goes on, and
@@ -126,7 +126,7 @@ def resend(session: Session, chosen: ResultSet, destinations: Sequence[str], now
     return sum(
         _wait_again(session, result, destination, series.priority, now)
         for result in chosen.results
-        for destination in destinations
+        for destination in destinations(result)
     )
 
 
@@ -198,8 +198,8 @@ def enter_withdrawal(session: Session, kept: KeptWithdrawal) -> tuple[str, ...] 
     series.history = (*series.history, entry)
     _stop(session, uids)
     for destination in reached:
-        note = kept.notes[destination]
-        enter_results(session, [note], [destination], series.priority, entry.decided_at)
+        note, to = kept.notes[destination], to_each(destination)
+        enter_results(session, [note], to, series.priority, entry.decided_at)
     return reached
 
 

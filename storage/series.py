@@ -19,7 +19,7 @@ from storage import jobs
 from storage.decided import JsonObject, Reason, SeriesEvidence, with_later
 from storage.enqueue import enqueue_analyse, supersede_analyses
 from storage.models import SeriesRow
-from storage.outbox import enter_results
+from storage.outbox import DestinationsOf, enter_results
 from storage.records import Job, JobKind, ResultRecord, SeriesState, Superseded
 from storage.statements import lock_series
 
@@ -92,9 +92,9 @@ def record_analysed(
     analysis: JsonObject,
     results: Sequence[ResultRecord],
     reasons: Sequence[Reason] = (),
-    destinations: Sequence[str],
+    destinations: DestinationsOf,
 ) -> Superseded | None:
-    """The analysis is done: its results go into the outbox for every destination; ends its job.
+    """The analysis is done: its results go into the outbox for their destinations; ends its job.
 
     The files of `results` are durable already. When a Superseded comes back, no row refers to
     them and the caller may remove them.

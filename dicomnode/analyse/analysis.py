@@ -36,9 +36,9 @@ from dicomnode.methods.run import Outcome, no_lungs, rule_of, run_methods
 from dicomnode.results.build import (
     ResultContext,
     ResultObject,
+    Variants,
     build_results,
 )
-from dicomnode.results.common.context import Predecessor
 from inference.arrays.components import Mask
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
 from inference.findings import Findings, FoundLungs
@@ -97,13 +97,13 @@ def analyse_series(
     analysed_at: datetime,
     input_digest: str,
     completeness: str,
-    predecessor: Predecessor | None = None,
+    variants: Variants | None = None,
     revision: int = 0,
     progress: Progress | None = None,
 ) -> Analysis | Refusal:
     """Decode, analyse and build the result objects of one eligible series.
 
-    `revision`: how often results of the series were withdrawn.
+    `variants`: see `build_results`. `revision`: how often results of the series were withdrawn.
 
     Refused when the pixels show no chest, or contrast that the headers did not tell of.
 
@@ -133,10 +133,9 @@ def analyse_series(
         conditions=conditions(settings),
         notes=notes(reasons),
         settings=result_settings(settings),
-        predecessor=predecessor,
         revision=revision,
     )
-    objects = build_results(context)
+    objects = build_results(context, variants)
     built = time.perf_counter()
     return Analysis(
         findings=context.findings,
@@ -145,7 +144,7 @@ def analyse_series(
         objects=objects,
         reasons=(*found.seen, *(each.as_reason() for each in context.failures)),
         repairs=context.header.repairs,
-        made_with=analysis_digest(settings, engines.digest),
+        made_with=analysis_digest(settings, variants or (), engines.digest),
         seconds={"decode": decoded - started, **found.seconds, "results": built - analysed},
     )
 

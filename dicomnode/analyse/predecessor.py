@@ -1,9 +1,13 @@
-"""Which earlier report on a series the next one names as its predecessor."""
+"""Which earlier report on a series the next one names as its predecessor.
+
+Where reports are made in several variants, each names the one before it in the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dicomnode.decisions.result_options import Variant
 from dicomnode.results.common.context import Predecessor
 from storage.decided import AnalysisMarks, Withdrawal
 from storage.records import (
@@ -21,17 +25,19 @@ _HALF = "one of the two methods had failed in it"
 _PART = "not all of its methods had come to an answer"
 
 
-def former_report(detail: SeriesDetail) -> Predecessor | None:
+def former_report(detail: SeriesDetail, variant: Variant) -> Predecessor | None:
     """The newest report on the series that may be known outside; None when there is none.
 
-    A report that was withheld before anybody got it is not named: who looks it up would not find
-    it. Without any destination the reports are read where they are made, so all of them count.
+    Of those in the variant, if there is one. A report that was withheld before anybody got it is
+    not named: who looks it up would not find it. Without any destination the reports are read where
+    they are made, so all of them count.
     """
     reports = [each for each in detail.results if each.kind == "sr"]
     known = [each for each in reports if _known_outside(each, detail.deliveries)]
     if not known:
         return None
-    newest = max(known, key=lambda each: each.created_at)
+    alike = [each for each in known if variant.choices.issuperset(each.choices.split())]
+    newest = max(alike or known, key=lambda each: each.created_at)
     return Predecessor(
         study_instance_uid=detail.series.study_instance_uid,
         series_instance_uid=newest.result_series_instance_uid,

@@ -26,6 +26,7 @@ from dicomnode.decisions.arrival.resend import RESENT
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.deliver.result_store import store_result
+from dicomnode.deliver.routing import Routing, routing, warn_of_senders
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unread
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import Outage
@@ -165,6 +166,7 @@ class Worker:
         if not assessment.eligible:  # since it was queued: damaged, or another policy
             self._record_failure(job, [r for r in assessment.reasons if r.verdict is Verdict.FAIL])
             return
+        goes = routing(self._settings, [detail.series.calling_ae_title])
         try:
             analysis = analyse_series(
                 self._engines,
@@ -173,7 +175,7 @@ class Worker:
                 analysed_at=job.created_at.astimezone(),  # the same in every attempt: same bytes
                 input_digest=job.input_digest,
                 completeness=noted.evidence if noted else "",
-                predecessor=former_report(detail),
+                variants={each: former_report(detail, each) for each in goes.variants},
                 revision=withdrawals(detail),
                 progress=self._stop_if_superseded,
             )
@@ -187,7 +189,7 @@ class Worker:
         if isinstance(analysis, Refusal):
             self._record_refusal(job, analysis.reasons)
         else:
-            self._record(job, analysis)
+            self._record(job, analysis, detail.series.calling_ae_title, goes)
 
     def _stop_if_superseded(self, _stage: str, _done: int, _total: int) -> None:
         """Called between the steps of an analysis: one that nobody awaits any more ends here."""
@@ -221,7 +223,7 @@ class Worker:
             if record(session, job, ended_at=now) is None:
                 study.reconsider(session, uid, STUDY_CHOICE, now)
 
-    def _record(self, job: Job, analysis: Analysis) -> None:
+    def _record(self, job: Job, analysis: Analysis, sender: str, goes: Routing) -> None:
         """Results durable as files first; then rows, deliveries and job in one transaction."""
         records = [
             store_result(self._results, job.series_key, each, job.created_at)
@@ -235,7 +237,7 @@ class Worker:
                 analysis=analysis.as_json(),
                 reasons=analysis.reasons,
                 results=records,
-                destinations=[destination.name for destination in self._settings.destinations],
+                destinations=goes.destinations_of,
             )
         if superseded is not None:
             log.info("series %s: changed during its analysis", job.series_key)
@@ -247,6 +249,7 @@ class Worker:
             len(records),
             sum(analysis.seconds.values()),
         )
+        warn_of_senders(self._settings, job.series_key, [sender])
         for failure in analysis.failures:
             log.warning("series %s: %s", job.series_key, failure)
         if analysis.repairs:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from dicomnode.config import Settings, kept_settings
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.deliver.result_settings import analysis_digest
+from dicomnode.deliver.routing import routing
 from dicomnode.errors import ConfigurationError, DataError
 from storage.database import Database
 from storage.decided import AnalysisMarks
@@ -46,7 +47,7 @@ def renew(database: Database, settings: Settings, series: SeriesRecord, now: dat
             decided yet or has no files any more.
         BundleError: the card of a configured bundle cannot be read.
     """
-    check_started_with(settings)
+    check_started_with(settings, series.calling_ae_title)
     key = series.series_key
     if _made_alike(series, settings):
         raise DataError("results", f"those of series {key} are of this model and these settings")
@@ -56,8 +57,10 @@ def renew(database: Database, settings: Settings, series: SeriesRecord, now: dat
         raise DataError("series", f"{key} is not decided yet, or its files were removed")
 
 
-def check_started_with(settings: Settings) -> None:
+def check_started_with(settings: Settings, sender: str) -> None:
     """Whether the node runs, or last ran, with these settings: else it would make the same again.
+
+    `sender`: calling AE title of who sent the series.
 
     Raises:
         ConfigurationError: it did not.
@@ -69,7 +72,7 @@ def check_started_with(settings: Settings) -> None:
     except ValidationError as error:
         text = "another version of the node was started here: start this one first"
         raise ConfigurationError(text) from error
-    if analysis_digest(started) != analysis_digest(settings):
+    if _digest(started, sender) != _digest(settings, sender):
         raise ConfigurationError("the node runs with other settings: start it anew first")
 
 
@@ -79,7 +82,11 @@ def _made_alike(series: SeriesRecord, settings: Settings) -> bool:
     Not after one in which a method failed: that is tried again.
     """
     made = AnalysisMarks.from_json(series.analysis or {})
-    return not made.failed and made.made_with == analysis_digest(settings)
+    return not made.failed and made.made_with == _digest(settings, series.calling_ae_title)
+
+
+def _digest(settings: Settings, sender: str) -> str:
+    return analysis_digest(settings, routing(settings, [sender]).variants)
 
 
 @dataclass(frozen=True)

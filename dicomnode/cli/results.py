@@ -65,13 +65,17 @@ def results_show(
 
 @results_app.command("resend")
 def results_resend(uid: ResultArgument, config: ConfigOption = None) -> None:
-    """Send one set of results again, to every destination."""
+    """Send one set of results again, to the destinations that routes lead to."""
     from dicomnode.cli.views import queue_view, results_view
+    from dicomnode.deliver.resend import no_report, resend
 
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
-    series, count = results_view.resend(database, settings, uid, datetime.now(UTC))
-    typer.echo(f"series {series}: {count} deliveries wait to be sent again")
+    chosen = results_view.standing_set(database, uid)
+    done = resend(database, settings, chosen, datetime.now(UTC))
+    typer.echo(f"series {done.series_key}: {done.count} deliveries wait to be sent again")
+    for name in done.without_report:
+        typer.echo(no_report(name), err=True)
 
 
 @results_app.command("renew")

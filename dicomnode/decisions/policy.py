@@ -13,6 +13,17 @@ from pydantic.dataclasses import dataclass
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+AeTitle = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=16,
+        pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$",
+        description="an AE title: 1 to 16 ASCII characters, no backslash, no space first",
+    ),
+]
+"""Application Entity title (PS3.5 section 6.2, VR AE): 16 characters, no backslash or control."""
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 T = TypeVar("T")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -36,6 +37,25 @@ class AllSlices(StrEnum):
     UNCOMPRESSED = "uncompressed"
 
 
+@dataclass(frozen=True)
+class Variant:
+    """In which classes results are taken, of those that come in several."""
+
+    sr_class: SrClass
+    segmentation: SegmentationKind
+
+    @property
+    def choices(self) -> frozenset[str]:
+        """What an object made for this variant may show of it."""
+        return frozenset({self.sr_class.value, self.segmentation.value})
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """By which variants lie in one order, whoever asks for them."""
+        kinds = list(SegmentationKind)
+        return list(SrClass).index(self.sr_class), kinds.index(self.segmentation)
+
+
 @policy
 class ResultOptions:
     """`institution_name`: used where the sources name none."""
@@ -54,6 +74,11 @@ class ResultOptions:
     multi_frame: bool = False  # all slices in one object
     all_slices_series_number: SeriesNumber = 9008
     institution_name: str = ""
+
+    @property
+    def variant(self) -> Variant:
+        """For all who ask for no other."""
+        return Variant(self.sr_class, self.segmentation)
 
     @model_validator(mode="after")
     def _frames_are_of_something(self) -> Self:

@@ -20,6 +20,7 @@ from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.deliver.dicom_sender import dicom_sender
 from dicomnode.deliver.reach import Reach
+from dicomnode.deliver.routing import warn_of_unreached
 from dicomnode.deliver.sender import NoneTakenError, Sender, outcome_of
 from dicomnode.deliver.web_sender import web_sender
 from dicomnode.deliver.withdrawn import ResultHistory
@@ -315,6 +316,7 @@ def _abandon_unknown(settings: Settings, stop: threading.Event) -> None:
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Deliver to every configured destination until `stop`."""
     _abandon_unknown(settings, stop)
+    warn_of_unreached(settings)
     threads = [
         thread
         for destination in settings.destinations

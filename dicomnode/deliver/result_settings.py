@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from dicomnode.config import Settings
+from dicomnode.decisions.result_options import Variant
 from dicomnode.methods.bundles import models_digest
 from dicomnode.results.common.context import ResultSettings
 from dicomnode.results.common.uids import derived_uid
@@ -14,6 +16,8 @@ from dicomnode.version import MANUFACTURER, PRODUCT_NAME, VERSION
 
 _NOT_OF_AN_ANALYSIS = frozenset({"note", "note_series_number", "rejection_series_number"})
 """Keys of `[results]` that show in no result of an analysis."""
+
+_OF_VARIANTS = frozenset({"sr_class", "segmentation"})
 
 
 def result_settings(settings: Settings) -> ResultSettings:
@@ -33,16 +37,18 @@ def result_settings(settings: Settings) -> ResultSettings:
     )
 
 
-def analysis_digest(settings: Settings, models: str = "") -> str:
+def analysis_digest(settings: Settings, variants: Iterable[Variant] = (), models: str = "") -> str:
     """SHA-256 of all settings that can change what an analysis of the same input leaves.
 
-    Not of those that show in notes and withdrawals alone. It is kept with each analysis; no UID
-    is made of it. `models`: digest of those that were loaded; "" for those in the folders now.
+    Not of those that show in notes and withdrawals alone, nor of where results go. It is kept with
+    each analysis; no UID is made of it. `variants`: that were asked for, none for that of the
+    settings. `models`: digest of those that were loaded; "" for those in the folders now.
 
     Raises:
         BundleError: the card of a configured bundle cannot be read.
     """
     shown = asdict(settings.results).items()
+    asked = set(variants) or {settings.results.variant}
     covered = {
         "version": VERSION,
         "ae_title": settings.node.ae_title,
@@ -50,6 +56,9 @@ def analysis_digest(settings: Settings, models: str = "") -> str:
         "engine": [settings.inference.engine, settings.inference.device],
         "eligibility": asdict(settings.eligibility),
         "chest": asdict(settings.chest),
-        "results": {key: value for key, value in shown if key not in _NOT_OF_AN_ANALYSIS},
+        "results": {
+            key: value for key, value in shown if key not in _NOT_OF_AN_ANALYSIS | _OF_VARIANTS
+        },
+        "variants": sorted(sorted(each.choices) for each in asked),
     }
     return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()

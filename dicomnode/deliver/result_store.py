@@ -48,6 +48,7 @@ def store_result(
         path=path,
         size_bytes=size,
         created_at=created_at,
+        choices=" ".join(sorted(result.choices)),
     )
 
 

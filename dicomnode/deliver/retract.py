@@ -96,26 +96,43 @@ def _objects(
     reason: RejectionReason,
     now: datetime,
 ) -> dict[str, ResultObject]:
-    """The word for each destination, by its name; one object for all that take the same."""
-    report = _report(files, chosen.results)
-    origin = TextOrigin(normalised_header([report]), now, result_settings(settings))
-    rejected = [
-        Rejected(each.result_series_instance_uid, each.sop_class_uid, each.sop_instance_uid)
-        for each in chosen.results
-    ]
+    """The word for each destination, by its name, about the objects that go there.
+
+    It is the same object for all to which the same ones go, and which take the same.
+    """
+    known = result_settings(settings)
     number = settings.results.rejection_series_number
-    note = rejection_note(origin, rejected, reason, number)
-    instead = superseding_report(origin, report, rejected, reason)
-    return {each.name: note if _takes(each) else instead for each in settings.destinations}
+
+    def word(destination: AnyDestination) -> ResultObject:
+        gone = _gone_to(destination.name, chosen)
+        report = _report(files, gone, chosen.results)
+        origin = TextOrigin(normalised_header([report]), now, known)
+        rejected = [
+            Rejected(each.result_series_instance_uid, each.sop_class_uid, each.sop_instance_uid)
+            for each in gone
+        ]
+        if destination.rejection_notes:
+            return rejection_note(origin, rejected, reason, number)
+        return superseding_report(origin, report, rejected, reason)
+
+    return {each.name: word(each) for each in settings.destinations}
 
 
-def _takes(destination: AnyDestination) -> bool:
-    return destination.rejection_notes
+def _gone_to(destination: str, chosen: ResultSet) -> Sequence[ResultRecord]:
+    """All of the set where nothing goes there: it may just have been begun."""
+    uids = {
+        each.result.sop_instance_uid
+        for each in chosen.deliveries
+        if each.destination == destination
+    }
+    return [each for each in chosen.results if each.sop_instance_uid in uids] or chosen.results
 
 
-def _report(files: ResultFiles, results: Sequence[ResultRecord]) -> Dataset:
-    """The report of the set; every set has one."""
-    reports = [each for each in results if each.sop_class_uid.startswith(SR_STORAGE)]
+def _report(files: ResultFiles, *preferred: Sequence[ResultRecord]) -> Dataset:
+    """The report among the objects that go somewhere, else of the whole set: that has one."""
+    reports = [
+        each for some in preferred for each in some if each.sop_class_uid.startswith(SR_STORAGE)
+    ]
     if not reports:
         raise DataError("results", "the set has no report")
     try:

@@ -21,6 +21,7 @@ from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result
 from dicomnode.deliver.retract import retract
+from dicomnode.deliver.routing import routing, warn_of_senders
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import Outage
@@ -175,15 +176,17 @@ class NoteWriter:
         records = [
             store_result(self._results, _uid(last), each, moment, NOTE_KIND) for each in objects
         ]
-        names = [destination.name for destination in self._settings.destinations]
+        senders = {each.calling_ae_title for each in series}
+        goes = routing(self._settings, senders)
         now = self._clock.now()
         with self._database.write() as session:
             entered = notes.enter_note(
-                session, series, records, names, now, whole_study=whole_study
+                session, series, records, goes.destinations_of, now, whole_study=whole_study
             )
         if entered:
             what = "study" if whole_study else "series"
             log.info("series %s: a note that its %s was not analysed", _uid(last), what)
+            warn_of_senders(self._settings, _uid(last), senders)
         return entered
 
     def _objects(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
-from dicomnode.results.common.context import ResultContext, ResultObject, ResultSettings
+from dicomnode.decisions.result_options import Variant
+from dicomnode.results.common.context import (
+    Predecessor,
+    ResultContext,
+    ResultObject,
+    ResultSettings,
+)
 from dicomnode.results.common.encoding import encode
 from dicomnode.results.pictures.all_slices import all_slices
 from dicomnode.results.pictures.capture import secondary_captures
@@ -31,25 +39,50 @@ __all__ = [
     "ResultContext",
     "ResultObject",
     "ResultSettings",
+    "Variants",
     "build_results",
     "encode",
     "warm_up",
 ]
 
 
-def build_results(context: ResultContext) -> tuple[ResultObject, ...]:
-    """The report, the montage, the panels, the segmentations: a pure function of the context.
+Variants = Mapping[Variant, Predecessor | None]
+"""In which variants results are asked for, each with the report that its own takes the place of."""
+
+
+def build_results(
+    context: ResultContext, variants: Variants | None = None
+) -> tuple[ResultObject, ...]:
+    """The report, the montage, the panels, the segmentations: a pure function of both.
+
+    An object that is the same in several variants is there once. `variants`: none for that of the
+    settings, and then the predecessor is that of `context`.
 
     Raises:
         ValueError: the box of an activation lies outside its slice.
     """
-    masks = segmentations(context)
-    return (
-        structured_report(context, masks),
+    asked = variants or {context.settings.options.variant: context.predecessor}
+    in_order = sorted(asked, key=lambda each: each.rank)
+    masks = {
+        kind: segmentations(context, kind)
+        for kind in dict.fromkeys(v.segmentation for v in in_order)
+    }
+    reports = (
+        structured_report(_after(context, asked[each]), masks[each.segmentation], each)
+        for each in in_order
+    )
+    made = (
+        *reports,
         *secondary_captures(context),
-        *masks,
+        *(each for of_kind in masks.values() for each in of_kind),
         *all_slices(context),
     )
+    return tuple({each.sop_instance_uid: each for each in made}.values())
+
+
+def _after(context: ResultContext, former: Predecessor | None) -> ResultContext:
+    same = former == context.predecessor
+    return context if same else replace(context, predecessor=former)
 
 
 def warm_up() -> None:

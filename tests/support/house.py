@@ -103,7 +103,7 @@ class House:
             "ended_at": then,
             "analysis": {},
             "results": [result],
-            "destinations": ["P"],
+            "destinations": outbox.to_each("P"),
         }
         assert series.record_analysed(session, job, **outcome) is None
         if delivered:

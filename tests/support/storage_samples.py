@@ -10,6 +10,7 @@ from storage.database import Database
 from storage.decided import Reason, SeriesEvidence, Verdict
 from storage.index import record_instances
 from storage.jobs import claim
+from storage.outbox import to_each
 from storage.records import (
     Association,
     Job,
@@ -131,7 +132,7 @@ def analyse(
             ended_at=now,
             analysis={"probabilities": {"covid": 0.25}},
             results=given,
-            destinations=destinations,
+            destinations=to_each(*destinations),
         )
     assert outcome is None
 

@@ -11,7 +11,8 @@ import pytest
 from support.sources import ROOT, arrows_of_folders, folder_of, imports, modules, tree
 
 WALLS = """
-.: .decisions .decisions.arrival .decisions.eligibility inference inference.demonstration storage
+.: .decisions .decisions.arrival .decisions.delivery .decisions.eligibility inference
+    inference.demonstration storage
 .analyse: . .assess .decisions .decisions.arrival .decisions.contrast .decisions.eligibility
     .decisions.stack .deliver .dicom_files .methods .results .results.common inference
     inference.arrays inference.lungs storage
@@ -22,7 +23,7 @@ WALLS = """
 .cli.views: . .decisions .decisions.delivery .dicom_files .methods .offline .results.common
     inference inference.bundles inference.evaluation.report storage
 .decisions: storage
-.decisions.delivery:
+.decisions.delivery: .decisions
 .decisions.arrival: .decisions .decisions.eligibility .decisions.stack storage
 .decisions.contrast: .decisions
 .decisions.eligibility: .decisions .decisions.contrast .decisions.image_kind .decisions.stack
@@ -42,7 +43,8 @@ WALLS = """
     .results.common .results.documents inference storage
 .processes: . .network storage
 .receive: . .decisions.arrival .dicom_files .fast_scp .network storage
-.results: .results.common .results.pictures .results.report .results.segmentation inference
+.results: .decisions .results.common .results.pictures .results.report .results.segmentation
+    inference
 .results.common: .decisions .dicom_files inference
 .results.documents: .decisions .results.common .results.pictures inference
 .results.pictures: .decisions .results.common inference

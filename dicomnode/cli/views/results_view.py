@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +11,6 @@ from rich.console import Console
 from dicomnode.cli.views import queue_view
 from dicomnode.cli.views.queue_view import as_json, print_deliveries, say, shown_time
 from dicomnode.cli.views.tables import add_row, new_table, print_table
-from dicomnode.config import Settings
 from dicomnode.errors import DataError
 from storage import result_sets
 from storage.database import Database
@@ -73,30 +71,17 @@ def one_series(database: Database, text: str) -> SeriesRecord:
     return details[0].series
 
 
-def resend(database: Database, settings: Settings, text: str, now: datetime) -> tuple[str, int]:
-    """Put the deliveries of one set back to waiting; the CT series, and how many deliveries.
+def standing_set(database: Database, text: str) -> ResultSet:
+    """The one set that is meant, if it still stands.
 
     Raises:
-        DataError: no such set, it no longer stands, or there is nowhere to send it.
+        DataError: no such set, or it was withdrawn or superseded.
     """
     chosen = one_set(database, text)
-    uid = chosen.series.series_key
     if not chosen.stands:
+        uid = chosen.series.series_key
         raise DataError("results", f"those of series {uid} are {state_of(chosen)}: not sent again")
-    names = _destinations(settings, chosen)
-    if not names:
-        raise DataError("destinations", "none is configured that this could be sent to")
-    with database.write() as session:
-        return uid, result_sets.resend(session, chosen, names, now)
-
-
-def _destinations(settings: Settings, chosen: ResultSet) -> list[str]:
-    """A retraction goes only where it has been on its way: others never had what it withdraws."""
-    names = [each.name for each in settings.destinations]
-    if not chosen.is_retraction:
-        return names
-    own = {each.destination for each in chosen.deliveries}
-    return [name for name in names if name in own]
+    return chosen
 
 
 def state_of(chosen: ResultSet) -> str:

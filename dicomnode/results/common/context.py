@@ -213,11 +213,14 @@ class ResultContext:
 class ResultObject:
     """One object to store, with its file meta information.
 
-    `kind`: "sr", "montage", "key_slice", "seg", "region_seg"; "note" and "retraction" (see there).
+    `kind`: "sr", "montage", "key_slice", "slice", "slices", "seg", "region_seg"; "note" and
+    "retraction" (see there). `choices`: those of a `Variant` that show in it; empty in one that is
+    the same for all.
     """
 
     kind: str
     data_set: Dataset
+    choices: frozenset[str] = frozenset()
 
     @property
     def sop_instance_uid(self) -> UID:

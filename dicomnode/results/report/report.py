@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 from dicomnode.decisions.method_failure import MethodFailure
-from dicomnode.decisions.result_options import SrClass
+from dicomnode.decisions.result_options import SrClass, Variant
 from dicomnode.results.common import codes
 from dicomnode.results.common.context import ResultContext, ResultObject
 from dicomnode.results.common.modules import Place, complete, series_description
@@ -30,6 +30,7 @@ from dicomnode.results.report.groups import measurement_groups
 from dicomnode.results.report.library import image_library
 from dicomnode.results.segmentation.segmentation import (
     SegmentReference,
+    are_drawn,
     segment_references,
     segmentations,
 )
@@ -46,15 +47,17 @@ Segments = Mapping[int, SegmentReference]
 
 
 def structured_report(
-    context: ResultContext, masks: Sequence[ResultObject] | None = None
+    context: ResultContext,
+    masks: Sequence[ResultObject] | None = None,
+    variant: Variant | None = None,
 ) -> ResultObject:
     """The report of one analysis, in a series of its own.
 
-    `masks`: the segmentations of the analysis, which it refers to; None where they are not made
-    yet.
-
+    `masks`: the segmentations of the analysis in this variant, which it refers to; None where they
+    are not made yet. `variant`: None for that of the settings.
     """
-    sop_class, sop_class_uid = _CLASSES[context.settings.options.sr_class]
+    variant = variant or context.settings.options.variant
+    sop_class, sop_class_uid = _CLASSES[variant.sr_class]
     place = Place(
         sop_class_uid=sop_class_uid,
         series_number=context.settings.options.sr_series_number,
@@ -62,7 +65,8 @@ def structured_report(
         modality="SR",
         series_description=series_description("chest CT report", context, context.training),
     )
-    segments = segment_references(context, segmentations(context) if masks is None else masks)
+    masks = segmentations(context, variant.segmentation) if masks is None else masks
+    segments = segment_references(context, masks)
     document = sop_class(
         evidence=_evidence(context, segments),
         content=_content(context, segments),
@@ -78,8 +82,9 @@ def structured_report(
     _separate(data_set)
     if context.predecessor is not None:
         data_set.PredecessorDocumentsSequence = [predecessor_item(context.predecessor)]
-    (report,) = named([ResultObject("sr", complete(data_set, place, context))], *context.salt)
-    return report
+    choices = variant.choices if are_drawn(context) else frozenset({variant.sr_class.value})
+    made = ResultObject("sr", complete(data_set, place, context), choices)
+    return named([made], *context.salt)[0]
 
 
 def _private_schemes(context: ResultContext) -> list[CodingSchemeIdentificationItem]:

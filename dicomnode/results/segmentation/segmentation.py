@@ -74,8 +74,10 @@ class SegmentReference:
     number: int
 
 
-def segmentations(context: ResultContext) -> tuple[ResultObject, ...]:
-    """The lungs, right and left, and the infections found, as the settings ask for.
+def segmentations(
+    context: ResultContext, kind: SegmentationKind | None = None
+) -> tuple[ResultObject, ...]:
+    """The lungs, right and left, and the infections found; `kind`: None for that of the settings.
 
     An object for the lungs and one for each method with regions, each in a series of its own:
     regions lie in the lungs, and many viewers, OHIF among them, show no segments that overlap, and
@@ -85,7 +87,7 @@ def segmentations(context: ResultContext) -> tuple[ResultObject, ...]:
     Raises:
         ValueError: see `segmentation`.
     """
-    kind = context.settings.options.segmentation
+    kind = kind or context.settings.options.segmentation
     if kind is SegmentationKind.OFF:
         return ()
     lungs = lung_segments(context)
@@ -94,6 +96,11 @@ def segmentations(context: ResultContext) -> tuple[ResultObject, ...]:
         if regions := region_segments(context, found):
             made.append(segmentation(context, regions, kind, regions_content(context, found)))
     return tuple(made)
+
+
+def are_drawn(context: ResultContext) -> bool:
+    """Whether there are infections that a report refers to where there are segmentations."""
+    return any(True for found in context.findings for _ in drawn_infections(context, found))
 
 
 def segment_references(
@@ -146,7 +153,8 @@ def segmentation(
     pixels = label_bytes if label_map else packed_bits
     data_set.PixelData = pixels(segments, frames, (shape[1], shape[2]))
     data_set["PixelData"].VR = "OB"
-    made = ResultObject(of.kind, complete(data_set, place, context))
+    choices = frozenset({kind.value})
+    made = ResultObject(of.kind, complete(data_set, place, context), choices)
     return named([made], *context.salt)[0]
 
 

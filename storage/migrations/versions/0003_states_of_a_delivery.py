@@ -1,5 +1,6 @@
 """A delivery ends as stored, committed, refused, failed or abandoned, with the status of its last
-answer and the request for storage commitment that names it.
+answer and the request for storage commitment that names it. A result tells in which of several
+ways it was made.
 
 Requests for storage commitment, those that we make and those that we are asked for, have a table
 each. That of deliveries is made anew, on PostgreSQL as on SQLite, which can change no CHECK
@@ -48,9 +49,12 @@ def upgrade() -> None:
     )
     _take_over("state, stored_at", f"{_STATE_NOW}, delivered_at")
     _create_commitment()
+    choices = sa.Column("choices", sa.String(), nullable=False, server_default="")
+    op.add_column("result", choices)
 
 
 def downgrade() -> None:
+    op.drop_column("result", "choices")
     op.drop_table("commitment_request")
     op.drop_table("commitment_answer")
     op.execute("CREATE TEMPORARY TABLE former_delivery AS SELECT * FROM delivery")

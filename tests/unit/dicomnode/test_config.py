@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from dicomnode.config import Destination, Settings, kept_settings, load_settings
+from dicomnode.decisions.delivery.routes import ObjectKind, Route
+from dicomnode.decisions.result_options import SegmentationKind, SrClass
 from dicomnode.errors import ConfigurationError
 from inference.demonstration import shipped_bundles
 from inference.entry_errors import problems_of
@@ -45,6 +48,7 @@ def test_the_example_names_every_key_and_only_those() -> None:
     example = tomllib.loads(EXAMPLE.read_text())
     example.pop("destinations")
     defaults.pop("destinations")
+    defaults.pop("routes")
     assert keys(example) | UNSET == keys(defaults)
 
 
@@ -57,6 +61,51 @@ def test_the_example_holds_the_defaults() -> None:
     example = tomllib.loads(EXAMPLE.read_text())
     example.pop("destinations")
     assert Settings.model_validate(example) == Settings()
+
+
+def test_the_routes_of_the_example_name_every_key_of_one() -> None:
+    plain, _, commented = EXAMPLE.read_text().partition("# [[routes]]\n")
+    lines = (line.removeprefix("# ") for line in commented.splitlines())
+    found = Settings.model_validate(tomllib.loads("\n".join([plain, "[[routes]]", *lines])))
+    objects = (ObjectKind.REPORT, ObjectKind.PICTURES)
+    assert found.routes == (Route(("pacs", "sender"), ("CT1", "CT2"), objects),)
+    assert len(asdict(found.routes[0])) == 3
+
+
+def test_what_the_example_leaves_out_of_a_destination_is_valid_too() -> None:
+    text = EXAMPLE.read_text()
+    for key in ("sr_class", "segmentation"):
+        assert f"\n# {key} = " in text
+        text = text.replace(f"\n# {key} = ", f"\n{key} = ")
+    (found,) = Settings.model_validate(tomllib.loads(text)).destinations
+    assert (found.sr_class, found.segmentation) == (SrClass.ENHANCED, SegmentationKind.LABELMAP)
+
+
+@pytest.mark.parametrize(
+    ("route", "told"),
+    [
+        ('to = ["pacs", "reading"]', "routes.0.to: 'reading' is given, but it must be one of"),
+        ("to = []", "routes.0.to"),
+        ("", "routes.0.to: is missing"),
+        ('to = ["pacs"]\nsenders = ["A\\\\B"]', "routes.0.senders.0"),
+        ('to = ["pacs"]\nobjects = ["note"]', "routes.0.objects.0: 'note' is given"),
+        ('to = ["pacs"]\nkinds = []', "routes.0.kinds: is unknown"),
+    ],
+)
+def test_a_route_that_cannot_be_is_refused_with_its_key(
+    tmp_path: Path, route: str, told: str
+) -> None:
+    place = "[[destinations]]\nname = 'pacs'\nae_title = 'PACS'\naddress = 'x'\nport = 104\n"
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(written(tmp_path, f"{place}[[routes]]\n{route}"))
+    assert told in str(refused.value)
+
+
+def test_with_routes_no_destination_is_called_as_the_sender(tmp_path: Path) -> None:
+    place = "[[destinations]]\nname = 'sender'\nae_title = 'A'\naddress = 'x'\nport = 104\n"
+    assert load_settings(written(tmp_path, place)).destinations
+    with pytest.raises(ConfigurationError, match="destinations: no name may be 'sender'"):
+        load_settings(written(tmp_path, f"{place}[[routes]]\nto = ['sender']"))
 
 
 def test_the_example_is_a_valid_configuration() -> None:

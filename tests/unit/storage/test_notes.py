@@ -15,7 +15,7 @@ from storage.notes import (
     sent_and_outdated,
     withhold_outdated,
 )
-from storage.outbox import claim_deliveries
+from storage.outbox import claim_deliveries, to_each
 from storage.queries import series_detail
 from storage.records import (
     NOTE_KIND,
@@ -61,7 +61,7 @@ def study(database: Database) -> tuple[SeriesRecord, ...]:
 
 def enter(database: Database, told: tuple[SeriesRecord, ...], note: ResultRecord = NOTE) -> bool:
     with database.write() as session:
-        return enter_note(session, told, [note], ["PACS"], NOW, whole_study=True)
+        return enter_note(session, told, [note], to_each("PACS"), NOW, whole_study=True)
 
 
 def delivery_states(database: Database, series: str = SERIES) -> dict[str, DeliveryState]:

@@ -9,7 +9,7 @@ import pytest
 from storage.database import Database
 from storage.decided import Withdrawal
 from storage.errors import LeaseLostError
-from storage.outbox import claim_deliveries, mark_retry, mark_stored
+from storage.outbox import claim_deliveries, mark_retry, mark_stored, to_each
 from storage.queries import series_detail
 from storage.records import (
     RETRACTION_KIND,
@@ -134,7 +134,7 @@ def test_what_was_delivered_is_sent_again_to_all_and_to_who_is_new(database: Dat
     made = analysed(database)
     assert deliver(database) == 2
     with database.write() as session:
-        assert resend(session, made, ["PACS", "ARCHIVE"], LATER) == 4
+        assert resend(session, made, to_each("PACS", "ARCHIVE"), LATER) == 4
     found = detail(database)
     assert {(d.destination, d.state, d.stored_at) for d in found.deliveries} == {
         ("PACS", DeliveryState.WAITING, None),
@@ -147,7 +147,7 @@ def test_what_is_being_sent_is_left_to_its_deliverer(database: Database) -> None
     made = analysed(database)
     claimed = claim(database)
     with database.write() as session:
-        assert resend(session, made, ["PACS"], LATER) == 0
+        assert resend(session, made, to_each("PACS"), LATER) == 0
     with database.write() as session:
         for each in claimed:
             mark_stored(session, each, LATER, "0x0000")
@@ -177,7 +177,7 @@ def test_a_withdrawn_set_is_neither_withdrawn_nor_sent_again(database: Database)
     assert withdraw(database, made) is None
     assert len(detail(database).series.history) == 1
     with database.write() as session:
-        assert resend(session, made, ["PACS"], LATER) == 0
+        assert resend(session, made, to_each("PACS"), LATER) == 0
     with database.read() as session:
         first, retraction = sets_of_series(session, SERIES)
     assert (first.retracted_at, first.stands) == (LATER, False)
@@ -199,7 +199,7 @@ def test_a_destination_that_was_resent_to_still_counts_as_having_it(database: Da
     made = analysed(database)
     deliver(database)
     with database.write() as session:
-        resend(session, made, ["PACS"], LATER)
+        resend(session, made, to_each("PACS"), LATER)
     assert withdraw(database, made) == ("PACS",)
 
 

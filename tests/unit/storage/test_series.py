@@ -13,6 +13,7 @@ from storage.database import Database
 from storage.decided import Reason, Verdict
 from storage.errors import LeaseLostError
 from storage.jobs import claim, finish
+from storage.outbox import to_each
 from storage.queries import series_detail
 from storage.records import (
     DeliveryState,
@@ -62,7 +63,7 @@ def end_analysis(session: Session, job: Job) -> Superseded | None:
         ended_at=NOW,
         analysis={"seconds": {"network": 1.5}},
         results=[result("sr"), result("sc")],
-        destinations=["PACS", "ARCHIVE"],
+        destinations=to_each("PACS", "ARCHIVE"),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dicomnode.analyse.predecessor import former_report, withdrawals
-from dicomnode.decisions.result_options import SrClass
+from dicomnode.decisions.result_options import ResultOptions, SegmentationKind, SrClass, Variant
 from dicomnode.results.build import build_results
 from dicomnode.results.common.context import Predecessor
 from dicomnode.results.common.summary import summary
@@ -28,12 +28,13 @@ from support.storage_samples import a_series
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
+VARIANT = ResultOptions().variant
 FORMER = Predecessor(STUDY_UID, "2.25.10", SR, "2.25.11")
 
 
-def report(uid: str, hours: int = 0, kind: str = "sr") -> ResultRecord:
+def report(uid: str, hours: int = 0, kind: str = "sr", choices: str = "") -> ResultRecord:
     made = NOW + timedelta(hours=hours)
-    return ResultRecord(uid, SR, f"{uid}.1", "1.2.3", kind, f"{uid}.dcm", 10, made)
+    return ResultRecord(uid, SR, f"{uid}.1", "1.2.3", kind, f"{uid}.dcm", 10, made, choices)
 
 
 def decision(digest: str, analysis: JsonObject | None, count: int = 60) -> FormerDecision:
@@ -58,15 +59,40 @@ def detail(
 
 
 def test_the_first_report_names_none() -> None:
-    assert former_report(detail([])) is None
-    assert former_report(detail([report("2.25.5", kind="montage")])) is None
+    assert former_report(detail([]), VARIANT) is None
+    assert former_report(detail([report("2.25.5", kind="montage")]), VARIANT) is None
     first = structured_report(context()).data_set
     assert "PredecessorDocumentsSequence" not in first
 
 
 def test_the_newest_report_is_named() -> None:
-    found = former_report(detail([report("2.25.6", 1), report("2.25.7", 2), report("2.25.5")]))
+    several = [report("2.25.6", 1), report("2.25.7", 2), report("2.25.5")]
+    found = former_report(detail(several), VARIANT)
     assert found == Predecessor(STUDY_UID, "2.25.7.1", SR, "2.25.7")
+
+
+@pytest.mark.parametrize(
+    ("sr_class", "segmentation", "named"),
+    [
+        (SrClass.COMPREHENSIVE_3D, SegmentationKind.BINARY, "2.25.6"),
+        (SrClass.COMPREHENSIVE_3D, SegmentationKind.LABELMAP, "2.25.7"),
+        (SrClass.ENHANCED, SegmentationKind.LABELMAP, "2.25.8"),
+        (SrClass.COMPREHENSIVE, SegmentationKind.OFF, "2.25.8"),  # none yet: the newest of all
+    ],
+)
+def test_of_several_variants_that_is_named_which_is_of_the_same(
+    sr_class: SrClass, segmentation: SegmentationKind, named: str
+) -> None:
+    """The one without a segmentation is of all of its class."""
+    several = [
+        report("2.25.5", choices="binary comprehensive_3d"),
+        report("2.25.6", 1, choices="binary comprehensive_3d"),
+        report("2.25.7", 1, choices="comprehensive_3d labelmap"),
+        report("2.25.8", 2, choices="enhanced"),
+    ]
+    found = former_report(detail(several), Variant(sr_class, segmentation))
+    assert found is not None
+    assert found.sop_instance_uid == named
 
 
 @pytest.mark.parametrize(
@@ -83,7 +109,7 @@ def test_why_it_is_replaced(former_digest: str, count: int, why: str) -> None:
     analysed = decision(former_digest, {"probabilities": {}}, count)
     entries = (analysed, withdrawal("2.25.5"))
     again = replace(found, series=replace(found.series, history=entries))
-    former = former_report(again)
+    former = former_report(again, VARIANT)
     assert former is not None
     assert former.why == why
     assert any(
@@ -95,7 +121,7 @@ def test_after_a_failed_method_that_is_why() -> None:
     found = detail([report("2.25.5")])
     former = decision("d", {"failures": [{"rule": "x"}]})
     again = replace(found, series=replace(found.series, history=(former,)))
-    named = former_report(again)
+    named = former_report(again, VARIANT)
     assert named is not None
     assert named.why == "one of the two methods had failed in it"
 
@@ -103,7 +129,7 @@ def test_after_a_failed_method_that_is_why() -> None:
 def test_after_one_of_three_methods_failed_it_is_not_one_of_two() -> None:
     found = detail([report("2.25.5")])
     former = decision("d", {"failures": [{"rule": "x"}], "findings": [{}, {}]})
-    named = former_report(replace(found, series=replace(found.series, history=(former,))))
+    named = former_report(replace(found, series=replace(found.series, history=(former,))), VARIANT)
     assert named is not None
     assert named.why == "not all of its methods had come to an answer"
 
@@ -120,16 +146,16 @@ def test_withdrawn_results_count_and_withdrawn_notes_do_not() -> None:
 def test_a_report_that_nobody_got_is_not_named() -> None:
     old, withheld = report("2.25.5"), report("2.25.6", 1)
     tried = [delivery(old, 2), delivery(withheld, 0)]
-    found = former_report(detail([old, withheld], tried))
+    found = former_report(detail([old, withheld], tried), VARIANT)
     assert found is not None
     assert found.sop_instance_uid == "2.25.5"
-    assert former_report(detail([withheld], tried[1:])) is None
+    assert former_report(detail([withheld], tried[1:]), VARIANT) is None
 
 
 def test_a_report_that_one_of_two_destinations_got_is_named() -> None:
     old = report("2.25.5")
     tried = [delivery(old, 0, "archive"), delivery(old, 1, "pacs")]
-    assert former_report(detail([old], tried)) is not None
+    assert former_report(detail([old], tried), VARIANT) is not None
 
 
 @pytest.mark.parametrize("sr_class", list(SrClass))

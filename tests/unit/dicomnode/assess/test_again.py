@@ -149,9 +149,9 @@ def test_of_a_study_those_that_failed_are_tried_again(database: Database) -> Non
 def test_the_node_must_have_been_started_with_these_settings(tmp_path: Path) -> None:
     settings = Settings(node=NodeSettings(data_directory=tmp_path))
     with pytest.raises(ConfigurationError, match="no node has run yet"):
-        check_started_with(settings)
+        check_started_with(settings, "CT1")
     (tmp_path / "settings.json").write_text('{"inference": {"key_of_another_version": 1}}')
     with pytest.raises(ConfigurationError, match="another version of the node"):
-        check_started_with(settings)
+        check_started_with(settings, "CT1")
     keep_settings(settings)
-    check_started_with(settings)
+    check_started_with(settings, "CT1")
