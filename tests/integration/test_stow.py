@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import errno
 import logging
@@ -10,7 +9,6 @@ import ssl
 import struct
 import subprocess
 import sys
-import threading
 import tracemalloc
 from base64 import b64encode
 from collections.abc import Iterator
@@ -20,8 +18,6 @@ from email.utils import format_datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from shutil import copytree, rmtree
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -35,24 +31,20 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     SecondaryCaptureImageStorage,
 )
-from sqlalchemy import select, update
+from sqlalchemy import update
 
-from dicomnode.config import DeliverySettings, NodeSettings, Settings, WebDestination
+from dicomnode.config import WebDestination
 from dicomnode.credentials import Credentials
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
-from dicomnode.deliver.deliverer import Deliverer
 from dicomnode.deliver.web_sender import _FileError, web_sender
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.results.common.encoding import encode
 from dicomnode.tls import DestinationTls
-from storage.database import Database
 from storage.models import DeliveryRow
 from storage.records import DeliveryState
-from storage.results import ResultFiles
 from support.certificates import Authority
 from support.node import free_port
 from support.result_kinds import every_kind
-from support.storage_samples import SERIES, analyse, queue, receive, result
 from support.stow_server import (
     Handler,
     Request,
@@ -67,6 +59,7 @@ from support.stow_server import (
     warning,
 )
 from support.wait import wait_for
+from support.web_outbox import Outbox
 
 WAITING, STORED, REFUSED = DeliveryState.WAITING, DeliveryState.STORED, DeliveryState.REFUSED
 SECRET = "Zm9vYmFyLXNlY3JldA.token"  # noqa: S105 - of this test
@@ -78,57 +71,15 @@ def server() -> Iterator[StowServer]:
         yield running
 
 
-class Outbox:
-    """Results of one series that wait for one DICOMweb server."""
-
-    def __init__(self, folder: Path, destination: WebDestination, number: int = 1) -> None:
-        self.settings = Settings(
-            node=NodeSettings(data_directory=folder),
-            destinations=(destination,),
-            delivery=DeliverySettings(timeout_seconds=20.0),
-        )
-        copytree(_filled(number), folder)
-        self.database = Database.open(self.settings.database_url)
-        self.contents = {uid: secondary_capture(uid) for uid in _uids(number)}
-
-    def deliver(self) -> int:
-        (destination,) = self.settings.destinations
-        deliverer = Deliverer(self.settings, destination, "node/deliverer/1/")
-        return deliverer.deliver_some(threading.Event())
-
-    def rows(self) -> list[DeliveryRow]:
-        with self.database.read() as session:
-            found = list(session.scalars(select(DeliveryRow).order_by(DeliveryRow.delivery_id)))
-            session.expunge_all()
-        return found
-
-    def make_due(self) -> None:
-        with self.database.write() as session:
-            session.execute(update(DeliveryRow).values(not_before=datetime.now(UTC)))
+def filled(folder: Path, destination: WebDestination, number: int = 1) -> Outbox:
+    """So many results wait for the destination."""
+    return Outbox(folder, destination, _objects(number))
 
 
 @cache
-def _filled(number: int) -> Path:
-    """A data directory, made once: to make a database takes longer than any test with it."""
-    folder = Path(mkdtemp(prefix="dicomnode-stow-"))
-    atexit.register(rmtree, folder)
-    settings = Settings(node=NodeSettings(data_directory=folder))
-    database, files = Database.open(settings.database_url), ResultFiles(settings.result_files)
-    receive(database)
-    queue(database)
-    made = [result(uid.rpartition(".")[2]) for uid in _uids(number)]
-    paths = [
-        files.store(SERIES, each.sop_instance_uid, secondary_capture(each.sop_instance_uid))
-        for each in made
-    ]
-    given = [replace(each, path=path) for each, path in zip(made, paths, strict=True)]
-    analyse(database, given, ["archive"])
-    database.close()
-    return folder
-
-
-def _uids(number: int) -> list[str]:
-    return [f"2.25.{each}" for each in range(1, number + 1)]
+def _objects(number: int) -> dict[str, bytes]:
+    uids = [f"2.25.{each}" for each in range(1, number + 1)]
+    return {uid: secondary_capture(uid) for uid in uids}
 
 
 def secondary_capture(uid: str, syntax: str = ExplicitVRLittleEndian) -> bytes:
@@ -237,7 +188,7 @@ ANSWERS: dict[str, tuple[Script, DeliveryState, str, str]] = {
 @pytest.mark.parametrize("name", ANSWERS)
 def test_what_an_answer_leads_to(server: StowServer, tmp_path: Path, name: str) -> None:
     script, state, status, told = ANSWERS[name]
-    outbox = Outbox(tmp_path / "data", destination(server))
+    outbox = filled(tmp_path / "data", destination(server))
     server.scripts.append(script)
     assert outbox.deliver() == 1
     (row,) = outbox.rows()
@@ -249,7 +200,7 @@ def test_what_an_answer_leads_to(server: StowServer, tmp_path: Path, name: str) 
 
 def test_a_server_that_asks_for_patience_gets_it(server: StowServer, tmp_path: Path) -> None:
     """Also for the objects that were not sent: it is asked once, not for each of them."""
-    outbox = Outbox(tmp_path / "data", destination(server), number=3)
+    outbox = filled(tmp_path / "data", destination(server), number=3)
     server.scripts.append(answering(503, Retry_After="500"))
     before = datetime.now(UTC)
     assert outbox.deliver() == 3
@@ -265,7 +216,7 @@ def test_a_server_that_asks_for_patience_gets_it(server: StowServer, tmp_path: P
 
 def test_an_object_that_is_refused_stops_no_other(server: StowServer, tmp_path: Path) -> None:
     """Nor one at which the connection breaks off; the others share a connection."""
-    outbox = Outbox(tmp_path / "data", destination(server), number=4)
+    outbox = filled(tmp_path / "data", destination(server), number=4)
     server.scripts.extend([failing(409, 0x0122), saying(b"")])
     assert outbox.deliver() == 4
     assert [row.state for row in outbox.rows()] == [REFUSED, WAITING, STORED, STORED]
@@ -273,7 +224,7 @@ def test_an_object_that_is_refused_stops_no_other(server: StowServer, tmp_path: 
 
 
 def test_what_arrives_is_the_file_byte_for_byte(server: StowServer, tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "data", destination(server), number=3)
+    outbox = filled(tmp_path / "data", destination(server), number=3)
     outbox.deliver()
     assert {each.uid: each.part for each in server.requests} == outbox.contents
     for each in server.requests:
@@ -482,7 +433,7 @@ def test_a_secret_shows_nowhere(
     caplog.set_level(logging.DEBUG)
     (tmp_path / "secret").write_text(SECRET)
     credentials = Credentials(str(tmp_path / "secret"), user=user)
-    outbox = Outbox(tmp_path / "data", destination(server, credentials=credentials))
+    outbox = filled(tmp_path / "data", destination(server, credentials=credentials))
     server.scripts.append(ANSWERS[answer][0])
     outbox.deliver()
     encoded = b64encode(f"{user}:{SECRET}".encode()).decode()
@@ -497,7 +448,7 @@ def test_a_secret_shows_nowhere(
 
 def test_a_secret_that_is_not_there_is_waited_for(server: StowServer, tmp_path: Path) -> None:
     credentials = Credentials(str(tmp_path / "secret"))
-    outbox = Outbox(tmp_path / "data", destination(server, credentials=credentials), number=2)
+    outbox = filled(tmp_path / "data", destination(server, credentials=credentials), number=2)
     outbox.deliver()
     assert server.requests == []
     assert {(row.state, row.status, row.error) for row in outbox.rows()} == {
@@ -567,7 +518,7 @@ def test_a_server_that_wants_a_certificate_which_we_have_not(
 ) -> None:
     """In TLS 1.3 its refusal comes while we send already: a reset may overtake the reason."""
     tls = tls_of(authority, certificate=False)
-    outbox = Outbox(tmp_path / "data", destination(tls_server, tls=tls))
+    outbox = filled(tmp_path / "data", destination(tls_server, tls=tls))
     outbox.deliver()
     (row,) = outbox.rows()
     assert (row.state, row.status in {"tls", "lost"}) == (WAITING, True)
@@ -593,7 +544,7 @@ def test_a_certificate_of_ours_that_is_not_there_is_waited_for(
     tls_server: StowServer, tmp_path: Path
 ) -> None:
     tls = DestinationTls(str(tmp_path / "none.pem"))
-    outbox = Outbox(tmp_path / "data", destination(tls_server, tls=tls))
+    outbox = filled(tmp_path / "data", destination(tls_server, tls=tls))
     outbox.deliver()
     (row,) = outbox.rows()
     assert (row.state, row.status) == (WAITING, "set-up")
@@ -614,7 +565,7 @@ def test_a_deliverer_that_is_killed_amid_a_request_is_taken_over(
     server: StowServer, tmp_path: Path
 ) -> None:
     """The server had stored the object and could not say so: it says that it is there already."""
-    outbox = Outbox(tmp_path / "data", destination(server), number=3)
+    outbox = filled(tmp_path / "data", destination(server), number=3)
     kept = tmp_path / "settings.json"
     kept.write_text(outbox.settings.model_dump_json())
     server.scripts.extend([storing, never])

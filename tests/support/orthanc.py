@@ -1,4 +1,7 @@
-"""A real Orthanc as the PACS, on free loopback ports, with its state in a temporary folder."""
+"""A real Orthanc as the PACS, on free loopback ports, with its state in a temporary folder.
+
+Its DICOMweb service is Debian's package orthanc-dicomweb.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import subprocess
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +20,22 @@ from support.node import free_port
 from support.tools import needed
 from support.wait import PATIENCE_SECONDS, wait_for
 
+USER = "node"
+_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
 
 class Orthanc:
-    """Speaks to Orthanc's REST interface; DICOM goes over DICOM."""
+    """Speaks to Orthanc's REST interface; DICOM goes over DICOM, or by STOW-RS."""
 
-    def __init__(self, http_port: int, peer: Destination) -> None:
+    def __init__(self, http_port: int, peer: Destination, password: str = "") -> None:
         self._base = f"http://127.0.0.1:{http_port}"
+        self._password = password
         self.peer = peer
+
+    @property
+    def service(self) -> str:
+        """The address of its DICOMweb service."""
+        return f"{self._base}/dicom-web"
 
     def get(self, path: str) -> Any:
         return json.loads(self._ask(path, None))
@@ -54,6 +67,9 @@ class Orthanc:
 
     def _ask(self, path: str, body: bytes | None) -> bytes:
         request = urllib.request.Request(self._base + path, data=body)  # noqa: S310 - loopback
+        if self._password:
+            word = b64encode(f"{USER}:{self._password}".encode()).decode()
+            request.add_header("Authorization", f"Basic {word}")
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             content: bytes = answer.read()
         if path.endswith("/metadata/SopClassUid"):
@@ -62,8 +78,11 @@ class Orthanc:
 
 
 @contextmanager
-def running_orthanc(folder: Path, node: Peer) -> Iterator[Orthanc]:
-    """Start Orthanc, knowing the node as a modality; stopped by its process at the end."""
+def running_orthanc(folder: Path, node: Peer, password: str = "") -> Iterator[Orthanc]:
+    """Start Orthanc, knowing the node as a modality; stopped by its process at the end.
+
+    With a password its REST interface and DICOMweb service let in `USER` alone.
+    """
     program = needed("Orthanc", "orthanc")
     http_port, dicom_port = free_port(), free_port()
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +94,10 @@ def running_orthanc(folder: Path, node: Peer) -> Iterator[Orthanc]:
         "DicomPort": dicom_port,
         "HttpPort": http_port,
         "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
+        "AuthenticationEnabled": bool(password),
+        "RegisteredUsers": {USER: password} if password else {},
+        "Plugins": [str(_DICOMWEB)] if _DICOMWEB.exists() else [],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         "OverwriteInstances": False,
         "DicomModalities": {
             "node": {"AET": node.ae_title, "Host": node.address, "Port": node.port}
@@ -86,7 +108,7 @@ def running_orthanc(folder: Path, node: Peer) -> Iterator[Orthanc]:
     with (folder / "orthanc.log").open("w") as log:
         process = subprocess.Popen([program, str(file)], stdout=log, stderr=log)
     peer = Destination(name="orthanc", ae_title="ORTHANC", address="127.0.0.1", port=dicom_port)
-    orthanc = Orthanc(http_port, peer)
+    orthanc = Orthanc(http_port, peer, password)
     try:
         wait_for(orthanc.alive, "Orthanc answers")
         yield orthanc
