@@ -52,7 +52,7 @@ def test_both_come_to_the_processes_of_a_node(tmp_path: Path) -> None:
 def test_the_example_of_a_dicomweb_server_is_valid(tmp_path: Path) -> None:
     """It stands there as a comment, with every key."""
     _, _, commented = EXAMPLE.read_text().rpartition("\n# [[destinations]]\n")
-    lines = [line.removeprefix("# ") for line in commented.splitlines()]
+    lines = [line.removeprefix("# ") for line in commented.partition("\n\n")[0].splitlines()]
     (example,) = loaded(tmp_path, "\n".join(["[[destinations]]", *lines]))
     assert isinstance(example, WebDestination)
     assert example.model_fields_set == WebDestination.model_fields.keys()
