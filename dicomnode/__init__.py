@@ -3,6 +3,7 @@
 analyse/         The third step of a series: the worker computes findings, leaves result objects
 assess/          The second step of a series: is it all here, and may we analyse it?
 cli/             The command line; nothing else of the node imports it
+commitment/      Storage commitment: asking for a promise to keep objects, and giving it
 decisions/       Decides: pure functions of frozen dataclasses, `now` an argument, no I/O
 deliver/         The last step of a series: result objects become files, rows and requests to PACSs
 dicom_files/     Reads DICOM: from bytes that may be damaged to headers, pixels and volumes

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -195,9 +195,15 @@ class _Delivered(_Section):
 class Destination(Peer, _Delivered):
     """A peer that results are delivered to, and how."""
 
+    storage_commitment: bool = False  # is asked for its promise to keep what it stored
+    commitment_timeout_seconds: Positive = 600.0
+    commitment_attempts: Annotated[int, Field(ge=1, le=16)] = 4
+
 
 class WebDestination(_Delivered):
     """A DICOMweb server that results are delivered to by STOW-RS (PS3.18 section 10.5)."""
+
+    storage_commitment: ClassVar[bool] = False  # DICOMweb knows none
 
     name: _Name
     url: ServiceUrl
@@ -281,6 +287,10 @@ class Settings(_Section):
         if wrong := unknown_names(self.routes, names):
             raise ValueError("; ".join(wrong))
         return self
+
+    @property
+    def dicom_destinations(self) -> tuple[Destination, ...]:
+        return tuple(each for each in self.destinations if isinstance(each, Destination))
 
     @property
     def database_url(self) -> str:

@@ -189,14 +189,24 @@ def give_up(
 
 def leave_stored(session: Session, objects: Sequence[Awaited], words: str) -> None:
     """Stored, and no promise is awaited any more; `words` are put behind a warning from before."""
-    text = func.coalesce(DeliveryRow.error + "; ", "") + words
-    _write(session, objects, confirm_at=None, error=text)
+    _write(session, objects, confirm_at=None, error=_with(words))
+
+
+def leave_unasked(session: Session, asked: Collection[str], words: str) -> int:
+    """As `leave_stored` whatever lies at destinations that are not asked any more; how many."""
+    statement = update(DeliveryRow).where(_waits(), DeliveryRow.destination.not_in(asked))
+    left = statement.values(confirm_at=None, error=_with(words)).returning(DeliveryRow.delivery_id)
+    return len(session.scalars(left, execution_options={"synchronize_session": False}).all())
 
 
 def remove_requests(session: Session, asked_before: datetime) -> int:
     """Remove requests so old that no report comes any more; returns how many."""
     old = delete(CommitmentRequestRow).where(CommitmentRequestRow.asked_at < asked_before)
     return len(session.scalars(old.returning(CommitmentRequestRow.transaction_uid)).all())
+
+
+def _with(words: str) -> ColumnElement[str | None]:
+    return func.coalesce(DeliveryRow.error + "; ", "") + words
 
 
 def _waits() -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,11 @@ def series_folder(series_instance_uid: str) -> str:
     """Folder of a series, relative and in POSIX form: `<2 hex>/<32 hex>` of the UID's SHA-256."""
     digest = hashlib.sha256(series_instance_uid.encode()).hexdigest()
     return f"{digest[:2]}/{digest[:32]}"
+
+
+def _sop_digest(sop_instance_uid: str) -> str:
+    """What the name of an instance's file begins with."""
+    return hashlib.sha256(sop_instance_uid.encode()).hexdigest()[:32]
 
 
 def _measured(data_set: bytes | memoryview | GrowingFile) -> tuple[int, str]:
@@ -84,8 +89,8 @@ class InstanceFiles:
                 discard.
         """
         length, sha256 = _measured(data_set)
-        sop_digest = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
-        path = f"{series_folder(series_instance_uid)}/{sop_digest[:32]}-{sha256[:16]}.dcm"
+        name = f"{_sop_digest(sop_instance_uid)}-{sha256[:16]}.dcm"
+        path = f"{series_folder(series_instance_uid)}/{name}"
         size = self._files.size_of(path)
         # a shorter one was damaged since; one that retention takes away just now is written anew
         if size > length and (not durable or self._files.confirm(path)):
@@ -128,6 +133,22 @@ class InstanceFiles:
                     path = f"{level}/{folder}/{name}"
                     if _FORM.fullmatch(path) is not None:
                         yield path
+
+    def find(self, sop_instance_uids: Collection[str]) -> dict[str, str]:
+        """Stored paths of those that are there, by SOP Instance UID, wherever they lie.
+
+        All names are looked through. Of one that has several contents any.
+
+        Raises:
+            OSError: a folder cannot be read.
+        """
+        wanted = {_sop_digest(uid): uid for uid in sop_instance_uids}
+        found = {}
+        for path in self.iter_paths():
+            uid = wanted.get(path.rpartition("/")[2].partition("-")[0])
+            if uid is not None:
+                found[uid] = path
+        return found
 
     def remove_leftovers(self, older_than: datetime) -> int:
         """Remove files that were begun before `older_than` and never ended. Returns how many."""

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pydicom.errors import InvalidDicomError
 
 from dicomnode.clock import Clock
+from dicomnode.commitment.work import commitment_work
 from dicomnode.config import AnyDestination, Settings, WebDestination
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.retry import decide_retry
@@ -39,6 +40,9 @@ _Mark = Callable[..., None]
 _LOOK_SECONDS = 0.5
 _FAULT_SECONDS = 30.0
 """After a fault that no single object explains."""
+
+_CONFIRM_AFTER = timedelta(seconds=2)
+"""A promise is asked for so long after the object was stored: for all of the study at once."""
 
 _BATCH = 64
 _FAULT = "fault"  # status of what a fault on our side ended
@@ -221,7 +225,8 @@ class Deliverer:
         match outcome.ending:
             case Ending.STORED:
                 warning = outcome.text or None
-                self._write(outbox.mark_stored, delivery, now, outcome.status, warning)
+                confirm_at = now + _CONFIRM_AFTER if self._destination.storage_commitment else None
+                self._write(outbox.mark_stored, delivery, now, outcome.status, warning, confirm_at)
             case Ending.HOPELESS:
                 self._write(outbox.mark_refused, delivery, now, outcome.text, outcome.status)
             case Ending.OURS:
@@ -321,6 +326,10 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
         thread
         for destination in settings.destinations
         for thread in _threads(settings, destination, owner, stop)
+    ]
+    threads += [
+        threading.Thread(target=ends_process_on_fault(target), args=(stop,), name=name)
+        for name, target in commitment_work(settings).items()
     ]
     for thread in threads:
         thread.start()

@@ -27,6 +27,7 @@ PLAUSIBLE: dict[str, Interval] = {
     "BitsAllocated": (1, 64),
     "BitsStored": (1, 64),
     "Columns": (1, 65535),
+    "FailureReason": (0, 65535),  # US
     "FrameAcquisitionNumber": (0, 65535),
     "GantryDetectorTilt": (-90, 90),  # degrees
     "HighBit": (0, 63),

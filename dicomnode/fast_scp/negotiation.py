@@ -7,13 +7,15 @@ transfer syntax that is named first. Its judgement is put right before the answe
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any, cast
 
 from pynetdicom import AE
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_EVENT_REPORT
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 
@@ -54,18 +56,42 @@ def _judge(context: PresentationContext, proposed: list[str]) -> None:
         log.info("%s not accepted: %s", abstract_syntax, answer.result.name.lower())
 
 
+class _WholeMessages(DIMSEServiceProvider):
+    """Sends messages of several threads one after the other: their fragments must not mingle."""
+
+    def __init__(self, assoc: Association) -> None:
+        super().__init__(assoc)
+        self._sending = threading.Lock()
+
+    def send_msg(self, primitive: Any, context_id: int) -> None:
+        with self._sending:
+            super().send_msg(primitive, context_id)
+
+
 class StorageAssociation(Association):
-    """An accepted connection, for storage and what the AE names beside it."""
+    """An accepted connection, for storage and what the AE names beside it.
+
+    `answered`: the status of each answer to an N-EVENT-REPORT of ours, by Message ID. Whoever sent
+    it does not wait: the peer may say something else first. `served`: requests that were not fast.
+    """
 
     def __init__(self, ae: AE) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
         self.acse = StorageAcse(self)
+        self.dimse: DIMSEServiceProvider = _WholeMessages(self)
+        self.answered: dict[int, int] = {}
+        self.served = 0
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         """Abort at once for another service on a storage context.
 
         pynetdicom takes it for storage, fails in its answer, or leaves the peer without one.
         """
+        if isinstance(msg, N_EVENT_REPORT) and msg.MessageIDBeingRespondedTo is not None:
+            status = msg.Status
+            self.answered[msg.MessageIDBeingRespondedTo] = -1 if status is None else status
+            return
+        self.served += 1
         context = self._accepted_cx.get(context_id)
         named = {each.abstract_syntax for each in self.acceptor.supported_contexts}
         if context is None or context.abstract_syntax in named or isinstance(msg, _SERVED):

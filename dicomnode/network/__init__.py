@@ -1,7 +1,7 @@
 """Associations, TLS and HTTP, as acceptor and as requestor.
 
 associations        The parts of pynetdicom that acceptors and requestors share: AEs, contexts
-count_query         C-FIND SCU: how many instances of a series a PACS holds (PS3.4 annex C)
+count_query         C-FIND SCU: which instances of a series a PACS holds, how many (PS3.4 C)
 peer_connection     A connection that we open to a peer
 pynetdicom_version  The pynetdicom that the node is written for
 send                Sends the DICOM files of a folder to a peer, as they are encoded (C-STORE SCU)

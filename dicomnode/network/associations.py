@@ -6,9 +6,10 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pydicom
@@ -16,8 +17,12 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.events import EventHandlerType
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    Verification,
+)
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicomnode.config import Peer
@@ -69,6 +74,15 @@ def accept_any_storage(ae: AE) -> None:
     """
     _config.UNRESTRICTED_STORAGE_SERVICE = True
     ae.add_supported_context(Verification)
+
+
+def accept_storage_commitment(ae: AE) -> None:
+    """Take requests for storage commitment, and reports on our own, for which the peer is SCP.
+
+    PS3.4 section J.3.1, PS3.7 D.3.3.4: who reports over an association that it opens asks for the
+    role; those who do not ask are served as well.
+    """
+    ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
 
 
 def end_broken_association(fault: threading.ExceptHookArgs) -> None:
@@ -213,8 +227,15 @@ def requestor(ae_title: str, contexts: Sequence[PresentationContext], timeout: f
 
 
 @contextmanager
-def associated(ae: AE, peer: Peer) -> Iterator[Association]:
+def associated(
+    ae: AE,
+    peer: Peer,
+    handlers: Mapping[Any, Handler] = MappingProxyType({}),
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+) -> Iterator[Association]:
     """An established association, released at the end.
+
+    `handlers`: of what the peer may ask on it. `roles`: other than SCU (PS3.7 D.3.3.4).
 
     Raises:
         PeerError: there is no association, and why (see `PeerCause`).
@@ -222,7 +243,12 @@ def associated(ae: AE, peer: Peer) -> Iterator[Association]:
     name = f"{peer.name} ({peer.address}:{peer.port})"
     try:
         association = ae.associate(
-            peer.address, peer.port, ae_title=peer.ae_title, tls_args=_tls_args(peer)
+            peer.address,
+            peer.port,
+            ae_title=peer.ae_title,
+            tls_args=_tls_args(peer),
+            evt_handlers=list(handlers.items()),
+            ext_neg=list(roles),
         )
     except OSError as error:  # the name does not resolve
         text = f"{name} cannot be reached: {error.strerror or 'unknown host'}"

@@ -1,4 +1,4 @@
-"""C-FIND SCU: how many instances of a series a PACS holds (PS3.4 annex C, Study Root).
+"""C-FIND SCU: which instances of a series a PACS holds, and how many (PS3.4 annex C, Study Root).
 
 First NumberOfSeriesRelatedInstances (0020,1209) at the SERIES level, which is an optional key
 (PS3.4 table C.3-5: C.3.4); where a PACS does not return it, the matches at the IMAGE level are
@@ -64,7 +64,21 @@ class CountQuery:
             return SeriesCount(count, "C-FIND at SERIES level")
         return self._count_matches(study_instance_uid, series_instance_uid, deadline)
 
+    def instances(self, study_instance_uid: str, series_instance_uid: str) -> set[str]:
+        """SOP Instance UIDs of the series that the peer holds.
+
+        Raises:
+            PeerError: as `count`.
+        """
+        deadline = time.monotonic() + self._timeout
+        return self._matches(study_instance_uid, series_instance_uid, deadline)
+
     def _count_matches(self, study_uid: str, series_uid: str, deadline: float) -> SeriesCount:
+        found = self._matches(study_uid, series_uid, deadline)
+        at_least = len(found) >= self._most_matches
+        return SeriesCount(len(found), "matches of C-FIND at IMAGE level", at_least)
+
+    def _matches(self, study_uid: str, series_uid: str, deadline: float) -> set[str]:
         key = _identifier("IMAGE", study_uid, series_uid)
         key.SOPInstanceUID = None
         found: set[str] = set()
@@ -72,8 +86,7 @@ class CountQuery:
             if _is_of(match, series_uid):
                 found.add(AttributeReader(match).uid("SOPInstanceUID"))
         found.discard("")
-        at_least = len(found) >= self._most_matches
-        return SeriesCount(len(found), "matches of C-FIND at IMAGE level", at_least)
+        return found
 
     def _find(self, key: Dataset, deadline: float, most: int | None = None) -> Iterator[Dataset]:
         """The matches; after `most` of them C-CANCEL, and the rest is only waited for."""

@@ -77,6 +77,8 @@ class ArrivalIndexer:
         self._is_there = None if reconciler is None else reconciler.is_there
         self._own: set[str] | None = None if reconciler is None else set()
         self._left_to_files = False
+        self.begun = False
+        """Whether the database is known to be this node's own."""
         self._away = False
         self._passed_over = 0
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
@@ -117,6 +119,7 @@ class ArrivalIndexer:
     def _run(self) -> None:
         if self._ready is not None and not self._attempt(self._begin):
             return
+        self.begun = True
         if self._reconciler is not None:
             self._attempt(self._reconciler.end_lost_associations)
             self._reconcile(self._reconciler, own=frozenset() if self._own is None else self._own)

@@ -1,4 +1,4 @@
-"""The receiver: C-ECHO and Storage SCP (PS3.4 annex B, PS3.7 sections 9.1.1 and 9.1.5).
+"""The receiver: C-ECHO, Storage SCP and storage commitment (PS3.4 annexes B and J, PS3.7 9.1).
 
 0x0000 is answered only when the instance's bytes and name are durable on disk. What is not for
 analysis is taken too and skipped later: a refused image makes a PACS alarm or resend for ever.
@@ -23,6 +23,8 @@ from pynetdicom.association import Association as DicomAssociation
 from pynetdicom.transport import RequestHandler
 
 from dicomnode.clock import Clock
+from dicomnode.commitment.answering import Answers
+from dicomnode.commitment.reports import Reports
 from dicomnode.config import ReceiveSettings, Settings
 from dicomnode.dicom_files.identity import (
     FILE_HEAD_ROOM,
@@ -46,6 +48,7 @@ from dicomnode.network.associations import (
     SUCCESS,
     Handler,
     accept_any_storage,
+    accept_storage_commitment,
     application_entity,
     bind_listener,
     end_broken_association,
@@ -237,6 +240,11 @@ class StorageReceiver:
         }
 
 
+def commitment_handlers(answers: Answers, reports: Reports) -> dict[Any, Handler]:
+    """By event of pynetdicom: both roles of storage commitment (PS3.4 annex J)."""
+    return {evt.EVT_N_ACTION: answers.on_action, evt.EVT_N_EVENT_REPORT: reports.on_report}
+
+
 def _called(assoc: DicomAssociation) -> str:
     primitive = assoc.requestor.primitive
     return "" if primitive is None else str(primitive.called_ae_title)
@@ -278,6 +286,7 @@ def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:
     ae.network_timeout = settings.network_timeout_seconds
     ae.acse_timeout = settings.acse_timeout_seconds
     accept_any_storage(ae)
+    accept_storage_commitment(ae)
     return ae
 
 
@@ -329,13 +338,16 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
         disk=DiskGate(settings.instances, settings.disk),
     )
     ae = storage_ae(settings.node.ae_title, settings.receive)
+    answers = Answers(database, files, ready=lambda: indexer.begun)
+    answers.start(stop)
+    handlers = receiver.handlers() | commitment_handlers(answers, Reports(settings, database))
     tls = ServerTls(settings.receive.tls) if settings.receive.tls.enabled else None
     for port, listener in zip(settings.receive.ports, listeners_of(settings.receive), strict=True):
         secured = tls if port == settings.receive.tls.port else None
         listen(
             ae,
             listener,
-            receiver.handlers(),
+            handlers,
             secured,
             receiver.acceptor(ae),
             most_threads(settings.receive),

@@ -96,8 +96,7 @@ OTHER_SERVICES = sorted(
             for uid in table.values()
         ),
         "1.2.840.10008.5.1.4.31",  # Modality Worklist Information Model - FIND
-        "1.2.840.10008.1.20.1",  # Storage Commitment Push
-        "1.2.840.10008.1.20.2",  # and Pull, retired
+        "1.2.840.10008.1.20.2",  # Storage Commitment Pull, retired
         "1.2.840.10008.3.1.2.3.3",  # Modality Performed Procedure Step
         "1.2.840.10008.5.1.1.9",  # Basic Grayscale Print Management, a Meta SOP Class
         "1.2.840.10008.5.1.4.34.4.1",  # UPS Push, trial
@@ -107,11 +106,16 @@ OTHER_SERVICES = sorted(
         "1.2.840.10008.4.2",  # Storage Service Class: a service, no SOP class
         "1.2.840.10008.5.1.4.1.2.99.1",  # not yet named
     }
-    - {"1.2.840.10008.1.1"}
+    - {"1.2.840.10008.1.1", "1.2.840.10008.1.20.1"}
 )
 
 
-def test_no_service_but_storage_and_verification_is_accepted(receiver: Receiver) -> None:
+def test_storage_commitment_is_accepted(receiver: Receiver) -> None:
+    found = answers(receiver, ("1.2.840.10008.1.20.1", [EXPLICIT, IMPLICIT]))
+    assert found[0][0] == 0
+
+
+def test_no_other_service_is_accepted(receiver: Receiver) -> None:
     assert len(OTHER_SERVICES) > 80
     for at in range(0, len(OTHER_SERVICES), 100):
         some = OTHER_SERVICES[at : at + 100]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,22 @@ from pathlib import Path
 import pydicom
 from pynetdicom import AE, build_context
 
-from dicomnode.config import Destination, ReceiveSettings
+from dicomnode.commitment.answering import Answers
+from dicomnode.commitment.reports import Reports
+from dicomnode.config import Destination, NodeSettings, ReceiveSettings, Settings
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.disk_gate import DiskGate
 from dicomnode.network.associations import associated, bind_listener, listen, requestor
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.arrivals import ArrivalIndexer
-from dicomnode.receive.receiver import StorageReceiver, most_threads, storage_ae, waiting_room
+from dicomnode.receive.receiver import (
+    StorageReceiver,
+    commitment_handlers,
+    most_threads,
+    storage_ae,
+    waiting_room,
+)
 from storage import index
 from storage.database import Database
 from storage.instances import InstanceFiles
@@ -51,8 +60,13 @@ class Receiver:
 
 
 @contextmanager
-def running_receiver(folder: Path, settings: ReceiveSettings) -> Iterator[Receiver]:
-    """Listen on a free port of the loopback interface, with an index in SQLite."""
+def running_receiver(
+    folder: Path, settings: ReceiveSettings, destinations: Sequence[Destination] = ()
+) -> Iterator[Receiver]:
+    """Listen on a free port of the loopback interface, with an index in SQLite.
+
+    `destinations`: whose reports on storage commitment are taken.
+    """
     folder.mkdir()
     database = Database.open(f"sqlite:///{folder / 'node.sqlite3'}")
     files = InstanceFiles(folder / "instances")
@@ -67,19 +81,23 @@ def running_receiver(folder: Path, settings: ReceiveSettings) -> Iterator[Receiv
         room=waiting_room(settings),
         disk=DiskGate(folder, DiskPolicy()),
     )
+    node = Settings(node=NodeSettings(data_directory=folder), destinations=tuple(destinations))
+    stop, answers = threading.Event(), Answers(database, files, ready=lambda: True)
+    answers.start(stop)
     ae = storage_ae("DICOMNODE", settings)
     listener = bind_listener(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     listen(
         ae,
         listener,
-        receiver.handlers(),
+        receiver.handlers() | commitment_handlers(answers, Reports(node, database)),
         acceptor=receiver.acceptor(ae),
         most_threads=most_threads(settings),
     )
     peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
     yield Receiver(ae, peer, database, files, folder)
     ae.shutdown()
+    stop.set()
     if not indexer.close(timeout=10):
         raise AssertionError("the index did not take what was stored")
     database.close()

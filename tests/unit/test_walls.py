@@ -22,6 +22,7 @@ WALLS = """
     .weights inference inference.bundles inference.training storage
 .cli.views: . .decisions .decisions.delivery .dicom_files .methods .offline .results.common
     inference inference.bundles inference.evaluation.report storage
+.commitment: . .decisions .decisions.delivery .dicom_files .fast_scp .network storage
 .decisions: storage
 .decisions.delivery: .decisions
 .decisions.arrival: .decisions .decisions.eligibility .decisions.stack storage
@@ -30,8 +31,8 @@ WALLS = """
     storage
 .decisions.image_kind: .decisions .decisions.contrast
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
-.deliver: . .decisions .decisions.delivery .dicom_files .methods .network .results.common
-    .results.documents storage
+.deliver: . .commitment .decisions .decisions.delivery .dicom_files .methods .network
+    .results.common .results.documents storage
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage
@@ -42,7 +43,7 @@ WALLS = """
 .offline: . .analyse .assess .decisions .dicom_files .methods .network .notes .results
     .results.common .results.documents inference storage
 .processes: . .network storage
-.receive: . .decisions.arrival .dicom_files .fast_scp .network storage
+.receive: . .commitment .decisions.arrival .dicom_files .fast_scp .network storage
 .results: .decisions .results.common .results.pictures .results.report .results.segmentation
     inference
 .results.common: .decisions .dicom_files inference

@@ -174,6 +174,14 @@ def test_it_ends_as_stored_without_a_promise_or_parked(stored: Database) -> None
     assert found["3"].confirm_at == LATER + seconds(5)
 
 
+def test_what_lies_where_nobody_asks_any_more_stays_stored(stored: Database) -> None:
+    with stored.write() as session:
+        assert requests.leave_unasked(session, ["PACS"], "not asked") == 0
+        assert requests.leave_unasked(session, [], "not asked") == 3
+    assert {each.error for each in deliveries(stored).values()} == {"coerced; not asked"}
+    assert all(each.arrived for each in deliveries(stored).values())
+
+
 def test_a_report_is_noted_once_and_old_requests_go(stored: Database) -> None:
     ask(stored, "2.25.100")
     with stored.write() as session:

@@ -1,0 +1,153 @@
+"""Reports to peers that asked for our commitment, over associations of our own.
+
+N-EVENT-REPORT as SCP, for which the role is negotiated (PS3.4 section J.3.3, PS3.7 D.3.3.4). The
+address is that of a configured peer with the AE title that asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from datetime import datetime, timedelta
+
+from pynetdicom import build_context, build_role
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
+)
+
+from dicomnode.clock import Clock
+from dicomnode.commitment.data_sets import ALL_COMMITTED, FAILURES_EXIST, event_information
+from dicomnode.commitment.holdings import PATIENCE_SECONDS, Held, Holdings, tell
+from dicomnode.config import Peer, Settings
+from dicomnode.decisions.delivery.store_status import shown
+from dicomnode.decisions.retry import decide_retry
+from dicomnode.errors import PeerCause, PeerError
+from dicomnode.lifecycle import Outage
+from dicomnode.network.associations import SUCCESS, associated, requestor, unanswered
+from storage import commitment_answers as answers
+from storage.commitment_answers import OwedReport
+from storage.database import Database
+from storage.instances import InstanceFiles
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_FAULT_SECONDS = 30.0
+_MOST_REFUSALS = 3
+"""So often a report is sent to a peer that answers with a failure."""
+
+
+class Reporter:
+    """Sends what is owed, one report after the other."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or Clock()
+        self._database = Database.open_later(settings.database_url)
+        self._holdings = Holdings(self._database, InstanceFiles(settings.instances))
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`. What cannot be read now is tried again."""
+        outage = Outage("reporting on storage commitment", OSError)
+        while not stop.is_set():
+            pause = _LOOK_SECONDS
+            try:
+                with outage.reported():
+                    if self.look():
+                        continue
+            except Exception:
+                log.exception("reporting on storage commitment")
+                pause = _FAULT_SECONDS
+            stop.wait(pause)
+
+    def look(self) -> bool:
+        """Send the report that is due longest; whether there was one.
+
+        Raises:
+            DatabaseUnavailableError
+            OSError: it cannot be told what we hold.
+        """
+        now = self._clock.now()
+        turn = timedelta(seconds=60 + 3 * self._settings.delivery.timeout_seconds)
+        with self._database.write() as session:
+            owed = answers.take_due(session, now, now + turn)
+        if owed is None:
+            return False
+        young = now < owed.requested_at + timedelta(seconds=PATIENCE_SECONDS)
+        if young and self._holdings.judge(owed.objects).unknown:
+            self._record(owed, now + timedelta(seconds=1), None)
+        else:
+            self._report(owed)
+        return True
+
+    def _report(self, owed: OwedReport) -> None:
+        peer = peer_of(self._settings, owed.ae_title)
+        if peer is None:
+            text = f"no destination or peer is configured with the AE title {owed.ae_title}"
+            self._try_later(owed, text)
+            return
+        held = self._holdings.search(owed.objects)
+        try:
+            status = self._send(peer, owed, held)
+        except PeerError as error:
+            self._try_later(owed, str(error))
+            return
+        if status == SUCCESS:
+            with self._database.write() as session:
+                now = self._clock.now()
+                answers.record_reported(session, owed, len(held.failed), now)
+            tell(owed, len(held.failed))
+        else:
+            text = f"the report was answered with {shown(status)}"
+            self._try_later(owed, text, at_last=owed.attempt >= _MOST_REFUSALS)
+
+    def _send(self, peer: Peer, owed: OwedReport, held: Held) -> int:
+        """
+        Raises:
+            PeerError: the report had no answer, and why.
+        """
+        contexts = [build_context(StorageCommitmentPushModel)]
+        timeout = self._settings.delivery.timeout_seconds
+        ae = requestor(self._settings.node.ae_title, contexts, timeout)
+        role = build_role(StorageCommitmentPushModel, scp_role=True)
+        with associated(ae, peer, roles=[role]) as association:
+            try:
+                status, _ = association.send_n_event_report(
+                    event_information(owed.transaction_uid, held.committed, held.failed),
+                    FAILURES_EXIST if held.failed else ALL_COMMITTED,
+                    StorageCommitmentPushModel,
+                    StorageCommitmentPushModelInstance,
+                )
+            except RuntimeError as error:  # not established any more
+                raise unanswered(association, "N-EVENT-REPORT") from error
+            except ValueError as error:  # no accepted context
+                text = f"N-EVENT-REPORT not possible: {error}"
+                raise PeerError(text, PeerCause.NOT_ACCEPTED) from error
+            if "Status" not in status:
+                raise unanswered(association, "N-EVENT-REPORT")
+        return int(status.Status)
+
+    def _try_later(self, owed: OwedReport, why: str, *, at_last: bool = False) -> None:
+        retry, now = self._settings.delivery.retry, self._clock.now()
+        jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
+        again = decide_retry(owed.attempt, owed.requested_at, retry, now, jitter)
+        ended = at_last or again is None
+        what = "is given up" if ended else "is tried again"
+        if owed.attempt.bit_count() == 1 or ended:  # 1, 2, 4 …: a peer that is away fills no log
+            text = "the storage commitment report for %s %s: %s"
+            log.warning(text, owed.ae_title, what, why)
+        self._record(owed, None if at_last or again is None else again.not_before, why)
+
+    def _record(self, owed: OwedReport, not_before: datetime | None, why: str | None) -> None:
+        with self._database.write() as session:
+            answers.record_unreported(session, owed, not_before, why)
+
+
+def peer_of(settings: Settings, ae_title: str) -> Peer | None:
+    """Where the AE of that title is reached; None: nobody configured it."""
+    known: list[Peer] = [*settings.dicom_destinations]
+    if settings.query.peer is not None:
+        known.append(settings.query.peer)
+    return next((each for each in known if each.ae_title.strip() == ae_title), None)
