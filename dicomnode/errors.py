@@ -34,6 +34,24 @@ class PeerCause(StrEnum):
     STATUS = "the peer answered with a failure status"
     OURS = "a fault on our side: a file or an object that cannot be used"
 
+    @property
+    def word(self) -> str:
+        """For a table, beside the sentence of the fault."""
+        return _CAUSE_WORDS.get(self.name, self.name.lower())
+
+
+_CAUSE_WORDS = {
+    "UNREACHABLE": "no connection",
+    "TLS": "TLS failed",
+    "NOT_ACCEPTED": "class not accepted",
+    "LOST": "broken off",
+    "NO_ANSWER": "no answer in time",
+    "NO_DICOM": "no DICOM",
+    "NO_HTTP": "no HTTP",
+    "STATUS": "answered a failure",
+    "OURS": "a fault on our side",
+}
+
 
 class PeerError(NodeError):
     """A peer on the network refused, broke off or could not be reached; worth another attempt."""

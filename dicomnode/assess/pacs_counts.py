@@ -165,4 +165,4 @@ class PacsCounts:
                     inquiry.answer = self._no_answer(now, error)
 
     def _no_answer(self, asked_at: datetime, error: PeerError) -> PacsCount:
-        return PacsCount(self._peer.name, asked_at, None, f"no answer: {error}")
+        return PacsCount(self._peer.name, asked_at, None, f"{error.cause.word}: {error}")

@@ -111,7 +111,7 @@ class Deliverer:
             if outcome.ending is Ending.HOPELESS:
                 self._note_answer()
                 for delivery in waiting:
-                    self._settle(delivery, outcome)
+                    self._settle(delivery, outcome_of(error, delivery.result.sop_class_uid))
             else:
                 self._wait_for_destination(waiting, outcome)
             return
@@ -194,8 +194,7 @@ class Deliverer:
         if not self._history.standing([delivery], self._clock.now()):
             return True
         try:
-            outcome = sender.send(self._files.open_path(delivery.result.path))
-            self._note_answer()
+            outcome = self._send_file(sender, delivery)
         except NoneTakenError:
             raise
         except PeerError as error:
@@ -205,17 +204,26 @@ class Deliverer:
             return False
         except OSError as error:
             text = f"its file cannot be read: {error.strerror or type(error).__name__}"
-            # without a number it is pydicom's own: of the data, not of the disk
-            outcome = Outcome(Ending.AGAIN if error.errno else Ending.OURS, "file", text)
-        except (InvalidDicomError, UnsafePathError) as error:
-            text = f"its file is damaged: {type(error).__name__}"
-            outcome = Outcome(Ending.OURS, "file", text)
+            outcome = Outcome(Ending.AGAIN, "file", text)
+            if not error.errno:  # pydicom's own: of the data, not of the disk
+                outcome = _damaged(delivery, error)
+        except (InvalidDicomError, EOFError, UnsafePathError) as error:
+            outcome = _damaged(delivery, error)
         except Exception as error:
             log.exception("%s", uid)
             outcome = Outcome(Ending.OURS, _FAULT, _fault(error))
             going_on = False
         self._settle(delivery, outcome)
         return going_on
+
+    def _send_file(self, sender: Sender, delivery: Delivery) -> Outcome:
+        """As `Sender.send`; what is cut short would be sent, and taken, as if it were whole."""
+        path, size = self._files.open_path(delivery.result.path), delivery.result.size_bytes
+        if path.stat().st_size < size:
+            raise InvalidDicomError(f"less than {size} bytes")
+        outcome = sender.send(path)
+        self._note_answer()
+        return outcome
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         """The one place where a delivery's state is decided."""
@@ -224,13 +232,13 @@ class Deliverer:
             log.warning("%s to %s: %s", uid, self._destination.name, outcome.text)
         match outcome.ending:
             case Ending.STORED:
-                warning = outcome.text or None
+                warning = outcome.shown or None
                 confirm_at = now + _CONFIRM_AFTER if self._destination.storage_commitment else None
                 self._write(outbox.mark_stored, delivery, now, outcome.status, warning, confirm_at)
             case Ending.HOPELESS:
-                self._write(outbox.mark_refused, delivery, now, outcome.text, outcome.status)
+                self._write(outbox.mark_refused, delivery, now, outcome.shown, outcome.status)
             case Ending.OURS:
-                self._write(outbox.mark_failed, delivery, now, outcome.text, outcome.status)
+                self._write(outbox.mark_failed, delivery, now, outcome.shown, outcome.status)
             case Ending.AGAIN:
                 self._try_later(delivery, outcome, now)
 
@@ -245,10 +253,10 @@ class Deliverer:
         )
         if decision is None:
             log.error("%s given up: %s", delivery.result.sop_instance_uid, outcome.text)
-            self._write(outbox.mark_failed, delivery, now, outcome.text, outcome.status)
+            self._write(outbox.mark_failed, delivery, now, outcome.shown, outcome.status)
         else:
             at = decision.not_before
-            self._write(outbox.mark_retry, delivery, at, outcome.text, outcome.status)
+            self._write(outbox.mark_retry, delivery, at, outcome.shown, outcome.status)
 
     def _write(self, mark: _Mark, delivery: Delivery, *arguments: object) -> None:
         try:
@@ -257,6 +265,13 @@ class Deliverer:
         except LeaseLostError:
             log.warning("%s is another's by now", delivery.result.sop_instance_uid)
         self._history.note(delivery)
+
+
+def _damaged(delivery: Delivery, error: Exception) -> Outcome:
+    """It was made of more than this process has: of the pixels and of what the methods found."""
+    key = delivery.result.series_key
+    text = f"its file is damaged ({type(error).__name__}): dicomnode results renew {key}"
+    return Outcome(Ending.OURS, "file", f"{text} makes it anew")
 
 
 def _fault(error: Exception) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom
+from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -24,7 +25,7 @@ from dicomnode.decisions.delivery.outcome import Outcome
 from dicomnode.decisions.delivery.store_status import store_outcome
 from dicomnode.deliver.sender import Sender, outcome_of
 from dicomnode.errors import PeerCause, PeerError
-from dicomnode.network.associations import associated, c_store, requestor
+from dicomnode.network.associations import associated, c_store_answer, requestor
 
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 """Proposed in a context each, so that it is known whether the peer takes either."""
@@ -33,7 +34,7 @@ COMPRESSED = {
     str(SecondaryCaptureImageStorage): JPEGBaseline8Bit,
     str(MultiFrameTrueColorSecondaryCaptureImageStorage): JPEGBaseline8Bit,
 }
-"""In which transfer syntax else files of these classes may be: that is proposed too.
+"""In which transfer syntax else files of these classes may be: a site asks for it by destination.
 
 Deflated is not, though files of older versions are: there are peers that accept it, answer 0x0000
 and lose the pixels.
@@ -44,17 +45,19 @@ _OF_THE_OBJECT = (PeerCause.NOT_ACCEPTED, PeerCause.OURS, PeerCause.STATUS)
 """Causes that say nothing about the association: it carries the next object."""
 
 
-def proposed_contexts(sop_classes: Iterable[str]) -> list[PresentationContext]:
-    """Each SOP class in each transfer syntax that it can be sent in."""
+def proposed_contexts(
+    sop_classes: Iterable[str], *, compressed: bool = False
+) -> list[PresentationContext]:
+    """Each SOP class in each transfer syntax that it can be sent in, Explicit VR first.
+
+    `compressed`: also in that in which its files may be.
+    """
     return [
         build_context(sop_class, syntax)
         for sop_class in sop_classes
-        for syntax in (*UNCOMPRESSED, *_compressed(sop_class))
+        for syntax in (*UNCOMPRESSED, *((COMPRESSED.get(sop_class),) if compressed else ()))
+        if syntax is not None
     ]
-
-
-def _compressed(sop_class: str) -> tuple[str, ...]:
-    return (COMPRESSED[sop_class],) if sop_class in COMPRESSED else ()
 
 
 class DicomSender:
@@ -70,7 +73,8 @@ class DicomSender:
         except PeerError as error:
             if error.cause not in _OF_THE_OBJECT:
                 raise
-            return outcome_of(error)
+            refused = error.cause is PeerCause.NOT_ACCEPTED
+            return outcome_of(error, _sop_class_of(path) if refused else "")
 
 
 @contextmanager
@@ -82,7 +86,8 @@ def dicom_sender(
     Raises:
         PeerError: there is no association, and why (see `PeerCause`).
     """
-    ae = requestor(ae_title, proposed_contexts(sop_classes), timeout)
+    contexts = proposed_contexts(sop_classes, compressed=destination.compressed)
+    ae = requestor(ae_title, contexts, timeout)
     with associated(ae, destination) as association:
         yield DicomSender(association)
 
@@ -97,14 +102,23 @@ def send_instance(association: Association, path: Path) -> Outcome:
     Raises:
         PeerError: no context was accepted, or the association broke.
     """
-    meta = pydicom.dcmread(path, specific_tags=[]).file_meta
+    meta = _meta(path)
     accepted = {
         context.transfer_syntax[0]
         for context in association.accepted_contexts
         if context.abstract_syntax == meta.MediaStorageSOPClassUID
     }
     as_it_is = meta.TransferSyntaxUID in accepted
-    return store_outcome(c_store(association, path if as_it_is else uncompressed(path)))
+    answer = c_store_answer(association, path if as_it_is else uncompressed(path))
+    return store_outcome(answer.status, answer.comment)
+
+
+def _meta(path: Path) -> FileMetaDataset:
+    return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[]).file_meta
+
+
+def _sop_class_of(path: Path) -> str:
+    return str(_meta(path).MediaStorageSOPClassUID)
 
 
 def uncompressed(path: Path) -> pydicom.FileDataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from dicomnode.decisions.delivery.class_advice import class_advice
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.errors import PeerCause, PeerError
 
@@ -30,10 +31,11 @@ class NoneTakenError(PeerError):
         self.outcome = outcome
 
 
-def outcome_of(error: PeerError) -> Outcome:
-    """What the fault of a peer means for the objects that it was to take."""
+def outcome_of(error: PeerError, sop_class_uid: str = "") -> Outcome:
+    """What the fault of a peer means for an object of a class that it was to take."""
     if isinstance(error, NoneTakenError):
         return error.outcome
     endings = {PeerCause.NOT_ACCEPTED: Ending.HOPELESS, PeerCause.OURS: Ending.OURS}
     ending = endings.get(error.cause, Ending.AGAIN)
-    return Outcome(ending, error.cause.name.lower().replace("_", " "), str(error))
+    advice = f": {class_advice(sop_class_uid)}" if ending is Ending.HOPELESS else ""
+    return Outcome(ending, error.cause.word, f"{error}{advice}")

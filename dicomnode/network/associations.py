@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -276,8 +277,24 @@ def _tls_args(peer: Peer) -> tuple[ssl.SSLContext, str] | None:
         raise PeerError(f"{peer.name}: {error}", PeerCause.OURS) from error
 
 
+_COMMENT_LENGTH = 64  # VR LO (PS3.5 table 6.2-1); peers may say more
+
+
+@dataclass(frozen=True)
+class StoreAnswer:
+    """Status (0000,0900) of a C-STORE response, and its Error Comment (0000,0902) in one line."""
+
+    status: int
+    comment: str = ""
+
+
 def c_store(association: Association, what: Path | Dataset) -> int:
-    """C-STORE one file, its data set byte for byte as it is, or one data set; the status.
+    """As `c_store_answer`; the status."""
+    return c_store_answer(association, what).status
+
+
+def c_store_answer(association: Association, what: Path | Dataset) -> StoreAnswer:
+    """C-STORE one file, its data set byte for byte as it is, or one data set.
 
     A data set is encoded as Implicit or Explicit VR Little Endian, whichever was accepted.
 
@@ -285,15 +302,21 @@ def c_store(association: Association, what: Path | Dataset) -> int:
         PeerError: it was not accepted, cannot be encoded as accepted, or was not answered; why.
     """
     try:
-        status = association.send_c_store(what).get("Status")
+        answer = association.send_c_store(what)
     except RuntimeError as error:  # not established any more
         raise unanswered(association, "C-STORE") from error
     except ValueError as error:  # no accepted context, or not to be encoded in it
         cause = _class_cause(association, what)
         raise PeerError(f"C-STORE not possible: {error}", cause) from error
-    if status is None:
+    if answer.get("Status") is None:
         raise unanswered(association, "C-STORE")
-    return int(status)
+    return StoreAnswer(int(answer.Status), _one_line(answer.get("ErrorComment")))
+
+
+def _one_line(value: object) -> str:
+    """What a peer says of its answer, bounded and without control characters."""
+    words = "".join(each if each.isprintable() else " " for each in str(value or "")).split()
+    return " ".join(words)[:_COMMENT_LENGTH]
 
 
 def unanswered(association: Association, asked: str) -> PeerError:

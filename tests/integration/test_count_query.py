@@ -171,7 +171,7 @@ def test_a_dead_pacs_costs_its_callers_nothing_and_is_left_alone() -> None:
         assert silence.count is None
         assert (
             silence.explanation
-            == f"no answer: dead (127.0.0.1:{dead.port}) cannot be reached: Connection refused"
+            == f"no connection: dead (127.0.0.1:{dead.port}) cannot be reached: Connection refused"
         )
         assert counts.count(STUDY, "1.2.3.5", 5) is None
         assert not counts.pending  # nobody is asked while the PACS is known to be silent
@@ -180,7 +180,7 @@ def test_a_dead_pacs_costs_its_callers_nothing_and_is_left_alone() -> None:
 def test_a_refused_series_does_not_keep_others_from_their_answers(scp: FindScp) -> None:
     scp.status = 0xC001
     with closing(PacsCounts(QUICK, scp.destination, "NODE")) as counts:
-        assert answered(counts).explanation == "no answer: C-FIND answered 0xC001"
+        assert answered(counts).explanation == "answered a failure: C-FIND answered 0xC001"
         scp.status = 0x0000
         scp.series = [match(SERIES, NumberOfSeriesRelatedInstances=5)]
         other = wait_for(lambda: counts.count(STUDY, "1.2.3.5", 5), "the other's answer")

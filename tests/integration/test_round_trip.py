@@ -46,7 +46,7 @@ def write_all(folder: Path, kinds: list[str]) -> list[Path]:
 def send_all(files: list[Path], kinds: list[str], place: Pacs | Orthanc) -> None:
     peer = place.destination if isinstance(place, Pacs) else place.peer
     classes = sorted({str(every_kind()[kind].sop_class_uid) for kind in kinds})
-    ae = requestor("DICOMNODE", proposed_contexts(classes), 30.0)
+    ae = requestor("DICOMNODE", proposed_contexts(classes, compressed=True), 30.0)
     with associated(ae, peer) as association:
         for file in files:
             assert send_instance(association, file).ending is Ending.STORED

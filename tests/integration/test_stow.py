@@ -159,26 +159,26 @@ ANSWERS: dict[str, tuple[Script, DeliveryState, str, str]] = {
     "500": (answering(500, b"{}"), WAITING, "HTTP 500", "a fault there: see its log"),
     "503": (answering(503, Retry_After=RETRY_DATE), WAITING, "HTTP 503", "it asks for 3600 s"),
     "507": (answering(507), WAITING, "HTTP 507", "see whether its disk is full"),
-    "closed without a word": (saying(b""), WAITING, "lost", "the connection broke off"),
+    "closed without a word": (saying(b""), WAITING, "broken off", "the connection broke off"),
     "closed in the head": (saying(b"HTTP/1.1 200 OK\r\nConte"), WAITING, "HTTP 200", ""),
     "closed in the body": (
         saying(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"),
         WAITING,
-        "lost",
+        "broken off",
         "the connection broke off before the request was answered (closed it)",
     ),
     "a chunk that is none": (
         saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
         WAITING,
-        "lost",
+        "broken off",
         "the connection broke off",
     ),
-    "no HTTP": (saying(b"+OK POP3 ready\r\n"), WAITING, "no http", "answered with what is no HTTP"),
-    "a status that is none": (saying(b"HTTP/1.1 abc Odd\r\n\r\n"), WAITING, "no http", "no HTTP"),
+    "no HTTP": (saying(b"+OK POP3 ready\r\n"), WAITING, "no HTTP", "answered with what is no HTTP"),
+    "a status that is none": (saying(b"HTTP/1.1 abc Odd\r\n\r\n"), WAITING, "no HTTP", "no HTTP"),
     "a head without end": (
         saying(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n"),
         WAITING,
-        "no http",
+        "no HTTP",
         "no HTTP",
     ),
 }
@@ -521,8 +521,8 @@ def test_a_server_that_wants_a_certificate_which_we_have_not(
     outbox = filled(tmp_path / "data", destination(tls_server, tls=tls))
     outbox.deliver()
     (row,) = outbox.rows()
-    assert (row.state, row.status in {"tls", "lost"}) == (WAITING, True)
-    assert row.status == "lost" or "alert certificate required" in (row.error or "")
+    assert (row.state, row.status in {"TLS failed", "broken off"}) == (WAITING, True)
+    assert row.status == "broken off" or "alert certificate required" in (row.error or "")
     assert tls_server.requests == []
 
 

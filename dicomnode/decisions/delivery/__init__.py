@@ -1,5 +1,6 @@
 """What becomes of an object: where it is to go, and what a peer's answer means.
 
+class_advice       What to change where a destination takes no objects of a SOP class
 commitment_status  What the failure of an object in a commitment report means: the table
 outcome            What came of sending one object, or of asking for the promise to keep it
 routes             Which destinations get an object: by who sent the CT series, and by its kind

@@ -21,10 +21,17 @@ class Ending(StrEnum):
 class Outcome:
     """`status`: "0xA700", "HTTP 409", or the name of a cause. `text`: one sentence for the
     administrator, empty where nothing is to be said. `warning`: stored, but not just as it was.
-    `wait_seconds`: what the peer asks for before another attempt."""
+    `wait_seconds`: what the peer asks for before another attempt. `comment`: the peer's own words,
+    which may name a patient: they are shown where a delivery is, and never logged."""
 
     ending: Ending
     status: str
     text: str = ""
     warning: bool = False
     wait_seconds: float = 0.0
+    comment: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The sentence with the peer's own words."""
+        return f'{self.text} (it says: "{self.comment}")' if self.comment else self.text

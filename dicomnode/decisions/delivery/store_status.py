@@ -83,12 +83,11 @@ def status_row(status: int) -> StatusRow:
 def store_outcome(status: int, comment: str = "") -> Outcome:
     """What a C-STORE response means. `comment`: Error Comment (0000,0902), the peer's own words."""
     row = status_row(status)
-    said = f' ("{comment}")' if comment else ""
     if row.ending is Ending.STORED and not row.warning:
         return Outcome(row.ending, shown(status))
     advice = f": {row.advice}" if row.advice else ""
-    text = f"C-STORE answered {shown(status)}{said}, {row.meaning}{advice}"
-    return Outcome(row.ending, shown(status), text, row.warning)
+    text = f"C-STORE answered {shown(status)}, {row.meaning}{advice}"
+    return Outcome(row.ending, shown(status), text, row.warning, comment=comment)
 
 
 def shown(status: int) -> str:

@@ -33,6 +33,9 @@ from support.wait import wait_for
 PEER = Destination(name="PACS", ae_title="PACS", address="127.0.0.1", port=104)
 
 
+DAMAGED = f"its file is damaged ({{}}): dicomnode results renew {SERIES} makes it anew"
+
+
 class Outbox:
     """Three results for one destination, and what happens when each is sent."""
 
@@ -44,7 +47,7 @@ class Outbox:
         queue(self.database)
         names = {"1": SR, "2": SR, "3": SR}
         made = [result(name, sop_class_uid=uid) for name, uid in names.items()]
-        paths = [files.store(SERIES, each.sop_instance_uid, b"content") for each in made]
+        paths = [files.store(SERIES, each.sop_instance_uid, b"ten bytes.") for each in made]
         given = [replace(each, path=path) for each, path in zip(made, paths, strict=True)]
         analyse(self.database, given)
         self.paths = {each.sop_instance_uid: each.path for each in given}
@@ -121,8 +124,8 @@ def test_attempts_at_a_file_end_in_the_end(outbox: Outbox) -> None:
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (InvalidDicomError(), "its file is damaged: InvalidDicomError"),
-        (OSError("pydicom's own"), "its file cannot be read: OSError"),
+        (InvalidDicomError(), DAMAGED.format("InvalidDicomError")),
+        (OSError("pydicom's own"), DAMAGED.format("OSError")),
         (PeerError("cannot be encoded", PeerCause.OURS), "cannot be encoded"),
         (RuntimeError("a library's"), "a fault on our side: RuntimeError"),
         (KeyError("TransferSyntaxUID"), "a fault on our side: KeyError"),
@@ -150,7 +153,7 @@ def test_a_damaged_file_is_given_up_with_words(
     while outbox.look():
         pass
     assert outbox.states() == ["failed"] * 3
-    assert outbox.rows()["2.25.1"].error == "its file is damaged: InvalidDicomError"
+    assert outbox.rows()["2.25.1"].error == DAMAGED.format("InvalidDicomError")
 
 
 def test_a_refusal_of_one_is_tried_later(outbox: Outbox) -> None:
@@ -210,7 +213,7 @@ def test_a_destination_that_is_away_is_tried_now_and_then_for_all_that_waits(
     clock.move(14 * 24 * 3600)
     assert outbox.look() == 3
     assert {(e.status, e.error) for e in outbox.rows().values()} == {
-        ("unreachable", "PACS cannot be reached: Connection refused")
+        ("no connection", "PACS cannot be reached: Connection refused")
     }
     clock.move(longest)
     monkeypatch.setattr("dicomnode.deliver.dicom_sender.associated", associated)

@@ -48,7 +48,9 @@ class Site:
 
     def stored(self, name: str, kind: str = "sr") -> ResultRecord:
         record = result(name, sop_class_uid=SR)
-        path = ResultFiles(self.settings.result_files).store(SERIES, record.sop_instance_uid, b"1")
+        path = ResultFiles(self.settings.result_files).store(
+            SERIES, record.sop_instance_uid, b"ten bytes."
+        )
         return ResultRecord(**vars(record) | {"path": path, "kind": kind})
 
     def mark(self) -> KeptWithdrawal:

@@ -64,5 +64,8 @@ def test_a_warning_is_kept_and_told() -> None:
     assert not store_outcome(0x0111).text
 
 
-def test_the_peers_own_words_are_told() -> None:
-    assert '("quota of CT1")' in store_outcome(0xA700, "quota of CT1").text
+def test_the_peers_own_words_are_shown_apart_from_what_is_logged() -> None:
+    outcome = store_outcome(0xA700, "quota of CT1")
+    assert outcome.text == store_outcome(0xA700).text
+    assert outcome.shown == f'{outcome.text} (it says: "quota of CT1")'
+    assert store_outcome(0xA700).shown == outcome.text
