@@ -17,6 +17,9 @@ JsonObject = dict[str, Any]
 RETRACTED = "retracted"
 """`state` of an entry in the history of a series, and error of a delivery that it stopped."""
 
+REINSTATED = "reinstated"
+"""`state` of an entry in the history of a series."""
+
 OWN_RESULT = "own_result"
 """Rule that a series fails by, and by it alone, which this product made: lists leave it out."""
 
@@ -268,14 +271,47 @@ class Withdrawal:
         }
 
 
-HistoryEntry = FormerDecision | Withdrawal
+@dataclass(frozen=True)
+class Reinstatement:
+    """That a withdrawal was undone: `results`, by SOP Instance UID, stand for `withdrawn`."""
+
+    decided_at: datetime
+    withdrawn: tuple[str, ...]
+    results: tuple[str, ...]
+    instance_count: int
+    state: ClassVar[str] = REINSTATED
+    reasons: ClassVar[tuple[Reason, ...]] = ()
+
+    @classmethod
+    def from_json(cls, found: JsonObject) -> Self:
+        return cls(
+            decided_at=datetime.fromisoformat(found["decided_at"]),
+            withdrawn=tuple(found["withdrawn"]),
+            results=tuple(found["results"]),
+            instance_count=found["instance_count"],
+        )
+
+    def as_json(self) -> JsonObject:
+        return asdict(self) | {
+            "state": REINSTATED,
+            "reasons": [],
+            "decided_at": self.decided_at.isoformat(),
+            "withdrawn": list(self.withdrawn),
+            "results": list(self.results),
+        }
+
+
+HistoryEntry = FormerDecision | Withdrawal | Reinstatement
 """What a series was before, or what became of its results."""
 
 
 def history_entry(found: JsonObject) -> HistoryEntry:
-    """Reads back what `as_json` of either gave."""
-    kind = Withdrawal if found["state"] == RETRACTED else FormerDecision
-    return kind.from_json(found)
+    """Reads back what `as_json` of any of them gave."""
+    if found["state"] == RETRACTED:
+        return Withdrawal.from_json(found)
+    if found["state"] == REINSTATED:
+        return Reinstatement.from_json(found)
+    return FormerDecision.from_json(found)
 
 
 def _moment(text: str | None) -> datetime | None:

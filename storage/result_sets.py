@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from storage.database import Database
-from storage.decided import RETRACTED, HistoryEntry, Withdrawal
+from storage.decided import RETRACTED, HistoryEntry, Reinstatement, Withdrawal
 from storage.jobs import FREE
 from storage.models import DeliveryRow, ResultRow, SeriesRow
 from storage.outbox import NOT_TRIED, DestinationsOf, enter_results, to_each
@@ -201,6 +201,29 @@ def enter_withdrawal(session: Session, kept: KeptWithdrawal) -> tuple[str, ...] 
         note, to = kept.notes[destination], to_each(destination)
         enter_results(session, [note], to, series.priority, entry.decided_at)
     return reached
+
+
+def record_reinstatement(
+    session: Session,
+    chosen: ResultSet,
+    results: Sequence[ResultRecord],
+    destinations: Sequence[str],
+    now: datetime,
+) -> bool:
+    """A set that is withdrawn is sent anew as `results`; False when that was done before.
+
+    One transaction with the entry in the history.
+    """
+    series = lock_series(session, chosen.series.series_key)
+    withdrawn = tuple(each.sop_instance_uid for each in chosen.results)
+    before = (each.withdrawn for each in series.history if isinstance(each, Reinstatement))
+    if withdrawn in before:
+        return False
+    uids = tuple(each.sop_instance_uid for each in results)
+    entry = Reinstatement(now, withdrawn, uids, series.instance_count)
+    series.history = (*series.history, entry)
+    enter_results(session, results, destinations, series.priority, now)
+    return True
 
 
 def _tried(session: Session, sop_instance_uids: Sequence[str]) -> set[str]:

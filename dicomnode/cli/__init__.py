@@ -11,5 +11,5 @@ model_package   `dicomnode model package`: the command line of a training's last
 model_simulate  `dicomnode model simulate`: labelled scans with simulated lesions
 model_train     `dicomnode model train`: the command line of a training
 queue           `dicomnode queue`: what is where, and why
-results         `dicomnode results`: what became of them; sending again, renewing and withdrawing
+results         `dicomnode results`: sending them again, renewing, withdrawing and undoing it
 """

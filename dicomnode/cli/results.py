@@ -1,4 +1,4 @@
-"""`dicomnode results`: what became of them; sending again, renewing and withdrawing."""
+"""`dicomnode results`: what became of them; sending again, renewing, withdrawing and undoing it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.errors import ConfigurationError
 
 results_app = typer.Typer(
-    help="Results: sent where, send again, renew, withdraw.", no_args_is_help=True
+    help="Results: sent where, send again, renew, withdraw, undo that.", no_args_is_help=True
 )
 
 ResultArgument = Annotated[
@@ -107,7 +107,7 @@ def results_retract(
 ) -> None:
     """Withdraw one set of results: a rejection note, or a report in its place, says so.
 
-    Asks before it does: it cannot be taken back.
+    Asks before it does, and with --json wants --yes. `dicomnode results reinstate` undoes it.
     """
     from dicomnode.cli.views import queue_view, results_view
     from dicomnode.deliver.retract import retract
@@ -116,7 +116,8 @@ def results_retract(
     database = queue_view.open_existing(settings)
     chosen = results_view.one_set(database, uid)
     if not yes and chosen.retracted_at is None:
-        _ask(results_view.to_be_withdrawn(chosen, reason.value))
+        what = f"{results_view.told_of(chosen)}; reason: {reason.value}"
+        _ask(what, "Withdraw them?", "nothing was withdrawn", as_json=as_json)
     done = retract(database, settings, chosen, reason, datetime.now(UTC))
     if as_json:
         print_json(done.as_json())
@@ -126,16 +127,44 @@ def results_retract(
     typer.echo(f"series {chosen.series.series_key}: {len(done.withdrawn)} {how}{text}")
 
 
-def _ask(what: str) -> None:
+@results_app.command("reinstate")
+def results_reinstate(
+    uid: ResultArgument,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Undo the withdrawal of a set: the same results are sent as new ones, which say so.
+
+    They get UIDs of their own: what a PACS has rejected it may never show again. Asks before it
+    does, and with --json wants --yes.
+    """
+    from dicomnode.cli.views import queue_view, results_view
+    from dicomnode.deliver.reinstate import reinstate
+
+    settings = load_settings(config_file(config))
+    database = queue_view.open_existing(settings)
+    chosen = results_view.one_set(database, uid)
+    if not yes and chosen.retracted_at is not None:
+        what = results_view.told_of(chosen)
+        _ask(what, "Send them anew?", "nothing was reinstated", as_json=as_json)
+    uids = reinstate(database, settings, chosen, datetime.now(UTC))
+    if as_json:
+        print_json({"reinstated": list(uids)})
+        return
+    typer.echo(f"series {chosen.series.series_key}: {len(uids)} results are sent anew")
+
+
+def _ask(what: str, question: str, otherwise: str, *, as_json: bool) -> None:
     """On standard error, so that what a program reads stays whole.
 
     Raises:
-        ConfigurationError: nobody is there to answer.
+        ConfigurationError: nobody is there to answer, or a program is.
         typer.Exit: the answer is no.
     """
-    if not sys.stdin.isatty():
+    if as_json or not sys.stdin.isatty():
         raise ConfigurationError(f"{what}; nobody is there to be asked: give --yes to do it")
     typer.echo(what, err=True)
-    if not typer.confirm("Withdraw them? It cannot be taken back.", err=True):
-        typer.echo("nothing was withdrawn", err=True)
+    if not typer.confirm(question, err=True):
+        typer.echo(otherwise, err=True)
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ from pydicom.uid import (
 
 from dicomnode.config import load_settings
 from dicomnode.processes.supervisor import keep_settings
+from dicomnode.results.documents.text import report_as_text
 from storage.decided import Withdrawal
 from storage.records import DeliveryState, SeriesState
 from support.command import dicomnode
@@ -136,9 +137,44 @@ def test_retract_asks_at_a_terminal(unsent: Site, answer: str, state: str) -> No
     )
     os.close(keyboard)
     os.close(terminal)
-    assert "It cannot be taken back" in done.stderr
+    assert "Withdraw them?" in done.stderr
     assert done.returncode == (0 if answer == "y" else 1)
     assert {each["state"] for each in unsent.json("list")} == {state}
+
+
+def test_reinstate_sends_the_same_results_under_uids_of_their_own(site: Site) -> None:
+    before = site.plain.by_uid()
+    assert "are not withdrawn" in site.run("reinstate", site.uid, "--yes", status=2)
+    site.run("retract", site.uid, "--yes")
+    assert site.deliver() == 2
+    assert "give --yes" in site.run("reinstate", site.uid, status=2)
+    for each in (site.rejecting, site.plain):
+        each.begin()
+    uids = set(site.json("reinstate", site.uid, "--yes")["reinstated"])
+    assert site.deliver() == 2 * OBJECTS
+    assert set(site.plain.by_uid()) == set(site.rejecting.by_uid()) == uids
+    assert not uids & before.keys()
+    (report,) = (e for e in site.plain.received if e.SOPClassUID == Comprehensive3DSRStorage)
+    assert "Reinstates report" in report_as_text(report)
+    for path in site.node.settings.result_files.rglob("*.dcm"):
+        assert dciodvfy_errors(path) == []
+
+    newest, retraction, withdrawn = site.json("list")
+    states = [each["state"] for each in (newest, retraction, withdrawn)]
+    assert states == ["standing", "retraction", "withdrawn"]
+    old = withdrawn["results"][0]["sop_instance_uid"]
+    assert "newer set in their place" in site.run("reinstate", old, "--yes", status=2)
+    assert "before: reinstated" in site.run("why", site.uid, group="queue")
+    assert set(site.json("retract", site.uid, "--yes")["withdrawn"]) == uids
+    assert site.deliver() == 2
+    again = set(site.json("reinstate", site.uid, "--yes")["reinstated"])
+    assert not again & (uids | before.keys())
+
+
+def test_a_program_says_that_it_means_it(site: Site) -> None:
+    """With --json nobody is asked, at a terminal neither."""
+    assert "give --yes" in site.run("retract", site.uid, "--json", status=2)
+    assert {each["state"] for each in site.json("list")} == {"standing"}
 
 
 def test_renew_finds_a_series_without_any_result(site: Site, tmp_path: Path) -> None:

@@ -93,13 +93,13 @@ def state_of(chosen: ResultSet) -> str:
     return "superseded" if chosen.superseded else "standing"
 
 
-def to_be_withdrawn(chosen: ResultSet, reason: str) -> str:
-    """What a withdrawal is about, for who is asked whether it shall be."""
+def told_of(chosen: ResultSet) -> str:
+    """What a set is, for who is asked what shall become of it."""
     sent = sorted({each.destination for each in chosen.deliveries if each.stored_at})
     where = f"delivered to {', '.join(sent)}" if sent else "not delivered yet"
     return (
         f"series {chosen.series.series_key}: {_kinds(chosen)}, made "
-        f"{shown_time(chosen.created_at)}, {where}; reason: {reason}"
+        f"{shown_time(chosen.created_at)}, {where}"
     )
 
 

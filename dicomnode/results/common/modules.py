@@ -52,7 +52,7 @@ def complete(data_set: Dataset, place: Place, context: Origin) -> Dataset:
     """Set the shared modules, in place of whatever stood there, and the file meta information."""
     context.header.write_into(data_set)
     _set_series(data_set, place)
-    _set_times(data_set, context)
+    set_times(data_set, context)
     _set_equipment(data_set, context)
     data_set.SOPClassUID = place.sop_class_uid
     data_set.InstanceNumber = place.instance_number
@@ -117,7 +117,7 @@ def _set_series(data_set: Dataset, place: Place) -> None:
     data_set.SeriesDescription = place.series_description
 
 
-def _set_times(data_set: Dataset, context: Origin) -> None:
+def set_times(data_set: Dataset, context: Origin) -> None:
     """Every date and time is that of the analysis: the same input gives the same bytes."""
     moment = local_time(context)
     for name in ("InstanceCreation", "Series", "Content"):

@@ -33,7 +33,7 @@ from dicomnode.results.documents.text_document import (
 )
 
 KIND = "retraction"
-_SERIES = "AI results WITHDRAWN, do not use"
+_SERIES = "WITHDRAWN AI results, do not use, research only"
 _STRUCTURED_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 
 

@@ -98,7 +98,7 @@ def test_it_is_the_newest_of_the_same_series() -> None:
         *("Modality", "Manufacturer", "StudyInstanceUID", "PatientName", "PatientID"),
     ):
         assert instead[keyword] == report[keyword]
-    assert instead.SeriesDescription == "AI results WITHDRAWN, do not use"
+    assert instead.SeriesDescription == "WITHDRAWN AI results, do not use, research only"
     assert instead.InstanceNumber > report.InstanceNumber
     assert (instead.ContentDate, instead.ContentTime) > (report.ContentDate, report.ContentTime)
 
