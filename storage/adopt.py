@@ -8,7 +8,7 @@ what a destination has is not sent again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from storage.decided import Reason, Verdict
 from storage.jobs import FREE
 from storage.models import DeliveryRow, JobRow, OwnerRow, ResultRow, SeriesRow
-from storage.outbox import enter_results, to_each
+from storage.outbox import DestinationsOf, enter_results, to_each
 from storage.records import (
     NOTE_KIND,
     RETRACTION_KIND,
@@ -59,12 +59,16 @@ def disown(session: Session) -> None:
 
 
 def enter_found(
-    session: Session, found: ResultsFound, destinations: Sequence[str], now: datetime
+    session: Session,
+    found: ResultsFound,
+    routes: Callable[[str], DestinationsOf],
+    now: datetime,
 ) -> int:
     """Enter results and what became of them; how many there are that no row knew.
 
-    A delivery to each of `destinations` is entered, for `hold`, of the newest set alone; a set that
-    withdraws another goes where `result_sets.enter_withdrawal` sends it.
+    `routes`: by the calling AE title of who sent the series. By them a delivery is entered, for
+    `hold`, of the newest set alone; a set that withdraws another goes where
+    `result_sets.enter_withdrawal` sends it.
     """
     _enter_series(session, found, now)
     series = lock_series(session, found.series_key)
@@ -79,9 +83,10 @@ def enter_found(
     newest = max((each.created_at for each in lasting), default=now)
     waiting = [each for each in lasting if each.created_at == newest]
     noted = {(each.sop_instance_uid, each.destination): each for each in found.sent}
+    goes = routes(series.calling_ae_title)
     for each in new:
         named = {destination for uid, destination in noted if uid == each.sop_instance_uid}
-        for destination in sorted(named | (set(destinations) if each in waiting else set())):
+        for destination in sorted(named.union(goes(each) if each in waiting else ())):
             sent = noted.get((each.sop_instance_uid, destination))
             _enter_delivery(session, each, destination, sent, series.priority, now)
     if any(each.kind != NOTE_KIND for each in lasting) and series.state in _OPEN:

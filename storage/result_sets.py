@@ -207,7 +207,7 @@ def record_reinstatement(
     session: Session,
     chosen: ResultSet,
     results: Sequence[ResultRecord],
-    destinations: Sequence[str],
+    destinations: DestinationsOf,
     now: datetime,
 ) -> bool:
     """A set that is withdrawn is sent anew as `results`; False when that was done before.

@@ -1,4 +1,4 @@
-"""Undoing a withdrawal: the same results as a new set, under new UIDs, to every destination."""
+"""Undoing a withdrawal: the same results as a new set, under new UIDs, by the routes of today."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydicom.errors import InvalidDicomError
 from dicomnode.config import Settings
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result
+from dicomnode.deliver.routing import routing
 from dicomnode.errors import DataError
 from dicomnode.results.common.context import ResultObject
 from dicomnode.results.common.patient import normalised_header
@@ -42,9 +43,9 @@ def reinstate(
     origin = TextOrigin(normalised_header([first]), now, result_settings(settings))
     objects = reinstated(withdrawn, origin, _in_words(chosen))
     records = [store_result(files, key, each, now) for each in objects]
-    names = [each.name for each in settings.destinations]
+    goes = routing(settings, [chosen.series.calling_ae_title]).destinations_of
     with database.write() as session:
-        if not result_sets.record_reinstatement(session, chosen, records, names, now):
+        if not result_sets.record_reinstatement(session, chosen, records, goes, now):
             raise DataError("results", f"those of series {key} are reinstated already")
     return tuple(each.sop_instance_uid for each in records)
 
@@ -69,7 +70,8 @@ def _in_words(chosen: ResultSet) -> str:
 
 def _read(files: ResultFiles, record: ResultRecord) -> ResultObject:
     try:
-        return ResultObject(record.kind, pydicom.dcmread(files.open_path(record.path)))
+        data_set = pydicom.dcmread(files.open_path(record.path))
     except (InvalidDicomError, OSError, EOFError, ValueError, AttributeError) as error:
         uid = record.sop_instance_uid
         raise DataError("results", f"{record.kind} {uid}: its file cannot be read") from error
+    return ResultObject(record.kind, data_set, frozenset(record.choices.split()))

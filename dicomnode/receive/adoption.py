@@ -14,18 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import KeyObjectSelectionDocumentStorage
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EnhancedSRStorage,
+    KeyObjectSelectionDocumentStorage,
+    SegmentationStorage,
+)
 
 from dicomnode.config import Settings
+from dicomnode.decisions.result_options import SegmentationKind, SrClass
+from dicomnode.deliver.routing import routing
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.dicom_files.identity import Identity, identify_file
 from dicomnode.errors import DataError
 from dicomnode.receive.reconciliation import reconcile
+from dicomnode.results.common.uids import LabelMapSegmentationStorage
 from storage import adopt, result_sets
 from storage.database import Database
 from storage.errors import DamagedHistoryError
 from storage.instances import InstanceFiles, series_folder
-from storage.outbox import SR_STORAGE
+from storage.outbox import SR_STORAGE, DestinationsOf
 from storage.owner import owner_of
 from storage.records import NOTE_KIND, RETRACTION_KIND, ResultRecord
 from storage.result_history import SentFiles, Withdrawals
@@ -35,6 +44,17 @@ log = logging.getLogger(__name__)
 
 _WITHDRAWN = "WITHDRAWN"
 _NOTE_TITLE = "AI_NOTE"
+
+_SEGMENTATIONS = {
+    str(SegmentationStorage): SegmentationKind.BINARY.value,
+    str(LabelMapSegmentationStorage): SegmentationKind.LABELMAP.value,
+}
+_WRITTEN_AS = _SEGMENTATIONS | {
+    str(EnhancedSRStorage): SrClass.ENHANCED.value,
+    str(ComprehensiveSRStorage): SrClass.COMPREHENSIVE.value,
+    str(Comprehensive3DSRStorage): SrClass.COMPREHENSIVE_3D.value,
+}
+"""By SOP class, which of its classes a report or a segmentation is written in."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +100,7 @@ class _Results:
         self._database = database
         self._files = ResultFiles(settings.result_files)
         self._sent = SentFiles(settings.result_files)
-        self._destinations = [each.name for each in settings.destinations]
+        self._settings = settings
         self._kept = list(Withdrawals(settings.result_files).every())
         with database.read() as session:
             self._digests = adopt.known_series(session)
@@ -96,8 +116,11 @@ class _Results:
                 left_alone.append(folder)
                 continue
             with self._database.write() as session:
-                entered += adopt.enter_found(session, found, self._destinations, now)
+                entered += adopt.enter_found(session, found, self._routes, now)
         return entered, tuple(left_alone)
+
+    def _routes(self, sender: str) -> DestinationsOf:
+        return routing(self._settings, [sender]).destinations_of
 
     def _found(self, folder: str) -> adopt.ResultsFound | None:
         """None where it cannot be told which series they are about: another patient's may be."""
@@ -163,6 +186,7 @@ class _Results:
             path=path,
             size_bytes=file.stat().st_size,
             created_at=_created(data_set, file),
+            choices=" ".join(sorted(set(_choices(identity.sop_class_uid, data_set)))),
         )
 
 
@@ -175,6 +199,16 @@ def _kind(sop_class_uid: str, data_set: Dataset) -> str:
         return str(data_set.get("Modality", "")).lower() or "result"
     titles = data_set.get("ConceptNameCodeSequence") or [Dataset()]
     return NOTE_KIND if titles[0].get("CodeValue") == _NOTE_TITLE else "sr"
+
+
+def _choices(sop_class_uid: str, data_set: Dataset) -> Iterator[str]:
+    """Of several ways to write an object, which it is in: of a report also those of the
+    segmentations that it names."""
+    if sop_class_uid in _WRITTEN_AS:
+        yield _WRITTEN_AS[sop_class_uid]
+        for element in data_set.iterall():
+            if element.keyword == "ReferencedSOPClassUID" and element.value in _SEGMENTATIONS:
+                yield _SEGMENTATIONS[element.value]
 
 
 def _with_note(record: ResultRecord) -> ResultRecord:

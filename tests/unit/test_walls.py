@@ -43,7 +43,8 @@ WALLS = """
 .offline: . .analyse .assess .decisions .dicom_files .methods .network .notes .results
     .results.common .results.documents inference storage
 .processes: . .network storage
-.receive: . .commitment .decisions.arrival .dicom_files .fast_scp .network storage
+.receive: . .commitment .decisions .decisions.arrival .deliver .dicom_files .fast_scp .network
+    .results.common storage
 .results: .decisions .results.common .results.pictures .results.report .results.segmentation
     inference
 .results.common: .decisions .dicom_files inference
