@@ -9,18 +9,26 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 import pydicom
+from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit
 
 from dicomnode.config import WebDestination
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
-from dicomnode.decisions.delivery.stow_response import read_report
-from dicomnode.decisions.delivery.stow_status import holds_for_all, stow_outcome, wait_of
+from dicomnode.decisions.delivery.stow_response import read_instances, read_report
+from dicomnode.decisions.delivery.stow_status import (
+    holds_for_all,
+    leaves_open,
+    listed_there,
+    stow_outcome,
+    wait_of,
+)
 from dicomnode.deliver.dicom_sender import UNCOMPRESSED, uncompressed
 from dicomnode.deliver.sender import NoneTakenError, Sender, outcome_of
 from dicomnode.errors import ConfigurationError, PeerCause, PeerError
@@ -43,8 +51,8 @@ class WebSender:
 
     def send(self, path: Path) -> Outcome:
         """As `Sender.send`; a file that goes as it is never lies in memory as a whole."""
-        meta = pydicom.dcmread(path, stop_before_pixels=True).file_meta
-        as_it_is = meta.TransferSyntaxUID in self._as_they_are
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        as_it_is = header.file_meta.TransferSyntaxUID in self._as_they_are
         with _opened(path) if as_it_is else _decoded(path) as (file, size):
             try:
                 answer = self._stow(file, size)
@@ -55,11 +63,26 @@ class WebSender:
                     raise
                 raise NoneTakenError(outcome_of(error), error.cause) from error
         wait = wait_of(answer.retry_after, datetime.now(UTC))
-        uid = str(meta.MediaStorageSOPInstanceUID)
-        outcome = stow_outcome(answer.status, uid, read_report(answer.body), wait)
+        uid, report = str(header.SOPInstanceUID), read_report(answer.body)
+        outcome = stow_outcome(answer.status, uid, report, wait)
         if outcome.ending is Ending.AGAIN and holds_for_all(answer.status):
             raise NoneTakenError(outcome, PeerCause.STATUS)
+        if leaves_open(answer.status, uid, report) and self._lists(header):
+            return listed_there(outcome)
         return outcome
+
+    def _lists(self, header: Dataset) -> bool:
+        """Whether the server says, when asked, that it has the object (QIDO-RS, PS3.18 10.6)."""
+        uid = str(header.SOPInstanceUID)
+        series = f"/studies/{header.StudyInstanceUID}/series/{header.SeriesInstanceUID}"
+        headers = {"Accept": "application/dicom+json", **self._authorization()}
+        try:
+            answer = self._connection.request(
+                "GET", f"{series}/instances?SOPInstanceUID={uid}", headers
+            )
+        except PeerError:
+            return False
+        return answer.status == HTTPStatus.OK and uid in read_instances(answer.body)
 
     def _stow(self, file: BinaryIO, size: int) -> Answer:
         boundary = uuid4().hex
@@ -71,7 +94,7 @@ class WebSender:
             "Accept": _ACCEPTED,
             **self._authorization(),
         }
-        return self._connection.post("/studies", _multipart(head, file, tail), headers)
+        return self._connection.request("POST", "/studies", headers, _multipart(head, file, tail))
 
     def _authorization(self) -> dict[str, str]:
         if self._destination.credentials is None:

@@ -6,14 +6,18 @@ of that would take results, or who we are, to where nobody meant them to go.
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from urllib3 import BaseHTTPResponse, connection_from_url
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -30,6 +34,7 @@ from dicomnode.version import PRODUCT_NAME, VERSION
 
 _LONGEST_ANSWER_BYTES = 1 << 20
 _PART_BYTES = 1 << 16
+_USER_AGENT = f"{PRODUCT_NAME}/{VERSION}"
 
 
 @dataclass(frozen=True)
@@ -55,52 +60,65 @@ class WebConnection:
             name = server.tls.server_name or None
             tls = {"ssl_context": client_context(server.tls), "server_hostname": name}
         self._timeout = timeout
+        self._connection: HTTPConnection | None = None
         self._path = parse_url(server.url).path or ""
-        self._pool = connection_from_url(server.url, timeout=timeout, retries=False, **tls)
+        pool = cast("Any", connection_from_url(server.url, timeout=timeout, retries=False, **tls))
+        pool.ConnectionCls = partial(self._connected, pool.ConnectionCls)
+        self._pool = pool
         self._name = f"{server.name} ({self._pool.host}:{self._pool.port})"
 
-    def post(self, path: str, body: Iterable[bytes], headers: Mapping[str, str]) -> Answer:
-        """POST to a path below the address of the service. Without the header Content-Length the
-        body goes in chunks.
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: Iterable[bytes] = ()
+    ) -> Answer:
+        """To a path below the address of the service. `headers` name the length of the body.
 
         Raises:
             PeerError: no answer came, or not all of it; why.
         """
+        late = threading.Event()
+        watch = threading.Timer(self._timeout, self._cut, [late])
+        watch.daemon = True
         try:
             response = self._pool.urlopen(
-                "POST",
+                method,
                 self._path + path,
-                body=body,
-                headers={"User-Agent": f"{PRODUCT_NAME}/{VERSION}", **headers},
+                body=_watched(body, watch),
+                headers={"Content-Length": "0", "User-Agent": _USER_AGENT, **headers},
                 redirect=False,
                 preload_content=False,
                 decode_content=False,
             )
             try:
-                content = self._content(response)
+                content = _content(response)
             finally:
                 response.close()  # what was read to its end has given its connection back
         except HTTPError as error:
-            raise self._fault(error) from error
+            raise self._fault(error, late.is_set()) from error
+        finally:
+            watch.cancel()
+        if late.is_set():  # a head that was cut looks whole
+            raise self._peer_error(PeerCause.NO_ANSWER)
         return Answer(response.status, response.headers.get("Retry-After", ""), content)
+
+    def _connected(self, kind: type[HTTPConnection], **options: Any) -> HTTPConnection:
+        self._connection = kind(**options)
+        return self._connection
+
+    def _cut(self, late: threading.Event) -> None:
+        """End an answer that comes byte by byte: no single wait for it is long."""
+        late.set()
+        if self._connection is not None and self._connection.sock is not None:
+            with suppress(OSError):  # it has ended just now
+                socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._pool.close()
 
-    def _content(self, response: BaseHTTPResponse) -> bytes:
-        """Also what comes byte by byte is not waited for without end."""
-        until = monotonic() + self._timeout
-        content = bytearray()
-        while len(content) < _LONGEST_ANSWER_BYTES and (part := response.read1(_PART_BYTES)):
-            content += part
-            if monotonic() > until:
-                raise self._peer_error(PeerCause.NO_ANSWER)
-        return bytes(content)
-
-    def _fault(self, error: HTTPError) -> PeerError:
+    def _fault(self, error: HTTPError, late: bool) -> PeerError:
         inner = next((each for each in error.args if isinstance(each, Exception)), error.__cause__)
         why = reason(inner) if isinstance(inner, OSError) else ""
-        return self._peer_error(_cause(error, inner), "closed it" if _closed(inner) else why)
+        cause = PeerCause.NO_ANSWER if late else _cause(error, inner)
+        return self._peer_error(cause, "closed it" if _closed(inner) else why)
 
     def _peer_error(self, cause: PeerCause, why: str = "") -> PeerError:
         text = _TEXTS[cause].format(why=why, seconds=self._timeout)
@@ -114,6 +132,19 @@ _TEXTS = {
     PeerCause.NO_HTTP: " answered with what is no HTTP",
     PeerCause.LOST: ": the connection broke off before the request was answered ({why})",
 }
+
+
+def _watched(body: Iterable[bytes], watch: threading.Timer) -> Iterator[bytes]:
+    """An object takes as long as the network needs; what counts is the time after it."""
+    yield from body
+    watch.start()
+
+
+def _content(response: BaseHTTPResponse) -> bytes:
+    content = bytearray()
+    while len(content) < _LONGEST_ANSWER_BYTES and (part := response.read1(_PART_BYTES)):
+        content += part
+    return bytes(content)
 
 
 def _closed(error: BaseException | None) -> bool:

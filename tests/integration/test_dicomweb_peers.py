@@ -94,15 +94,15 @@ def test_tiny_pacs_stores_every_kind(tiny_pacs: TinyPacs, tmp_path: Path) -> Non
     assert {str(each.SOPInstanceUID): each for each in kept} == ours
 
 
-def test_tiny_pacs_does_not_say_that_it_has_an_object_already(
+def test_tiny_pacs_is_asked_whether_it_has_an_object_already(
     tiny_pacs: TinyPacs, tmp_path: Path
 ) -> None:
-    """Its reason for what it holds is that for any other fault: it is retried."""
+    """Its reason for what it holds, HTTP 409 0x0110, is that for any other fault."""
     outbox(tmp_path / "first", tiny_pacs.service).deliver()
     node = outbox(tmp_path / "again", tiny_pacs.service)
     node.deliver()
     assert {(row.state, row.status) for row in node.rows()} == {
-        (DeliveryState.WAITING, "HTTP 409 0x0110")
+        (DeliveryState.STORED, "HTTP 409 0x0110")
     }
 
 

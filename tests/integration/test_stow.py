@@ -9,6 +9,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 from base64 import b64encode
 from collections.abc import Iterator
@@ -198,6 +199,39 @@ def test_what_an_answer_leads_to(server: StowServer, tmp_path: Path, name: str) 
     assert [each.path for each in server.requests] == ["/dicom-web/studies"]
 
 
+OPEN = {
+    "200 without a word": (answering(200), WAITING),
+    "409 without a word": (answering(409), REFUSED),
+    "a fault of any kind": (failing(409, 0x0110), WAITING),
+}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_server_whose_answer_leaves_it_open_is_asked(
+    server: StowServer, tmp_path: Path, name: str
+) -> None:
+    """One that holds an object already, from a deliverer that was killed, may not say so."""
+    script, state = OPEN[name]
+    outbox = filled(tmp_path / "data", destination(server), number=2)
+    server.scripts.extend([script, script])
+    server.listed.append("2.25.2")
+    outbox.deliver()
+    absent, present = outbox.rows()
+    assert (absent.state, present.state) == (state, STORED)
+    assert (present.error or "").startswith("it lists the object, though STOW-RS answered HTTP ")
+    path = "/dicom-web/studies/1.2.3/series/1.2.3.4/instances?SOPInstanceUID="
+    assert server.queries == [f"{path}2.25.1", f"{path}2.25.2"]
+
+
+def test_a_server_whose_answer_is_plain_is_not_asked(server: StowServer, tmp_path: Path) -> None:
+    outbox = filled(tmp_path / "data", destination(server), number=4)
+    server.scripts.extend([storing, failing(409, 0xC000), failing(200, 0xA700)])
+    server.listed.extend(["2.25.2", "2.25.3"])
+    outbox.deliver()
+    assert [row.state for row in outbox.rows()] == [STORED, REFUSED, WAITING, STORED]
+    assert server.queries == []
+
+
 def test_a_server_that_asks_for_patience_gets_it(server: StowServer, tmp_path: Path) -> None:
     """Also for the objects that were not sent: it is asked once, not for each of them."""
     outbox = filled(tmp_path / "data", destination(server), number=3)
@@ -301,19 +335,26 @@ def test_a_server_that_does_not_answer_in_time(server: StowServer, file: Path) -
     assert caught.value.cause is PeerCause.NO_ANSWER
 
 
-def test_a_server_whose_answer_never_ends(server: StowServer, file: Path) -> None:
-    """Bytes come all the time, so no single wait is long."""
+@pytest.mark.parametrize(
+    "begin", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n"]
+)
+def test_a_server_whose_answer_comes_byte_by_byte(
+    server: StowServer, tls_server: StowServer, authority: Authority, file: Path, begin: bytes
+) -> None:
+    """In its head, or after it: no single wait is long."""
 
     def endless(handler: Handler, _request: Request) -> None:
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        handler.wfile.write(begin)
         with contextlib.suppress(OSError):
             while True:
                 handler.wfile.write(b" ")
+                time.sleep(0.05)
 
-    server.scripts.extend([endless])
-    with pytest.raises(PeerError) as caught:
-        sent(server, file, timeout=0.5)
-    assert caught.value.cause is PeerCause.NO_ANSWER
+    for each, tls in ((server, None), (tls_server, tls_of(authority))):
+        each.scripts.append(endless)
+        with pytest.raises(PeerError, match=r"not answered within 0\.5 s") as caught:
+            sent(each, file, timeout=0.5, tls=tls)
+        assert caught.value.cause is PeerCause.NO_ANSWER
 
 
 def test_of_a_huge_answer_no_more_is_kept_than_an_answer_has(

@@ -50,6 +50,12 @@ class Handler(BaseHTTPRequestHandler):
         script = self.server.scripts.popleft() if self.server.scripts else storing
         script(self, request)
 
+    def do_GET(self) -> None:
+        """A query for instances: those that it says it has."""
+        found = [{"00080018": {"vr": "UI", "Value": [uid]}} for uid in self.server.listed]
+        self.server.queries.append(self.path)
+        self.reply(200 if found else 204, json.dumps(found).encode() if found else b"")
+
     def _received(self) -> Request:
         length, left = int(self.headers["Content-Length"]), int(self.headers["Content-Length"])
         body = bytearray()
@@ -97,6 +103,8 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[Request] = []
         self.scripts: deque[Script] = deque()
+        self.listed: list[str] = []
+        self.queries: list[str] = []
         self.early: Callable[[Handler], None] | None = None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -104,13 +112,15 @@ class _Server(ThreadingHTTPServer):
 
 
 class StowServer:
-    """`scripts`: one for each request to come; then each is stored."""
+    """`scripts`: one for each request to come; then each is stored. `listed`: what it says that it
+    has when asked; `queries`: the paths by which it was."""
 
     def __init__(self, server: _Server, scheme: str) -> None:
         self._server = server
         self.url = f"{scheme}://127.0.0.1:{server.server_port}/dicom-web"
         self.requests = server.requests
         self.scripts = server.scripts
+        self.listed, self.queries = server.listed, server.queries
 
     def answers_at_once(self, script: Callable[[Handler], None]) -> None:
         """To every request from now on, before its body is read."""

@@ -1,4 +1,4 @@
-"""What the body of a STOW-RS response says of each instance (PS3.18 section 10.5.3 and annex I).
+"""What the body of a STOW-RS response says of each instance (PS3.18 section 10.5.3, annex I).
 
 The Store Instances Response Module, as DICOM JSON (PS3.18 annex F) or Native DICOM XML (PS3.19
 annex A), whatever the header calls it. It comes from the network: anything may be in it.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+_SOP_INSTANCE_UID = "00080018"
 _FAILED_SOP_SEQUENCE = "00081198"
 _REFERENCED_SOP_SEQUENCE = "00081199"
 _OTHER_FAILURES_SEQUENCE = "0008119A"
@@ -42,6 +43,16 @@ def read_report(body: bytes) -> StoreReport | None:
     failed = _reasons(data_set, _OTHER_FAILURES_SEQUENCE, _FAILURE_REASON)
     failed |= _reasons(data_set, _FAILED_SOP_SEQUENCE, _FAILURE_REASON)
     return StoreReport(stored, failed) if stored or failed else None
+
+
+def read_instances(body: bytes) -> frozenset[str]:
+    """The SOP Instance UIDs that a query for instances returned, in JSON (PS3.18 section 10.6)."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return frozenset()
+    items = found if isinstance(found, list) else []
+    return frozenset(_first(item, _SOP_INSTANCE_UID) for item in items if isinstance(item, dict))
 
 
 def _reasons(data_set: Mapping[str, Any], sequence: str, reason: str) -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.delivery.store_status import StatusRow, shown, status_row
@@ -22,6 +23,8 @@ LONGEST_WAIT_SECONDS = 3600.0
 _THERE_ALREADY = {0x0111, 0xB00E}
 """Failure Reasons that say so; the second is 45070 of Microsoft's server, as its conformance
 statement has it. What we sent was sent by us before, so it is where it shall be."""
+
+_PROCESSING_FAILURE = 0x0110
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,25 @@ def stow_outcome(
 def holds_for_all(status: int) -> bool:
     """Whether the next object would be answered the same, whatever it is."""
     return http_row(status).of_all
+
+
+def leaves_open(status: int, uid: str, report: StoreReport | None) -> bool:
+    """Whether the object may be there all the same: the answer does not tell.
+
+    There are servers that answer an object which they hold already as any other fault.
+    """
+    reason = _failure(report, uid)
+    if reason is None:
+        return stow_outcome(status, uid, report).ending is not _STORED and (
+            200 <= status <= 299 or status == HTTPStatus.CONFLICT
+        )
+    return reason in (0x0000, _PROCESSING_FAILURE)
+
+
+def listed_there(outcome: Outcome) -> Outcome:
+    """What an answer that left it open means where the server lists the object when asked."""
+    text = f"it lists the object, though {outcome.text}"
+    return Outcome(_STORED, outcome.status, text, warning=True)
 
 
 def _failure(report: StoreReport | None, uid: str) -> int | None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomnode.decisions.delivery.stow_response import StoreReport, read_report
+from dicomnode.decisions.delivery.stow_response import StoreReport, read_instances, read_report
 
 UID, OTHER = "1.2.3", "1.2.4"
 
@@ -118,6 +118,16 @@ def test_items_within_items_do_not_exhaust_us() -> None:
     inner = '<DicomAttribute tag="00081199"><Item>' * 20_000
     outer = "</Item></DicomAttribute>" * 20_000
     read_report(f"<NativeDicomModel>{inner}{outer}</NativeDicomModel>".encode())
+
+
+def test_a_query_returns_instances() -> None:
+    found = [{"00080018": {"vr": "UI", "Value": [uid]}} for uid in (UID, OTHER)]
+    assert read_instances(json.dumps(found).encode()) == {UID, OTHER}
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"3", b"[3]", b"<html>", b"[" * 500_000])
+def test_what_is_no_list_of_instances_names_none(content: bytes) -> None:
+    assert not read_instances(content) - {""}
 
 
 values = st.recursive(

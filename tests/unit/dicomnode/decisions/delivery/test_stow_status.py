@@ -17,6 +17,8 @@ from dicomnode.decisions.delivery.stow_status import (
     LONGEST_WAIT_SECONDS,
     holds_for_all,
     http_row,
+    leaves_open,
+    listed_there,
     stow_outcome,
     wait_of,
 )
@@ -123,6 +125,35 @@ def test_a_failure_that_names_the_object_as_stored_is_a_failure(status: int) -> 
 def test_what_a_status_leads_to(status: int, ending: Ending, of_all: bool) -> None:
     assert stow_outcome(status, UID, None).ending is ending
     assert holds_for_all(status) is of_all
+
+
+@pytest.mark.parametrize(
+    ("status", "report", "is_open"),
+    [
+        (200, STORED, False),
+        (200, None, True),
+        (202, StoreReport({"1.2.4": 0}, {}), True),
+        (409, None, True),
+        (409, StoreReport({}, {UID: 0x0110}), True),
+        (409, StoreReport({}, {UID: 0}), True),
+        (409, StoreReport({}, {UID: 0xC000}), False),
+        (409, StoreReport({}, {UID: 0x0111}), False),
+        (413, None, False),
+        (503, None, False),
+    ],
+)
+def test_which_answers_leave_it_open(
+    status: int, report: StoreReport | None, is_open: bool
+) -> None:
+    assert leaves_open(status, UID, report) is is_open
+
+
+@given(statuses, reports)
+def test_what_is_listed_is_stored_with_a_word(status: int, report: StoreReport | None) -> None:
+    if leaves_open(status, UID, report):
+        outcome = listed_there(stow_outcome(status, UID, report))
+        assert (outcome.ending, outcome.warning) == (Ending.STORED, True)
+        assert outcome.text.startswith("it lists the object, though STOW-RS answered HTTP ")
 
 
 @given(statuses, reports)
