@@ -47,7 +47,9 @@ NO_WAIT = CompletenessPolicy(
 """Whatever has come is all."""
 
 
-def receive_files(database: Database, files: InstanceFiles, paths: Sequence[Path]) -> None:
+def receive_files(
+    database: Database, files: InstanceFiles, paths: Sequence[Path], sender: str = "SCANNER"
+) -> None:
     """As after a crash of the receiver: the files of one association are there, the index learns
     of them."""
     association_id = uuid4().hex
@@ -57,7 +59,7 @@ def receive_files(database: Database, files: InstanceFiles, paths: Sequence[Path
             identity.sop_class_uid,
             identity.sop_instance_uid,
             str(meta.TransferSyntaxUID),
-            Provenance(association_id, "SCANNER", "DICOMNODE"),
+            Provenance(association_id, sender, "DICOMNODE"),
         )
         content = path.read_bytes()
         data_set = content[144 + int(meta.FileMetaInformationGroupLength) :]
@@ -128,8 +130,8 @@ class Pipeline:
         )
         return path
 
-    def receive(self, paths: Sequence[Path]) -> None:
-        receive_files(self.database, self.files, paths)
+    def receive(self, paths: Sequence[Path], sender: str = "SCANNER") -> None:
+        receive_files(self.database, self.files, paths, sender)
 
     def assess(self) -> None:
         assert Assessor(self.settings, "node/assessor/1/").assess_one(datetime.now(UTC))
@@ -143,9 +145,9 @@ class Pipeline:
     def analyse(self) -> None:
         assert self.load_worker().analyse_one()
 
-    def bring_to_results(self, paths: Sequence[Path]) -> None:
+    def bring_to_results(self, paths: Sequence[Path], sender: str = "SCANNER") -> None:
         """Received, decided and analysed: the results wait in the outbox."""
-        self.receive(paths)
+        self.receive(paths, sender)
         self.assess()
         self.analyse()
 
