@@ -76,7 +76,7 @@ def test_what_the_example_leaves_out_of_a_destination_is_valid_too() -> None:
     text = EXAMPLE.read_text()
     for key in ("sr_class", "segmentation"):
         assert f"\n# {key} = " in text
-        text = text.replace(f"\n# {key} = ", f"\n{key} = ")
+        text = text.replace(f"\n# {key} = ", f"\n{key} = ", 1)
     (found,) = Settings.model_validate(tomllib.loads(text)).destinations
     assert (found.sr_class, found.segmentation) == (SrClass.ENHANCED, SegmentationKind.LABELMAP)
 
