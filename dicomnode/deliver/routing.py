@@ -43,7 +43,7 @@ class Routing:
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """Those that are to be made; that of `[results]` where nobody gets anything."""
+        """Those that are to be made; that of `[results]` where nobody asks for one."""
         return variants_of(self.takers) or (self.of_all,)
 
     def destinations_of(self, result: ResultRecord) -> tuple[str, ...]:

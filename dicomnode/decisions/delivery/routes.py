@@ -34,6 +34,9 @@ class ObjectKind(StrEnum):
     SEGMENTATION = "segmentation"
 
 
+_IN_VARIANTS = frozenset({ObjectKind.REPORT, ObjectKind.SEGMENTATION})
+
+
 @policy
 class Route:
     """`senders`: calling AE titles of those who sent the CT series, exactly; empty for all.
@@ -105,8 +108,12 @@ def _leads_to(route: Route, target: Target, sender: str) -> bool:
 
 
 def variants_of(found: Sequence[Taker]) -> tuple[Variant, ...]:
-    """The variants that are to be made, in an order that does not hang on that of the takers."""
-    return tuple(sorted({each.variant for each in found}, key=lambda each: each.rank))
+    """The variants that are to be made, in an order that does not hang on that of the takers.
+
+    Who gets neither reports nor segmentations asks for none.
+    """
+    asked = {each.variant for each in found if each.kinds & _IN_VARIANTS}
+    return tuple(sorted(asked, key=lambda each: each.rank))
 
 
 def senders_without_destination(

@@ -70,6 +70,7 @@ def test_the_routes_of_the_example_name_every_key_of_one() -> None:
     objects = (ObjectKind.REPORT, ObjectKind.PICTURES)
     assert found.routes == (Route(("pacs", "sender"), ("CT1", "CT2"), objects),)
     assert len(asdict(found.routes[0])) == 3
+    assert Settings.model_validate_json(found.model_dump_json()).routes == found.routes
 
 
 def test_what_the_example_leaves_out_of_a_destination_is_valid_too() -> None:

@@ -11,7 +11,9 @@ from sqlalchemy import update
 
 from dicomnode.assess.again import Retried, check_started_with, try_again
 from dicomnode.cli.views.queue_view import find
-from dicomnode.config import NodeSettings, Settings
+from dicomnode.config import Destination, NodeSettings, Settings
+from dicomnode.decisions.delivery.routes import Route
+from dicomnode.decisions.result_options import SrClass
 from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.processes.supervisor import keep_settings
 from storage.database import Database
@@ -155,3 +157,21 @@ def test_the_node_must_have_been_started_with_these_settings(tmp_path: Path) -> 
         check_started_with(settings, "CT1")
     keep_settings(settings)
     check_started_with(settings, "CT1")
+
+
+def test_where_results_go_is_no_other_setting_but_in_which_classes_they_are_asked_for_is(
+    tmp_path: Path,
+) -> None:
+    def settings(*destinations: Destination) -> Settings:
+        routes = tuple(Route((each.name,), ("CT2",)) for each in destinations)
+        node = NodeSettings(data_directory=tmp_path)
+        return Settings(node=node, destinations=destinations, routes=routes)
+
+    pacs = Destination(name="pacs", ae_title="PACS", address="x", port=104)
+    keep_settings(settings(pacs))
+    renamed, more = (pacs.model_copy(update={"name": name}) for name in ("PACS 1", "archive"))
+    check_started_with(settings(more, renamed), "CT2")
+    other = settings(pacs.model_copy(update={"sr_class": SrClass.ENHANCED}))
+    check_started_with(other, "CT1")  # nothing that it sends goes there
+    with pytest.raises(ConfigurationError, match="other settings"):
+        check_started_with(other, "CT2")
