@@ -55,6 +55,15 @@ def test_resend_sends_the_same_objects_again(site: Site) -> None:
     assert site.plain.by_uid() == before
 
 
+def test_resend_says_which_destination_has_no_report_in_its_class(site: Site) -> None:
+    with site.config.open("a") as config:
+        config.write('sr_class = "enhanced"\n')  # of the last destination, plain
+    done = dicomnode("results", "resend", site.uid, "--config", str(site.config))
+    assert f"{OBJECTS} deliveries" in done.stdout
+    assert "plain: no report was made in its sr_class" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_retract_rejects_where_that_is_taken_and_supersedes_elsewhere(site: Site) -> None:
     withdrawn = set(site.plain.by_uid())
     report = next(d for d in site.plain.received if d.SOPClassUID == Comprehensive3DSRStorage)
