@@ -27,6 +27,7 @@ from sqlalchemy import select, update
 from dicomnode.config import DeliverySettings, Destination, NodeSettings, Settings
 from dicomnode.decisions.delivery.outcome import Ending
 from dicomnode.decisions.delivery.store_status import STORE_STATUSES, status_row
+from dicomnode.deliver import deliverer
 from dicomnode.deliver.deliverer import Deliverer
 from storage.database import Database
 from storage.models import DeliveryRow
@@ -36,7 +37,8 @@ from storage.results import ResultFiles
 from support.clock import StandingClock
 from support.node import free_port
 from support.scripted_pacs import ScriptedPacs, scripted_pacs
-from support.storage_samples import NOW, SERIES, analyse, queue, receive, result
+from support.storage_samples import NOW, SERIES, analyse, instance, queue, receive, result
+from support.wait import PATIENCE_SECONDS, wait_for
 
 SR, SC = str(Comprehensive3DSRStorage), str(SecondaryCaptureImageStorage)
 REPORT, PICTURE = "2.25.1", "2.25.2"
@@ -91,26 +93,31 @@ class Site:
         return found
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("answers")
+def analysed(folder: Path, *objects: tuple[str, str], series: str = SERIES) -> Site:
+    """A series of a study of its own has these results: names and SOP classes."""
     settings = Settings(
         node=NodeSettings(data_directory=folder), delivery=DeliverySettings(timeout_seconds=20.0)
     )
     database = Database.open(settings.database_url)
     files = ResultFiles(settings.result_files)
-    receive(database)
+    receive(database, instance(1, series, study=f"{series}.0"))
     queue(database)
     results = []
-    for name, sop_class in (("1", SR), ("2", SC)):
+    for name, sop_class in objects:
         written(folder / "made.dcm", sop_class, f"2.25.{name}")
         content = (folder / "made.dcm").read_bytes()
-        path = files.store(SERIES, f"2.25.{name}", content)
-        record = result(name, sop_class_uid=sop_class)
+        path = files.store(series, f"2.25.{name}", content)
+        record = result(name, series, sop_class)
         results.append(replace(record, path=path, size_bytes=len(content)))
     analyse(database, results)
-    yield Site(settings, database)
-    database.close()
+    return Site(settings, database)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = analysed(tmp_path_factory.mktemp("answers"), ("1", SR), ("2", SC))
+    yield site
+    site.database.close()
 
 
 @pytest.fixture
@@ -329,3 +336,30 @@ def test_a_file_that_was_cut_short_is_parked_and_not_sent_as_if_it_were_whole(
     assert (site.row(REPORT).state, site.row(PICTURE).state) == (DeliveryState.FAILED, STORED)
     assert f"dicomnode results renew {SERIES} makes it anew" in str(site.row(REPORT).error)
     assert pacs.received == [PICTURE]
+
+
+def test_two_associations_carry_two_studies_at_a_time_where_a_site_allows_it(
+    tmp_path: Path, pacs: ScriptedPacs
+) -> None:
+    """The first study waits within its C-STORE until the second has been sent."""
+    both = threading.Event()
+
+    def answer_when_both_are_there(_event: evt.Event) -> int:
+        wait_for(lambda: len(pacs.received) == 2, "the other association brings its object")
+        both.set()
+        return 0
+
+    pacs.answer = answer_when_both_are_there
+    analysed(tmp_path, ("1", SR)).database.close()
+    site = analysed(tmp_path, ("2", SR), series=f"{SERIES}.5")
+    place = pacs.destination.model_copy(update={"associations": 2})
+    settings = site.settings.model_copy(update={"destinations": (place,)})
+    stop = threading.Event()
+    running = threading.Thread(target=deliverer.run, args=(settings, "node/deliverer/1/", stop))
+    running.start()
+    assert both.wait(PATIENCE_SECONDS)
+    wait_for(lambda: {site.row(each).state for each in (REPORT, PICTURE)} == {STORED}, "all")
+    stop.set()
+    running.join(PATIENCE_SECONDS)
+    assert pacs.associations == 2
+    site.database.close()

@@ -225,6 +225,18 @@ def test_a_destination_that_is_away_is_tried_now_and_then_for_all_that_waits(
     ]
 
 
+def test_a_destination_is_sent_no_more_objects_in_a_minute_than_it_may_be(outbox: Outbox) -> None:
+    clock = StandingClock(NOW)
+    slow = PEER.model_copy(update={"objects_per_minute": 2})
+    outbox.deliverer = Deliverer(outbox.settings, slow, "node/deliverer/1/", clock)
+    assert (outbox.look(), outbox.look()) == (2, 0)
+    clock.move(59)
+    assert outbox.look() == 0
+    clock.move(1)
+    assert outbox.look() == 1
+    assert outbox.states() == ["stored"] * 3
+
+
 def test_an_object_that_breaks_the_association_stops_no_other(
     outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
