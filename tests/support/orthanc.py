@@ -17,7 +17,7 @@ from typing import Any
 
 from dicomnode.config import Destination, Peer
 from support.node import free_port
-from support.tools import needed
+from support.tools import missing, needed
 from support.wait import PATIENCE_SECONDS, wait_for
 
 USER = "node"
@@ -34,7 +34,9 @@ class Orthanc:
 
     @property
     def service(self) -> str:
-        """The address of its DICOMweb service."""
+        """The address of its DICOMweb service; as `needed` without it."""
+        if not _DICOMWEB.exists():
+            missing("the DICOMweb service of Orthanc", "orthanc-dicomweb")
         return f"{self._base}/dicom-web"
 
     def get(self, path: str) -> Any:

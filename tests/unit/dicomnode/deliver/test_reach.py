@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dicomnode.decisions.retry import RetryPolicy
 from dicomnode.deliver.reach import Reach
 from support.clock import StandingClock
@@ -30,6 +32,18 @@ def test_one_of_many_tries_a_destination_that_is_away() -> None:
     assert (until - clock.now()).total_seconds() == 30
     assert reach.works()
     assert not reach.works()
+    assert granted(reach) == 5
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(5.0, 10), (500.0, 500)])
+def test_a_destination_that_asks_for_patience_gets_it(asked: float, seconds: float) -> None:
+    clock = StandingClock(NOW)
+    reach = Reach(RetryPolicy(jitter_share=0), 0, clock)
+    until, _ = reach.is_away(asked)
+    assert (until - clock.now()).total_seconds() == seconds
+    clock.move(seconds - 1)
+    assert granted(reach) == 0
+    clock.move(1)
     assert granted(reach) == 5
 
 
