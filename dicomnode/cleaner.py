@@ -91,7 +91,13 @@ class Cleaner:
         return Cleaned(len(removed), files, leftovers)
 
     def _enter_withdrawals(self, now: datetime) -> None:
-        """Those whose command was killed before the database had them, or was away then."""
+        """Those whose command was killed before the database had them, or was away then; and, once,
+        beside the results those that a former release entered in the database alone."""
+        if not self._entered_until:
+            with self._database.read() as session:
+                known = result_sets.entered_withdrawals(session)
+            for each in known:
+                self._withdrawals.put_missing(each)
         kept = self._withdrawals.every(self._entered_until)
         if entered := result_sets.enter_withdrawals(self._database, kept):
             log.warning("entered %d withdrawals that the database did not know", entered)

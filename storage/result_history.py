@@ -107,9 +107,18 @@ class Withdrawals:
         Raises:
             OSError
         """
-        uids = json.dumps(sorted(kept.withdrawal.retracted))
-        name = hashlib.sha256(uids.encode()).hexdigest()[:32]
-        self._files.put(f"{_folder(kept.series_key)}/{name}.json", (_encoded(kept.as_json()),))
+        self._files.put(_path_of(kept), (_encoded(kept.as_json()),))
+
+    def put_missing(self, kept: KeptWithdrawal) -> bool:
+        """As `put`, but what is there stays: it knows more. Whether it was not there.
+
+        Raises:
+            OSError
+        """
+        missing = not self._files.size_of(_path_of(kept))
+        if missing:
+            self.put(kept)
+        return missing
 
     def of_series(self, series_key: str) -> tuple[KeptWithdrawal, ...]:
         """Those of one CT series.
@@ -258,6 +267,12 @@ def _names(folder: Path) -> Sequence[str]:
 
 def _folder(series_key: str) -> str:
     return f"{_WITHDRAWN}/{series_folder(series_key).rpartition('/')[2]}"
+
+
+def _path_of(kept: KeptWithdrawal) -> str:
+    uids = json.dumps(sorted(kept.withdrawal.retracted))
+    name = hashlib.sha256(uids.encode()).hexdigest()[:32]
+    return f"{_folder(kept.series_key)}/{name}.json"
 
 
 def _path(series_key: str) -> str:

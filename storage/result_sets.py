@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import String, cast, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import Database
@@ -171,6 +171,18 @@ def enter_withdrawals(database: Database, kept: Iterable[KeptWithdrawal]) -> int
         with database.write() as session:
             entered += enter_withdrawal(session, each) is not None
     return entered
+
+
+def entered_withdrawals(session: Session) -> tuple[KeptWithdrawal, ...]:
+    """What the histories of all series tell: of a former release, nothing was kept elsewhere."""
+    told = cast(SeriesRow.history, String).contains(f'"{RETRACTED}"')
+    rows = session.execute(select(SeriesRow.series_key, SeriesRow.history).where(told))
+    return tuple(
+        KeptWithdrawal(row.series_key, entry)
+        for row in rows
+        for entry in row.history
+        if isinstance(entry, Withdrawal)
+    )
 
 
 def _is_entered(session: Session, kept: KeptWithdrawal) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from pydicom.uid import (
     KeyObjectSelectionDocumentStorage,
 )
 
+from dicomnode.cleaner import Cleaner
 from dicomnode.config import load_settings
+from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.processes.supervisor import keep_settings
 from dicomnode.results.documents.text import report_as_text
 from storage.decided import Withdrawal
@@ -23,7 +26,7 @@ from support.command import dicomnode
 from support.phantom import series_uid, write_series
 from support.result_site import OBJECTS, Site
 from support.validators import dciodvfy_errors
-from support.wait import PATIENCE_SECONDS
+from support.wait import PATIENCE_SECONDS, wait_for
 
 
 @pytest.fixture
@@ -178,6 +181,39 @@ def test_reinstate_sends_the_same_results_under_uids_of_their_own(site: Site) ->
     assert site.deliver() == 2
     again = set(site.json("reinstate", site.uid, "--yes")["reinstated"])
     assert not again & (uids | before.keys())
+
+
+_STANDING_STILL = """
+import time
+from dicomnode.cli.main import main
+from storage import result_sets
+result_sets.enter_withdrawal = lambda *_: time.sleep(600)
+main()
+"""
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_withdrawal_that_is_killed_half_way_is_one(unsent: Site, sent: bool) -> None:
+    """The command stands still in its transaction: it has written the files, and is killed."""
+    if sent:
+        assert unsent.deliver() == 2 * OBJECTS
+    before = unsent.plain.by_uid().keys() | unsent.rejecting.by_uid().keys()
+    folder = unsent.node.settings.result_files / "withdrawn"
+    arguments = ["results", "retract", unsent.uid, "--yes", "--config", str(unsent.config)]
+    with subprocess.Popen([sys.executable, "-c", _STANDING_STILL, *arguments]) as retracting:
+        wait_for(
+            lambda: list(folder.rglob("*.json")) or retracting.poll() is not None,
+            "it is withdrawn beside the results",
+        )
+        retracting.kill()
+    assert unsent.json("list")[0]["state"] == "standing", "the database knows nothing of it"
+
+    unsent.deliver()
+    assert unsent.plain.by_uid().keys() | unsent.rejecting.by_uid().keys() == before
+    Cleaner(unsent.node.settings, RetentionPolicy(), unsent.node.database).clean(datetime.now(UTC))
+    assert unsent.deliver() == (2 if sent else 0), "who has it is told, and nobody else"
+    states = [each["state"] for each in unsent.json("list")]
+    assert states == (["retraction", "withdrawn"] if sent else ["withdrawn"])
 
 
 def test_a_program_says_that_it_means_it(site: Site) -> None:

@@ -157,3 +157,18 @@ def test_retention_takes_what_was_sent_and_leaves_what_is_withdrawn(site: Site) 
     assert site.detail().results == ()
     assert SentFiles(site.settings.result_files).of_series(SERIES) == ()
     assert len(Withdrawals(site.settings.result_files).of_series(SERIES)) == 1
+
+
+def test_what_a_former_release_withdrew_is_written_beside_the_results(site: Site) -> None:
+    """It was in the database alone; what is there already knows more, and stays."""
+    kept = site.mark()
+    site.clean()
+    files = Withdrawals(site.settings.result_files)
+    assert files.of_series(SERIES) == (kept,)
+    (record,) = (site.settings.result_files / "withdrawn").rglob("*.json")
+    record.unlink()
+    site.clean()
+    (anew,) = files.of_series(SERIES)
+    assert (anew.withdrawal.retracted, anew.withdrawal.why) == (SET, "safety")
+    site.clean()
+    assert files.of_series(SERIES) == (anew,)
