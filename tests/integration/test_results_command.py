@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
+import pydicom
 import pytest
 from pydicom.uid import (
     BasicTextSRStorage,
@@ -16,7 +18,7 @@ from pydicom.uid import (
 )
 
 from dicomnode.cleaner import Cleaner
-from dicomnode.config import load_settings
+from dicomnode.config import WebDestination, load_settings
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.processes.supervisor import keep_settings
 from dicomnode.results.documents.text import report_as_text
@@ -24,7 +26,8 @@ from storage.decided import Withdrawal
 from storage.records import DeliveryState, SeriesState
 from support.command import dicomnode
 from support.phantom import series_uid, write_series
-from support.result_site import OBJECTS, Site
+from support.result_site import OBJECTS, Site, write_config
+from support.stow_server import running_stow_server
 from support.validators import dciodvfy_errors
 from support.wait import PATIENCE_SECONDS, wait_for
 
@@ -94,6 +97,28 @@ def test_retract_rejects_where_that_is_taken_and_supersedes_elsewhere(site: Site
     assert reference.ReferencedSOPInstanceUID == report.SOPInstanceUID
     for path in site.node.settings.result_files.rglob("*.dcm"):
         assert dciodvfy_errors(path) == []
+
+
+def test_a_withdrawal_goes_to_dicomweb_servers_too(unsent: Site) -> None:
+    with running_stow_server() as rejecting, running_stow_server() as plain:
+        places = (
+            WebDestination(name="rejecting", url=rejecting.url, rejection_notes=True),
+            WebDestination(name="plain", url=plain.url),
+        )
+        changed = {"destinations": places}
+        unsent.node.settings = unsent.node.settings.model_copy(update=changed)
+        write_config(unsent.config, places)
+        assert unsent.deliver() == 2 * OBJECTS
+        told = unsent.json("retract", unsent.uid, "--yes")
+        assert told["told"] == ["plain", "rejecting"]
+        assert unsent.deliver() == 2
+        words = {rejecting: KeyObjectSelectionDocumentStorage, plain: BasicTextSRStorage}
+        for server, word in words.items():
+            assert {each.uid for each in server.requests[:OBJECTS]} == set(told["withdrawn"])
+            (last,) = server.requests[OBJECTS:]
+            assert pydicom.dcmread(BytesIO(last.part)).SOPClassUID == word
+    states = {each.state for each in unsent.node.detail(unsent.uid).deliveries}
+    assert states == {DeliveryState.STORED}
 
 
 def test_retract_again_changes_nothing_and_nothing_is_sent_again(site: Site) -> None:
