@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,11 +29,13 @@ from dicomnode.decisions.delivery.outcome import Ending
 from dicomnode.decisions.delivery.store_status import STORE_STATUSES, status_row
 from dicomnode.deliver import deliverer
 from dicomnode.deliver.deliverer import Deliverer
+from dicomnode.tls import DestinationTls
 from storage.database import Database
 from storage.models import DeliveryRow
 from storage.outbox import NOT_TRIED
 from storage.records import DeliveryState
 from storage.results import ResultFiles
+from support.certificates import Authority
 from support.clock import StandingClock
 from support.node import free_port
 from support.scripted_pacs import ScriptedPacs, scripted_pacs
@@ -260,7 +262,7 @@ def saying(words: bytes) -> Iterator[Destination]:
 
         def serve() -> None:
             connection, _ = server.accept()
-            with connection:
+            with connection, suppress(OSError):
                 connection.recv(1 << 16)
                 connection.sendall(words)
                 connection.recv(1 << 16)
@@ -363,3 +365,22 @@ def test_two_associations_carry_two_studies_at_a_time_where_a_site_allows_it(
     running.join(PATIENCE_SECONDS)
     assert pacs.associations == 2
     site.database.close()
+
+
+@pytest.mark.parametrize("own_ca", [True, False], ids=["no TLS there", "no CA file here"])
+def test_without_tls_all_waits_whoever_is_at_fault(
+    site: Site, tmp_path: Path, own_ca: bool
+) -> None:
+    """A file that is missing here may be put there while the node runs."""
+    ca = tmp_path / "ca.pem"
+    if own_ca:
+        ca = Authority(tmp_path / "authority", "hospital").certificate
+    with saying(b"HTTP/1.1 400 Bad Request\r\n\r\n") as plain:
+        place = plain.model_copy(update={"tls": DestinationTls(str(ca))})
+        assert site.deliverer(place, StandingClock(NOW)).deliver_some(threading.Event()) == 2
+        if not own_ca:
+            socket.create_connection((place.address, place.port)).close()
+    status, told = ("TLS failed", "") if own_ca else ("a fault on our side", "ca.pem")
+    for row in (site.row(REPORT), site.row(PICTURE)):
+        assert (row.state, row.status, row.first_tried_at) == (WAITING, status, None)
+        assert told in str(row.error)
