@@ -108,7 +108,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> I
 def test_list_has_a_row_for_each_series(hospital: Hospital) -> None:
     rows = {uid: row for row in hospital.queue("list").splitlines() for uid in [uid_in(row)] if uid}
     assert rows.keys() == {ALONE, *TWINS, ODD}
-    assert "analysed" in rows[ALONE]
+    assert "delivered" in rows[ALONE]
     assert f"{RESULTS}/{RESULTS}" in rows[ALONE]
     assert "skipped: slice_count" in rows[TWINS[1]]
     assert "[/X]" in rows[ODD]

@@ -279,7 +279,7 @@ def test_other_pixels_are_held_until_a_person_decides(
     held = node.detail(uid)
     assert held.series.state is SeriesState.SKIPPED
     assert failed(held) == {"resent": "3 of its 12 instances came again with other pixels: held"}
-    assert {each.state.value for each in held.deliveries} == {"failed"}
+    assert {each.state.value for each in held.deliveries} == {"abandoned"}
     assert "3 instances came again with other pixels: held" in why_text(node, uid)
     config = node.write_config(tmp_path)
     queue_release(uid, Take.NEWEST if newest else Take.FIRST, config)
