@@ -190,3 +190,8 @@ def saying(content: bytes) -> Script:
         handler.close_connection = True
 
     return script
+
+
+def never(handler: Handler, _request: Request) -> None:
+    """Until the other side goes."""
+    handler.rfile.read(1)

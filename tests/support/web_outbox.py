@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from shutil import copytree, rmtree
 from tempfile import mkdtemp
+from typing import Any
 
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from sqlalchemy import select, update
 
 from dicomnode.config import DeliverySettings, NodeSettings, Settings, WebDestination
@@ -20,6 +25,7 @@ from storage.database import Database
 from storage.models import DeliveryRow
 from storage.results import ResultFiles
 from support.storage_samples import SERIES, analyse, queue, receive, result
+from support.stow_server import StowServer
 
 
 class Outbox:
@@ -70,3 +76,38 @@ def _filled(objects: tuple[tuple[str, bytes], ...], destination: str) -> Path:
     analyse(database, given, [destination])
     database.close()
     return folder
+
+
+ONE = "2.25.1"
+"""The first of the objects that `filled` puts into an outbox."""
+
+
+def filled(folder: Path, destination: WebDestination, number: int = 1) -> Outbox:
+    """So many results wait for the destination."""
+    return Outbox(folder, destination, _objects(number))
+
+
+@cache
+def _objects(number: int) -> dict[str, bytes]:
+    uids = [f"2.25.{each}" for each in range(1, number + 1)]
+    return {uid: secondary_capture(uid) for uid in uids}
+
+
+def secondary_capture(uid: str, syntax: str = ExplicitVRLittleEndian) -> bytes:
+    """A Part 10 file of a tiny picture."""
+    made = Dataset()
+    made.SOPClassUID, made.SOPInstanceUID = SecondaryCaptureImageStorage, uid
+    made.StudyInstanceUID, made.SeriesInstanceUID = "1.2.3", "1.2.3.4"
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.Rows = made.Columns = 16
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
+    made.PixelData = bytes(range(256))
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = UID(syntax)
+    file = BytesIO()
+    pydicom.dcmwrite(file, made, enforce_file_format=True)
+    return file.getvalue()
+
+
+def destination(server: StowServer, **more: Any) -> WebDestination:
+    return WebDestination(name="archive", url=server.url, **more)
