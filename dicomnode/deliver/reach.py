@@ -33,11 +33,11 @@ class Reach:
     @contextmanager
     def entered(self, wanted: int) -> Iterator[int]:
         """How many of the objects that are wanted may be sent, within; 0: none now."""
-        granted = self._enter(wanted)
+        granted, probing = self._enter(wanted)
         try:
             yield granted
         finally:
-            if granted:
+            if probing:
                 self._probing = False
 
     def give_back(self, unused: int) -> None:
@@ -50,7 +50,8 @@ class Reach:
         """It answered; whether it had been away."""
         with self._lock:
             was_away = self._failures > 0
-            self._failures, self._probe_at, self._broken = 0, None, False
+            self._failures, self._probe_at = 0, None
+            self._probing = self._broken = False
             return was_away
 
     def breaks(self) -> bool:
@@ -69,14 +70,14 @@ class Reach:
             self._probe_at = max(probe, now + timedelta(seconds=asked_seconds))
             return self._probe_at, self._failures == 1
 
-    def _enter(self, wanted: int) -> int:
+    def _enter(self, wanted: int) -> tuple[int, bool]:
+        """How many are granted, and whether they are to try a destination that is away."""
         with self._lock:
-            away = self._probe_at is not None
             if self._probing or (self._probe_at and self._clock.now() < self._probe_at):
-                return 0
+                return 0, False
             granted = self._take(wanted)
-            self._probing = away and granted > 0
-            return granted
+            self._probing = self._probe_at is not None and granted > 0
+            return granted, self._probing
 
     def _take(self, wanted: int) -> int:
         if not self._per_minute:

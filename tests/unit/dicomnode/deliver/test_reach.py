@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from dicomnode.decisions.retry import RetryPolicy
@@ -45,6 +47,20 @@ def test_a_destination_that_asks_for_patience_gets_it(asked: float, seconds: flo
     assert granted(reach) == 0
     clock.move(1)
     assert granted(reach) == 5
+
+
+def test_who_began_before_it_was_away_ends_no_try_of_another() -> None:
+    clock = StandingClock(NOW)
+    reach = Reach(RetryPolicy(), 0, clock)
+    with ExitStack() as early, ExitStack() as trying:
+        early.enter_context(reach.entered(5))
+        reach.is_away()
+        clock.move(60)
+        assert trying.enter_context(reach.entered(5)) == 5
+        early.close()
+        assert granted(reach) == 0
+        reach.works()  # what is tried arrives: the others need not wait for the rest of it
+        assert granted(reach) == 5
 
 
 def test_two_broken_associations_in_a_row_are_one_too_many() -> None:
