@@ -216,7 +216,8 @@ def test_a_note_that_was_sent_is_withdrawn_when_a_series_is_analysed_after_all(
     (rejection,) = rejections
     assert set(rejected_by(rejection)) == {text.SOPInstanceUID, page.SOPInstanceUID}
     assert rejection.ConceptNameCodeSequence[0].CodeValue == "113037"
-    assert instead.SeriesInstanceUID == text.SeriesInstanceUID
+    assert instead.SeriesDescription.startswith("WITHDRAWN")
+    assert instead.SeriesInstanceUID != text.SeriesInstanceUID
     assert predecessor_of(instead) == text.SOPInstanceUID
     assert "A CT series was analysed since" in report_as_text(instead)
     (withdrawn,) = node.detail(noted).series.history

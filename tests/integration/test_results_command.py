@@ -91,7 +91,8 @@ def test_retract_rejects_where_that_is_taken_and_supersedes_elsewhere(site: Site
 
     instead = site.plain.received[-1]
     assert instead.SOPClassUID == BasicTextSRStorage
-    assert instead.SeriesInstanceUID == report.SeriesInstanceUID
+    assert instead.SeriesInstanceUID != report.SeriesInstanceUID
+    assert instead.SeriesDescription.startswith("WITHDRAWN")
     (predecessor,) = instead.PredecessorDocumentsSequence
     (reference,) = predecessor.ReferencedSeriesSequence[0].ReferencedSOPSequence
     assert reference.ReferencedSOPInstanceUID == report.SOPInstanceUID

@@ -41,17 +41,15 @@ _NOT_CONTENT = frozenset(
 def named(
     objects: Sequence[ResultObject],
     *salt: str,
-    series_instance_uid: str | None = None,
     contents: Sequence[ResultObject] | None = None,
 ) -> tuple[ResultObject, ...]:
     """The objects of one new series, with their UIDs set.
 
-    `salt`: what else shall make other names of the same content. `series_instance_uid`: of a
-    series that is there already. `contents`: the same objects as they would be made at another
-    time, where they speak of the time in their text or pixels.
+    `salt`: what else shall make other names of the same content. `contents`: the same objects as
+    they would be made at another time, where they speak of the time in their text or pixels.
     """
     digests = [content_digest(each.data_set) for each in contents or objects]
-    series = series_instance_uid or derived_uid("result series", *salt, *digests)
+    series = derived_uid("result series", *salt, *digests)
     for each, digest in zip(objects, digests, strict=True):
         uid = derived_uid("result", *salt, series, str(each.sop_class_uid), digest)
         each.data_set.SeriesInstanceUID = series

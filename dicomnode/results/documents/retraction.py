@@ -111,11 +111,11 @@ def rejection_note(
 def superseding_report(
     origin: TextOrigin, report: Dataset, rejected: Sequence[Rejected], reason: RejectionReason
 ) -> ResultObject:
-    """A report in the place of a withdrawn one: in its series, and naming it as predecessor.
+    """A report in the place of a withdrawn one, which it names as predecessor.
 
-    It stands in the same series since viewers show the newest report of a series, but under a
-    description of its own: a list shall not call it a result. `report`: the data set of the
-    withdrawn one.
+    It stands in a series of its own beside that one, under its number: an archive keeps the
+    description that came with a series' first object (Orthanc 1.10.1 does), and would go on to
+    list a withdrawal in the same series as a result. `report`: the data set of the withdrawn one.
     """
     rejected = _in_order(rejected)
     uid = str(report.SOPInstanceUID)
@@ -124,7 +124,7 @@ def superseding_report(
     place = Place(
         sop_class_uid=UID(text_sop_class()),
         series_number=int(report.SeriesNumber),
-        instance_number=int(report.InstanceNumber) + 1,
+        instance_number=1,
         modality="SR",
         series_description=_SERIES,
     )
@@ -135,8 +135,7 @@ def superseding_report(
         *(f"Withdrawn: {each.sop_instance_uid}" for each in rejected),
     ]
     data_set = text_document(place, origin, lines, predecessor=predecessor)
-    data_set.SeriesDate, data_set.SeriesTime = report.SeriesDate, report.SeriesTime
-    return named([ResultObject(KIND, data_set)], series_instance_uid=series_uid)[0]
+    return named([ResultObject(KIND, data_set)])[0]
 
 
 def _in_order(rejected: Sequence[Rejected]) -> list[Rejected]:
