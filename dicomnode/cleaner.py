@@ -21,7 +21,7 @@ from dicomnode.config import Settings
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
 from dicomnode.disk_gate import disk_space
 from dicomnode.lifecycle import Outage
-from storage import result_sets, retention
+from storage import commitment_answers, commitment_requests, result_sets, retention
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import DatabaseUnavailableError
@@ -34,6 +34,9 @@ from storage.results import ResultFiles
 log = logging.getLogger(__name__)
 
 PASS_SECONDS = 60.0
+_COMMITMENT_AGE = timedelta(days=90)
+"""Older requests for storage commitment are forgotten; no report on them comes any more."""
+
 _TELL_SPACE = timedelta(hours=1)
 
 _SERIES_A_PASS = 500
@@ -88,6 +91,7 @@ class Cleaner:
         if removed:
             files += self._remove_files()
         self._remove_associations(now)
+        self._remove_commitments(now)
         return Cleaned(len(removed), files, leftovers)
 
     def _enter_withdrawals(self, now: datetime) -> None:
@@ -172,6 +176,11 @@ class Cleaner:
         if shortest is not None:
             with self._database.write() as session:
                 retention.remove_associations(session, now - shortest, _FILES_A_STEP)
+
+    def _remove_commitments(self, now: datetime) -> None:
+        with self._database.write() as session:
+            commitment_requests.remove_requests(session, now - _COMMITMENT_AGE)
+            commitment_answers.remove_answers(session, now - _COMMITMENT_AGE)
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa: ARG001 - a role's

@@ -275,6 +275,7 @@ class Settings(_Section):
     disk: DiskPolicy = DiskPolicy()
     retention: RetentionPolicy = RetentionPolicy()
     destinations: tuple[AnyDestination, ...] = ()
+    peers: tuple[Peer, ...] = ()  # beside destinations: where requests for commitment are answered
     routes: tuple[Route, ...] = ()
 
     @model_validator(mode="after")
@@ -358,8 +359,9 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     destinations = tuple(_destination_anchored(each, folder) for each in settings.destinations)
     asked = settings.query.peer and _peer_anchored(settings.query.peer, folder)
     query = settings.query.model_copy(update={"peer": asked})
+    peers = tuple(_peer_anchored(each, folder) for each in settings.peers)
     changed = {"node": node, "inference": inference, "receive": receive, "query": query}
-    return settings.model_copy(update=changed | {"destinations": destinations})
+    return settings.model_copy(update=changed | {"destinations": destinations, "peers": peers})
 
 
 def _destination_anchored(each: AnyDestination, folder: Path) -> AnyDestination:

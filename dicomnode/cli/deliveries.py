@@ -99,6 +99,23 @@ def deliveries_drop(
     _tell(count, "abandoned", as_json)
 
 
+@deliveries_app.command("commitments")
+def deliveries_commitments(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+) -> None:
+    """Who asked this node for storage commitment, and whether the report reached it."""
+    from dicomnode.cli.views import commitments_view, queue_view
+
+    settings = load_settings(config_file(config))
+    rows = commitments_view.look_up(queue_view.open_existing(settings), limit)
+    if as_json:
+        print_json(rows)
+    else:
+        commitments_view.print_commitments(console(), rows)
+
+
 def _tell(count: int, what: str, as_json: bool) -> None:
     if as_json:
         print_json({"deliveries": count})

@@ -147,7 +147,7 @@ class Reporter:
 
 def peer_of(settings: Settings, ae_title: str) -> Peer | None:
     """Where the AE of that title is reached; None: nobody configured it."""
-    known: list[Peer] = [*settings.dicom_destinations]
+    known: list[Peer] = [*settings.peers, *settings.dicom_destinations]
     if settings.query.peer is not None:
         known.append(settings.query.peer)
     return next((each for each in known if each.ae_title.strip() == ae_title), None)

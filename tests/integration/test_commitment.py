@@ -6,13 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 
-import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.uid import SecondaryCaptureImageStorage
 from pynetdicom import _config
 
 from dicomnode.commitment.asking import FOUND, NO_PROOF, NOT_FOUND, Asker
@@ -33,27 +30,12 @@ from support.commitment_pacs import (
     silent,
 )
 from support.receiver import Receiver, running_receiver
+from support.secondary_capture import secondary_capture
 from support.storage_samples import SERIES, STUDY, analyse, queue, receive, result
 from support.wait import wait_for
 
 OBJECTS = 3
 PORT = Destination(name="pacs", ae_title="TESTPACS", address="127.0.0.1", port=1)
-
-
-def secondary_capture(uid: str) -> bytes:
-    """A Part 10 file of the least that a PACS files it by."""
-    data_set = Dataset()
-    data_set.SOPClassUID, data_set.SOPInstanceUID = UID(SecondaryCaptureImageStorage), UID(uid)
-    data_set.StudyInstanceUID, data_set.SeriesInstanceUID = UID(STUDY), UID("2.25.99")
-    data_set.PatientID = data_set.PatientName = "TEST"
-    data_set.Modality = "OT"
-    meta = data_set.file_meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = data_set.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = UID(uid)
-    content = BytesIO()
-    pydicom.dcmwrite(content, data_set, enforce_file_format=True)
-    return content.getvalue()
 
 
 class House:

@@ -156,10 +156,10 @@ def send_report(association: object, told: Told, event_type: int | None = None) 
 
 @contextmanager
 def running_commitment_pacs(
-    *, commitment: bool = True, find: bool = True
+    *, commitment: bool = True, find: bool = True, pacs: CommitmentPacs | None = None
 ) -> Iterator[CommitmentPacs]:
     """Run it on the loopback interface; `commitment` and `find`: whether it accepts them."""
-    pacs = CommitmentPacs()
+    pacs = CommitmentPacs() if pacs is None else pacs
     ae: AE = application_entity("TESTPACS")
     ae.add_supported_context(Verification)
     ae.add_supported_context(SecondaryCaptureImageStorage)

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pydicom
 from pynetdicom import AE, build_context
@@ -59,6 +61,15 @@ class Receiver:
             return len(index.instances_of_series(session, uid))
 
 
+@cache
+def _empty_database() -> bytes:
+    """With the newest schema; to make it takes longer than many a test."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "node.sqlite3"
+        Database.open(f"sqlite:///{file}").close()
+        return file.read_bytes()
+
+
 @contextmanager
 def running_receiver(
     folder: Path, settings: ReceiveSettings, destinations: Sequence[Destination] = ()
@@ -67,7 +78,8 @@ def running_receiver(
 
     `destinations`: whose reports on storage commitment are taken.
     """
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
+    (folder / "node.sqlite3").write_bytes(_empty_database())
     database = Database.open(f"sqlite:///{folder / 'node.sqlite3'}")
     files = InstanceFiles(folder / "instances")
     indexer = ArrivalIndexer(database)

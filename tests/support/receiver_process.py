@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from dicomnode.config import Settings
 from dicomnode.errors import PeerError
@@ -24,8 +25,8 @@ COMMAND = (sys.executable, "-m", "dicomnode")
 class Receivers:
     """`dicomnode role receiver-N`, as the supervisor starts them: they share its listening socket.
 
-    `receive` replaces keys of that section of the configuration; `command` starts the node's
-    command line.
+    `receive` replaces keys of that section of the configuration, `more` whole ones; `command`
+    starts the node's command line.
     """
 
     def __init__(
@@ -33,14 +34,15 @@ class Receivers:
         folder: Path,
         receive: dict[str, float] | None = None,
         command: Sequence[str] = COMMAND,
+        more: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.node = Node(folder)
         self._command = command
         settings = self.node.settings
         changed = settings.receive.model_copy(update=receive or {})
-        self.settings: Settings = settings.model_copy(update={"receive": changed})
+        self.settings: Settings = settings.model_copy(update={"receive": changed} | dict(more))
         kept = keep_settings(self.settings)
-        self._arguments = ["--settings", str(kept), "--node-id", "0" * 32]
+        self.arguments = ["--settings", str(kept), "--node-id", "0" * 32]
         self._listener = bind_listener((changed.address, changed.port))
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         self._starts = 0
@@ -72,7 +74,7 @@ class Receivers:
         with (self.node.folder / f"receiver-{number}.log").open("ab") as log:
             log.write(f"start {self._starts}\n".encode())
             self.processes[number] = subprocess.Popen(
-                [*self._command, "role", f"receiver-{number}", *self._arguments],
+                [*self._command, "role", f"receiver-{number}", *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

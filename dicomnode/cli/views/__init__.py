@@ -1,5 +1,6 @@
 """What the commands show: rows and outcomes as tables, text or JSON.
 
+commitments_view  What `dicomnode deliveries commitments` shows: who asked us, and was told
 deliveries_view  What `dicomnode deliveries` shows and does
 delivery_words   How far the results of a series have got, and what to do about the rest
 evaluation_view  How `dicomnode model evaluate` shows its way and its outcome to a person

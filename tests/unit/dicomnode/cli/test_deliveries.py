@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from sqlalchemy import update
 from typer.testing import CliRunner
 
 from dicomnode.cli.main import app
+from storage import commitment_answers
+from storage.commitment_answers import OwedReport
 from storage.database import Database
 from storage.models import SeriesRow
 from storage.outbox import claim_deliveries, mark_refused, mark_retry, mark_stored
@@ -119,3 +122,25 @@ def test_a_series_of_which_one_object_is_refused_is_partly_refused(command: Comm
         "2 objects still to be delivered; 1 objects refused at PACS (not supported there); "
         "mended? dicomnode deliveries retry --destination PACS"
     )
+
+
+def test_who_asked_for_storage_commitment_and_what_it_was_told(
+    command: Command, tmp_path: Path
+) -> None:
+    assert json.loads(command("deliveries", "commitments", "--json")) == []
+    database = Database.open(f"sqlite:///{tmp_path / 'node.sqlite3'}")
+    objects = (("1.2", "1.2.3"), ("1.2", "1.2.4"))
+    told = OwedReport("CT1", "2.25.1", objects, NOW, not_before=NOW)
+    nobody = replace(told, ae_title="CT2", requested_at=LATER)
+    with database.write() as session:
+        for each in (told, nobody):
+            commitment_answers.enter(session, each)
+        commitment_answers.record_reported(session, told, 1, LATER)
+        commitment_answers.record_unreported(session, nobody, LATER, "no address")
+    database.close()
+    second, first = json.loads(command("deliveries", "commitments", "--json"))
+    assert (first["state"], first["objects"], first["held"]) == ("reported", 2, 1)
+    assert (second["state"], second["held"], second["error"]) == ("waiting", None, "no address")
+    shown = command("deliveries", "commitments")
+    assert "CT1" in shown
+    assert "no address" in shown
