@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dicomnode.commitment.asking import Asker
 from dicomnode.commitment.reporting import Reporter
-from dicomnode.config import Settings
+from dicomnode.config import Destination, Settings
 from dicomnode.lifecycle import Outage
 from storage import commitment_requests as requests
 from storage.database import Database
@@ -29,11 +29,20 @@ def commitment_work(settings: Settings) -> dict[str, _Work]:
         f"commitment-{each.name}": Asker(settings, each).run for each in asked
     }
     names = [each.name for each in asked]
+    for each in asked:
+        _tell_if_shut_out(settings, each)
 
     def leave(stop: threading.Event) -> None:
         leave_unasked(Database.open_later(settings.database_url), names, stop)
 
     return work | {"commitment-reports": Reporter(settings).run, "commitment-unasked": leave}
+
+
+def _tell_if_shut_out(settings: Settings, destination: Destination) -> None:
+    admission, title = settings.receive.admission, destination.ae_title.strip()
+    if not admission.allow_any and not any(peer.bears(title) for peer in admission.peers):
+        text = "%s (%s) may not open associations here: its storage commitment reports cannot come"
+        log.warning(f"{text}; name it under receive.admission", destination.name, title)
 
 
 def leave_unasked(database: Database, names: list[str], stop: threading.Event) -> None:

@@ -5,9 +5,19 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from dicomnode.commitment.reporting import peer_of
 from dicomnode.commitment.work import NOT_ASKED, commitment_work, leave_unasked
-from dicomnode.config import Destination, NodeSettings, Peer, QuerySettings, Settings
+from dicomnode.config import (
+    Destination,
+    NodeSettings,
+    Peer,
+    QuerySettings,
+    ReceiveSettings,
+    Settings,
+)
+from dicomnode.decisions.arrival import admission
 from storage.database import Database
 from storage.outbox import claim_deliveries, mark_stored
 from storage.queries import series_detail
@@ -19,13 +29,21 @@ ASKED = Destination(
 OTHER = Destination(name="OTHER", ae_title="OTHER", address="127.0.0.1", port=104)
 
 
-def test_each_destination_that_is_asked_has_its_thread(tmp_path: Path) -> None:
+def test_each_destination_that_is_asked_has_its_thread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = Settings(node=NodeSettings(data_directory=tmp_path), destinations=(ASKED, OTHER))
     assert list(commitment_work(settings)) == [
         "commitment-PACS",
         "commitment-reports",
         "commitment-unasked",
     ]
+    assert "PACS (PACS) may not open associations here" in caplog.text
+    caplog.clear()
+    peer = admission.Peer(ae_title="PACS", networks=("*",))
+    receive_from = ReceiveSettings(admission=admission.AdmissionPolicy(peers=(peer,)))
+    commitment_work(settings.model_copy(update={"receive": receive_from}))
+    assert caplog.text == ""
 
 
 def test_what_awaits_a_promise_that_is_not_asked_for_any_more_stays_stored(tmp_path: Path) -> None:
