@@ -10,7 +10,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydicom.errors import InvalidDicomError
 
@@ -172,7 +172,7 @@ class Deliverer:
         """The way to the destination, for these objects."""
         timeout = self._settings.delivery.timeout_seconds
         if isinstance(self._destination, WebDestination):
-            return web_sender(self._destination, timeout)
+            return web_sender(self._destination, timeout, self._clock)
         classes = sorted({delivery.result.sop_class_uid for delivery in batch})
         return dicom_sender(self._destination, self._settings.node.ae_title, classes, timeout)
 
@@ -322,20 +322,20 @@ def abandon_unknown(settings: Settings, now: datetime) -> None:
         )
 
 
-def _abandon_unknown(settings: Settings, stop: threading.Event) -> None:
+def _abandon_unknown(settings: Settings, clock: Clock, stop: threading.Event) -> None:
     """As soon as the database answers."""
     outage = Outage("looking for destinations that are no more")
     done = False
     while not done and not stop.is_set():
         with outage.reported():
-            abandon_unknown(settings, datetime.now(UTC))
+            abandon_unknown(settings, clock.now())
             done = True
         stop.wait(0 if done else _LOOK_SECONDS)
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Deliver to every configured destination until `stop`."""
-    _abandon_unknown(settings, stop)
+    _abandon_unknown(settings, Clock(), stop)
     warn_of_unreached(settings)
     threads = [
         thread

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +18,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit
 
+from dicomnode.clock import Clock
 from dicomnode.config import WebDestination
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.delivery.stow_response import read_instances, read_report
@@ -44,9 +44,12 @@ _CHUNK_BYTES = 1 << 17
 class WebSender:
     """One session with one server."""
 
-    def __init__(self, destination: WebDestination, connection: WebConnection) -> None:
+    def __init__(
+        self, destination: WebDestination, connection: WebConnection, clock: Clock
+    ) -> None:
         self._destination = destination
         self._connection = connection
+        self._clock = clock
         self._as_they_are = {*UNCOMPRESSED, *((JPEGBaseline8Bit,) * destination.compressed)}
 
     def send(self, path: Path) -> Outcome:
@@ -62,7 +65,7 @@ class WebSender:
                 if error.cause not in _OF_ALL:
                     raise
                 raise NoneTakenError(outcome_of(error), error.cause) from error
-        wait = wait_of(answer.retry_after, datetime.now(UTC))
+        wait = wait_of(answer.retry_after, self._clock.now())
         uid, report = str(header.SOPInstanceUID), read_report(answer.body)
         outcome = stow_outcome(answer.status, uid, report, wait)
         if outcome.ending is Ending.AGAIN and holds_for_all(answer.status):
@@ -104,7 +107,9 @@ class WebSender:
 
 
 @contextmanager
-def web_sender(destination: WebDestination, timeout: float) -> Iterator[Sender]:
+def web_sender(
+    destination: WebDestination, timeout: float, clock: Clock | None = None
+) -> Iterator[Sender]:
     """A session with a server; `timeout` in seconds bounds each wait.
 
     Raises:
@@ -113,7 +118,7 @@ def web_sender(destination: WebDestination, timeout: float) -> Iterator[Sender]:
     with _set_up(destination):
         connection = WebConnection(destination, timeout)
     try:
-        yield WebSender(destination, connection)
+        yield WebSender(destination, connection, clock or Clock())
     finally:
         connection.close()
 

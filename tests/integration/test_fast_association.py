@@ -411,9 +411,11 @@ def test_mutated_conversations_cost_nobody_else_anything(
     rng = random.Random(20261121)
     first = pydicom.dcmread(instance)
     context = build_context(CTImageStorage, first.file_meta.TransferSyntaxUID)
+    acceptor.ae.network_timeout = 600  # who is innocent waits between the others
     with associated(requestor("INNOCENT", [context], 30), acceptor.peer) as innocent:
+        acceptor.ae.network_timeout = TIMEOUT  # of the others; it reaches those that stand, too
         for each in acceptor.ae.active_associations:
-            each.network_timeout = 600  # it waits between the others, who get the acceptor's own
+            each.network_timeout = 600
         for number in range(300):
             with RawPeer(acceptor.port, 6 * TIMEOUT) as peer:
                 peer.say_all(mutated(good, rng))
