@@ -24,6 +24,8 @@ from support.node import Node
 from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series
 
+pytestmark = pytest.mark.long
+
 QUICK = """
 [completeness]
 quiet_seconds = 0.5

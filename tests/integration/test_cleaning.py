@@ -107,6 +107,7 @@ def resend_while_removing(house: House) -> None:
     house.database.close()
 
 
+@pytest.mark.long
 def test_a_cleaner_that_is_killed_anywhere_leaves_no_harm(tmp_path: Path) -> None:
     house = House(tmp_path)
     uids = [f"1.2.{number}" for number in range(60)]

@@ -19,6 +19,8 @@ from support.phantom import series_uid, write_series
 from support.storage_samples import noted
 from support.wait import wait_for
 
+pytestmark = pytest.mark.long
+
 REPORT = "1.2.840.10008.5.1.4.1.1.88.34"
 TOML = """
 [completeness]

@@ -21,6 +21,8 @@ from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series
 from support.wait import wait_for
 
+pytestmark = pytest.mark.long
+
 QUICK = '[completeness]\nquiet_seconds = 2.0\n[results]\nkey_slices = 1\nsegmentation = "off"\n'
 WRONG = {"PatientID": "WRONG-1", "PatientName": "Wrong^Patient", "AccessionNumber": "ACCWRONG"}
 RIGHT = {"PatientID": "RIGHT-1", "PatientName": "Right^Patient", "AccessionNumber": "ACCRIGHT"}

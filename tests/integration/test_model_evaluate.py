@@ -29,6 +29,8 @@ from inference.lungs.thresholds import segment_lungs
 from support.evaluated_phantoms import Drawn, covnet_bundle, draw_scans, lung_bundle, region_bundle
 from support.phantom import LOW_CHEST, write_series
 
+pytestmark = pytest.mark.long
+
 COVID, CAP, NEITHER = CLASSES
 FLU = REGION_CLASSES[1]
 DAY = r"\d{4}-\d\d-\d\d"

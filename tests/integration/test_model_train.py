@@ -19,6 +19,8 @@ from inference.training.curves import read_curves
 from support.evaluated_phantoms import Drawn, draw_scans
 from support.wait import PATIENCE_SECONDS, wait_for
 
+pytestmark = pytest.mark.long
+
 QUICK = ["--stages", "32x4:5", "--device", "cpu", "--loop", "validate_every=2"]
 SMALL = ["--loop", "tell_every=1", "--set", "slices_per_step=8"]
 FINISHED, FAULT, STOPPED = 0, 2, 3
