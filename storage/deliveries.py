@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from storage.adopt import HELD_DELIVERY
 from storage.models import DeliveryRow, ResultRow, SeriesRow
 from storage.outbox import NOT_TRIED, delivery_record
 from storage.records import DeliveryRecord, DeliveryState
@@ -56,12 +57,14 @@ def retry_deliveries(
     """Send again at once what did not arrive, as if never tried; returns how many.
 
     Of what was abandoned only what an administrator dropped, or had no destination for a while.
+    What is held since its history was lost waits for its release.
     """
     may_go = (DeliveryRow.state != DeliveryState.ABANDONED) | DeliveryRow.error.in_(
         (DROPPED, REMOVED)
     )
+    held = DeliveryRow.error.is_not_distinct_from(HELD_DELIVERY)
     fresh = NOT_TRIED | {"state": DeliveryState.WAITING, "not_before": now}
-    chosen = (*_chosen(destinations, states), may_go)
+    chosen = (*_chosen(destinations, states), may_go, ~held)
     statement = update(DeliveryRow).where(*chosen).values(fresh)
     return len(session.scalars(statement.returning(DeliveryRow.delivery_id)).all())
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from storage.decided import Reason, Verdict
+from storage.decided import RETRACTED, Reason, Verdict
 from storage.errors import LeaseLostError
 from storage.models import DeliveryRow, JobRow, ResultRow, SeriesRow
 from storage.records import (
@@ -157,9 +157,11 @@ def hand_back_owned(session: Session, owner_prefix: str, now: datetime) -> int:
 
 
 def withhold(session: Session, series_key: str) -> None:
-    """Give up what still waits of a series that was decided anew: it is about an older input.
+    """Give up what has not arrived of a series that was decided anew: it is about an older input.
 
-    A retraction goes out all the same: what it withdraws has been sent.
+    Also what is being sent, refused, failed or dropped: it would wait again after a broken
+    association, or when an administrator retries it, and go out after its successor. A retraction
+    goes out all the same: what it withdraws has been sent.
     """
     retractions = select(ResultRow.sop_instance_uid).where(
         ResultRow.series_key == series_key,
@@ -167,10 +169,11 @@ def withhold(session: Session, series_key: str) -> None:
     )
     statement = update(DeliveryRow).where(
         DeliveryRow.series_key == series_key,
-        DeliveryRow.state == DeliveryState.WAITING,
+        DeliveryRow.state.not_in((DeliveryState.STORED, DeliveryState.COMMITTED)),
+        DeliveryRow.error.is_distinct_from(RETRACTED),
         DeliveryRow.sop_instance_uid.not_in(retractions),
     )
-    session.execute(statement.values(state=DeliveryState.ABANDONED, error=SUPERSEDED))
+    session.execute(statement.values(state=DeliveryState.ABANDONED, error=SUPERSEDED, **FREE))
 
 
 def _due(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:

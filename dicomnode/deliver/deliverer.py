@@ -25,7 +25,7 @@ from dicomnode.deliver.routing import warn_of_unreached
 from dicomnode.deliver.sender import NoneTakenError, Sender, outcome_of
 from dicomnode.deliver.web_sender import web_sender
 from dicomnode.deliver.withdrawn import ResultHistory
-from dicomnode.errors import PeerError
+from dicomnode.errors import PeerCause, PeerError
 from dicomnode.lifecycle import Outage, ends_process_on_fault
 from storage import deliveries, outbox
 from storage.database import Database
@@ -141,12 +141,21 @@ class Deliverer:
                 delivery = waiting.pop(0)
                 try:
                     going_on = self._send_one(sender, delivery)
-                except NoneTakenError:  # this one is not at fault: it waits with the others
-                    waiting.insert(0, delivery)
+                except NoneTakenError as error:
+                    if self._is_alone(delivery, error):
+                        self._settle(delivery, error.outcome)
+                    else:  # this one is not at fault: it waits with the others
+                        waiting.insert(0, delivery)
                     raise
                 if self._clock.seconds() - renewed > renew_after:
                     self._renew(waiting)
                     renewed = self._clock.seconds()
+
+    def _is_alone(self, delivery: Delivery, error: NoneTakenError) -> bool:
+        """Whether a server said at this object alone that it takes none: a filter before it may
+        answer so, or a fault that this one causes there. It must not be the first at each try."""
+        answered = error.cause is PeerCause.STATUS
+        return answered and not self._reach.refused_another(delivery.result.sop_instance_uid)
 
     def _wait_for_destination(self, waiting: Sequence[Delivery], outcome: Outcome) -> None:
         """It is away as a whole: nothing of what waits is at fault, and it is told once."""
@@ -188,6 +197,7 @@ class Deliverer:
 
         Raises:
             PeerError: the association broke, and so did the one before.
+            DatabaseUnavailableError: it may have arrived, and is sent again after its lease.
         """
         uid = delivery.result.sop_instance_uid
         going_on = True
@@ -195,7 +205,7 @@ class Deliverer:
             return True
         try:
             outcome = self._send_file(sender, delivery)
-        except NoneTakenError:
+        except (NoneTakenError, DatabaseUnavailableError):
             raise
         except PeerError as error:
             self._settle(delivery, outcome_of(error))

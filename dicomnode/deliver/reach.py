@@ -26,7 +26,8 @@ class Reach:
         self._lock = threading.Lock()
         self._sent: deque[float] = deque()
         self._failures = 0  # in a row; 0: it is not away
-        self._probe_at: datetime | None = None
+        self._refused = ""  # the object at which it last said that it takes none
+        self._probe_at: float | None = None  # in seconds of the clock: nobody sets those
         self._probing = False
         self._broken = False
 
@@ -50,7 +51,7 @@ class Reach:
         """It answered; whether it had been away."""
         with self._lock:
             was_away = self._failures > 0
-            self._failures, self._probe_at = 0, None
+            self._failures, self._probe_at, self._refused = 0, None, ""
             self._probing = self._broken = False
             return was_away
 
@@ -60,6 +61,13 @@ class Reach:
             again, self._broken = self._broken, True
             return again
 
+    def refused_another(self, sop_instance_uid: str) -> bool:
+        """It takes none, it says at this object: whether it last said so at another, and none
+        arrived since. Else this one may be at fault."""
+        with self._lock:
+            before, self._refused = self._refused, sop_instance_uid
+            return before not in ("", sop_instance_uid)
+
     def is_away(self, asked_seconds: float = 0.0) -> tuple[datetime, bool]:
         """When it is tried next, not before the time that it asks for, and whether it is news."""
         with self._lock:
@@ -67,13 +75,15 @@ class Reach:
             jitter = random.random()  # noqa: S311 - spreads what comes back, guards nothing
             now = self._clock.now()
             probe = next_probe(self._failures, self._policy, now, jitter)
-            self._probe_at = max(probe, now + timedelta(seconds=asked_seconds))
-            return self._probe_at, self._failures == 1
+            until = max(probe, now + timedelta(seconds=asked_seconds))
+            self._probe_at = self._clock.seconds() + (until - now).total_seconds()
+            return until, self._failures == 1
 
     def _enter(self, wanted: int) -> tuple[int, bool]:
         """How many are granted, and whether they are to try a destination that is away."""
         with self._lock:
-            if self._probing or (self._probe_at and self._clock.now() < self._probe_at):
+            away = self._probe_at is not None and self._clock.seconds() < self._probe_at
+            if self._probing or away:
                 return 0, False
             granted = self._take(wanted)
             self._probing = self._probe_at is not None and granted > 0

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import pytest
+
+from storage import adopt
 from storage.database import Database
 from storage.decided import RETRACTED
 from storage.deliveries import (
     DROPPED,
     REMOVED,
+    RETRIED,
     abandon_deliveries,
     abandon_unknown,
     list_deliveries,
     retry_deliveries,
 )
-from storage.outbox import claim_deliveries, mark_refused, mark_retry, mark_stored
+from storage.errors import LeaseLostError
+from storage.outbox import (
+    claim_deliveries,
+    mark_failed,
+    mark_refused,
+    mark_retry,
+    mark_stored,
+)
 from storage.records import Delivery, DeliveryState
 from storage.retention import ended_series
-from support.storage_samples import LEASE, NOW, SERIES, analyse, queue, receive, seconds
+from support.storage_samples import LEASE, NOW, SERIES, analyse, instance, queue, receive, seconds
 
 LATER = NOW + seconds(3600)
 BOTH = ("PACS", "ARCHIVE")
@@ -77,6 +88,33 @@ def test_what_is_dropped_can_be_taken_back_and_what_is_withdrawn_cannot(
         *[("ARCHIVE", "waiting", None)] * 2,
         *[("PACS", "abandoned", "retracted")] * 2,
     ]
+
+
+def test_what_is_about_an_older_input_is_not_tried_again(database: Database) -> None:
+    """It would arrive after the results of all slices, and be taken for the newest."""
+    prepare(database)
+    failed, sending = claimed(database, "PACS")
+    with database.write() as session:
+        mark_failed(session, failed, NOW, "given up")
+        abandon_deliveries(session, ["ARCHIVE"], (DeliveryState.WAITING,), DROPPED, NOW)
+    receive(database, instance(3))
+    queue(database, "all slices")
+    with pytest.raises(LeaseLostError), database.write() as session:
+        mark_retry(session, sending, NOW, "aborted")
+    with database.write() as session:
+        assert retry_deliveries(session, [], list(DeliveryState), NOW) == 0
+    assert states(database) == [
+        *[("ARCHIVE", "abandoned", "superseded")] * 2,
+        *[("PACS", "abandoned", "superseded")] * 2,
+    ]
+
+
+def test_what_is_held_is_sent_when_it_is_released_and_not_before(database: Database) -> None:
+    prepare(database)
+    with database.write() as session:
+        assert adopt.hold(session, NOW) == (0, 4)
+        assert retry_deliveries(session, [], RETRIED, NOW) == 0
+        assert adopt.release(session, NOW) == (0, 4)
 
 
 def test_a_destination_that_is_no_more_holds_nothing_up(database: Database) -> None:

@@ -20,6 +20,7 @@ from dicomnode.config import Destination, NodeSettings, Settings
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.deliver import deliverer
 from dicomnode.deliver.deliverer import Deliverer
+from dicomnode.deliver.sender import NoneTakenError
 from dicomnode.errors import PeerCause, PeerError
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError
@@ -265,6 +266,62 @@ def by_the_clock(outbox: Outbox, seconds_each: float = 0.0) -> StandingClock:
     outbox.deliverer = Deliverer(outbox.settings, PEER, "node/deliverer/1/", clock)
     outbox.takes = lambda: clock.move(seconds_each)
     return clock
+
+
+def refuses_all(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, *names: str
+) -> list[tuple[str, int, datetime | None]]:
+    """What became of each after an hour in which a server said at these that it takes none."""
+    fault = NoneTakenError(Outcome(Ending.AGAIN, "HTTP 403", "not allowed"), PeerCause.STATUS)
+    outbox.faults |= dict.fromkeys(names, fault)
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender._OF_THE_OBJECT", ())
+    clock = by_the_clock(outbox)
+    for _ in range(60):
+        outbox.look()
+        clock.move(60)
+    rows = sorted(outbox.rows().items())
+    return [(row.state.value, row.attempt, row.first_tried_at) for _, row in rows]
+
+
+def test_an_object_at_which_a_server_refuses_all_stops_no_other(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = refuses_all(outbox, monkeypatch, "2.25.1")
+    assert [state for state, _, _ in others] == ["stored", "stored"]
+    assert (first[0], first[2]) == ("waiting", NOW)
+    assert first[1] > 5
+
+
+def test_a_server_that_refuses_all_at_every_object_is_away(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is ever given up for it: the time to do so begins anew."""
+    found = refuses_all(outbox, monkeypatch, "2.25.1", "2.25.2", "2.25.3")
+    assert [state for state, _, _ in found] == ["waiting"] * 3
+    since = [tried for _, _, tried in found if tried is not None]
+    assert all(tried > NOW + timedelta(minutes=50) for tried in since)
+
+
+def test_what_arrived_while_the_database_went_away_is_not_taken_for_failed(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = by_the_clock(outbox)
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender.associated", away)
+    outbox.look()
+    clock.move(60)
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender.associated", associated)
+
+    def locked(*_arguments: object) -> int:
+        raise DatabaseUnavailableError("url", "locked")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("storage.outbox.wake_deliveries", locked)
+        with pytest.raises(DatabaseUnavailableError):
+            outbox.look()
+    assert outbox.states() == ["sending"] * 3
+    clock.move(outbox.settings.delivery.lease_seconds)
+    assert outbox.look() == 3
+    assert outbox.states() == ["stored"] * 3
 
 
 def test_what_was_delivered_was_so_when_it_had_been_sent(outbox: Outbox) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -47,6 +48,35 @@ def test_a_destination_that_asks_for_patience_gets_it(asked: float, seconds: flo
     assert granted(reach) == 0
     clock.move(1)
     assert granted(reach) == 5
+
+
+class SetClock(StandingClock):
+    """One that somebody sets back by so much."""
+
+    back = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() - self.back
+
+
+def test_a_clock_that_is_set_back_keeps_no_destination_waiting() -> None:
+    clock = SetClock(NOW)
+    reach = Reach(RetryPolicy(jitter_share=0), 0, clock)
+    reach.is_away()
+    clock.back = timedelta(days=1)
+    clock.move(9)
+    assert granted(reach) == 0
+    clock.move(1)
+    assert granted(reach) == 5
+
+
+def test_a_refusal_of_all_is_believed_when_it_is_said_at_another_object() -> None:
+    reach = Reach(RetryPolicy(), 0, StandingClock(NOW))
+    assert not reach.refused_another("2.25.1")
+    assert not reach.refused_another("2.25.1")
+    assert reach.refused_another("2.25.2")
+    reach.works()
+    assert not reach.refused_another("2.25.1")
 
 
 def test_who_began_before_it_was_away_ends_no_try_of_another() -> None:
