@@ -84,6 +84,12 @@ def record_unreported(
     _write(session, owed, not_before=not_before, error=error)
 
 
+def put_off(session: Session, ae_title: str, until: datetime) -> None:
+    """The peer is away: whatever it is owed waits as long, and holds up nobody else's report."""
+    due = CommitmentAnswerRow.ae_title == ae_title, CommitmentAnswerRow.not_before < until
+    session.execute(update(CommitmentAnswerRow).where(*due).values(not_before=until))
+
+
 def held_instances(session: Session, sop_instance_uids: Collection[str]) -> dict[str, HeldInstance]:
     """Those that the index knows, by SOP Instance UID."""
     found: dict[str, HeldInstance] = {}

@@ -19,6 +19,7 @@ from storage.jobs import FREE
 from storage.models import OPEN_ASSESS, DeliveryRow, JobRow, ResultRow, SeriesRow
 from storage.records import (
     ENDED_WITHOUT_ARRIVAL,
+    RETRACTION_KIND,
     Delivery,
     DeliveryRecord,
     DeliveryState,
@@ -66,7 +67,8 @@ def enter_results(
     """Enter results and a delivery of each to each of its destinations; again, it changes nothing.
 
     The order of sending is that of `results`, Structured Reports first. A delivery that had been
-    given up is begun anew; one that arrived is not repeated.
+    given up is begun anew, with its attempts counted on: the destination may have the object, and
+    is told if it is withdrawn. One that arrived is not repeated.
     """
     in_order = sorted(results, key=lambda each: not each.sop_class_uid.startswith(SR_STORAGE))
     for ordinal, result in enumerate(in_order):
@@ -81,7 +83,8 @@ def claim_deliveries(
     """Take up to `limit` due deliveries of one study to `destination`, in order of sending.
 
     The most urgent study comes first; empty when nothing is due. Results of a series that was
-    opened again by a late instance stay where they are.
+    opened again by a late instance stay where they are; what withdraws results does not wait for
+    its new analysis.
     """
     while keys := _lock_next_study(session, destination, now):
         ids = _due_of_series(session, destination, keys, now, limit)
@@ -235,7 +238,6 @@ def _enter_delivery(
     fresh = {
         "state": DeliveryState.WAITING,
         "priority": priority,
-        "attempt": 0,
         "created_at": now,
         "not_before": now,
         **NOT_TRIED,
@@ -247,7 +249,7 @@ def _enter_delivery(
     }
     session.execute(
         insert_into(session, DeliveryRow)
-        .values(key | fresh)
+        .values(key | fresh | {"attempt": 0})
         .on_conflict_do_update(
             index_elements=["sop_instance_uid", "destination"],
             set_=fresh,
@@ -262,6 +264,15 @@ def _due(destination: str, now: datetime) -> ColumnElement[bool]:
     return and_(DeliveryRow.destination == destination, or_(waiting, lost))
 
 
+def _may_go() -> ColumnElement[bool]:
+    is_retraction = select(ResultRow.sop_instance_uid).where(
+        ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid,
+        ResultRow.kind == RETRACTION_KIND,
+    )
+    decided = and_(SeriesRow.state.not_in(_OPEN_SERIES), ~_looked_at())
+    return or_(decided, is_retraction.correlate(DeliveryRow).exists())
+
+
 def _looked_at() -> ColumnElement[bool]:
     """Something came again of the series: whether its results may go out is not known yet."""
     looking = select(JobRow.series_key).where(text(OPEN_ASSESS))
@@ -273,7 +284,7 @@ def _lock_next_study(session: Session, destination: str, now: datetime) -> Seque
 
     The series are locked, not the deliveries: so two claimers never share one series' results.
     """
-    may_go = (_due(destination, now), SeriesRow.state.not_in(_OPEN_SERIES), ~_looked_at())
+    may_go = (_due(destination, now), _may_go())
     found = select(SeriesRow.series_key, SeriesRow.study_instance_uid).join(
         DeliveryRow, DeliveryRow.series_key == SeriesRow.series_key
     )
@@ -302,7 +313,8 @@ def _due_of_series(
     statement = (
         select(DeliveryRow.delivery_id)
         .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
-        .where(_due(destination, now), DeliveryRow.series_key.in_(series_keys))
+        .join(SeriesRow, SeriesRow.series_key == DeliveryRow.series_key)
+        .where(_due(destination, now), _may_go(), DeliveryRow.series_key.in_(series_keys))
         .order_by(
             DeliveryRow.priority,
             DeliveryRow.created_at,

@@ -16,6 +16,7 @@ from datetime import timedelta
 from io import BytesIO
 from typing import cast
 
+from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import evt
 from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
 from pynetdicom.dsutils import encode
@@ -27,6 +28,7 @@ from dicomnode.commitment.data_sets import (
     PUSH_MODEL,
     REQUEST_COMMITMENT,
     WELL_KNOWN_INSTANCE,
+    check_size,
     event_information,
     read_request,
 )
@@ -54,7 +56,6 @@ _TURN_SECONDS = 15.0
 """So long the report is this association's to send and to have answered."""
 
 _LOOK_SECONDS = 0.1
-_LONGEST = 1 << 24  # bytes of a request; one of 50,000 objects has 7 MB
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,7 @@ class Answers:
             return NO_SUCH_ACTION
         if not self._ready():
             return RESOURCE_LIMITATION
-        encoded = action.ActionInformation
-        if encoded is None or len(encoded.getbuffer()) > _LONGEST:
-            raise DataError("request", "without a data set, or too long")
+        check_size(action.ActionInformation)
         request = read_request(event.action_information)
         now = self._clock.now()
         later = now + timedelta(seconds=_TURN_SECONDS)
@@ -219,10 +218,8 @@ class Answers:
 
 def _encoded(entry: _Open, held: Held) -> bytes:
     information = event_information(entry.owed.transaction_uid, held.committed, held.failed)
-    implicit = entry.transfer_syntax == "1.2.840.10008.1.2"
-    little = entry.transfer_syntax != "1.2.840.10008.1.2.2"
-    deflated = entry.transfer_syntax == "1.2.840.10008.1.2.1.99"
-    encoded: bytes | None = encode(information, implicit, little, deflated)
+    implicit = entry.transfer_syntax == ImplicitVRLittleEndian
+    encoded: bytes | None = encode(information, implicit, is_little_endian=True)
     if encoded is None:
         raise ValueError("the report cannot be encoded")
     return encoded

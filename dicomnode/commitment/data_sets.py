@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -26,6 +27,10 @@ UNKNOWN_REASON = 0x0110
 
 MOST_OBJECTS = 50_000
 """Of one request that we take; a thorax CT has up to 2,000."""
+
+_LONGEST = 1 << 24  # bytes; of 50,000 objects there are 7 MB
+_MOST_ITEMS = 2 * MOST_OBJECTS
+_ITEM = b"\xfe\xff\x00\xe0"  # (FFFE,E000), little endian (PS3.5 section 7.5)
 
 SopReference = tuple[str, str]
 """SOP Class UID and SOP Instance UID."""
@@ -69,6 +74,19 @@ def event_information(
     if failed:
         information.FailedSOPSequence = [_reference(each, reason) for each, reason in failed]
     return information
+
+
+def check_size(encoded: BytesIO | None) -> None:
+    """To be asked before a data set is decoded: two million empty items fit into 16 MB, and cost
+    pydicom a minute and 1.7 GB.
+
+    Raises:
+        DataError: there is none, or it is larger than any that is taken.
+    """
+    if encoded is None or len(encoded.getbuffer()) > _LONGEST:
+        raise DataError("data set", "none, or too long")
+    if encoded.getvalue().count(_ITEM) > _MOST_ITEMS:
+        raise DataError("data set", "too many items", f"at most {_MOST_ITEMS}")
 
 
 def read_request(information: Dataset) -> Request:

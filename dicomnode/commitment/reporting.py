@@ -92,7 +92,9 @@ class Reporter:
         try:
             status = self._send(peer, owed, held)
         except PeerError as error:
-            self._try_later(owed, str(error))
+            until = self._try_later(owed, str(error))
+            with self._database.write() as session:
+                answers.put_off(session, owed.ae_title, until or self._clock.now())
             return
         if status == SUCCESS:
             with self._database.write() as session:
@@ -129,7 +131,8 @@ class Reporter:
                 raise unanswered(association, "N-EVENT-REPORT")
         return int(status.Status)
 
-    def _try_later(self, owed: OwedReport, why: str, *, at_last: bool = False) -> None:
+    def _try_later(self, owed: OwedReport, why: str, *, at_last: bool = False) -> datetime | None:
+        """When that is; None: never."""
         retry, now = self._settings.delivery.retry, self._clock.now()
         jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
         again = decide_retry(owed.attempt, owed.requested_at, retry, now, jitter)
@@ -138,7 +141,9 @@ class Reporter:
         if owed.attempt.bit_count() == 1 or ended:  # 1, 2, 4 …: a peer that is away fills no log
             text = "the storage commitment report for %s %s: %s"
             log.warning(text, owed.ae_title, what, why)
-        self._record(owed, None if at_last or again is None else again.not_before, why)
+        not_before = None if at_last or again is None else again.not_before
+        self._record(owed, not_before, why)
+        return not_before
 
     def _record(self, owed: OwedReport, not_before: datetime | None, why: str | None) -> None:
         with self._database.write() as session:

@@ -20,6 +20,7 @@ from dicomnode.commitment.data_sets import (
     FAILURES_EXIST,
     PUSH_MODEL,
     Report,
+    check_size,
     read_report,
 )
 from dicomnode.config import Destination, Settings
@@ -46,8 +47,6 @@ NO_SUCH_EVENT_TYPE = 0x0113
 INVALID_ARGUMENT = 0x0115
 NO_SUCH_CLASS = 0x0118
 RESOURCE_LIMITATION = 0x0213
-
-_LONGEST = 1 << 24  # bytes of a report; one of 50,000 objects has 7 MB
 
 
 class Reports:
@@ -76,9 +75,7 @@ class Reports:
             return NO_SUCH_CLASS
         if request.EventTypeID not in (ALL_COMMITTED, FAILURES_EXIST):
             return NO_SUCH_EVENT_TYPE
-        encoded = request.EventInformation
-        if encoded is None or len(encoded.getbuffer()) > _LONGEST:
-            raise DataError("report", "without a data set, or too long")
+        check_size(request.EventInformation)
         return self.take(read_report(event.event_information), peer)
 
     def take(self, report: Report, peer: str) -> int:

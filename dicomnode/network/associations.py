@@ -15,6 +15,7 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.events import EventHandlerType
@@ -81,9 +82,10 @@ def accept_storage_commitment(ae: AE) -> None:
     """Take requests for storage commitment, and reports on our own, for which the peer is SCP.
 
     PS3.4 section J.3.1, PS3.7 D.3.3.4: who reports over an association that it opens asks for the
-    role; those who do not ask are served as well.
+    role; those who do not ask are served as well. Not deflated: a megabyte may become gigabytes.
     """
-    ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
+    syntaxes = [ImplicitVRLittleEndian, ExplicitVRLittleEndian]
+    ae.add_supported_context(StorageCommitmentPushModel, syntaxes, scu_role=True, scp_role=True)
 
 
 def end_broken_association(fault: threading.ExceptHookArgs) -> None:

@@ -13,12 +13,17 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+)
 from pynetdicom import build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
+    Verification,
 )
 
 from dicomnode.commitment import answering
@@ -241,6 +246,14 @@ def test_requests_that_are_none_are_answered_so(receiver: Receiver) -> None:
             assert ask(association, "", data_set=each) == 0x0115
         assert ask(association, "2.25.1", (CT, "1.2")) == 0x0000
     assert len(owed(receiver)) == 1
+
+
+def test_no_deflated_request_is_taken(receiver: Receiver) -> None:
+    """What is a megabyte on the network may be gigabytes in memory."""
+    context = build_context(StorageCommitmentPushModel, DeflatedExplicitVRLittleEndian)
+    echo = build_context(Verification)
+    with associated(requestor("SCANNER", [context, echo], 20.0), receiver.peer) as association:
+        assert [each.abstract_syntax for each in association.accepted_contexts] == [Verification]
 
 
 def test_two_threads_of_the_same_request_are_one(receiver: Receiver, sent: list[str]) -> None:

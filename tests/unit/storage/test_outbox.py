@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -13,15 +14,17 @@ from storage.database import Database
 from storage.errors import LeaseLostError
 from storage.outbox import (
     claim_deliveries,
+    enter_results,
     hold_deliveries,
     mark_failed,
     mark_retry,
     mark_stored,
     renew_deliveries,
+    to_each,
     wake_deliveries,
 )
 from storage.queries import delivery_counts, series_detail
-from storage.records import Delivery, DeliveryRecord, DeliveryState
+from storage.records import RETRACTION_KIND, Delivery, DeliveryRecord, DeliveryState
 from support.storage_samples import (
     LEASE,
     NOW,
@@ -174,14 +177,26 @@ def test_results_of_a_series_that_was_opened_again_stay_here(database: Database)
     assert send(database) == ()
 
 
+def test_a_withdrawal_waits_for_no_new_analysis(database: Database) -> None:
+    prepare(database, SERIES)
+    note = replace(result("note", sop_class_uid=SR), kind=RETRACTION_KIND)
+    with database.write() as session:
+        enter_results(session, [note], to_each("PACS"), 1, NOW)
+    receive(database, instance(2))
+    assert names(send(database)) == ["note"]
+    queue(database, "d2")
+    assert send(database) == ()
+
+
 def test_a_delivery_that_was_given_up_is_begun_anew_by_the_same_result(database: Database) -> None:
+    """Its attempts count on: where one had no answer, the object may have arrived."""
     prepare(database, SERIES)
     for delivery in send(database):
         with database.write() as session:
             mark_failed(session, delivery, NOW, "0x0122")
     receive(database, instance(2))
     prepare(database, SERIES)
-    assert [each.attempt for each in send(database)] == [1, 1, 1]
+    assert [each.attempt for each in send(database)] == [2, 2, 2]
 
 
 def test_two_claimers_never_share_the_results_of_a_series(database: Database) -> None:

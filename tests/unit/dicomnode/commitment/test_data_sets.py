@@ -15,6 +15,7 @@ from dicomnode.commitment.data_sets import (
     Report,
     Request,
     action_information,
+    check_size,
     event_information,
     read_report,
     read_request,
@@ -88,3 +89,14 @@ def test_a_failure_without_a_reason_is_one_of_processing() -> None:
     told = event_information("2.25.1", [], [(("1.2", "2.25.2"), 0x0112)])
     del told.FailedSOPSequence[0].FailureReason
     assert read_report(told).failed == {"2.25.2": 0x0110}
+
+
+def test_a_data_set_of_too_many_items_is_refused_before_it_is_decoded() -> None:
+    objects = [("1.2.840.10008.5.1.4.1.1.2", f"2.25.{number}") for number in range(2000)]
+    encoded = encode(action_information("2.25.1", objects), True, True)
+    assert encoded is not None
+    check_size(BytesIO(encoded))
+    item = bytes.fromhex("feff00e0 00000000")
+    for refused in (None, BytesIO(encoded + item * 100_000), BytesIO(bytes((1 << 24) + 1))):
+        with pytest.raises(DataError):
+            check_size(refused)
