@@ -45,6 +45,7 @@ NOT_TRIED = dict.fromkeys(
 )
 """The columns of a delivery that an attempt fills, as they are before the first."""
 
+_SLOWEST_BYTES_PER_SECOND = 20_000
 _OPEN_SERIES = (SeriesState.RECEIVING, SeriesState.QUEUED)
 
 
@@ -96,10 +97,11 @@ def claim_deliveries(
 def renew_deliveries(
     session: Session, deliveries: Sequence[Delivery], now: datetime, lease: timedelta
 ) -> int:
-    """Prolong the leases to `now + lease`; returns how many of them are still held."""
+    """Prolong the leases by `lease` from `now`; returns how many of them are still held."""
     held = 0
     for delivery in deliveries:
-        statement = update(DeliveryRow).where(_held(delivery)).values(lease_until=now + lease)
+        until = now + _lease_of(delivery.result.size_bytes, lease)
+        statement = update(DeliveryRow).where(_held(delivery)).values(lease_until=until)
         held += session.scalar(statement.returning(DeliveryRow.delivery_id)) is not None
     return held
 
@@ -327,9 +329,19 @@ def _due_of_series(
     return session.scalars(statement).all()
 
 
+def _lease_of(size_bytes: int, lease: timedelta) -> timedelta:
+    """Longer for a large object: another would begin to send it while it still goes out, and none
+    of the two would ever hold it when it has arrived."""
+    return lease + timedelta(seconds=size_bytes // _SLOWEST_BYTES_PER_SECOND)
+
+
 def _take(
     session: Session, delivery_id: int, owner: str, now: datetime, lease: timedelta
 ) -> Delivery:
+    found = select(ResultRow).join(
+        DeliveryRow, DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid
+    )
+    result = session.scalars(found.where(DeliveryRow.delivery_id == delivery_id)).one()
     statement = (
         update(DeliveryRow)
         .where(DeliveryRow.delivery_id == delivery_id)
@@ -338,15 +350,13 @@ def _take(
             attempt=DeliveryRow.attempt + 1,
             owner=owner,
             lease_token=secrets.token_hex(16),
-            lease_until=now + lease,
+            lease_until=now + _lease_of(result.size_bytes, lease),
             first_tried_at=func.coalesce(DeliveryRow.first_tried_at, now),
         )
         .returning(DeliveryRow)
     )
     row = session.scalars(statement, execution_options={"populate_existing": True}).one()
-    result = session.get_one(ResultRow, row.sop_instance_uid)
-    record = result_record(result)
-    return Delivery(**shared_fields(Delivery, row), result=record)
+    return Delivery(**shared_fields(Delivery, row), result=result_record(result))
 
 
 def _held(delivery: Delivery) -> ColumnElement[bool]:

@@ -87,7 +87,7 @@ class Sent:
         return cls(*names, state, at, found["error"])
 
     def as_json(self) -> JsonObject:
-        return asdict(self) | {"state": self.state.value, "at": self.at.isoformat()}
+        return vars(self) | {"state": self.state.value, "at": self.at.isoformat()}
 
 
 class Withdrawals:
@@ -280,7 +280,7 @@ def _path(series_key: str) -> str:
 
 
 def _encoded(value: JsonObject) -> bytes:
-    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _result(found: JsonObject) -> ResultRecord:

@@ -15,6 +15,7 @@ from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_EVENT_REPORT
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
@@ -26,6 +27,7 @@ from dicomnode.fast_scp.upper_layer import TitleReadingDul
 log = logging.getLogger(__name__)
 
 _SERVED = (C_STORE, C_ECHO)
+_LONGEST_DATA_SET = 1 << 25  # bytes; a request for storage commitment of 50,000 objects has 7 MB
 
 
 class StorageAcse(ACSE):
@@ -57,7 +59,10 @@ def _judge(context: PresentationContext, proposed: list[str]) -> None:
 
 
 class _WholeMessages(DIMSEServiceProvider):
-    """Sends messages of several threads one after the other: their fragments must not mingle."""
+    """Sends messages of several threads one after the other: their fragments must not mingle.
+
+    Of what is no C-STORE no more is held in memory than any of these messages has.
+    """
 
     def __init__(self, assoc: Association) -> None:
         super().__init__(assoc)
@@ -66,6 +71,18 @@ class _WholeMessages(DIMSEServiceProvider):
     def send_msg(self, primitive: Any, context_id: int) -> None:
         with self._sending:
             super().send_msg(primitive, context_id)
+
+    def receive_primitive(self, primitive: Any) -> None:
+        super().receive_primitive(primitive)
+        begun = self.message
+        if begun is None or isinstance(begun, C_STORE_RQ) or begun.data_set is None:
+            return
+        if begun.data_set.tell() > _LONGEST_DATA_SET:
+            log.warning(
+                "association with %s aborted: endless data set", self.assoc.remote["address"]
+            )
+            self.message = None
+            self.dul.event_queue.put("Evt19")
 
 
 class StorageAssociation(Association):

@@ -248,6 +248,14 @@ def test_requests_that_are_none_are_answered_so(receiver: Receiver) -> None:
     assert len(owed(receiver)) == 1
 
 
+def test_a_request_without_end_is_not_kept_in_memory(receiver: Receiver) -> None:
+    endless = Dataset()
+    endless.add_new(0x00420011, "OB", bytes(34_000_000))
+    with asking(receiver, Asked()) as association:
+        assert ask(association, "", data_set=endless) is None
+        wait_for(lambda: association.is_aborted, "it is aborted")
+
+
 def test_no_deflated_request_is_taken(receiver: Receiver) -> None:
     """What is a megabyte on the network may be gigabytes in memory."""
     context = build_context(StorageCommitmentPushModel, DeflatedExplicitVRLittleEndian)

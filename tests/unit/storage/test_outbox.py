@@ -171,6 +171,20 @@ def test_a_sender_that_wakes_up_late_can_write_nothing(
     assert send(database, now=NOW + 2 * LEASE) == ()
 
 
+def test_a_large_object_is_held_as_long_as_a_slow_line_takes(database: Database) -> None:
+    """Else a second sender would take it over, and the first from the second, for ever."""
+    large = replace(result("seg"), size_bytes=60_000_000)  # 3,000 s
+    receive(database)
+    queue(database)
+    analyse(database, [large, result("sr", sop_class_uid=SR)])
+    _, seg = send(database)
+    almost = NOW + LEASE + seconds(2999)
+    assert names(send(database, now=almost)) == ["sr"]
+    with database.write() as session:
+        assert renew_deliveries(session, [seg], almost, LEASE) == 1
+    assert names(send(database, now=almost + LEASE + seconds(2999))) == ["sr"]
+
+
 def test_results_of_a_series_that_was_opened_again_stay_here(database: Database) -> None:
     prepare(database, SERIES)
     receive(database, instance(2))
