@@ -90,6 +90,13 @@ def take_database(settings: Settings, node_id: str) -> None:
         unknown = folders_without_series(session, held.result_folders)
         if unknown:
             raise _without_history(settings, database.url, unknown)
+        if owner is None and held.result_folders:
+            raise LostHistoryError(
+                f"{database.url} is no node's any more: `dicomnode database move` took it "
+                "elsewhere. Name that place in [node] database_url. Only where that one is lost, "
+                "`dicomnode database adopt` goes on with this one, and holds what it does not know "
+                "to be sent until you release it"
+            )
         if owner is None and past:
             raise _without_history(settings, database.url)
         owner_of(session, node_id)
@@ -107,8 +114,12 @@ def check_own(settings: Settings, node_id: str) -> None:
         url = Database.open_later(settings.database_url).url
         raise ConfigurationError(f"{url} is gone: put it back from its back-up")
     with closing(Database.open(settings.database_url)) as database, database.read() as session:
-        if find_owner(session) != node_id:
-            raise ConfigurationError(f"{database.url} is not the one that this node was started on")
+        owner = find_owner(session)
+    if owner != node_id:
+        moved = "" if owner else " (was it moved? name its new place in [node] database_url)"
+        raise ConfigurationError(
+            f"{database.url} is not the one that this node was started on{moved}"
+        )
 
 
 def own_or_take(settings: Settings, node_id: str) -> None:

@@ -32,7 +32,7 @@ def database_move(
 ) -> None:
     """Take the database to another place, every table in one transaction; the node must not run.
 
-    Then name the new place in [node] database_url. The former one stays as a back-up.
+    Then name the new place as node.database_url. The former one stays as a back-up.
     """
     from dicomnode.own_data import check_own
     from dicomnode.processes.supervisor import only_one

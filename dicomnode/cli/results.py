@@ -124,7 +124,7 @@ def results_retract(
         return
     how = "were withdrawn before" if done.already else "are withdrawn"
     text = f"; {', '.join(done.notified)} will be told" if done.notified else ""
-    typer.echo(f"series {chosen.series.series_key}: {len(done.withdrawn)} {how}{text}")
+    typer.echo(f"series {chosen.series.series_key}: {len(done.withdrawn)} objects {how}{text}")
 
 
 @results_app.command("reinstate")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
@@ -176,20 +177,24 @@ def print_show(console: Console, detail: SeriesDetail) -> None:
 
 
 def print_deliveries(console: Console, deliveries: Iterable[DeliveryRecord]) -> None:
-    """Which object still has to reach which destination, and why it has not."""
-    headings = ("object", "destination", "state", "attempts", "next", "status")
+    """Which objects still have to reach which destination, and why they have not: those of which
+    all is alike in one row."""
+    headings = ("objects", "destination", "state", "tries", "next", "status")
     table = new_table("deliveries", *headings)
-    for delivery in deliveries:
-        add_row(
-            table,
-            f"{delivery.result.kind} …{delivery.result.sop_instance_uid[-12:]}",
-            delivery.destination,
-            delivery.state.value,
-            str(delivery.attempt),
-            shown_time(next_time(delivery)),
-            delivery.error or delivery.status or "",
-        )
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for each in deliveries:
+        told = (each.destination, each.state.value, str(each.attempt), shown_time(next_time(each)))
+        row = (each.result.series_key, *told, each.error or each.status or "")
+        alike.setdefault(row, []).append(each.result.kind)
+    for (series, *rest), kinds in alike.items():
+        add_row(table, f"{counted(kinds)} of …{series[-8:]}", *rest)
     print_table(console, table)
+
+
+def counted(kinds: Iterable[str]) -> str:
+    """Kinds of objects, each once, with how many there are of it."""
+    counts = Counter(kinds)
+    return ", ".join(kind if n == 1 else f"{n} {kind}" for kind, n in counts.items())
 
 
 def next_time(delivery: DeliveryRecord) -> datetime | None:

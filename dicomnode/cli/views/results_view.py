@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 
 from dicomnode.cli.views import queue_view
-from dicomnode.cli.views.queue_view import as_json, print_deliveries, say, shown_time
+from dicomnode.cli.views.queue_view import as_json, counted, print_deliveries, say, shown_time
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.errors import DataError
 from storage import result_sets
@@ -135,8 +134,7 @@ def print_list(console: Console, sets: Sequence[ResultSet]) -> None:
 
 
 def _kinds(chosen: ResultSet) -> str:
-    counts = Counter(each.kind for each in chosen.results)
-    return ", ".join(kind if n == 1 else f"{n} {kind}" for kind, n in counts.items())
+    return counted(each.kind for each in chosen.results)
 
 
 def print_set(console: Console, chosen: ResultSet) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from dicomnode.cli.views.delivery_words import series_word, undelivered
+from dicomnode.cli.views.delivery_words import series_word, undelivered, withdrawn
 from dicomnode.cli.views.queue_view import as_json, print_series, say, shown_time
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config import Settings
@@ -220,8 +220,15 @@ def next_step(detail: SeriesDetail) -> str:
     if held:
         keys = ", ".join(sorted(held))
         return f"nothing until a person decides: dicomnode queue release {keys} --take …"
-    if lines := undelivered(detail.deliveries):
+    if lines := undelivered(detail.series, detail.deliveries):
         return "; ".join(lines)
+    return f"nothing; {_ended(detail)}"
+
+
+def _ended(detail: SeriesDetail) -> str:
     if detail.series.removed_at is not None:
-        return f"nothing; its files were removed {shown_time(detail.series.removed_at)}"
-    return "nothing; the series is done"
+        return f"its files were removed {shown_time(detail.series.removed_at)}"
+    if withdrawn(detail.series, detail.deliveries):
+        undo = f"dicomnode results reinstate {detail.series.series_key}"
+        return f"its results are withdrawn; {undo} undoes that"
+    return "the series is done"

@@ -8,11 +8,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from dicomnode.config import NodeSettings, Settings
 from dicomnode.errors import ConfigurationError
 from dicomnode.own_data import (
     AWAITING,
+    LostHistoryError,
     Taking,
     check_own,
     note_first_start,
@@ -23,6 +25,7 @@ from dicomnode.own_data import (
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
+from storage.models import OwnerRow
 from storage.owner import find_owner
 from storage.results import ResultFiles
 from support.storage_samples import SERIES, analyse, instance, queue, receive
@@ -130,6 +133,16 @@ def test_another_database_over_results_is_refused(settings: Settings) -> None:
     with closing(Database.open(url)) as database, database.read() as session:
         assert find_owner(session) is None, "it was left alone"
     assert start(settings), "the right one is taken again"
+
+
+def test_a_database_that_was_moved_says_that_its_new_place_is_to_be_named(
+    settings: Settings,
+) -> None:
+    analysed_once(settings)
+    with closing(Database.open(settings.database_url)) as database, database.write() as session:
+        session.execute(delete(OwnerRow))  # as `database move` does
+    with pytest.raises(LostHistoryError, match=r"took it elsewhere\. Name that place"):
+        start(settings)
 
 
 def test_a_back_up_from_before_a_series_is_refused(settings: Settings) -> None:

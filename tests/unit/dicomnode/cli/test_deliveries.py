@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from sqlalchemy import update
 from typer.testing import CliRunner
 
 from dicomnode.cli.main import app
+from dicomnode.cli.views.queue_view import print_deliveries
 from storage import commitment_answers
 from storage.commitment_answers import OwedReport
 from storage.database import Database
+from storage.deliveries import list_deliveries
 from storage.models import SeriesRow
 from storage.outbox import claim_deliveries, mark_refused, mark_retry, mark_stored
 from support.storage_samples import LEASE, NOW, SERIES, analyse, queue, receive, seconds
 
 Command = Callable[..., str]
 LATER = NOW + seconds(30)
+RESEND = f"dicomnode results resend {SERIES}"
 PLACES = "".join(
     f"[[destinations]]\nname='{name}'\nae_title='X'\naddress='h'\nport=104\n"
     for name in ("PACS", "ARCHIVE")
@@ -119,9 +124,39 @@ def test_a_series_of_which_one_object_is_refused_is_partly_refused(command: Comm
     why = json.loads(command("queue", "why", SERIES, "--json"))
     assert why["progress"] == "partly refused"
     assert why["next"] == (
-        "2 objects still to be delivered; 1 objects refused at PACS (not supported there); "
+        "1 objects still to be delivered to ARCHIVE (out of resources); "
+        "1 objects still to be delivered to ARCHIVE; "
+        "1 objects refused at PACS (not supported there); "
         "mended? dicomnode deliveries retry --destination PACS"
     )
+
+
+def test_what_was_given_up_is_told_and_how_it_is_sent_all_the_same(command: Command) -> None:
+    command("deliveries", "drop", "--all")
+    assert json.loads(command("queue", "list", "--json"))[0]["progress"] == "delivered"
+    assert json.loads(command("queue", "why", SERIES, "--json"))["next"] == (
+        f"2 objects abandoned at ARCHIVE (dropped by the administrator); wanted? {RESEND}; "
+        f"1 objects abandoned at PACS (dropped by the administrator); wanted? {RESEND}"
+    )
+
+
+def test_deliveries_of_which_all_is_alike_are_one_row(tmp_path: Path) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'node.sqlite3'}")
+    receive(database)
+    queue(database)
+    analyse(database, destinations=["PACS", "ARCHIVE"])
+    with database.read() as session:
+        found = list_deliveries(session)
+    database.close()
+    shown = StringIO()
+    print_deliveries(Console(file=shown, width=80), [delivery for delivery, _series in found])
+    assert len(found) == 4
+    assert shown.getvalue().count(f"2 kind of …{SERIES[-8:]}") == 2, "a row for each destination"
+
+
+def test_help_shows_every_word_of_where_a_moved_database_is_named() -> None:
+    """Words in square brackets vanish from it."""
+    assert "node.database_url" in CliRunner().invoke(app, ["database", "move", "--help"]).output
 
 
 def test_who_asked_for_storage_commitment_and_what_it_was_told(
