@@ -58,21 +58,19 @@ def studies_to_ask_for(session: Session, destination: str, now: datetime) -> tup
     """Study Instance UIDs of what is due; not while something of the study is being sent."""
     other = aliased(DeliveryRow)
     of_study = aliased(SeriesRow)
-    sending = (
-        select(other.delivery_id)
-        .join(of_study, of_study.series_key == other.series_key)
-        .where(
-            other.destination == destination,
-            other.state == DeliveryState.SENDING,
-            of_study.study_instance_uid == SeriesRow.study_instance_uid,
-        )
+    sending = (  # asked once, not for each object: a study may have thousands
+        select(of_study.study_instance_uid)
+        .join(other, of_study.series_key == other.series_key)
+        .where(other.destination == destination, other.state == DeliveryState.SENDING)
     )
     study = SeriesRow.study_instance_uid
     statement = (
         select(study)
         .join(DeliveryRow, DeliveryRow.series_key == SeriesRow.series_key)
         .where(
-            DeliveryRow.destination == destination, DeliveryRow.confirm_at <= now, ~sending.exists()
+            DeliveryRow.destination == destination,
+            DeliveryRow.confirm_at <= now,
+            study.not_in(sending),
         )
         .group_by(study)
         .order_by(func.min(DeliveryRow.priority), func.min(DeliveryRow.confirm_at))
@@ -238,16 +236,16 @@ def _awaited(session: Session, *where: ColumnElement[bool]) -> tuple[Awaited, ..
 
 def _write(session: Session, objects: Sequence[Awaited], **values: object) -> tuple[Awaited, ...]:
     """Those whose promise is still awaited as it was when they were read."""
-    return tuple(each for each in objects if _write_one(session, each, values))
-
-
-def _write_one(session: Session, one: Awaited, values: dict[str, object]) -> bool:
-    same = DeliveryRow.transaction_uid.is_not_distinct_from(one.transaction_uid)
-    statement = (
-        update(DeliveryRow)
-        .where(DeliveryRow.delivery_id == one.delivery_id, _waits(), same)
-        .values(**values)
-        .returning(DeliveryRow.delivery_id)
-    )
-    options = {"synchronize_session": False}
-    return session.scalar(statement, execution_options=options) is not None
+    written: set[int] = set()
+    for uid in {each.transaction_uid for each in objects}:
+        same = DeliveryRow.transaction_uid.is_not_distinct_from(uid)
+        for ids in in_batches(each.delivery_id for each in objects if each.transaction_uid == uid):
+            statement = (
+                update(DeliveryRow)
+                .where(DeliveryRow.delivery_id.in_(ids), _waits(), same)
+                .values(**values)
+                .returning(DeliveryRow.delivery_id)
+            )
+            options = {"synchronize_session": False}
+            written |= set(session.scalars(statement, execution_options=options))
+    return tuple(each for each in objects if each.delivery_id in written)

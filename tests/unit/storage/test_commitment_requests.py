@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+from sqlalchemy import event
 
 from storage import commitment_requests as requests
 from storage.commitment_requests import Awaited
@@ -193,3 +194,25 @@ def test_a_report_is_noted_once_and_old_requests_go(stored: Database) -> None:
         assert requests.unreported(session, ["2.25.100"]) == 0
         assert requests.remove_requests(session, LATER) == 0
         assert requests.remove_requests(session, LATER + seconds(1)) == 1
+
+
+def test_a_request_for_many_objects_holds_the_database_for_no_time(database: Database) -> None:
+    """A statement for each, under the lock of SQLite, kept receivers waiting for seconds."""
+    receive(database)
+    queue(database)
+    analyse(database, [result(str(number)) for number in range(30)], ["PACS"])
+    for _ in range(4):
+        send(database, NOW, LATER)
+    found = awaited(database)
+    statements: list[str] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    with database.write() as session:
+        event.listen(session.get_bind(), "before_cursor_execute", count)
+        assert requests.enter_request(session, found, "2.25.7", LATER, LATER) == found
+        session.flush()
+        event.remove(session.get_bind(), "before_cursor_execute", count)
+    assert len(found) == 30
+    assert len([each for each in statements if each.startswith("UPDATE")]) == 1
