@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -64,7 +65,9 @@ def results_show(
 
 
 @results_app.command("resend")
-def results_resend(uid: ResultArgument, config: ConfigOption = None) -> None:
+def results_resend(
+    uid: ResultArgument, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Send one set of results again, to the destinations that routes lead to."""
     from dicomnode.cli.views import queue_view, results_view
     from dicomnode.deliver.resend import no_report, resend
@@ -73,13 +76,18 @@ def results_resend(uid: ResultArgument, config: ConfigOption = None) -> None:
     database = queue_view.open_existing(settings)
     chosen = results_view.standing_set(database, uid)
     done = resend(database, settings, chosen, datetime.now(UTC))
+    if as_json:
+        print_json(asdict(done))
+        return
     typer.echo(f"series {done.series_key}: {done.count} deliveries wait to be sent again")
     for name in done.without_report:
         typer.echo(no_report(name), err=True)
 
 
 @results_app.command("renew")
-def results_renew(uid: ResultArgument, config: ConfigOption = None) -> None:
+def results_renew(
+    uid: ResultArgument, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Analyse a series again, with the model and settings of the running node.
 
     It need not have results: it may have been skipped, or have failed.
@@ -91,6 +99,9 @@ def results_renew(uid: ResultArgument, config: ConfigOption = None) -> None:
     database = queue_view.open_existing(settings)
     series = results_view.one_series(database, uid)
     renew(database, settings, series, datetime.now(UTC))
+    if as_json:
+        print_json({"series_key": series.series_key})
+        return
     typer.echo(f"series {series.series_key}: is decided on and analysed again")
 
 

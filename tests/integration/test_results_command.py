@@ -67,6 +67,8 @@ def test_resend_says_which_destination_has_no_report_in_its_class(site: Site) ->
     done = dicomnode("results", "resend", site.uid, "--config", str(site.config))
     assert f"{OBJECTS} deliveries" in done.stdout
     assert "plain: no report was made in its sr_class" in done.stderr
+    told = site.json("resend", site.uid)
+    assert told == {"series_key": site.uid, "count": OBJECTS, "without_report": ["plain"]}
     assert "Traceback" not in done.stderr
 
 
