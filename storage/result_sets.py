@@ -197,7 +197,8 @@ def enter_withdrawal(session: Session, kept: KeptWithdrawal) -> tuple[str, ...] 
 
     One transaction with the entry in the history. None, and nothing changes, when the set is
     withdrawn already, or no row tells of its series. A deliverer that is sending an object of the
-    set loses its lease: it cannot put it back to waiting.
+    set loses its lease: it cannot put it back to waiting. The note waits as long as that lease ran,
+    so that it never arrives before what it withdraws.
     """
     uids = kept.withdrawal.retracted
     if session.get(SeriesRow, kept.series_key) is None:
@@ -208,10 +209,12 @@ def enter_withdrawal(session: Session, kept: KeptWithdrawal) -> tuple[str, ...] 
     reached = tuple(sorted(kept.notes.keys() & _tried(session, uids)))
     entry = replace(kept.withdrawal, instance_count=series.instance_count, notified=reached)
     series.history = (*series.history, entry)
+    leases = _leases(session, uids)
     _stop(session, uids)
     for destination in reached:
         note, to = kept.notes[destination], to_each(destination)
-        enter_results(session, [note], to, series.priority, entry.decided_at)
+        due = max(entry.decided_at, leases.get(destination, entry.decided_at))
+        enter_results(session, [note], to, series.priority, due)
     return reached
 
 
@@ -244,6 +247,19 @@ def _tried(session: Session, sop_instance_uids: Sequence[str]) -> set[str]:
         DeliveryRow.sop_instance_uid.in_(sop_instance_uids), DeliveryRow.attempt > 0
     )
     return set(session.scalars(statement))
+
+
+def _leases(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, datetime]:
+    """Destinations to which one of the objects may just be going out, and until when at most."""
+    statement = select(DeliveryRow.destination, DeliveryRow.lease_until).where(
+        DeliveryRow.sop_instance_uid.in_(sop_instance_uids),
+        DeliveryRow.state == DeliveryState.SENDING,
+    )
+    leases: dict[str, datetime] = {}
+    for destination, until in session.execute(statement):
+        if until is not None:
+            leases[destination] = max(until, leases.get(destination, until))
+    return leases
 
 
 def _stop(session: Session, sop_instance_uids: Sequence[str]) -> None:
