@@ -38,11 +38,16 @@ def dcmjs_send(port: int, files: Sequence[Path]) -> list[str]:
 
 
 @contextmanager
-def running_dcmjs(folder: Path, refused: str = "") -> Iterator[Destination]:
-    """Keeps what it gets in `folder`, a file an instance; does not accept the class `refused`."""
+def running_dcmjs(
+    folder: Path, refused: str = "", node: int | None = None
+) -> Iterator[Destination]:
+    """Keeps what it gets in `folder`, a file an instance; does not accept the class `refused`.
+
+    `node`: the port to which it reports on storage commitment.
+    """
     folder.mkdir()
     port = free_port()
-    process = _start("receive", port, folder, refused)
+    process = _start("receive", port, folder, refused, node or "")
     try:
         wait_for(lambda: listens(port), "dcmjs-dimse listens")
         yield Destination(name="dcmjs", ae_title="DCMJS", address="127.0.0.1", port=port)

@@ -1,13 +1,15 @@
 // dcmjs-dimse as a Storage SCU or SCP, for the tests.
 //   node dcmjs_peer.js send PORT FILE...   prints the status of each answer, or "error TEXT"
-//   node dcmjs_peer.js receive PORT FOLDER [CLASS]   keeps what it gets; refuses one SOP class
+//   node dcmjs_peer.js receive PORT FOLDER [CLASS [NODE]]   keeps what it gets; refuses one SOP class,
+//   and reports on storage commitment (PS3.4 annex J) to the port NODE what of it is in the folder
+const fs = require('fs');
 const path = require('path');
 const dcmjsDimse = require('dcmjs-dimse');
 
 dcmjsDimse.log.setLevel('silent');
-const { Client, Server, Scp } = dcmjsDimse;
-const { CStoreRequest } = dcmjsDimse.requests;
-const { CEchoResponse, CStoreResponse } = dcmjsDimse.responses;
+const { Client, Dataset, Server, Scp } = dcmjsDimse;
+const { CStoreRequest, NEventReportRequest } = dcmjsDimse.requests;
+const { CEchoResponse, CStoreResponse, NActionResponse } = dcmjsDimse.responses;
 const { PresentationContextResult, Status, TransferSyntax } = dcmjsDimse.constants;
 
 function send(port, files) {
@@ -22,7 +24,26 @@ function send(port, files) {
   client.send('127.0.0.1', port, 'DCMJS', 'DICOMNODE');
 }
 
-function receive(port, folder, refused) {
+function report(asked, folder, node) {
+  const { TransactionUID, ReferencedSOPSequence } = asked.getDataset().getElements();
+  const items = [].concat(ReferencedSOPSequence);
+  const isHere = (item) => fs.existsSync(path.join(folder, `${item.ReferencedSOPInstanceUID}.dcm`));
+  const here = items.filter(isHere);
+  const gone = items.filter((item) => !isHere(item)).map((item) => ({ ...item, FailureReason: 0x0112 }));
+  const told = { TransactionUID };
+  if (here.length) told.ReferencedSOPSequence = here;
+  if (gone.length) told.FailedSOPSequence = gone;
+  const request = new NEventReportRequest(
+    asked.getRequestedSopClassUid(), asked.getRequestedSopInstanceUid(), gone.length ? 2 : 1
+  );
+  request.setDataset(new Dataset(told));
+  const client = new Client();
+  client.addRequest(request);
+  client.on('networkError', () => {});
+  client.send('127.0.0.1', Number(node), 'DCMJS', 'DICOMNODE');
+}
+
+function receive(port, folder, refused, node) {
   const known = [TransferSyntax.ImplicitVRLittleEndian, TransferSyntax.ExplicitVRLittleEndian];
   class Keeper extends Scp {
     associationRequested(association) {
@@ -51,6 +72,13 @@ function receive(port, folder, refused) {
       request.getDataset().toFile(path.join(folder, `${request.getAffectedSopInstanceUid()}.dcm`));
       response.setStatus(Status.Success);
       callback(response);
+    }
+
+    nActionRequest(request, callback) {
+      const response = NActionResponse.fromRequest(request);
+      response.setStatus(node ? Status.Success : Status.ProcessingFailure);
+      callback(response);
+      if (node) report(request, folder, node);
     }
 
     associationReleaseRequested() {
