@@ -21,12 +21,16 @@ settings.load_profile("patient")  # a machine with other work slows a test, it d
 
 @pytest.fixture(autouse=True)
 def _no_log_handler_stays() -> Iterator[None]:
-    """A command that a test runs in its own process logs to that test's output, closed after it."""
-    root = logging.getLogger()
-    before = list(root.handlers)
+    """A command that a test, or a fixture of many tests, runs in its own process logs to the output
+    of that moment, closed after it. pytest's own handlers are of classes of their own."""
+    _remove_log_handlers()
     yield
-    for handler in [each for each in root.handlers if each not in before]:
-        root.removeHandler(handler)
+    _remove_log_handlers()
+
+
+def _remove_log_handlers() -> None:
+    root = logging.getLogger()
+    root.handlers = [each for each in root.handlers if type(each) is not logging.StreamHandler]
 
 
 @pytest.fixture(scope="session")
