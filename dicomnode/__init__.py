@@ -22,7 +22,7 @@ config           The configuration: one frozen object, read from one TOML file a
 credentials      Where a DICOMweb server is, and who we are to it: a secret kept elsewhere
 disk_gate        Asks the file system, now and then, whether there is room for what comes
 errors           The errors of the node, by whose fault they are: data, peer, set-up, ours
-lifecycle        How a process of the node starts and is asked to stop
+lifecycle        How a process of the node starts, keeps at its work, and is asked to stop
 own_data         Whether the database tells the history of what lies in the data directory
 tls              TLS contexts for associations, as acceptor and as requestor
 version          What the product calls itself in every result (one place, read by packaging too)

@@ -1,4 +1,4 @@
-"""How a process of the node starts and is asked to stop.
+"""How a process of the node starts, keeps at its work, and is asked to stop.
 
 SIGTERM and SIGINT are blocked in every thread and taken by one that waits for them, so that a stop
 is noticed even while the main thread is deep in a network's forward pass. A process whose
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 import sys
 import threading
@@ -109,6 +110,48 @@ class Outage:
             if self._lasts:
                 log.info("%s goes on", self._work)
             self._lasts = False
+
+
+def keep_looking(
+    look: Callable[[], object],
+    stop: threading.Event,
+    outage: Outage,
+    on_fault: str,
+    look_seconds: float,
+    fault_seconds: float,
+) -> None:
+    """Look until `stop`: at once again while there is something to do, else after a while.
+
+    A fault ends nothing: others are served by threads beside this one. `on_fault` is told then.
+    """
+    while not stop.is_set():
+        pause = look_seconds
+        try:
+            with outage.reported():
+                if look():
+                    continue
+        except Exception:
+            log.exception("%s", on_fault)
+            pause = fault_seconds
+        stop.wait(pause)
+
+
+def do_once(
+    work: Callable[[], object], stop: threading.Event, outage: Outage, retry_seconds: float
+) -> None:
+    """As soon as the database answers, unless `stop` comes first."""
+    done = False
+    while not done and not stop.is_set():
+        with outage.reported():
+            work()
+            done = True
+        if not done:
+            stop.wait(retry_seconds)
+
+
+def drawn_jitter() -> float:
+    """From 0 to 1: keeps what failed together from coming back together, and guards nothing."""
+    return random.random()  # noqa: S311 - not for secrets
 
 
 _VISIBLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}

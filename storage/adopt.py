@@ -21,6 +21,7 @@ from storage.models import DeliveryRow, JobRow, OwnerRow, ResultRow, SeriesRow
 from storage.outbox import DestinationsOf, enter_results, to_each
 from storage.records import (
     NOTE_KIND,
+    ON_THEIR_WAY,
     RETRACTION_KIND,
     DeliveryState,
     JobState,
@@ -39,7 +40,6 @@ HELD_DELIVERY = "held: its history was lost with a database; `dicomnode database
 
 _HELD = Reason(HELD, "its history was lost with a database", None, Verdict.FAIL)
 _OPEN = (SeriesState.RECEIVING, SeriesState.QUEUED)
-_UNSETTLED = (DeliveryState.WAITING, DeliveryState.SENDING)
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,8 @@ def hold(session: Session, now: datetime) -> tuple[int, int]:
         _end(session, series, SeriesState.FAILED, now)
     statement = (
         update(DeliveryRow)
-        .where(DeliveryRow.state.in_(_UNSETTLED))
+        .where(DeliveryRow.state.in_(ON_THEIR_WAY))
         .values(state=DeliveryState.FAILED, error=HELD_DELIVERY, not_before=now, owner=None, **FREE)
-        .returning(DeliveryRow.delivery_id)
     )
     session.execute(statement)
     waiting = select(DeliveryRow.delivery_id).where(DeliveryRow.error == HELD_DELIVERY)

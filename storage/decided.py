@@ -314,6 +314,16 @@ def history_entry(found: JsonObject) -> HistoryEntry:
     return FormerDecision.from_json(found)
 
 
+def retractions(history: Sequence[HistoryEntry]) -> dict[str, datetime]:
+    """Since when each SOP Instance UID is withdrawn."""
+    return {
+        uid: entry.decided_at
+        for entry in history
+        if isinstance(entry, Withdrawal)
+        for uid in entry.retracted
+    }
+
+
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.adopt import HELD_DELIVERY
+from storage.jobs import FREE
 from storage.models import DeliveryRow, ResultRow, SeriesRow
 from storage.outbox import NOT_TRIED, delivery_record
-from storage.records import DeliveryRecord, DeliveryState
+from storage.records import ON_THEIR_WAY, DeliveryRecord, DeliveryState
 
 REMOVED = "its destination is configured no more"
 DROPPED = "dropped by the administrator"
@@ -89,20 +90,14 @@ def abandon_unknown(session: Session, known: Collection[str], now: datetime) -> 
     can be asked for no more.
     """
     unknown = DeliveryRow.destination.not_in(known)
-    going = DeliveryRow.state.in_((DeliveryState.WAITING, DeliveryState.SENDING))
+    going = DeliveryRow.state.in_(ON_THEIR_WAY)
     counted = (
         select(DeliveryRow.destination, func.count())
         .where(unknown, going)
         .group_by(DeliveryRow.destination)
     )
     counts = {name: count for name, count in session.execute(counted)}  # noqa: C416 - rows
-    abandoned = {
-        "state": DeliveryState.ABANDONED,
-        "error": REMOVED,
-        "not_before": now,
-        "lease_token": None,
-        "lease_until": None,
-    }
+    abandoned = FREE | {"state": DeliveryState.ABANDONED, "error": REMOVED, "not_before": now}
     session.execute(update(DeliveryRow).where(unknown, going).values(abandoned))
     awaited = (unknown, DeliveryRow.confirm_at.is_not(None))
     session.execute(update(DeliveryRow).where(*awaited).values(confirm_at=None))

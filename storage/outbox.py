@@ -19,6 +19,7 @@ from storage.jobs import FREE
 from storage.models import OPEN_ASSESS, DeliveryRow, JobRow, ResultRow, SeriesRow
 from storage.records import (
     ENDED_WITHOUT_ARRIVAL,
+    ON_THEIR_WAY,
     RETRACTION_KIND,
     Delivery,
     DeliveryRecord,
@@ -220,7 +221,7 @@ def mark_unsent(
 def settled(session: Session, delivery: Delivery) -> Sent | None:
     """What became of a delivery, for the file beside its result; None while it is on its way."""
     row = session.get(DeliveryRow, delivery.delivery_id)
-    if row is None or row.state in (DeliveryState.WAITING, DeliveryState.SENDING):
+    if row is None or row.state in ON_THEIR_WAY:
         return None
     at = row.committed_at or row.stored_at or row.not_before
     return Sent(row.sop_instance_uid, row.destination, row.state, at, row.error)

@@ -59,6 +59,7 @@ class DeliveryState(StrEnum):
     ABANDONED = "abandoned"  # not wanted any more, or its destination is configured no more
 
 
+ON_THEIR_WAY = (DeliveryState.WAITING, DeliveryState.SENDING)
 ENDED_WITHOUT_ARRIVAL = frozenset(
     {DeliveryState.REFUSED, DeliveryState.FAILED, DeliveryState.ABANDONED}
 )

@@ -38,7 +38,7 @@ from storage.durable import DurableFiles
 from storage.errors import DamagedHistoryError, UnsafePathError
 from storage.folders import make_folder
 from storage.instances import series_folder
-from storage.records import DeliveryState, ResultRecord
+from storage.records import ON_THEIR_WAY, DeliveryState, ResultRecord
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Sent:
     @classmethod
     def from_json(cls, found: JsonObject) -> Self:
         state, at = DeliveryState(found["state"]), datetime.fromisoformat(found["at"])
-        if state in (DeliveryState.WAITING, DeliveryState.SENDING):
+        if state in ON_THEIR_WAY:
             raise ValueError(f"{state} is not settled")
         names = found["sop_instance_uid"], found["destination"]
         return cls(*names, state, at, found["error"])

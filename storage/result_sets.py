@@ -14,12 +14,13 @@ from sqlalchemy import String, cast, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import Database
-from storage.decided import RETRACTED, HistoryEntry, Reinstatement, Withdrawal
+from storage.decided import RETRACTED, Reinstatement, Withdrawal, retractions
 from storage.jobs import FREE
 from storage.models import DeliveryRow, ResultRow, SeriesRow
 from storage.outbox import NOT_TRIED, DestinationsOf, enter_results, to_each
 from storage.queries import find_series, series_detail
 from storage.records import (
+    ON_THEIR_WAY,
     RETRACTION_KIND,
     DeliveryState,
     ResultRecord,
@@ -86,7 +87,7 @@ def _set(detail: SeriesDetail, created_at: datetime, newest: datetime | None) ->
     results = tuple(each for each in detail.results if each.created_at == created_at)
     uids = {each.sop_instance_uid for each in results}
     deliveries = (each for each in detail.deliveries if each.result.sop_instance_uid in uids)
-    retracted = _retractions(detail.series.history)
+    retracted = retractions(detail.series.history)
     moments = [moment for uid, moment in retracted.items() if uid in uids]
     retraction = all(each.kind == RETRACTION_KIND for each in results)
     return ResultSet(
@@ -97,16 +98,6 @@ def _set(detail: SeriesDetail, created_at: datetime, newest: datetime | None) ->
         superseded=created_at != newest and not retraction,
         retracted_at=min(moments, default=None),
     )
-
-
-def _retractions(history: Sequence[HistoryEntry]) -> dict[str, datetime]:
-    """Since when each SOP Instance UID is withdrawn."""
-    return {
-        uid: entry.decided_at
-        for entry in history
-        if isinstance(entry, Withdrawal)
-        for uid in entry.retracted
-    }
 
 
 def _newest_first(sets: Iterable[ResultSet]) -> tuple[ResultSet, ...]:
@@ -121,7 +112,7 @@ def resend(session: Session, chosen: ResultSet, destinations: DestinationsOf, no
     """
     series = lock_series(session, chosen.series.series_key)
     uids = {each.sop_instance_uid for each in chosen.results}
-    if uids & _retractions(series.history).keys():
+    if uids & retractions(series.history).keys():
         return 0
     return sum(
         _wait_again(session, result, destination, series.priority, now)
@@ -187,7 +178,7 @@ def entered_withdrawals(session: Session) -> tuple[KeptWithdrawal, ...]:
 
 def _is_entered(session: Session, kept: KeptWithdrawal) -> bool:
     series = session.get(SeriesRow, kept.series_key)
-    known = {} if series is None else _retractions(series.history)
+    known = {} if series is None else retractions(series.history)
     return bool(set(kept.withdrawal.retracted) & known.keys())
 
 
@@ -204,7 +195,7 @@ def enter_withdrawal(session: Session, kept: KeptWithdrawal) -> tuple[str, ...] 
     if session.get(SeriesRow, kept.series_key) is None:
         return None
     series = lock_series(session, kept.series_key)
-    if set(uids) & _retractions(series.history).keys():
+    if set(uids) & retractions(series.history).keys():
         return None
     reached = tuple(sorted(kept.notes.keys() & _tried(session, uids)))
     entry = replace(kept.withdrawal, instance_count=series.instance_count, notified=reached)
@@ -265,6 +256,6 @@ def _leases(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, dat
 def _stop(session: Session, sop_instance_uids: Sequence[str]) -> None:
     statement = update(DeliveryRow).where(
         DeliveryRow.sop_instance_uid.in_(sop_instance_uids),
-        DeliveryRow.state.in_((DeliveryState.WAITING, DeliveryState.SENDING)),
+        DeliveryRow.state.in_(ON_THEIR_WAY),
     )
     session.execute(statement.values(state=DeliveryState.ABANDONED, error=RETRACTED, **FREE))

@@ -8,11 +8,11 @@ gives no commitment, or never reports, is asked by C-FIND at the IMAGE level whe
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from pydicom.uid import generate_uid
 from pynetdicom import build_context, evt
@@ -34,7 +34,7 @@ from dicomnode.decisions.delivery.commitment_status import NO_SERVICE, report_pa
 from dicomnode.decisions.delivery.store_status import shown
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerCause, PeerError
-from dicomnode.lifecycle import Outage
+from dicomnode.lifecycle import Outage, drawn_jitter, keep_looking
 from dicomnode.network.associations import SUCCESS, associated, requestor, unanswered
 from dicomnode.network.count_query import CONTEXTS as FIND_CONTEXTS
 from dicomnode.network.count_query import CountQuery
@@ -86,17 +86,9 @@ class Asker:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: look, ask, wait. A fault ends nothing: others are asked beside it."""
-        outage = Outage(f"storage commitment by {self._destination.name}")
-        while not stop.is_set():
-            pause = _LOOK_SECONDS
-            try:
-                with outage.reported():
-                    if self.look(stop):
-                        continue
-            except Exception:
-                log.exception("storage commitment by %s", self._destination.name)
-                pause = _FAULT_SECONDS
-            stop.wait(pause)
+        work = f"storage commitment by {self._destination.name}"
+        look = partial(self.look, stop)
+        keep_looking(look, stop, Outage(work), work, _LOOK_SECONDS, _FAULT_SECONDS)
 
     def look(self, stop: threading.Event) -> int:
         """Ask for what is due; how many studies that were."""
@@ -248,7 +240,7 @@ class Asker:
         never = error.cause is PeerCause.NOT_ACCEPTED
         if never:
             self._tell_none()
-        now, jitter = self._clock.now(), random.random()  # noqa: S311 - spreads retries
+        now, jitter = self._clock.now(), drawn_jitter()
         for study in studies:
             objects = self._awaited(study)
             if not objects:

@@ -7,7 +7,6 @@ address is that of a configured peer with the AE title that asked.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from datetime import datetime, timedelta
 
@@ -24,7 +23,7 @@ from dicomnode.config import Peer, Settings
 from dicomnode.decisions.delivery.store_status import shown
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerCause, PeerError
-from dicomnode.lifecycle import Outage
+from dicomnode.lifecycle import Outage, drawn_jitter, keep_looking
 from dicomnode.network.associations import SUCCESS, associated, requestor, unanswered
 from storage import commitment_answers as answers
 from storage.commitment_answers import OwedReport
@@ -50,17 +49,9 @@ class Reporter:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`. What cannot be read now is tried again."""
-        outage = Outage("reporting on storage commitment", OSError)
-        while not stop.is_set():
-            pause = _LOOK_SECONDS
-            try:
-                with outage.reported():
-                    if self.look():
-                        continue
-            except Exception:
-                log.exception("reporting on storage commitment")
-                pause = _FAULT_SECONDS
-            stop.wait(pause)
+        work = "reporting on storage commitment"
+        outage = Outage(work, OSError)
+        keep_looking(self.look, stop, outage, work, _LOOK_SECONDS, _FAULT_SECONDS)
 
     def look(self) -> bool:
         """Send the report that is due longest; whether there was one.
@@ -134,8 +125,7 @@ class Reporter:
     def _try_later(self, owed: OwedReport, why: str, *, at_last: bool = False) -> datetime | None:
         """When that is; None: never."""
         retry, now = self._settings.delivery.retry, self._clock.now()
-        jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
-        again = decide_retry(owed.attempt, owed.requested_at, retry, now, jitter)
+        again = decide_retry(owed.attempt, owed.requested_at, retry, now, drawn_jitter())
         ended = at_last or again is None
         what = "is given up" if ended else "is tried again"
         if owed.attempt.bit_count() == 1 or ended:  # 1, 2, 4 …: a peer that is away fills no log

@@ -7,7 +7,6 @@ receives. It is answered with success when the database has it.
 from __future__ import annotations
 
 import logging
-import random
 from typing import cast
 
 from pynetdicom import evt
@@ -33,6 +32,7 @@ from dicomnode.decisions.delivery.commitment_status import (
 from dicomnode.decisions.delivery.store_status import shown
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import DataError
+from dicomnode.lifecycle import drawn_jitter
 from dicomnode.network.associations import SUCCESS
 from storage import commitment_requests as requests
 from storage.commitment_requests import Awaited, CommitmentRequest
@@ -149,7 +149,7 @@ class Reports:
             one.first_tried_at or one.stored_at,
             self._settings.delivery.retry,
             now,
-            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+            jitter=drawn_jitter(),
         )
         if again is None:
             log.error("%s given up: %s", one.sop_instance_uid, text)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dicomnode.commitment.asking import Asker
 from dicomnode.commitment.reporting import Reporter
 from dicomnode.config import Destination, Settings
-from dicomnode.lifecycle import Outage
+from dicomnode.lifecycle import Outage, do_once
 from storage import commitment_requests as requests
 from storage.database import Database
 
@@ -47,14 +47,12 @@ def _tell_if_shut_out(settings: Settings, destination: Destination) -> None:
 
 def leave_unasked(database: Database, names: list[str], stop: threading.Event) -> None:
     """Once: what awaits the promise of a destination that is not asked any more stays stored."""
-    outage, done = Outage("storage commitment"), False
-    while not done and not stop.is_set():
-        with outage.reported():
-            with database.write() as session:
-                left = requests.leave_unasked(session, names, NOT_ASKED)
-            if left:
-                log.warning("%d objects: %s", left, NOT_ASKED)
-            done = True
-        if not done:
-            stop.wait(_RETRY_SECONDS)
+
+    def leave() -> None:
+        with database.write() as session:
+            left = requests.leave_unasked(session, names, NOT_ASKED)
+        if left:
+            log.warning("%d objects: %s", left, NOT_ASKED)
+
+    do_once(leave, stop, Outage("storage commitment"), _RETRY_SECONDS)
     database.close()

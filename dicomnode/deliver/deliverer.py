@@ -6,7 +6,6 @@ Each destination has threads of its own, so that a dead one holds up no other.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
@@ -26,7 +25,13 @@ from dicomnode.deliver.sender import NoneTakenError, Sender, outcome_of
 from dicomnode.deliver.web_sender import web_sender
 from dicomnode.deliver.withdrawn import ResultHistory
 from dicomnode.errors import PeerCause, PeerError
-from dicomnode.lifecycle import Outage, ends_process_on_fault
+from dicomnode.lifecycle import (
+    Outage,
+    do_once,
+    drawn_jitter,
+    ends_process_on_fault,
+    keep_looking,
+)
 from storage import deliveries, outbox
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, LeaseLostError, UnsafePathError
@@ -74,17 +79,15 @@ class Deliverer:
 
         A fault of this destination ends nothing: the others are served by threads beside it.
         """
-        outage = Outage(f"delivery to {self._destination.name}")
-        while not stop.is_set():
-            pause = _LOOK_SECONDS
-            try:
-                with outage.reported():
-                    if self.deliver_some(stop):
-                        continue
-            except Exception:
-                log.exception("delivery to %s goes on in a while", self._destination.name)
-                pause = _FAULT_SECONDS
-            stop.wait(pause)
+        work = f"delivery to {self._destination.name}"
+        keep_looking(
+            lambda: self.deliver_some(stop),
+            stop,
+            Outage(work),
+            f"{work} goes on in a while",
+            _LOOK_SECONDS,
+            _FAULT_SECONDS,
+        )
 
     def deliver_some(self, stop: threading.Event) -> int:
         """Claim the results of one study and try to send them; how many there were."""
@@ -171,7 +174,7 @@ class Deliverer:
         if not self._reach.works():
             return
         name, retry = self._destination.name, self._settings.delivery.retry
-        moment = retry.first_delay_seconds * retry.jitter_share * _jitter()
+        moment = retry.first_delay_seconds * retry.jitter_share * drawn_jitter()
         at = self._clock.now() + timedelta(seconds=moment)
         with self._database.write() as session:
             woken = outbox.wake_deliveries(session, name, at)
@@ -258,7 +261,7 @@ class Deliverer:
             delivery.first_tried_at or now,
             self._settings.delivery.retry,
             now,
-            jitter=_jitter(),
+            jitter=drawn_jitter(),
             at_least_seconds=outcome.wait_seconds,
         )
         if decision is None:
@@ -286,10 +289,6 @@ def _damaged(delivery: Delivery, error: Exception) -> Outcome:
 
 def _fault(error: Exception) -> str:
     return f"a fault on our side: {type(error).__name__}"
-
-
-def _jitter() -> float:
-    return random.random()  # noqa: S311 - spreads what comes back, guards nothing
 
 
 def reach_of(settings: Settings, destination: AnyDestination, clock: Clock) -> Reach:
@@ -335,12 +334,7 @@ def abandon_unknown(settings: Settings, now: datetime) -> None:
 def _abandon_unknown(settings: Settings, clock: Clock, stop: threading.Event) -> None:
     """As soon as the database answers."""
     outage = Outage("looking for destinations that are no more")
-    done = False
-    while not done and not stop.is_set():
-        with outage.reported():
-            abandon_unknown(settings, clock.now())
-            done = True
-        stop.wait(0 if done else _LOOK_SECONDS)
+    do_once(lambda: abandon_unknown(settings, clock.now()), stop, outage, _LOOK_SECONDS)
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from datetime import datetime, timedelta
 
 from dicomnode.clock import Clock
 from dicomnode.decisions.retry import RetryPolicy, next_probe
+from dicomnode.lifecycle import drawn_jitter
 
 _MINUTE_SECONDS = 60.0
 
@@ -72,9 +72,8 @@ class Reach:
         """When it is tried next, not before the time that it asks for, and whether it is news."""
         with self._lock:
             self._failures += 1
-            jitter = random.random()  # noqa: S311 - spreads what comes back, guards nothing
             now = self._clock.now()
-            probe = next_probe(self._failures, self._policy, now, jitter)
+            probe = next_probe(self._failures, self._policy, now, drawn_jitter())
             until = max(probe, now + timedelta(seconds=asked_seconds))
             self._probe_at = self._clock.seconds() + (until - now).total_seconds()
             return until, self._failures == 1

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dicomnode.decisions.delivery.series_delivery import DeliveryCounts, delivery_word
-from storage.decided import Withdrawal
+from storage.decided import retractions
 from storage.records import (
     RETRACTION_KIND,
     DeliveryRecord,
@@ -48,7 +48,7 @@ def undelivered(record: SeriesRecord, deliveries: Sequence[DeliveryRecord]) -> l
 def withdrawn(record: SeriesRecord, deliveries: Sequence[DeliveryRecord]) -> bool:
     """Whether the newest set of results was withdrawn, and not reinstated."""
     made = {each.result.sop_instance_uid for each in _newest(deliveries)}
-    return bool(made) and made <= _retracted(record)
+    return bool(made) and made <= retractions(record.history).keys()
 
 
 def _still(delivery: DeliveryRecord) -> str:
@@ -68,7 +68,7 @@ def _counts(standing: Sequence[DeliveryRecord]) -> DeliveryCounts:
 
 def _standing(record: SeriesRecord, deliveries: Sequence[DeliveryRecord]) -> list[DeliveryRecord]:
     """Those of the newest set, if it was not withdrawn, and of what withdraws others."""
-    gone = _retracted(record)
+    gone = retractions(record.history)
     newest = [each for each in _newest(deliveries) if each.result.sop_instance_uid not in gone]
     return newest + [each for each in deliveries if each.result.kind == RETRACTION_KIND]
 
@@ -77,9 +77,3 @@ def _newest(deliveries: Sequence[DeliveryRecord]) -> list[DeliveryRecord]:
     made = [each for each in deliveries if each.result.kind != RETRACTION_KIND]
     newest = max((each.result.created_at for each in made), default=None)
     return [each for each in made if each.result.created_at == newest]
-
-
-def _retracted(record: SeriesRecord) -> set[str]:
-    return {
-        uid for each in record.history if isinstance(each, Withdrawal) for uid in each.retracted
-    }
