@@ -4,6 +4,8 @@ analyse/         The third step of a series: the worker computes findings, leave
 assess/          The second step of a series: is it all here, and may we analyse it?
 cli/             The command line; nothing else of the node imports it
 commitment/      Storage commitment: asking for a promise to keep objects, and giving it
+config/          The configuration: one frozen object, read from one TOML file and passed in
+data_directory/  What lies in a node's data directory: whose it is, and what has to go
 decisions/       Decides: pure functions of frozen dataclasses, `now` an argument, no I/O
 deliver/         The last step of a series: result objects become files, rows and requests to PACSs
 dicom_files/     Reads DICOM: from bytes that may be damaged to headers, pixels and volumes
@@ -16,14 +18,10 @@ processes/       The processes of one node: who starts them, and what each of th
 receive/         The first step of a series: C-STORE requests become files and rows
 results/         Builds result data sets from findings; no files, no network, no database
 weights/         From labelled scans to a bundle: manifests, training, evaluation, simulation
-cleaner          Removes what is finished after its time, and what dead writers left
 clock            The time, as an argument: a look is tested at any moment
-config           The configuration: one frozen object, read from one TOML file and passed in
-credentials      Where a DICOMweb server is, and who we are to it: a secret kept elsewhere
 disk_gate        Asks the file system, now and then, whether there is room for what comes
 errors           The errors of the node, by whose fault they are: data, peer, set-up, ours
 lifecycle        How a process of the node starts, keeps at its work, and is asked to stop
-own_data         Whether the database tells the history of what lies in the data directory
 tls              TLS contexts for associations, as acceptor and as requestor
 version          What the product calls itself in every result (one place, read by packaging too)
 """

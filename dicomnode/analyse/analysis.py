@@ -18,7 +18,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from dicomnode.assess.assessment import Assessment
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.agreement import Agreement
 from dicomnode.decisions.contrast.pixels import pixel_witness
 from dicomnode.decisions.eligibility.chest import judge_chest

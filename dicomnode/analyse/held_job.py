@@ -17,7 +17,7 @@ from datetime import timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from dicomnode.clock import Clock
-from dicomnode.config import InferenceSettings
+from dicomnode.config.sections import InferenceSettings
 from dicomnode.lifecycle import ends_process_on_fault
 from storage import jobs
 from storage.database import Database

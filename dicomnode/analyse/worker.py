@@ -20,7 +20,7 @@ from dicomnode.analyse.held_job import HeldJob
 from dicomnode.analyse.predecessor import former_report, withdrawals
 from dicomnode.assess.assessment import Assessment, assess_files, input_digest
 from dicomnode.clock import Clock
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.arrival.resend import RESENT
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE

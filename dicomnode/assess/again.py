@@ -17,7 +17,8 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from dicomnode.config import Settings, kept_settings
+from dicomnode.config.reading import kept_settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.deliver.result_settings import analysis_digest
 from dicomnode.deliver.routing import routing

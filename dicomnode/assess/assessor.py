@@ -21,7 +21,7 @@ from dicomnode.assess.resends import (
 )
 from dicomnode.assess.study import choose_in_study, with_acquisitions
 from dicomnode.clock import Clock
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.arrival_evidence import (
     HeaderEvidence,
     PacsCount,

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dicomnode.clock import Clock
-from dicomnode.config import Peer, QuerySettings
+from dicomnode.config.destinations import Peer
+from dicomnode.config.sections import QuerySettings
 from dicomnode.decisions.arrival.arrival_evidence import PacsCount
 from dicomnode.errors import PeerError
 from dicomnode.lifecycle import ends_process_on_fault

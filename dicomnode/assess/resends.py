@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.clock import Clock
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.resend import (
     Claim,
     Copy,

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from dicomnode.config import Settings, load_settings
+from dicomnode.config.reading import load_settings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
 from storage.database import Database
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dicomnode.cli.common import ConfigOption, JsonOption, config_file, open_database, print_json
-from dicomnode.config import load_settings
+from dicomnode.config.reading import load_settings
 from dicomnode.errors import ConfigurationError
 
 database_app = typer.Typer(
@@ -34,7 +34,7 @@ def database_move(
 
     Then name the new place as node.database_url. The former one stays as a back-up.
     """
-    from dicomnode.own_data import check_own
+    from dicomnode.data_directory.own_data import check_own
     from dicomnode.processes.supervisor import only_one
     from storage.database import Database
     from storage.move import move_rows
@@ -61,7 +61,7 @@ def database_adopt(config: ConfigOption = None, as_json: JsonOption = False) -> 
     For when it is lost and there is no back-up. Nothing is analysed or sent before `dicomnode
     database release`; what was withdrawn stays so. The node must not run.
     """
-    from dicomnode.own_data import LostHistoryError, take_database
+    from dicomnode.data_directory.own_data import LostHistoryError, take_database
     from dicomnode.processes.supervisor import only_one
     from dicomnode.receive.adoption import adopt_files
     from storage.database import Database

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dicomnode.cli.common import ConfigOption, JsonOption, config_file, console, print_json
-from dicomnode.config import load_settings
+from dicomnode.config.reading import load_settings
 from storage.records import DeliveryState
 
 deliveries_app = typer.Typer(

@@ -22,7 +22,7 @@ from dicomnode.cli.model_simulate import model_simulate as _model_simulate  # no
 from dicomnode.cli.model_train import model_train as _model_train  # noqa: F401  (adds its command)
 from dicomnode.cli.queue import queue_app
 from dicomnode.cli.results import results_app
-from dicomnode.config import kept_settings, load_settings
+from dicomnode.config.reading import kept_settings, load_settings
 from dicomnode.errors import ConfigurationError, NodeError
 from dicomnode.lifecycle import block_stop_signals, set_up_logging, stop_on_request
 from dicomnode.version import VERSION
@@ -87,8 +87,8 @@ def serve(config: ConfigOption = None) -> None:
     set_up_logging("node")
     stop = stop_on_request()
     settings = load_settings(config_file(config))
+    from dicomnode.data_directory.own_data import Taking, note_first_start
     from dicomnode.network.pynetdicom_version import check_pynetdicom
-    from dicomnode.own_data import Taking, note_first_start
     from dicomnode.processes.supervisor import Supervisor, check_bundle, keep_settings, only_one
 
     check_pynetdicom()

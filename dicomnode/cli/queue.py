@@ -18,7 +18,7 @@ from dicomnode.cli.common import (
     open_database,
     print_json,
 )
-from dicomnode.config import load_settings
+from dicomnode.config.reading import load_settings
 from dicomnode.errors import DataError
 from storage.records import SeriesState
 

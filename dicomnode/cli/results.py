@@ -17,7 +17,7 @@ from dicomnode.cli.common import (
     open_database,
     print_json,
 )
-from dicomnode.config import load_settings
+from dicomnode.config.reading import load_settings
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.errors import ConfigurationError
 

@@ -29,7 +29,8 @@ from dicomnode.commitment.data_sets import (
     action_information,
 )
 from dicomnode.commitment.reports import Reports
-from dicomnode.config import Destination, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.commitment_status import NO_SERVICE, report_patience
 from dicomnode.decisions.delivery.store_status import shown
 from dicomnode.decisions.retry import decide_retry

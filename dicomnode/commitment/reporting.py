@@ -19,7 +19,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from dicomnode.clock import Clock
 from dicomnode.commitment.data_sets import ALL_COMMITTED, FAILURES_EXIST, event_information
 from dicomnode.commitment.holdings import PATIENCE_SECONDS, Held, Holdings, tell
-from dicomnode.config import Peer, Settings
+from dicomnode.config.destinations import Peer
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.store_status import shown
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerCause, PeerError

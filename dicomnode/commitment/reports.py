@@ -22,7 +22,8 @@ from dicomnode.commitment.data_sets import (
     check_size,
     read_report,
 )
-from dicomnode.config import Destination, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.commitment_status import (
     Follow,
     failure_row,

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from dicomnode.commitment.asking import Asker
 from dicomnode.commitment.reporting import Reporter
-from dicomnode.config import Destination, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.settings import Settings
 from dicomnode.lifecycle import Outage, do_once
 from storage import commitment_requests as requests
 from storage.database import Database

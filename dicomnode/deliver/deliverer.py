@@ -15,7 +15,8 @@ from pydicom.errors import InvalidDicomError
 
 from dicomnode.clock import Clock
 from dicomnode.commitment.work import commitment_work
-from dicomnode.config import AnyDestination, Settings, WebDestination
+from dicomnode.config.destinations import AnyDestination, WebDestination
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.deliver.dicom_sender import dicom_sender

@@ -20,7 +20,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.decisions.delivery.outcome import Outcome
 from dicomnode.decisions.delivery.store_status import store_outcome
 from dicomnode.deliver.sender import Sender, outcome_of

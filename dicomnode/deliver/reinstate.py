@@ -7,7 +7,7 @@ from datetime import datetime
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result
 from dicomnode.deliver.routing import routing

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.routes import ObjectKind, Taker
 from dicomnode.deliver.routing import Routing, routing
 from dicomnode.errors import DataError

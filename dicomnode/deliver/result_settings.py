@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.result_options import Variant
 from dicomnode.methods.bundles import models_digest
 from dicomnode.results.common.context import ResultSettings

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from dicomnode.config import AnyDestination, Settings
+from dicomnode.config.destinations import AnyDestination
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result

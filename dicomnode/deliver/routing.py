@@ -6,7 +6,8 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from dicomnode.config import AnyDestination, Destination, Settings
+from dicomnode.config.destinations import AnyDestination, Destination
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.routes import (
     ObjectKind,
     Taker,

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit
 
 from dicomnode.clock import Clock
-from dicomnode.config import WebDestination
+from dicomnode.config.destinations import WebDestination
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.delivery.stow_response import read_instances, read_report
 from dicomnode.decisions.delivery.stow_status import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
 from inference.bundles.bundle import Bundle, load_bundle, load_card
 from inference.bundles.tasks import LUNGS, TASKS, EngineOptions

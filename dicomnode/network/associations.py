@@ -27,7 +27,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from dicomnode.config import Peer
+from dicomnode.config.destinations import Peer
 from dicomnode.dicom_files.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.errors import ConfigurationError, PeerCause, PeerError
 from dicomnode.network.peer_connection import Requestor, why_ended, why_not_associated

@@ -8,7 +8,7 @@ from pathlib import Path
 import pydicom
 from pynetdicom import build_context
 
-from dicomnode.config import Peer
+from dicomnode.config.destinations import Peer
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.network.associations import SUCCESS, associated, c_store, requestor
 

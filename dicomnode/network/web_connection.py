@@ -27,7 +27,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util import parse_url
 
-from dicomnode.config import WebDestination
+from dicomnode.config.destinations import WebDestination
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.tls import client_context, reason
 from dicomnode.version import PRODUCT_NAME, VERSION

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Reason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.dicom_files.identity import Identity, identify_file

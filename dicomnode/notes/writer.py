@@ -16,7 +16,7 @@ from functools import partial
 from pydicom.dataset import Dataset
 
 from dicomnode.clock import Clock
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result

@@ -19,7 +19,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dicomnode.config import Peer, Settings, load_settings
+from dicomnode.config.destinations import Peer
+from dicomnode.config.reading import load_settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import failed_rules
 from dicomnode.dicom_files.identity import identify_file
 from dicomnode.errors import ConfigurationError, NodeError

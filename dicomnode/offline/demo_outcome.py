@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.results.documents.text import report_as_text
 from inference.findings import ScoreMeaning

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pynetdicom import evt
 
-from dicomnode.config import Peer
+from dicomnode.config.destinations import Peer
 from dicomnode.network.associations import (
     SUCCESS,
     accept_any_storage,

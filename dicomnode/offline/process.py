@@ -15,7 +15,7 @@ from typing import Any
 
 from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
 from dicomnode.assess.assessment import assess_files
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Reason, Verdict, with_later
 from dicomnode.dicom_files.folder import read_folder
 from dicomnode.dicom_files.headers import read_header_file

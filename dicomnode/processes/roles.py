@@ -9,9 +9,9 @@ import sys
 import threading
 from typing import Protocol, cast
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.own_data import wait_for_own
 from dicomnode.lifecycle import set_up_logging, stop_on_request
-from dicomnode.own_data import wait_for_own
 from dicomnode.processes.supervisor import RECEIVER, owner_name
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ _MODULES = {
     "assessor": "dicomnode.assess.assessor",
     "worker": "dicomnode.analyse.worker",
     "deliverer": "dicomnode.deliver.deliverer",
-    "cleaner": "dicomnode.cleaner",
+    "cleaner": "dicomnode.data_directory.cleaner",
 }
 
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from dicomnode.clock import Clock
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.own_data import Taking
 from dicomnode.errors import AlreadyRunningError, ConfigurationError
 from dicomnode.lifecycle import LISTENER, STOP_SECONDS, SUPERVISOR_PIPE
 from dicomnode.network.associations import bind_listener
-from dicomnode.own_data import Taking
 from dicomnode.tls import server_context
 from storage import index, jobs
 from storage.database import Database, is_missing

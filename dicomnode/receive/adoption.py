@@ -22,7 +22,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.result_options import SegmentationKind, SrClass
 from dicomnode.deliver.routing import routing
 from dicomnode.dicom_files.headers import read_source

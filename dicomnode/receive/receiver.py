@@ -25,7 +25,9 @@ from pynetdicom.transport import RequestHandler
 from dicomnode.clock import Clock
 from dicomnode.commitment.answering import Answers
 from dicomnode.commitment.reports import Reports
-from dicomnode.config import ReceiveSettings, Settings
+from dicomnode.config.sections import ReceiveSettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.own_data import note_first_start, own_or_take
 from dicomnode.dicom_files.identity import (
     FILE_HEAD_ROOM,
     Identity,
@@ -56,7 +58,6 @@ from dicomnode.network.associations import (
     stop_listening,
 )
 from dicomnode.network.tls_acceptor import ServerTls
-from dicomnode.own_data import note_first_start, own_or_take
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.arrivals import ArrivalIndexer, AssociationEnded
 from dicomnode.receive.reconciliation import Reconciler

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
 from dicomnode.version import VERSION
 from dicomnode.weights.evaluation_against import PROBABILITIES

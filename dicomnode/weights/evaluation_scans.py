@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from dicomnode.config import MethodSettings, Settings
+from dicomnode.config.sections import MethodSettings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import DataError, ManifestError
 from dicomnode.methods.bundles import load_engines, load_lung_finder
 from dicomnode.results.pictures.heatmap import THRESHOLD

@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import _config, evt
 from sqlalchemy import func, select
 
-from dicomnode.config import DeliverySettings
+from dicomnode.config.sections import DeliverySettings
 from dicomnode.decisions.retry import RetryPolicy
 from storage.database import Database
 from storage.models import DeliveryRow

@@ -25,7 +25,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 from benchmarks import peer_covnet  # noqa: E402
 from benchmarks.processor import matrix_product  # noqa: E402
 from benchmarks.series import write_series  # noqa: E402
-from dicomnode.config import Settings  # noqa: E402
+from dicomnode.config.settings import Settings  # noqa: E402
 from dicomnode.offline.process import process_folder  # noqa: E402
 from inference.bundles.bundle import Bundle, load_bundle  # noqa: E402
 from inference.covnet.network import Covnet  # noqa: E402

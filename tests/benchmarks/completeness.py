@@ -64,7 +64,7 @@ def measure(case: Case, folder: Path, rounds: int) -> tuple[list[float], set[str
     """Seconds of each round, and what closed the series; a first one, in which the processes of the
     node are still starting, is not counted.
     """
-    from dicomnode.config import Destination
+    from dicomnode.config.destinations import Destination
     from support.node import Node, free_port
     from support.orthanc import running_orthanc
 

@@ -135,7 +135,9 @@ class _Node:
     """A data directory, and what entered its outbox and arrived, by the seconds of this machine."""
 
     def __init__(self, folder: Path, scale: float) -> None:
-        from dicomnode.config import DeliverySettings, Destination, NodeSettings, Settings
+        from dicomnode.config.destinations import Destination
+        from dicomnode.config.sections import DeliverySettings, NodeSettings
+        from dicomnode.config.settings import Settings
         from dicomnode.decisions.retry import RetryPolicy
 
         retry = RetryPolicy()

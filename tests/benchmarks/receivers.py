@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.errors import PeerError
 from dicomnode.network.associations import echo
 from support.node import free_port

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pynetdicom import _config
 
-from dicomnode.config import ReceiveSettings
+from dicomnode.config.sections import ReceiveSettings
 from dicomnode.network.associations import end_broken_association
 from support.postgresql import PostgresqlServer, postgresql_server
 from support.receiver import Receiver, running_receiver

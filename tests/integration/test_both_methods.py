@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from dicomnode.cli.main import app
 from dicomnode.cli.views.model_view import BundlePlace, look_at
 from dicomnode.cli.views.queue_view import print_series
-from dicomnode.config import InferenceSettings, MethodSettings, load_settings
+from dicomnode.config.reading import load_settings
+from dicomnode.config.sections import InferenceSettings, MethodSettings
 from dicomnode.methods.bundles import load_bundles, load_engines
 from dicomnode.results.documents.text import report_as_text
 from inference.bundles.bundle import CARD, load_card

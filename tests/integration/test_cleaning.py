@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from dicomnode.cleaner import Cleaner, clean_once
+from dicomnode.data_directory.cleaner import Cleaner, clean_once
 from dicomnode.receive.arrivals import ArrivalIndexer
 from dicomnode.receive.reconciliation import Reconciler
 from storage.durable import INCOMING

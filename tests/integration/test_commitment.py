@@ -13,7 +13,9 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from pynetdicom import _config
 
 from dicomnode.commitment.asking import FOUND, NO_PROOF, NOT_FOUND, Asker
-from dicomnode.config import Destination, NodeSettings, ReceiveSettings, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import NodeSettings, ReceiveSettings
+from dicomnode.config.settings import Settings
 from dicomnode.deliver.deliverer import Deliverer
 from storage import commitment_requests as requests
 from storage.database import Database

@@ -29,7 +29,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from dicomnode.commitment import answering
 from dicomnode.commitment.data_sets import action_information
 from dicomnode.commitment.reporting import Reporter
-from dicomnode.config import Destination, NodeSettings, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.network.associations import (
     application_entity,
     associated,

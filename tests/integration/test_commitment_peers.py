@@ -23,7 +23,9 @@ from pynetdicom import _config
 
 from dicomnode.commitment.asking import FOUND, NO_PROOF, Asker
 from dicomnode.commitment.reporting import Reporter
-from dicomnode.config import Destination, NodeSettings, Peer, ReceiveSettings, Settings
+from dicomnode.config.destinations import Destination, Peer
+from dicomnode.config.sections import NodeSettings, ReceiveSettings
+from dicomnode.config.settings import Settings
 from dicomnode.deliver.deliverer import Deliverer
 from dicomnode.results.common.encoding import encode
 from storage import commitment_answers as answers

@@ -10,7 +10,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.results.documents.text import report_as_text
 from storage.records import SeriesDetail, SeriesState
 from support.node import Node, free_port

@@ -11,7 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.assess.pacs_counts import PacsCounts
-from dicomnode.config import Destination, QuerySettings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import QuerySettings
 from dicomnode.decisions.arrival.arrival_evidence import PacsCount
 from dicomnode.dicom_files.identity import identify_file
 from dicomnode.errors import PeerError

@@ -8,8 +8,8 @@ from typing import Any
 import pydicom
 import pytest
 
+from dicomnode.data_directory.own_data import LostHistoryError, take_database
 from dicomnode.errors import ConfigurationError
-from dicomnode.own_data import LostHistoryError, take_database
 from dicomnode.processes.supervisor import only_one
 from storage.owner import owner_of
 from storage.records import DeliveryState, SeriesState

@@ -10,8 +10,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dicomnode.config import Destination, WebDestination
-from dicomnode.credentials import Credentials
+from dicomnode.config.credentials import Credentials
+from dicomnode.config.destinations import Destination, WebDestination
 from dicomnode.results.common.encoding import encode
 from storage.records import DeliveryState
 from support.node import free_port

@@ -17,14 +17,16 @@ from pynetdicom import _config, build_context
 from pynetdicom.presentation import PresentationContext
 from sqlalchemy import select
 
-from dicomnode.config import Destination, NodeSettings, ReceiveSettings, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import NodeSettings, ReceiveSettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.own_data import take_database
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.dicom_files.identity import data_set_sha256
 from dicomnode.disk_gate import disk_space
 from dicomnode.network.associations import associated, c_store, echo, requestor
 from dicomnode.offline.demo import listens
-from dicomnode.own_data import take_database
 from dicomnode.receive import arrivals, receiver
 from storage import index
 from storage.database import Database

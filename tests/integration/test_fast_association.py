@@ -25,7 +25,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.fast_scp import association
 from dicomnode.fast_scp.association import (
     FastAssociation,

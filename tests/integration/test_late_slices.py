@@ -13,7 +13,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config import Destination, QuerySettings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import QuerySettings
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from storage.decided import SeriesEvidence
 from storage.jobs import SUPERSEDED

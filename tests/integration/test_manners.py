@@ -10,7 +10,8 @@ from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from dicomnode.config import Destination, ReceiveSettings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import ReceiveSettings
 from dicomnode.network.associations import associated, echo, requestor
 from dicomnode.receive.receiver import most_threads
 from support.receiver import Receiver

@@ -14,7 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 from dicomnode.cli.main import app
-from dicomnode.config import load_settings
+from dicomnode.config.reading import load_settings
 from dicomnode.errors import ConfigurationError
 from inference.bundles.bundle import CARD, load_bundle
 from inference.bundles.card import Metric

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dicomnode.cli.main import app
-from dicomnode.config import load_settings
+from dicomnode.config.reading import load_settings
 from dicomnode.errors import ConfigurationError
 from dicomnode.offline.process import process_folder
 from dicomnode.weights.manifest import read_manifest

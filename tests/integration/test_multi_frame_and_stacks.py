@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from dicomnode.assess.assessment import assess_files
-from dicomnode.config import Settings, load_settings
+from dicomnode.config.reading import load_settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.offline.process import SeriesOutcome, process_folder
 from dicomnode.results.documents.text import report_as_text

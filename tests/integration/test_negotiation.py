@@ -10,7 +10,7 @@ from pydicom.uid import CTImageStorage
 from pynetdicom import sop_class
 
 import dicomnode.receive.receiver
-from dicomnode.config import ReceiveSettings
+from dicomnode.config.sections import ReceiveSettings
 from dicomnode.fast_scp.storage_classes import is_storage_class
 from support.raw_peer import (
     RawPeer,

@@ -12,7 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
 from dicomnode.deliver.result_store import store_result
 from dicomnode.notes.writer import NoteWriter

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.notes.writer import NoteWriter
 from dicomnode.offline.process import SeriesOutcome, process_folder
 from dicomnode.results.documents.text import report_as_text

@@ -14,7 +14,7 @@ from rich.console import Console
 from dicomnode.assess.again import renew
 from dicomnode.cli.views.process_view import print_outcomes
 from dicomnode.cli.views.queue_view import print_series
-from dicomnode.config import InferenceSettings
+from dicomnode.config.sections import InferenceSettings
 from dicomnode.errors import DataError
 from dicomnode.offline.process import process_folder
 from dicomnode.processes.supervisor import keep_settings

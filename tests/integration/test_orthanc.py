@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydicom
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.dicom_files.identity import identify_file
 from dicomnode.results.documents.text import report_as_text
 from storage.records import SeriesState

@@ -18,7 +18,7 @@ from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.decisions.arrival.admission import AdmissionPolicy, Peer
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.network.associations import associated, c_store, echo, requestor

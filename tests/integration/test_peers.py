@@ -30,7 +30,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove as StudyRootMove,
 )
 
-from dicomnode.config import DeliverySettings, Destination
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import DeliverySettings
 from dicomnode.decisions.delivery.outcome import Ending
 from dicomnode.deliver.dicom_sender import UNCOMPRESSED, proposed_contexts, send_instance
 from dicomnode.dicom_files.identity import Identity, identify

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from storage.records import DeliveryState, JobKind, JobState, SeriesState
 from support.node import free_port
 from support.pacs import running_pacs

@@ -16,7 +16,8 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomnode.config import Settings, load_settings
+from dicomnode.config.reading import load_settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.eligibility.eligibility import RULES
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.offline.process import SeriesOutcome, process_folder

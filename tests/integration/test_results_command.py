@@ -17,8 +17,9 @@ from pydicom.uid import (
     KeyObjectSelectionDocumentStorage,
 )
 
-from dicomnode.cleaner import Cleaner
-from dicomnode.config import WebDestination, load_settings
+from dicomnode.config.destinations import WebDestination
+from dicomnode.config.reading import load_settings
+from dicomnode.data_directory.cleaner import Cleaner
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.processes.supervisor import keep_settings
 from dicomnode.results.documents.text import report_as_text

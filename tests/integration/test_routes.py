@@ -23,7 +23,8 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from dicomnode.config import Destination, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.routes import Route
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.decisions.result_options import ResultOptions

@@ -24,7 +24,9 @@ from pydicom.uid import (
 from pynetdicom import evt
 from sqlalchemy import select, update
 
-from dicomnode.config import DeliverySettings, Destination, NodeSettings, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import DeliverySettings, NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.outcome import Ending
 from dicomnode.decisions.delivery.store_status import STORE_STATUSES, status_row
 from dicomnode.deliver import deliverer

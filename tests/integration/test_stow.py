@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from dicomnode.credentials import Credentials
+from dicomnode.config.credentials import Credentials
 from storage.models import DeliveryRow
 from storage.records import DeliveryState
 from support.stow_server import (
@@ -252,7 +252,7 @@ def test_a_secret_that_is_not_there_is_waited_for(server: StowServer, tmp_path: 
 DELIVERER = """
 import sys, threading
 from pathlib import Path
-from dicomnode.config import kept_settings
+from dicomnode.config.reading import kept_settings
 from dicomnode.deliver.deliverer import Deliverer
 settings = kept_settings(Path(sys.argv[1]))
 Deliverer(settings, settings.destinations[0], "node/deliverer/2/").deliver_some(threading.Event())

@@ -23,8 +23,8 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
 )
 
-from dicomnode.config import WebDestination
-from dicomnode.credentials import Credentials
+from dicomnode.config.credentials import Credentials
+from dicomnode.config.destinations import WebDestination
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.deliver.web_sender import _FileError, web_sender
 from dicomnode.errors import PeerCause, PeerError

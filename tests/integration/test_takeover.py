@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config import NodeSettings, Settings
-from dicomnode.own_data import Taking, note_first_start
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.own_data import Taking, note_first_start
 from dicomnode.receive.reconciliation import _recovered, reconcile
 from storage import index
 from storage.queries import list_series

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from dicomnode.assess.assessor import Assessor
-from dicomnode.cleaner import Cleaner
-from dicomnode.config import NodeSettings, Settings
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.cleaner import Cleaner
+from dicomnode.data_directory.own_data import Taking, note_first_start
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.decisions.retention import RetentionPolicy
-from dicomnode.own_data import Taking, note_first_start
 from dicomnode.receive.reconciliation import reconcile
 from storage.conflicts import release
 from storage.records import ConflictState, DeliveryState, JobState, SeriesDetail, SeriesState

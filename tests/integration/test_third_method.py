@@ -16,7 +16,8 @@ from pydicom.dataset import Dataset
 from rich.console import Console
 
 from dicomnode.cli.views.queue_view import print_series
-from dicomnode.config import ReceiveSettings, Settings
+from dicomnode.config.sections import ReceiveSettings
+from dicomnode.config.settings import Settings
 from dicomnode.deliver.result_settings import analysis_digest
 from dicomnode.errors import ConfigurationError
 from dicomnode.methods.bundles import check_permitted, load_bundles

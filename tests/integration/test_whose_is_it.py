@@ -18,7 +18,7 @@ from rich.console import Console
 
 from dicomnode.cli.queue import Take, queue_release
 from dicomnode.cli.views import why_view
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.decisions.arrival.resend import ResendPolicy
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.errors import DataError

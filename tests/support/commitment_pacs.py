@@ -21,7 +21,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from dicomnode.commitment.data_sets import event_information
-from dicomnode.config import Destination, Peer
+from dicomnode.config.destinations import Destination, Peer
 from dicomnode.network.associations import (
     Handler,
     application_entity,

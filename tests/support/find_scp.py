@@ -15,7 +15,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
 )
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.network.associations import application_entity, bind_listener, listen
 from dicomnode.network.send import send_files
 from dicomnode.offline.demo import listens

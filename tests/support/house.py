@@ -13,8 +13,9 @@ from pydicom.filewriter import write_dataset
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dicomnode.cleaner import Cleaner
-from dicomnode.config import NodeSettings, Settings
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.cleaner import Cleaner
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.dicom_files.identity import Provenance, file_head
 from dicomnode.receive.reconciliation import reconcile

@@ -13,7 +13,9 @@ from pathlib import Path
 import pydicom
 from sqlalchemy import func, select
 
-from dicomnode.config import Destination, Settings, load_settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.reading import load_settings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import PeerError
 from dicomnode.network.associations import echo
 from dicomnode.network.send import send_files

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dicomnode.config import Destination, Peer
+from dicomnode.config.destinations import Destination, Peer
 from support.node import free_port
 from support.tools import missing, needed
 from support.wait import PATIENCE_SECONDS, wait_for

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.deliver.dicom_sender import UNCOMPRESSED
 from dicomnode.network.associations import application_entity, bind_listener, listen
 from support.wait import PATIENCE_SECONDS

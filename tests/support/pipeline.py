@@ -17,13 +17,9 @@ import pydicom
 from dicomnode.analyse import worker
 from dicomnode.analyse.worker import Worker
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config import (
-    AnyDestination,
-    InferenceSettings,
-    MethodSettings,
-    NodeSettings,
-    Settings,
-)
+from dicomnode.config.destinations import AnyDestination
+from dicomnode.config.sections import InferenceSettings, MethodSettings, NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.deliver.deliverer import Deliverer

@@ -15,7 +15,9 @@ from pynetdicom import AE, build_context
 
 from dicomnode.commitment.answering import Answers
 from dicomnode.commitment.reports import Reports
-from dicomnode.config import Destination, NodeSettings, ReceiveSettings, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import NodeSettings, ReceiveSettings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.disk_gate import DiskGate

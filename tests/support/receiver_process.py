@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import PeerError
 from dicomnode.lifecycle import LISTENER
 from dicomnode.network.associations import bind_listener, echo

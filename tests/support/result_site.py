@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from support.command import dicomnode
 from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series

@@ -11,7 +11,7 @@ from pynetdicom import evt
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.network.associations import application_entity, bind_listener, listen
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dicomnode.config import Destination
+from dicomnode.config.destinations import Destination
 from dicomnode.offline.demo import listens
 from support.node import free_port
 from support.tools import needed

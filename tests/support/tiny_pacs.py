@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicomnode.config import Peer
+from dicomnode.config.destinations import Peer
 from dicomnode.offline.demo import listens
 from support.node import free_port
 from support.wait import PATIENCE_SECONDS, wait_for

@@ -19,7 +19,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from sqlalchemy import select, update
 
-from dicomnode.config import DeliverySettings, NodeSettings, Settings, WebDestination
+from dicomnode.config.destinations import WebDestination
+from dicomnode.config.sections import DeliverySettings, NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.deliver.deliverer import Deliverer
 from storage.database import Database
 from storage.models import DeliveryRow

@@ -11,18 +11,20 @@ import pytest
 from support.sources import ROOT, arrows_of_folders, folder_of, imports, modules, tree
 
 WALLS = """
-.: .decisions .decisions.arrival .decisions.delivery .decisions.eligibility inference
-    inference.demonstration storage
-.analyse: . .assess .decisions .decisions.arrival .decisions.contrast .decisions.eligibility
-    .decisions.stack .deliver .dicom_files .methods .results .results.common inference
-    inference.arrays inference.lungs storage
-.assess: . .decisions .decisions.arrival .decisions.eligibility .decisions.stack .deliver
+.: .decisions .decisions.arrival storage
+.analyse: . .assess .config .decisions .decisions.arrival .decisions.contrast
+    .decisions.eligibility .decisions.stack .deliver .dicom_files .methods .results .results.common
+    inference inference.arrays inference.lungs storage
+.assess: . .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack .deliver
     .dicom_files .methods .network .notes .results.common storage
-.cli: . .assess .cli.views .decisions .deliver .methods .network .offline .processes .receive
-    .weights inference inference.bundles inference.training storage
-.cli.views: . .decisions .decisions.delivery .dicom_files .methods .offline .results.common
+.cli: . .assess .cli.views .config .data_directory .decisions .deliver .methods .network .offline
+    .processes .receive .weights inference inference.bundles inference.training storage
+.cli.views: . .config .decisions .decisions.delivery .dicom_files .methods .offline .results.common
     inference inference.bundles inference.evaluation.report storage
-.commitment: . .decisions .decisions.delivery .dicom_files .fast_scp .network storage
+.commitment: . .config .decisions .decisions.delivery .dicom_files .fast_scp .network storage
+.config: . .decisions .decisions.arrival .decisions.delivery .decisions.eligibility inference
+    inference.demonstration storage
+.data_directory: . .config .decisions storage
 .decisions: storage
 .decisions.delivery: .decisions
 .decisions.arrival: .decisions .decisions.eligibility .decisions.stack storage
@@ -31,20 +33,20 @@ WALLS = """
     storage
 .decisions.image_kind: .decisions .decisions.contrast
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
-.deliver: . .commitment .decisions .decisions.delivery .dicom_files .methods .network
+.deliver: . .commitment .config .decisions .decisions.delivery .dicom_files .methods .network
     .results.common .results.documents storage
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage
-.methods: . .decisions inference inference.bundles inference.lungs
-.network: . .dicom_files
-.notes: . .decisions .decisions.arrival .deliver .dicom_files .results.common .results.documents
-    storage
-.offline: . .analyse .assess .decisions .dicom_files .methods .network .notes .results
+.methods: . .config .decisions inference inference.bundles inference.lungs
+.network: . .config .dicom_files
+.notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
+    .results.documents storage
+.offline: . .analyse .assess .config .decisions .dicom_files .methods .network .notes .results
     .results.common .results.documents inference storage
-.processes: . .network storage
-.receive: . .commitment .decisions .decisions.arrival .deliver .dicom_files .fast_scp .network
-    .results.common storage
+.processes: . .config .data_directory .network storage
+.receive: . .commitment .config .data_directory .decisions .decisions.arrival .deliver .dicom_files
+    .fast_scp .network .results.common storage
 .results: .decisions .results.common .results.pictures .results.report .results.segmentation
     inference
 .results.common: .decisions .dicom_files inference
@@ -52,10 +54,10 @@ WALLS = """
 .results.pictures: .decisions .results.common inference
 .results.report: .decisions .results.common .results.documents .results.segmentation inference
 .results.segmentation: .decisions .results.common .results.pictures inference inference.lungs
-.weights: . .assess .decisions.eligibility .dicom_files .methods .results.common .results.pictures
-    inference inference.arrays inference.backends inference.bundles inference.covnet
-    inference.evaluation.measures inference.evaluation.report inference.location_attention
-    inference.lungs inference.simulation inference.training
+.weights: . .assess .config .decisions.eligibility .dicom_files .methods .results.common
+    .results.pictures inference inference.arrays inference.backends inference.bundles
+    inference.covnet inference.evaluation.measures inference.evaluation.report
+    inference.location_attention inference.lungs inference.simulation inference.training
 inference:
 inference.arrays: inference
 inference.backends: inference inference.networks

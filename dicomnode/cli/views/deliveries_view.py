@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from dicomnode.cli.views.queue_view import as_json, next_time
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import DataError
 from storage import deliveries
 from storage.database import Database

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from dicomnode.cli.views.tables import add_row, new_table, print_table
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
 from inference.bundles.bundle import CARD, load_bundle, load_card
 from inference.bundles.card import Card

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from dicomnode.cli.views.delivery_words import series_word
 from dicomnode.cli.views.findings_view import findings_lines
 from dicomnode.cli.views.tables import add_row, new_table, print_table
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.methods.findings_json import kept_findings
 from storage import queries

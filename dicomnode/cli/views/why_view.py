@@ -12,7 +12,7 @@ from rich.console import Console
 from dicomnode.cli.views.delivery_words import series_word, undelivered, withdrawn
 from dicomnode.cli.views.queue_view import as_json, print_series, say, shown_time
 from dicomnode.cli.views.tables import add_row, new_table, print_table
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Reason, failed_rules
 from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.dicom_files.headers import read_source

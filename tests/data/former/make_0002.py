@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+from dicomnode.data_directory.own_database import Taking, note_first_start
 from dicomnode.not_analysed import NoteWriter
-from dicomnode.own_database import Taking, note_first_start
 from dicomnode.retract import retract
 from dicomnode.supervise import only_one
 from pydicom.dataset import Dataset

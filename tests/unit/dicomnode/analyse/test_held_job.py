@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from dicomnode.analyse.held_job import EXIT_DEADLINE, EXIT_LEASE_LOST, HeldJob
-from dicomnode.config import InferenceSettings
+from dicomnode.config.sections import InferenceSettings
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError
 from storage.jobs import claim

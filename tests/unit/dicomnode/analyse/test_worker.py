@@ -15,7 +15,9 @@ import pytest
 from dicomnode.analyse.analysis import Analysis, Refusal
 from dicomnode.analyse.worker import Worker
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config import Destination, NodeSettings, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines

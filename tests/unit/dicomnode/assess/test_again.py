@@ -11,7 +11,9 @@ from sqlalchemy import update
 
 from dicomnode.assess.again import Retried, check_started_with, try_again
 from dicomnode.cli.views.queue_view import find
-from dicomnode.config import Destination, NodeSettings, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.routes import Route
 from dicomnode.decisions.result_options import SrClass
 from dicomnode.errors import ConfigurationError, DataError

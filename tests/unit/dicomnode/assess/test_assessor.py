@@ -16,7 +16,8 @@ from pydicom.dataset import Dataset
 from sqlalchemy import update
 
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config import NodeSettings, Settings
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
 from storage import queries
 from storage.database import Database

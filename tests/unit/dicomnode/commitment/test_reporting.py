@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from dicomnode.commitment.reporting import Reporter
-from dicomnode.config import Destination, NodeSettings, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import PeerCause, PeerError
 from storage import commitment_answers as answers
 from storage.commitment_answers import OwedReport

@@ -9,14 +9,9 @@ import pytest
 
 from dicomnode.commitment.reporting import peer_of
 from dicomnode.commitment.work import NOT_ASKED, commitment_work, leave_unasked
-from dicomnode.config import (
-    Destination,
-    NodeSettings,
-    Peer,
-    QuerySettings,
-    ReceiveSettings,
-    Settings,
-)
+from dicomnode.config.destinations import Destination, Peer
+from dicomnode.config.sections import NodeSettings, QuerySettings, ReceiveSettings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival import admission
 from storage.database import Database
 from storage.outbox import claim_deliveries, mark_stored

@@ -16,7 +16,9 @@ import pytest
 from pydicom.errors import InvalidDicomError
 from sqlalchemy import select, update
 
-from dicomnode.config import Destination, NodeSettings, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.deliver import deliverer
 from dicomnode.deliver.deliverer import Deliverer

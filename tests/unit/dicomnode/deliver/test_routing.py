@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from pydicom.uid import BasicTextSRStorage, SecondaryCaptureImageStorage
 
-from dicomnode.config import Destination, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.routes import ObjectKind, Route
 from dicomnode.decisions.result_options import AllSlices, SegmentationKind, SrClass, Variant
 from dicomnode.deliver.resend import Resent, resend

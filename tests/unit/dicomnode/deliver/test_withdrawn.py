@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.cleaner import Cleaner
-from dicomnode.config import Destination, NodeSettings, Settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.cleaner import Cleaner
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.deliver.deliverer import Deliverer
 from storage.database import Database

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config import NodeSettings, Settings
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.notes.writer import NoteWriter

@@ -11,7 +11,8 @@ from typing import Any, cast
 from PIL import Image
 from rich.console import Console
 
-from dicomnode.config import NodeSettings, Settings
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
 from dicomnode.deliver.result_store import store_result
 from dicomnode.offline.demo_outcome import export_results
 from storage.records import SeriesDetail

@@ -11,10 +11,11 @@ from typing import Any, cast
 
 import pytest
 
-from dicomnode.config import NodeSettings, Settings
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.own_data import Taking
 from dicomnode.errors import ConfigurationError
 from dicomnode.network.associations import bind_listener
-from dicomnode.own_data import Taking
 from dicomnode.processes.supervisor import Supervisor, _bound
 from support.wait import SLOWER
 

@@ -12,8 +12,10 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dicomnode.config import Destination, NodeSettings, Settings
-from dicomnode.own_data import LostHistoryError, take_database
+from dicomnode.config.destinations import Destination
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.own_data import LostHistoryError, take_database
 from dicomnode.receive.adoption import Adopted, adopt_files
 from storage import adopt, queries
 from storage.decided import RETRACTED, Withdrawal

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from dicomnode.config import ReceiveSettings
+from dicomnode.config.sections import ReceiveSettings
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.dicom_files.identity import identify_file, provenance_of

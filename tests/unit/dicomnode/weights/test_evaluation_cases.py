@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import DataError
 from dicomnode.weights.evaluation_cases import (
     as_csv,

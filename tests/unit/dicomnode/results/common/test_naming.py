@@ -14,7 +14,7 @@ import pydicom
 import pytest
 
 from dicomnode.analyse.analysis import conditions
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.deliver.result_settings import analysis_digest, result_settings

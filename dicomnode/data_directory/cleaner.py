@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from dicomnode.clock import Clock
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
 from dicomnode.disk_gate import disk_space
 from dicomnode.lifecycle import Outage

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from dicomnode.config import NodeSettings, Settings
-from dicomnode.errors import ConfigurationError
-from dicomnode.own_data import (
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.own_data import (
     AWAITING,
     LostHistoryError,
     Taking,
@@ -22,6 +22,7 @@ from dicomnode.own_data import (
     take_database,
     wait_for_own,
 )
+from dicomnode.errors import ConfigurationError
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
@@ -198,8 +199,8 @@ def test_a_database_that_comes_later_is_taken_or_refused_then(
         if outcome is not None:
             raise outcome
 
-    monkeypatch.setattr("dicomnode.own_data.take_database", take)
-    monkeypatch.setattr("dicomnode.own_data._RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("dicomnode.data_directory.own_data.take_database", take)
+    monkeypatch.setattr("dicomnode.data_directory.own_data._RETRY_SECONDS", 0.0)
     taking = Taking(settings, NODE)
     assert not taking.taken
     taking.start(NO_STOP)
@@ -241,7 +242,7 @@ def test_a_receiver_asks_only_whose_the_database_is_while_it_is_the_nodes(
     own_or_take(settings, NODE)  # without a supervisor it takes it
     hold_instances(settings)
     with monkeypatch.context() as watched:
-        watched.setattr("dicomnode.own_data.take_database", None)
+        watched.setattr("dicomnode.data_directory.own_data.take_database", None)
         own_or_take(settings, NODE)
     with pytest.raises(ConfigurationError, match="belongs to the node"):
         own_or_take(settings, "b" * 32)
@@ -262,7 +263,7 @@ def test_an_outage_is_waited_for_and_told_once(
         if left[0] >= 0:
             raise DatabaseUnavailableError("url", "away")
 
-    monkeypatch.setattr("dicomnode.own_data.check_own", check)
-    monkeypatch.setattr("dicomnode.own_data._RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("dicomnode.data_directory.own_data.check_own", check)
+    monkeypatch.setattr("dicomnode.data_directory.own_data._RETRY_SECONDS", 0.0)
     wait_for_own(settings, NODE, NO_STOP)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.cleaner import Cleaned
+from dicomnode.data_directory.cleaner import Cleaned
 from storage.records import SeriesState
 from support.house import POLICY, House
 

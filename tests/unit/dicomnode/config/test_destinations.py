@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.config import Destination, WebDestination, kept_settings, load_settings
-from dicomnode.credentials import Credentials
+from dicomnode.config.credentials import Credentials
+from dicomnode.config.destinations import Destination, WebDestination
+from dicomnode.config.reading import kept_settings, load_settings
 from dicomnode.errors import ConfigurationError
 from dicomnode.tls import DestinationTls
 
-EXAMPLE = Path(__file__).resolve().parents[3] / "etc" / "dicomnode.toml"
+EXAMPLE = Path(__file__).resolve().parents[4] / "etc" / "dicomnode.toml"
 PEER = "[[destinations]]\nname = 'pacs'\nae_title = 'PACS'\naddress = 'h'\nport = 104\n"
 WEB = "[[destinations]]\nname = 'archive'\n"
 HTTPS = "url = 'https://h/dicom-web/'\ntls = { peer_ca = 'ca.pem' }\n"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dicomnode.cleaner import remove_compiled
+from dicomnode.data_directory.cleaner import remove_compiled
 
 
 def _compiled(data: Path) -> Path:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from dicomnode.credentials import Credentials, ServiceUrl, is_on_this_machine
+from dicomnode.config.credentials import Credentials, ServiceUrl, is_on_this_machine
 from dicomnode.errors import ConfigurationError
 
 

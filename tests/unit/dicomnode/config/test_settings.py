@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from dicomnode.config import Destination, Settings, kept_settings, load_settings
+from dicomnode.config.destinations import Destination
+from dicomnode.config.reading import kept_settings, load_settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.routes import ObjectKind, Route
 from dicomnode.decisions.result_options import SegmentationKind, SrClass
 from dicomnode.errors import ConfigurationError
@@ -28,7 +30,7 @@ UNSET = {
     ".retention.failed_days",
     ".query.peer",
 }
-EXAMPLE = Path(__file__).resolve().parents[3] / "etc" / "dicomnode.toml"
+EXAMPLE = Path(__file__).resolve().parents[4] / "etc" / "dicomnode.toml"
 
 
 def written(tmp_path: Path, text: str) -> Path:

@@ -19,7 +19,7 @@ import threading
 from contextlib import closing
 from dataclasses import dataclass
 
-from dicomnode.config import Settings
+from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
 from storage.database import Database, is_missing
 from storage.durable import DurableFiles

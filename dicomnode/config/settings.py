@@ -1,0 +1,85 @@
+"""All of the configuration: one frozen object, passed in.
+
+`etc/dicomnode.toml` shows every key with its default, unit and one sentence; a test holds the two
+equal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from dicomnode.config.destinations import AnyDestination, Destination, Peer
+from dicomnode.config.section import Section
+from dicomnode.config.sections import (
+    DeliverySettings,
+    InferenceSettings,
+    NodeSettings,
+    QuerySettings,
+    ReceiveSettings,
+)
+from dicomnode.decisions.arrival.completeness import CompletenessPolicy
+from dicomnode.decisions.arrival.disk import DiskPolicy
+from dicomnode.decisions.delivery.routes import SENDER, Route, unknown_names
+from dicomnode.decisions.eligibility.chest import ChestPolicy
+from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
+from dicomnode.decisions.eligibility.study_choice import StudyPolicy
+from dicomnode.decisions.result_options import ResultOptions
+from dicomnode.decisions.retention import RetentionPolicy
+
+
+class Settings(Section):
+    """All of it. Policies are the decisions' own frozen dataclasses."""
+
+    node: NodeSettings = NodeSettings()
+    receive: ReceiveSettings = ReceiveSettings()
+    completeness: CompletenessPolicy = CompletenessPolicy()
+    query: QuerySettings = QuerySettings()
+    eligibility: EligibilityPolicy = EligibilityPolicy()
+    chest: ChestPolicy = ChestPolicy()
+    study: StudyPolicy = StudyPolicy()
+    inference: InferenceSettings = InferenceSettings()
+    results: ResultOptions = ResultOptions()
+    delivery: DeliverySettings = DeliverySettings()
+    disk: DiskPolicy = DiskPolicy()
+    retention: RetentionPolicy = RetentionPolicy()
+    destinations: tuple[AnyDestination, ...] = ()
+    peers: tuple[Peer, ...] = ()  # beside destinations: where requests for commitment are answered
+    routes: tuple[Route, ...] = ()
+
+    @model_validator(mode="after")
+    def _destination_names_differ(self) -> Self:
+        names = [destination.name for destination in self.destinations]
+        if len(names) != len(set(names)):
+            raise ValueError(f"two destinations bear the same name: {names}")
+        if self.routes and SENDER in names:
+            raise ValueError(f"destinations: no name may be {SENDER!r} where there are routes")
+        if wrong := unknown_names(self.routes, names):
+            raise ValueError("; ".join(wrong))
+        return self
+
+    @property
+    def dicom_destinations(self) -> tuple[Destination, ...]:
+        return tuple(each for each in self.destinations if isinstance(each, Destination))
+
+    @property
+    def database_url(self) -> str:
+        folder = self.node.data_directory.absolute()
+        return self.node.database_url or f"sqlite:///{folder / 'node.sqlite3'}"
+
+    @property
+    def instances(self) -> Path:
+        """Folder of the received instances."""
+        return self.node.data_directory / "instances"
+
+    @property
+    def result_files(self) -> Path:
+        """Folder of the result objects."""
+        return self.node.data_directory / "results"
+
+    @property
+    def models(self) -> Path:
+        """Folder of the model bundles that need no path of their own."""
+        return self.node.data_directory / "models"

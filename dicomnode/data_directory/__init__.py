@@ -1,0 +1,5 @@
+"""What lies in a node's data directory: whose it is, and what has to go.
+
+cleaner   Removes what is finished after its time, and what dead writers left
+own_data  Whether the database tells the history of what lies in the data directory
+"""
