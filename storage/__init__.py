@@ -21,6 +21,7 @@ move             Taking a whole database to another place: SQLite to PostgreSQL
 notes            Which CT series were not analysed and have not been told of yet
 outage           Which faults of a database are outages: over by themselves, and worth waiting for
 outbox           The outbox: which result still has to reach which destination
+operating_tables  The tables of operating a node: refusals, troubles, canary runs, flight records
 owner            Whose database this is: its rows name files that lie in one node's data directory
 parts            Whose series an instance belongs to
 queries          What the command line reads: series, their jobs, results and deliveries
@@ -35,4 +36,5 @@ schema           Brings a database to the schema of this code, once
 series           Decisions about a series and their outcome, each in one transaction with its job
 statements       Statements that the two database systems spell each in its own way
 study            The series of one study, of which one is chosen
+tables           Every table, in whichever file it is defined
 """

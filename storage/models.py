@@ -41,7 +41,7 @@ from storage.records import (
     SeriesState,
 )
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The newest Alembic revision, kept here so that opening a current database costs no import."""
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
@@ -182,7 +182,8 @@ class SeriesRow(Base):
     `series_key`: the Series Instance UID; of a further part with a number behind it.
     `identity_digest`: whose it is; empty where an earlier release did not ask.
     `revision` counts the arrivals, so that a decision on an older input can be told.
-    With `removed_at` this row is all that retention has left of the series.
+    With `removed_at` this row is all that retention has left of the series; with `on_hold_since` a
+    person keeps it from going on.
     """
 
     __tablename__ = "series"
@@ -218,6 +219,7 @@ class SeriesRow(Base):
     analysis: Mapped[dict[str, Any] | None]
     history: Mapped[tuple[HistoryEntry, ...]] = mapped_column(_Records(history_entry))
     removed_at: Mapped[datetime | None]
+    on_hold_since: Mapped[datetime | None]
 
 
 class InstanceRow(Base):

@@ -25,10 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-import storage.commitment_tables  # noqa: F401 - its tables are of the same `Base`
 from storage.database import Database
 from storage.errors import MoveError
-from storage.models import Base, OwnerRow, plain_type
+from storage.models import OwnerRow, plain_type
+from storage.tables import METADATA
 
 _BATCH = 1000
 
@@ -45,7 +45,7 @@ def move_rows(source: Database, target: Database) -> dict[str, int]:
     """
     moved: dict[str, int] = {}
     with source.read() as rows, target.write() as session:
-        tables = Base.metadata.sorted_tables  # a table after those that it refers to
+        tables = METADATA.sorted_tables  # a table after those that it refers to
         taken = [each.name for each in tables if _count(session, each)]
         if taken:
             raise MoveError(f"{target.url} is not empty: it has rows in {', '.join(taken)}")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-import storage.commitment_tables  # noqa: F401 - its tables are of the same `Base`
-from storage.models import Base
+from storage.tables import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=METADATA,
     render_as_batch=True,  # SQLite alters a table by copying it
 )
 with context.begin_transaction():

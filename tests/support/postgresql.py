@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-import storage.commitment_tables  # noqa: F401 - its tables are of the same `Base`
 from storage.database import Database
-from storage.models import Base
+from storage.tables import METADATA
 from support.wait import PATIENCE_SECONDS
 
 MIGRATED = "migrated"
@@ -73,7 +72,7 @@ class PostgresqlServer:
     def migrated_database(self) -> Iterator[str]:
         """One database for all tests, emptied after each: to copy one costs twenty times more."""
         yield self.url(MIGRATED)
-        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        tables = ", ".join(table.name for table in METADATA.sorted_tables)
         self._administer(f"TRUNCATE {tables}", MIGRATED)
 
     def _administer(self, statement: str, name: str = "postgres") -> None:

@@ -19,11 +19,11 @@ from sqlalchemy import Engine, create_engine, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
-import storage.commitment_tables  # noqa: F401 - its tables are of the same `Base`
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, DatabaseUrlError, SchemaTooNewError
 from storage.index import open_association
-from storage.models import SCHEMA_REVISION, AssociationRow, Base, SeriesRow
+from storage.models import SCHEMA_REVISION, AssociationRow, SeriesRow
+from storage.tables import METADATA
 from support.storage_samples import NOW, association, instance, receive
 from support.wait import PATIENCE_SECONDS, SLOWER
 
@@ -46,7 +46,7 @@ def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
     engine = raw_engine(database_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
     engine.dispose()
 
 
@@ -67,7 +67,7 @@ def constraints_of(engine: Engine) -> dict[str, Any]:
             sorted(c["name"] or "" for c in inspector.get_foreign_keys(table)),
             inspector.get_pk_constraint(table)["name"],
         )
-        for table in Base.metadata.tables
+        for table in METADATA.tables
     }
 
 
@@ -77,7 +77,7 @@ def test_checks_and_partial_indexes_are_those_of_the_models(
     migrated, modelled = raw_engine(database_url), raw_engine(empty_url)
     if modelled.url.database and modelled.dialect.name == "sqlite":
         Path(modelled.url.database).parent.mkdir()
-    Base.metadata.create_all(modelled)
+    METADATA.create_all(modelled)
     found = constraints_of(migrated)
     assert found == constraints_of(modelled)
     assert sum(len(checks) for checks, *_ in found.values()) == 14

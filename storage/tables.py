@@ -1,0 +1,9 @@
+"""Every table, in whichever file it is defined: for who needs all of them."""
+
+from __future__ import annotations
+
+import storage.commitment_tables
+import storage.operating_tables  # noqa: F401 - as the one before: its tables are of this `Base`
+from storage.models import Base
+
+METADATA = Base.metadata
