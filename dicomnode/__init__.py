@@ -10,7 +10,9 @@ decisions/       Decides: pure functions of frozen dataclasses, `now` an argumen
 deliver/         The last step of a series: result objects become files, rows and requests to PACSs
 dicom_files/     Reads DICOM: from bytes that may be damaged to headers, pixels and volumes
 fast_scp/        A Storage SCP at the speed of the wire, tied to pynetdicom 3.0.4; it knows no node
+health/          Looks at a node, from any process: what it reads, `decisions.operating` judges
 methods/         The configured methods: their bundles, running them, their findings as JSON
+monitor/         A process that sees how the node fares, and tells whoever must know
 network/         Associations, TLS and HTTP, as acceptor and as requestor
 notes/           Notes on what was not analysed, and why
 offline/         Without a PACS: a folder of files through the whole way, and the demonstration

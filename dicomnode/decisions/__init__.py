@@ -5,6 +5,7 @@ contrast/           Was contrast given? From attributes, free text in many langu
 delivery/           What becomes of an object that was sent: the answers of peers as a table
 eligibility/        May the series be analysed? Every rule, and the choice within a study
 image_kind/         What kind of image is it: original slices, maps, virtual images, phantoms?
+operating/          What an administrator must know of a node that runs
 stack/              From headers to one stack of slices: geometry, passes, overlaps, copies, gaps
 agreement           Whether the methods agree on a series, whose class sets are not the same
 instance_header     The attributes of one slice that decisions read

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import wait_for_own
 from dicomnode.lifecycle import set_up_logging, stop_on_request
-from dicomnode.processes.supervisor import RECEIVER, owner_name
+from dicomnode.processes.supervisor import owner_name, waits_for_database
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ _MODULES = {
     "worker": "dicomnode.analyse.worker",
     "deliverer": "dicomnode.deliver.deliverer",
     "cleaner": "dicomnode.data_directory.cleaner",
+    "monitor": "dicomnode.monitor.monitor",
 }
 
 
@@ -33,7 +34,7 @@ def play(role: str, settings: Settings, node_id: str) -> None:
     """Be one process of a node until asked to stop. Stop signals must be blocked already."""
     set_up_logging(role)
     stop = stop_on_request()
-    if not role.startswith(RECEIVER):  # receivers do not wait for the database
+    if waits_for_database(role):
         wait_for_own(settings, node_id, stop)
     module = cast("_Role", importlib.import_module(_MODULES[role.partition("-")[0]]))
     module.run(settings, owner_name(node_id, role, os.getpid()), stop)

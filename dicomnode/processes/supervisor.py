@@ -24,6 +24,7 @@ from dicomnode.data_directory.own_data import Taking
 from dicomnode.errors import AlreadyRunningError, ConfigurationError
 from dicomnode.lifecycle import LISTENER, STOP_SECONDS, SUPERVISOR_PIPE
 from dicomnode.network.associations import bind_listener
+from dicomnode.processes.states import States
 from dicomnode.tls import server_context
 from storage import index, jobs
 from storage.database import Database, is_missing
@@ -41,6 +42,9 @@ _LOOK_SECONDS = 0.2
 
 RECEIVER = "receiver"
 """How the names of the roles begin that receive."""
+
+MONITOR = "monitor"
+"""The role that tells how the node fares."""
 
 
 @contextmanager
@@ -137,9 +141,10 @@ class Supervisor:
         self._settings_file = settings_file
         self._node_id = node_id
         roles = [f"{RECEIVER}-{n}" for n in range(1, settings.receive.processes + 1)]
-        roles += ["assessor", "deliverer", "cleaner"]
+        roles += [MONITOR, "assessor", "deliverer", "cleaner"]
         roles += [f"worker-{n}" for n in range(1, settings.inference.workers + 1)]
         self._children = [_Child(role) for role in roles]
+        self._states = States(settings.node.data_directory, node_id, self._clock)
         self._pipe_read, self._pipe_write = os.pipe()
         if (
             settings.receive.tls.enabled
@@ -150,7 +155,7 @@ class Supervisor:
     def run(self, stop: threading.Event) -> None:
         """Start all, restart what dies, until `stop`; then end all within STOP_SECONDS.
 
-        Until the database is known to be this node's own, only the receivers run.
+        Until the database is known to be this node's own, only the receivers and the monitor run.
 
         Raises:
             ConfigurationError: the database is not this node's, or does not know its files.
@@ -176,7 +181,7 @@ class Supervisor:
         """
         taken = self._taking.taken
         for child in self._children:
-            if taken or child.role.startswith(RECEIVER):
+            if taken or not waits_for_database(child.role):
                 self._look_after(child, now)
 
     def _listen(self, stop: threading.Event) -> None:
@@ -220,13 +225,16 @@ class Supervisor:
             child.restart_at = now + child.backoff
             return
         child.owner = owner_name(self._node_id, child.role, child.process.pid)
+        self._states.started(child.role, child.process.pid)
         log.info("%s started as process %d", child.role, child.process.pid)
 
     def _record_exit(self, child: _Child, status: int, now: float) -> None:
         """A process died: others may take its work at once; it starts again, later each time."""
         if now - child.started_at >= _STEADY_SECONDS:
             child.backoff = _FIRST_BACKOFF_SECONDS
-        log.error("%s ended with status %d; next in %.1f s", child.role, status, child.backoff)
+        cause = self._states.ended(child.role, status)
+        told = "%s ended with status %d (%s); next in %.1f s"
+        log.error(told, child.role, status, cause, child.backoff)
         child.process, child.restart_at = None, now + child.backoff
         child.backoff = min(child.backoff * 2, _LAST_BACKOFF_SECONDS)
         self._hand_back(child.owner)
@@ -270,6 +278,7 @@ class Supervisor:
                 log.error("process %d did not end in time and is killed", process.pid)
                 process.kill()
                 process.wait()
+        self._states.stopped()
         os.close(self._pipe_write)
         os.close(self._pipe_read)
 
@@ -291,6 +300,11 @@ def _bound(address: tuple[str, int], stop: threading.Event) -> socket.socket | N
                 raise
             if stop.wait(_LOOK_SECONDS):
                 return None
+
+
+def waits_for_database(role: str) -> bool:
+    """Whether a role is of use only with the database of this node."""
+    return not role.startswith((RECEIVER, MONITOR))
 
 
 def owner_name(node_id: str, role: str, pid: int) -> str:

@@ -32,19 +32,22 @@ WALLS = """
 .decisions.eligibility: .decisions .decisions.contrast .decisions.image_kind .decisions.stack
     storage
 .decisions.image_kind: .decisions .decisions.contrast
+.decisions.operating: .decisions.arrival
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
 .deliver: . .commitment .config .decisions .decisions.delivery .dicom_files .methods .network
     .results.common .results.documents storage
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage
+.health: . .config .decisions.operating .processes storage
 .methods: . .config .decisions inference inference.bundles inference.lungs
+.monitor: . .config .decisions.operating .health storage
 .network: . .config .dicom_files
 .notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
     .results.documents storage
 .offline: . .analyse .assess .config .decisions .dicom_files .methods .network .notes .results
     .results.common .results.documents inference storage
-.processes: . .config .data_directory .network storage
+.processes: . .config .data_directory .decisions.operating .network storage
 .receive: . .commitment .config .data_directory .decisions .decisions.arrival .deliver .dicom_files
     .fast_scp .network .results.common storage
 .results: .decisions .results.common .results.pictures .results.report .results.segmentation

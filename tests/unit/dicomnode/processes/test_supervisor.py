@@ -88,15 +88,17 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Started:
     return Started(tmp_path, monkeypatch)
 
 
-ALL = ["receiver-1", "receiver-2", "assessor", "deliverer", "cleaner", "worker-1"]
+ALL = ["receiver-1", "receiver-2", "monitor", "assessor", "deliverer", "cleaner", "worker-1"]
 
 
-def test_until_the_database_is_the_nodes_own_only_receivers_run(started: Started) -> None:
+def test_until_the_database_is_the_nodes_own_only_receivers_and_the_monitor_run(
+    started: Started,
+) -> None:
     started.taking.taken = False
-    assert started.roles_at(100.0) == ALL[:2]
+    assert started.roles_at(100.0) == ALL[:3]
     assert started.roles_at(100.2) == []
     started.taking.taken = True
-    assert started.roles_at(100.4) == ALL[2:]
+    assert started.roles_at(100.4) == ALL[3:]
 
 
 def test_what_dies_is_started_again_later_each_time(started: Started) -> None:

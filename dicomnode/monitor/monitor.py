@@ -1,0 +1,38 @@
+"""The role of the monitor: its loops, each in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from dicomnode.config.settings import Settings
+from dicomnode.lifecycle import Outage, ends_process_on_fault, keep_looking
+from dicomnode.monitor.loops import Loop, Station
+from dicomnode.monitor.watch import watching
+from storage.database import Database
+
+LOOPS: tuple[Callable[[Station], Loop], ...] = (watching,)
+
+_FAULT_SECONDS = 5.0
+_END_SECONDS = 5.0
+
+
+def run(settings: Settings, owner: str, stop: threading.Event) -> None:
+    """Until `stop`. It waits for no database: that one is away is what it has to tell."""
+    station = Station(settings, owner, stop, Database.open_later(settings.database_url))
+    loops = [make(station) for make in LOOPS]
+    threads = [
+        threading.Thread(target=_run, args=(loop, stop), name=loop.work, daemon=True)
+        for loop in loops
+    ]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for thread in threads:
+        thread.join(_END_SECONDS)
+
+
+@ends_process_on_fault
+def _run(loop: Loop, stop: threading.Event) -> None:
+    on_fault = f"{loop.work} goes on in a while"
+    keep_looking(loop.look, stop, Outage(loop.work), on_fault, loop.look_seconds, _FAULT_SECONDS)
