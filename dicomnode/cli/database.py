@@ -34,8 +34,8 @@ def database_move(
 
     Then name the new place as node.database_url. The former one stays as a back-up.
     """
+    from dicomnode.data_directory.holding import only_one
     from dicomnode.data_directory.own_data import check_own
-    from dicomnode.processes.supervisor import only_one
     from storage.database import Database
     from storage.move import move_rows
 
@@ -61,8 +61,8 @@ def database_adopt(config: ConfigOption = None, as_json: JsonOption = False) -> 
     For when it is lost and there is no back-up. Nothing is analysed or sent before `dicomnode
     database release`; what was withdrawn stays so. The node must not run.
     """
+    from dicomnode.data_directory.holding import only_one
     from dicomnode.data_directory.own_data import LostHistoryError, take_database
-    from dicomnode.processes.supervisor import only_one
     from dicomnode.receive.adoption import adopt_files
     from storage.database import Database
 

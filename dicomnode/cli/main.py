@@ -87,9 +87,10 @@ def serve(config: ConfigOption = None) -> None:
     set_up_logging("node")
     stop = stop_on_request()
     settings = load_settings(config_file(config))
+    from dicomnode.data_directory.holding import keep_settings, only_one
     from dicomnode.data_directory.own_data import Taking, note_first_start
     from dicomnode.network.pynetdicom_version import check_pynetdicom
-    from dicomnode.processes.supervisor import Supervisor, check_bundle, keep_settings, only_one
+    from dicomnode.processes.supervisor import Supervisor, check_bundle
 
     check_pynetdicom()
     with only_one(settings.node.data_directory) as node_id:

@@ -46,7 +46,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def kept_settings(path: Path) -> Settings:
-    """What `supervisor.keep_settings` wrote, for the processes of a node."""
+    """What `holding.keep_settings` wrote, for the processes of a node."""
     return Settings.model_validate_json(path.read_text(encoding="utf-8"))
 
 

@@ -2,6 +2,7 @@
 
 associations        The parts of pynetdicom that acceptors and requestors share: AEs, contexts
 count_query         C-FIND SCU: which instances of a series a PACS holds, how many (PS3.4 C)
+listeners           Listening TCP sockets; without pynetdicom, for who only holds them
 peer_connection     A connection that we open to a peer
 pynetdicom_version  The pynetdicom that the node is written for
 send                Sends the DICOM files of a folder to a peer, as they are encoded (C-STORE SCU)

@@ -39,9 +39,6 @@ log = logging.getLogger(__name__)
 
 SUCCESS = 0x0000
 
-BACKLOG = 1024
-"""Connections that the kernel holds for us while none of the receivers is free to take them."""
-
 MOST_THREADS = 1000
 
 # A file is sent as its bytes are; by default pynetdicom decodes it and encodes it again.
@@ -172,23 +169,6 @@ class _Server(ThreadedAssociationServer):
 
 class _TlsServer(TlsHandshakes, _Server):
     """The same, with TLS."""
-
-
-def bind_listener(address: tuple[str, int]) -> socket.socket:
-    """A listening TCP socket, for `listen` in this or in a child process.
-
-    Raises:
-        ConfigurationError: the address cannot be bound; names it and why.
-    """
-    try:
-        family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        raise ConfigurationError(f"cannot listen on {address[0]}:{address[1]}: {error}") from error
-    return listener
 
 
 def listen(

@@ -14,9 +14,9 @@ from dicomnode.network.associations import (
     SUCCESS,
     accept_any_storage,
     application_entity,
-    bind_listener,
     listen,
 )
+from dicomnode.network.listeners import bind_listener
 
 
 class StandInPacs:

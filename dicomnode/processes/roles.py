@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import wait_for_own
 from dicomnode.lifecycle import set_up_logging, stop_on_request
-from dicomnode.processes.supervisor import owner_name, waits_for_database
+from dicomnode.processes.child import owner_name, waits_for_database
 
 log = logging.getLogger(__name__)
 

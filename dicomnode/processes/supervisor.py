@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import socket
 import subprocess
 import sys
 import threading
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,77 +16,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import Taking
-from dicomnode.errors import AlreadyRunningError, ConfigurationError
+from dicomnode.errors import ConfigurationError
 from dicomnode.lifecycle import LISTENER, STOP_SECONDS, SUPERVISOR_PIPE
-from dicomnode.network.associations import bind_listener
+from dicomnode.processes.child import MONITOR, RECEIVER, Child, owner_name, waits_for_database
+from dicomnode.processes.ports import bound
 from dicomnode.processes.states import States
 from dicomnode.tls import server_context
 from storage import index, jobs
 from storage.database import Database, is_missing
-from storage.durable import DurableFiles
 from storage.errors import StorageError
 
 log = logging.getLogger(__name__)
 
-_FIRST_BACKOFF_SECONDS = 0.5
-_LAST_BACKOFF_SECONDS = 30.0
-_STEADY_SECONDS = 60.0
-"""A process that lived this long is restarted at once when it dies."""
-
 _LOOK_SECONDS = 0.2
-
-RECEIVER = "receiver"
-"""How the names of the roles begin that receive."""
-
-MONITOR = "monitor"
-"""The role that tells how the node fares."""
-
-
-@contextmanager
-def only_one(data_directory: Path) -> Iterator[str]:
-    """Hold the data directory for this process; gives the node's own id, kept in the directory.
-
-    The lock is the kernel's (flock): it ends with the process, however that ends.
-
-    Raises:
-        AlreadyRunningError: another node works on the same data directory.
-        ConfigurationError: the directory cannot be made or written.
-    """
-    with ExitStack() as held:
-        try:
-            data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = held.enter_context((data_directory / "node.lock").open("a+"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            node_id = _node_id(data_directory)
-        except BlockingIOError:
-            raise AlreadyRunningError(
-                f"a node is already running on the data directory {data_directory}"
-            ) from None
-        except OSError as error:
-            raise ConfigurationError(f"{data_directory}: {error.strerror}") from error
-        yield node_id
-
-
-def _node_id(data_directory: Path) -> str:
-    """Made at the first start, and durable before it is used."""
-    file = data_directory / "node.id"
-    node_id = file.read_text().strip() if file.exists() else ""
-    if not node_id:
-        node_id = uuid.uuid4().hex
-        DurableFiles(data_directory).put(file.name, (node_id.encode(),))
-    return node_id
-
-
-def keep_settings(settings: Settings) -> Path:
-    """Write the settings of this start to the data directory, for the processes of the node.
-
-    A configuration file that is edited meanwhile counts from the next start on, for all of them.
-    """
-    kept = settings.node.data_directory / "settings.json"
-    DurableFiles(settings.node.data_directory).put(
-        kept.name, (settings.model_dump_json(indent=2).encode(),)
-    )
-    return kept
 
 
 def check_bundle(settings_file: Path, stop: threading.Event) -> None:
@@ -110,18 +47,6 @@ def check_bundle(settings_file: Path, stop: threading.Event) -> None:
                 return
     if check.returncode != 0:
         raise ConfigurationError("the model bundle cannot be used")
-
-
-@dataclass
-class _Child:
-    """One process of the node, through its deaths and restarts."""
-
-    role: str
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    restart_at: float = 0.0
-    backoff: float = _FIRST_BACKOFF_SECONDS
-    owner: str = field(default="")
 
 
 class Supervisor:
@@ -143,7 +68,7 @@ class Supervisor:
         roles = [f"{RECEIVER}-{n}" for n in range(1, settings.receive.processes + 1)]
         roles += [MONITOR, "assessor", "deliverer", "cleaner"]
         roles += [f"worker-{n}" for n in range(1, settings.inference.workers + 1)]
-        self._children = [_Child(role) for role in roles]
+        self._children = [Child(role) for role in roles]
         self._states = States(settings.node.data_directory, node_id, self._clock)
         self._pipe_read, self._pipe_write = os.pipe()
         if (
@@ -192,52 +117,34 @@ class Supervisor:
             ConfigurationError
         """
         for port in self._settings.receive.ports:
-            listener = _bound((self._settings.receive.address, port), stop)
+            listener = bound((self._settings.receive.address, port), stop)
             if listener is None:
                 return
             self._listeners.append(listener)
 
-    def _look_after(self, child: _Child, now: float) -> None:
+    def _look_after(self, child: Child, now: float) -> None:
         if child.process is None:
             if now >= child.restart_at:
                 self._start(child, now)
         elif (status := child.process.poll()) is not None:
-            self._record_exit(child, status, now)
+            self._record_exit(child, child.process.pid, status, now)
 
-    def _start(self, child: _Child, now: float) -> None:
+    def _start(self, child: Child, now: float) -> None:
         command = [sys.executable, "-m", "dicomnode", "role", child.role]
         command += ["--settings", str(self._settings_file), "--node-id", self._node_id]
-        child.started_at = now
         listeners = [listener.fileno() for listener in self._listeners]
-        try:
-            child.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                pass_fds=(self._pipe_read, *listeners),
-                env=os.environ
-                | {
-                    SUPERVISOR_PIPE: str(self._pipe_read),
-                    LISTENER: ",".join(map(str, listeners)),
-                },
-            )
-        except OSError as error:  # no memory, no process left: as if it had died at once
-            log.error("%s cannot be started: %s", child.role, error.strerror)
-            child.restart_at = now + child.backoff
-            return
-        child.owner = owner_name(self._node_id, child.role, child.process.pid)
-        self._states.started(child.role, child.process.pid)
-        log.info("%s started as process %d", child.role, child.process.pid)
+        env = os.environ | {
+            SUPERVISOR_PIPE: str(self._pipe_read),
+            LISTENER: ",".join(map(str, listeners)),
+        }
+        pid = child.start(command, (self._pipe_read, *listeners), env, now)
+        if pid is not None:
+            self._states.started(child.role, pid)
 
-    def _record_exit(self, child: _Child, status: int, now: float) -> None:
-        """A process died: others may take its work at once; it starts again, later each time."""
-        if now - child.started_at >= _STEADY_SECONDS:
-            child.backoff = _FIRST_BACKOFF_SECONDS
-        cause = self._states.ended(child.role, status)
-        told = "%s ended with status %d (%s); next in %.1f s"
-        log.error(told, child.role, status, cause, child.backoff)
-        child.process, child.restart_at = None, now + child.backoff
-        child.backoff = min(child.backoff * 2, _LAST_BACKOFF_SECONDS)
-        self._hand_back(child.owner)
+    def _record_exit(self, child: Child, dead: int, status: int, now: float) -> None:
+        """A process died: others may take its work at once."""
+        child.died(status, self._states.ended(child.role, status), now)
+        self._hand_back(owner_name(self._node_id, child.role, dead))
 
     def _hand_back(self, owner_prefix: str) -> threading.Thread:
         """Free what dead processes held, in a thread: the database may be away, and slow to say so.
@@ -281,32 +188,3 @@ class Supervisor:
         self._states.stopped()
         os.close(self._pipe_write)
         os.close(self._pipe_read)
-
-
-def _bound(address: tuple[str, int], stop: threading.Event) -> socket.socket | None:
-    """A listening socket; the receivers of a supervisor that was killed may hold it a moment.
-
-    None when asked to stop meanwhile.
-
-    Raises:
-        ConfigurationError: somebody else listens there, and goes on to.
-    """
-    deadline = time.monotonic() + STOP_SECONDS + 2.0
-    while True:
-        try:
-            return bind_listener(address)
-        except ConfigurationError:
-            if time.monotonic() > deadline:
-                raise
-            if stop.wait(_LOOK_SECONDS):
-                return None
-
-
-def waits_for_database(role: str) -> bool:
-    """Whether a role is of use only with the database of this node."""
-    return not role.startswith((RECEIVER, MONITOR))
-
-
-def owner_name(node_id: str, role: str, pid: int) -> str:
-    """How a process signs the leases it holds."""
-    return f"{node_id}/{role}/{pid}/"

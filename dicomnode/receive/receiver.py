@@ -52,11 +52,11 @@ from dicomnode.network.associations import (
     accept_any_storage,
     accept_storage_commitment,
     application_entity,
-    bind_listener,
     end_broken_association,
     listen,
     stop_listening,
 )
+from dicomnode.network.listeners import bind_listener
 from dicomnode.network.tls_acceptor import ServerTls
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.arrivals import ArrivalIndexer, AssociationEnded

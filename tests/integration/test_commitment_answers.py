@@ -35,10 +35,10 @@ from dicomnode.config.settings import Settings
 from dicomnode.network.associations import (
     application_entity,
     associated,
-    bind_listener,
     listen,
     requestor,
 )
+from dicomnode.network.listeners import bind_listener
 from storage import commitment_answers as answers
 from storage.commitment_answers import OwedReport
 from support.clock import StandingClock

@@ -8,9 +8,9 @@ from typing import Any
 import pydicom
 import pytest
 
+from dicomnode.data_directory.holding import only_one
 from dicomnode.data_directory.own_data import LostHistoryError, take_database
 from dicomnode.errors import ConfigurationError
-from dicomnode.processes.supervisor import only_one
 from storage.owner import owner_of
 from storage.records import DeliveryState, SeriesState
 from support.pipeline import databases_closed

@@ -15,9 +15,9 @@ from dicomnode.assess.again import renew
 from dicomnode.cli.views.process_view import print_outcomes
 from dicomnode.cli.views.queue_view import print_series
 from dicomnode.config.sections import InferenceSettings
+from dicomnode.data_directory.holding import keep_settings
 from dicomnode.errors import DataError
 from dicomnode.offline.process import process_folder
-from dicomnode.processes.supervisor import keep_settings
 from dicomnode.results.documents.text import report_as_text
 from inference.bundles.bundle import load_bundle
 from inference.location_attention.preprocess import RegionPreprocessing

@@ -20,8 +20,8 @@ from pydicom.uid import (
 from dicomnode.config.destinations import WebDestination
 from dicomnode.config.reading import load_settings
 from dicomnode.data_directory.cleaner import Cleaner
+from dicomnode.data_directory.holding import keep_settings
 from dicomnode.decisions.retention import RetentionPolicy
-from dicomnode.processes.supervisor import keep_settings
 from dicomnode.results.documents.text import report_as_text
 from storage.decided import Withdrawal
 from storage.records import DeliveryState, SeriesState

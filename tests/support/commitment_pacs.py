@@ -26,10 +26,10 @@ from dicomnode.network.associations import (
     Handler,
     application_entity,
     associated,
-    bind_listener,
     listen,
     requestor,
 )
+from dicomnode.network.listeners import bind_listener
 from support.wait import wait_for
 
 Told = tuple[str, list[tuple[str, str]], list[tuple[tuple[str, str], int]]]

@@ -16,7 +16,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from dicomnode.config.destinations import Destination
-from dicomnode.network.associations import application_entity, bind_listener, listen
+from dicomnode.network.associations import application_entity, listen
+from dicomnode.network.listeners import bind_listener
 from dicomnode.network.send import send_files
 from dicomnode.offline.demo import listens
 from support.node import free_port

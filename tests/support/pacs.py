@@ -12,7 +12,8 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicomnode.config.destinations import Destination
 from dicomnode.deliver.dicom_sender import UNCOMPRESSED
-from dicomnode.network.associations import application_entity, bind_listener, listen
+from dicomnode.network.associations import application_entity, listen
+from dicomnode.network.listeners import bind_listener
 from support.wait import PATIENCE_SECONDS
 
 

@@ -21,7 +21,8 @@ from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.disk_gate import DiskGate
-from dicomnode.network.associations import associated, bind_listener, listen, requestor
+from dicomnode.network.associations import associated, listen, requestor
+from dicomnode.network.listeners import bind_listener
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.arrivals import ArrivalIndexer
 from dicomnode.receive.receiver import (

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import keep_settings
 from dicomnode.errors import PeerError
 from dicomnode.lifecycle import LISTENER
-from dicomnode.network.associations import bind_listener, echo
-from dicomnode.processes.supervisor import keep_settings
+from dicomnode.network.associations import echo
+from dicomnode.network.listeners import bind_listener
 from storage.instances import InstanceFiles
 from support.node import Node
 from support.wait import PATIENCE_SECONDS, wait_for

@@ -12,7 +12,8 @@ from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicomnode.config.destinations import Destination
-from dicomnode.network.associations import application_entity, bind_listener, listen
+from dicomnode.network.associations import application_entity, listen
+from dicomnode.network.listeners import bind_listener
 
 
 @dataclass

@@ -10,7 +10,7 @@ from support.sources import modules, tree
 SHELLS = ("analyse", "assess", "cleaner", "deliver", "disk_gate", "notes", "processes", "receive")
 READS = {("datetime", "now"), ("time", "time"), ("time", "monotonic"), ("time", "sleep")}
 WAITING = {
-    "dicomnode.processes.supervisor._bound",  # for a port that another process still holds
+    "dicomnode.processes.ports.bound",  # for a port that another process still holds
     "dicomnode.receive.receiver._let_associations_end",  # to end, at a stop
 }
 """Loops that wait for something outside, and end after a while."""

@@ -14,10 +14,10 @@ from dicomnode.cli.views.queue_view import find
 from dicomnode.config.destinations import Destination
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import keep_settings
 from dicomnode.decisions.delivery.routes import Route
 from dicomnode.decisions.result_options import SrClass
 from dicomnode.errors import ConfigurationError, DataError
-from dicomnode.processes.supervisor import keep_settings
 from storage.database import Database
 from storage.decided import Reason, Verdict
 from storage.jobs import claim

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import only_one
 from dicomnode.health.collector import Collector
-from dicomnode.processes.supervisor import only_one
 from storage.database import Database
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

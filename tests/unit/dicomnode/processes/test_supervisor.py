@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
-import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,33 +12,7 @@ import pytest
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import Taking
-from dicomnode.errors import ConfigurationError
-from dicomnode.network.associations import bind_listener
-from dicomnode.processes.supervisor import Supervisor, _bound
-from support.wait import SLOWER
-
-
-def test_a_port_that_is_held_is_waited_for_and_a_stop_ends_the_wait() -> None:
-    holder = bind_listener(("127.0.0.1", 0))
-    address = ("127.0.0.1", holder.getsockname()[1])
-    stop = threading.Event()
-    stop.set()
-    began = time.monotonic()
-    assert _bound(address, stop) is None
-    assert time.monotonic() - began < 5 * SLOWER
-    holder.close()
-    again = _bound(address, stop)
-    assert again is not None
-    again.close()
-
-
-def test_a_port_that_stays_held_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dicomnode.processes.supervisor.STOP_SECONDS", -10.0)
-    holder = bind_listener(("127.0.0.1", 0))
-    address = ("127.0.0.1", holder.getsockname()[1])
-    with pytest.raises(ConfigurationError, match="cannot listen"):
-        _bound(address, threading.Event())
-    holder.close()
+from dicomnode.processes.supervisor import Supervisor
 
 
 class _Process:

@@ -1,0 +1,63 @@
+"""Holding a data directory: one node at a time, its own id, and the settings that it runs with."""
+
+from __future__ import annotations
+
+import fcntl
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from dicomnode.config.settings import Settings
+from dicomnode.errors import AlreadyRunningError, ConfigurationError
+from storage.durable import DurableFiles
+
+KEPT = "settings.json"
+"""Name of the file in the data directory: the settings that the node runs, or last ran, with."""
+
+
+@contextmanager
+def only_one(data_directory: Path) -> Iterator[str]:
+    """Hold the data directory for this process; gives the node's own id, kept in the directory.
+
+    The lock is the kernel's (flock): it ends with the process, however that ends.
+
+    Raises:
+        AlreadyRunningError: another node works on the same data directory.
+        ConfigurationError: the directory cannot be made or written.
+    """
+    with ExitStack() as held:
+        try:
+            data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = held.enter_context((data_directory / "node.lock").open("a+"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            node_id = _node_id(data_directory)
+        except BlockingIOError:
+            raise AlreadyRunningError(
+                f"a node is already running on the data directory {data_directory}"
+            ) from None
+        except OSError as error:
+            raise ConfigurationError(f"{data_directory}: {error.strerror}") from error
+        yield node_id
+
+
+def _node_id(data_directory: Path) -> str:
+    """Made at the first start, and durable before it is used."""
+    file = data_directory / "node.id"
+    node_id = file.read_text().strip() if file.exists() else ""
+    if not node_id:
+        node_id = uuid.uuid4().hex
+        DurableFiles(data_directory).put(file.name, (node_id.encode(),))
+    return node_id
+
+
+def keep_settings(settings: Settings) -> Path:
+    """Write the settings of this start to the data directory, for the processes of the node.
+
+    A configuration file that is edited meanwhile counts from the next start on, for all of them.
+    """
+    kept = settings.node.data_directory / KEPT
+    DurableFiles(settings.node.data_directory).put(
+        kept.name, (settings.model_dump_json(indent=2).encode(),)
+    )
+    return kept

@@ -1,0 +1,68 @@
+"""One process of a node, through its deaths and restarts."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
+
+_FIRST_BACKOFF_SECONDS = 0.5
+_LAST_BACKOFF_SECONDS = 30.0
+_STEADY_SECONDS = 60.0
+"""A process that lived this long is restarted at once when it dies."""
+
+RECEIVER = "receiver"
+"""How the names of the roles begin that receive."""
+
+MONITOR = "monitor"
+"""The role that tells how the node fares."""
+
+
+@dataclass
+class Child:
+    """Its process, if it runs. Times are in the seconds of the clock."""
+
+    role: str
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    restart_at: float = 0.0
+    backoff: float = _FIRST_BACKOFF_SECONDS
+
+    def start(
+        self, command: Sequence[str], handed: Sequence[int], env: Mapping[str, str], now: float
+    ) -> int | None:
+        """Start it with descriptors of ours; its process id. None: it cannot be, and is tried
+        again later."""
+        self.started_at = now
+        try:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, pass_fds=handed, env=env
+            )
+        except OSError as error:  # no memory, no process left: as if it had died at once
+            log.error("%s cannot be started: %s", self.role, error.strerror)
+            self.restart_at = now + self.backoff
+            return None
+        log.info("%s started as process %d", self.role, self.process.pid)
+        return self.process.pid
+
+    def died(self, status: int, cause: str, now: float) -> None:
+        """It starts again, later each time. `cause`: what the status means."""
+        if now - self.started_at >= _STEADY_SECONDS:
+            self.backoff = _FIRST_BACKOFF_SECONDS
+        told = "%s ended with status %d (%s); next in %.1f s"
+        log.error(told, self.role, status, cause, self.backoff)
+        self.process, self.restart_at = None, now + self.backoff
+        self.backoff = min(self.backoff * 2, _LAST_BACKOFF_SECONDS)
+
+
+def waits_for_database(role: str) -> bool:
+    """Whether a role is of use only with the database of this node."""
+    return not role.startswith((RECEIVER, MONITOR))
+
+
+def owner_name(node_id: str, role: str, pid: int) -> str:
+    """How a process signs the leases it holds."""
+    return f"{node_id}/{role}/{pid}/"
