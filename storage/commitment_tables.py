@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.models import JSON_VALUE, Base
+from storage.models import JSON_VALUE, Base, partial_index
 
 
 class CommitmentRequestRow(Base):
@@ -34,12 +33,7 @@ class CommitmentAnswerRow(Base):
 
     __tablename__ = "commitment_answer"
     __table_args__ = (
-        Index(
-            "ix_commitment_answer_due",
-            "not_before",
-            sqlite_where=text("not_before IS NOT NULL"),
-            postgresql_where=text("not_before IS NOT NULL"),
-        ),
+        partial_index("ix_commitment_answer_due", "not_before", where="not_before IS NOT NULL"),
     )
 
     ae_title: Mapped[str] = mapped_column(primary_key=True)

@@ -46,6 +46,9 @@ SCHEMA_REVISION = "0004"
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
 ANY_ANALYSE = "kind = 'analyse'"
+OPEN_JOB = "state IN ('queued', 'running')"
+OPEN_DELIVERY = "state IN ('waiting', 'sending')"
+PARKED_DELIVERY = "state IN ('refused', 'failed')"
 REMOVABLE = "ended_at IS NOT NULL AND removed_at IS NULL"
 
 
@@ -139,6 +142,12 @@ class Base(DeclarativeBase):
     }
 
 
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index over the rows of which `where` is true: few of many."""
+    condition = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
 def _of_series(table: str) -> ForeignKey:
     """To a series; the constraint bears the name that the first schema gave it."""
     return ForeignKey("series.series_key", name=f"fk_{table}_series_instance_uid")
@@ -158,12 +167,7 @@ class AssociationRow(Base):
     __tablename__ = "association"
     __table_args__ = (
         CheckConstraint("(ended_at IS NULL) = (ending IS NULL)", name="ended"),
-        Index(
-            "ix_association_open",
-            "node_id",
-            sqlite_where=text("ended_at IS NULL"),
-            postgresql_where=text("ended_at IS NULL"),
-        ),
+        partial_index("ix_association_open", "node_id", where="ended_at IS NULL"),
     )
 
     association_id: Mapped[str] = mapped_column(primary_key=True)
@@ -189,13 +193,7 @@ class SeriesRow(Base):
     __tablename__ = "series"
     __table_args__ = (
         Index("ix_series_state", "state", "last_received_at"),
-        Index(
-            "ix_series_removable",
-            "ended_at",
-            "series_key",
-            sqlite_where=text(REMOVABLE),
-            postgresql_where=text(REMOVABLE),
-        ),
+        partial_index("ix_series_removable", "ended_at", "series_key", where=REMOVABLE),
     )
 
     series_key: Mapped[str] = mapped_column(primary_key=True)
@@ -288,30 +286,16 @@ class JobRow(Leased, Base):
     __table_args__ = (
         CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="token"),
         CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
-        Index(
-            "uq_job_open_assess",
-            "series_key",
-            unique=True,
-            sqlite_where=text(OPEN_ASSESS),
-            postgresql_where=text(OPEN_ASSESS),
-        ),
-        Index(
+        partial_index("uq_job_open_assess", "series_key", where=OPEN_ASSESS, unique=True),
+        partial_index(
             "uq_job_analyse",
             "series_key",
             "input_digest",
             "model_digest",
+            where=ANY_ANALYSE,
             unique=True,
-            sqlite_where=text(ANY_ANALYSE),
-            postgresql_where=text(ANY_ANALYSE),
         ),
-        Index(
-            "ix_job_claim",
-            "priority",
-            "created_at",
-            "job_id",
-            sqlite_where=text("state IN ('queued', 'running')"),
-            postgresql_where=text("state IN ('queued', 'running')"),
-        ),
+        partial_index("ix_job_claim", "priority", "created_at", "job_id", where=OPEN_JOB),
     )
 
     job_id: Mapped[int] = mapped_column(primary_key=True)
@@ -350,21 +334,17 @@ class DeliveryRow(Leased, Base):
         CheckConstraint("(state = 'sending') = (lease_token IS NOT NULL)", name="token"),
         CheckConstraint("(state = 'sending') = (lease_until IS NOT NULL)", name="lease"),
         UniqueConstraint("sop_instance_uid", "destination"),
-        Index(
+        partial_index(
             "ix_delivery_claim",
             "destination",
             "priority",
             "created_at",
             "delivery_id",
-            sqlite_where=text("state IN ('waiting', 'sending')"),
-            postgresql_where=text("state IN ('waiting', 'sending')"),
+            where=OPEN_DELIVERY,
         ),
-        Index(
-            "ix_delivery_confirm",
-            "destination",
-            "confirm_at",
-            sqlite_where=text("confirm_at IS NOT NULL"),
-            postgresql_where=text("confirm_at IS NOT NULL"),
+        partial_index("ix_delivery_parked", "destination", "state", where=PARKED_DELIVERY),
+        partial_index(
+            "ix_delivery_confirm", "destination", "confirm_at", where="confirm_at IS NOT NULL"
         ),
         CheckConstraint("confirm_at IS NULL OR state = 'stored'", name="confirm"),
     )

@@ -54,8 +54,9 @@ class RefusalRow(Base):
 class TroubleRow(Base):
     """A trouble of the node, from when it was first seen until it was over.
 
-    `name`: what it is and about what, the same for as long as it lasts. `told_at`, `told_over_at`:
-    when somebody was alerted that it had begun, and was over.
+    `name`: what it is and about what, the same for as long as it lasts. `since`: when it began, as
+    far as is known. `told`, `told_over`: by which ways somebody was told that it had begun, and
+    that it was over; parted by spaces.
     """
 
     __tablename__ = "trouble"
@@ -66,10 +67,11 @@ class TroubleRow(Base):
     text: Mapped[str]
     remedy: Mapped[str]
     since: Mapped[datetime]
+    first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
-    told_at: Mapped[datetime | None]
     over_at: Mapped[datetime | None] = mapped_column(index=True)
-    told_over_at: Mapped[datetime | None]
+    told: Mapped[str]
+    told_over: Mapped[str]
 
 
 class CanaryRunRow(Base):

@@ -15,6 +15,14 @@ def upgrade() -> None:
     op.add_column("series", _time("on_hold_since", nullable=True))
     names = "kind calling_ae_title called_ae_title peer_address status reason"
     uids = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
+    parked = sa.text("state IN ('refused', 'failed')")
+    op.create_index(
+        "ix_delivery_parked",
+        "delivery",
+        ["destination", "state"],
+        sqlite_where=parked,
+        postgresql_where=parked,
+    )
     op.create_table(
         "refusal",
         sa.Column("refusal_id", sa.Integer(), nullable=False),
@@ -30,9 +38,9 @@ def upgrade() -> None:
         "trouble",
         sa.Column("trouble_id", sa.Integer(), nullable=False),
         *map(_text, ("name", "severity", "text", "remedy")),
-        _time("since"),
-        _time("last_seen_at"),
-        *(_time(name, nullable=True) for name in ("told_at", "over_at", "told_over_at")),
+        *map(_time, ("since", "first_seen_at", "last_seen_at")),
+        _time("over_at", nullable=True),
+        *map(_text, ("told", "told_over")),
         sa.PrimaryKeyConstraint("trouble_id", name=op.f("pk_trouble")),
     )
     _index("trouble", "name", "over_at")
@@ -62,6 +70,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("flight_record", "canary_run", "trouble", "refusal"):
         op.drop_table(table)
+    op.drop_index("ix_delivery_parked", "delivery")
     op.drop_column("series", "on_hold_since")
 
 
