@@ -22,6 +22,8 @@ notes            Which CT series were not analysed and have not been told of yet
 outage           Which faults of a database are outages: over by themselves, and worth waiting for
 outbox           The outbox: which result still has to reach which destination
 operating_tables  The tables of operating a node: refusals, troubles, canary runs, flight records
+overview         What is asked of the database about a node as a whole, every few seconds
+overview_records  What is told of a node as a whole: how much waits where, and since when
 owner            Whose database this is: its rows name files that lie in one node's data directory
 parts            Whose series an instance belongs to
 queries          What the command line reads: series, their jobs, results and deliveries
@@ -37,4 +39,5 @@ series           Decisions about a series and their outcome, each in one transac
 statements       Statements that the two database systems spell each in its own way
 study            The series of one study, of which one is chosen
 tables           Every table, in whichever file it is defined
+troubles         The troubles of the node, each from when it was first seen until it is over
 """

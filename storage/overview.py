@@ -1,0 +1,228 @@
+"""What is asked of the database about a node as a whole, every few seconds: by an index each.
+
+The conditions of the partial indexes stand as text: as parameters no index would fit them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, case, func, select, text
+from sqlalchemy.orm import Session
+
+from storage.decided import failed_rules
+from storage.models import (
+    OPEN_DELIVERY,
+    OPEN_JOB,
+    PARKED_DELIVERY,
+    REMOVABLE,
+    DeliveryRow,
+    JobRow,
+    ResultRow,
+    SeriesRow,
+)
+from storage.operating_tables import CanaryRunRow, RefusalRow
+from storage.overview_records import (
+    AwaitedPromises,
+    CanaryRun,
+    FailedSeries,
+    OpenDeliveries,
+    OpenJobs,
+    ParkedDeliveries,
+    Refused,
+    RunningJob,
+    Source,
+)
+from storage.records import JobState, SeriesState
+from storage.statements import shared_fields
+
+_MOST = 1000
+"""Rows of failed series or refusals that are read: enough to tell what goes wrong."""
+
+
+def open_deliveries(session: Session) -> tuple[OpenDeliveries, ...]:
+    """What is on its way, by destination."""
+    free = case((SeriesRow.on_hold_since.is_(None), DeliveryRow.created_at))
+    counted = (
+        select(
+            DeliveryRow.destination,
+            func.count(),
+            func.min(free, type_=DeliveryRow.created_at.type),
+            func.count().filter(_held()),
+        )
+        .join(SeriesRow, SeriesRow.series_key == DeliveryRow.series_key)
+        .where(_open_delivery())
+        .group_by(DeliveryRow.destination)
+        .order_by(DeliveryRow.destination)
+    )
+    return tuple(
+        OpenDeliveries(name, count, oldest, held, _last_error(session, name))
+        for name, count, oldest, held in session.execute(counted)
+    )
+
+
+def _open_delivery() -> ColumnElement[bool]:
+    return text(f"delivery.{OPEN_DELIVERY}")  # type: ignore[return-value]
+
+
+def _held() -> ColumnElement[bool]:
+    """As `outbox.hold_deliveries` leaves them."""
+    return DeliveryRow.first_tried_at.is_(None) & DeliveryRow.status.is_not(None)
+
+
+def _last_error(session: Session, destination: str) -> str | None:
+    told = (DeliveryRow.destination == destination, DeliveryRow.error.is_not(None))
+    return session.scalar(
+        select(DeliveryRow.error)
+        .where(_open_delivery(), *told)
+        .order_by(DeliveryRow.priority, DeliveryRow.created_at, DeliveryRow.delivery_id)
+        .limit(1)
+    )
+
+
+def parked_deliveries(session: Session) -> tuple[ParkedDeliveries, ...]:
+    """What was refused or given up, by destination, state and kind of result."""
+    by = (DeliveryRow.destination, DeliveryRow.state, ResultRow.kind)
+    newest = (
+        select(*by, func.count().label("count"), func.max(DeliveryRow.delivery_id).label("newest"))
+        .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
+        .where(text(f"delivery.{PARKED_DELIVERY}"))
+        .group_by(*by)
+        .subquery()
+    )
+    found = (
+        select(
+            newest.c.destination,
+            newest.c.state,
+            newest.c.kind,
+            newest.c.count,
+            DeliveryRow.error,
+            DeliveryRow.series_key,
+        )
+        .join(DeliveryRow, DeliveryRow.delivery_id == newest.c.newest)
+        .order_by(newest.c.destination, newest.c.state, newest.c.kind)
+    )
+    return tuple(
+        ParkedDeliveries(name, state.value, *rest) for name, state, *rest in session.execute(found)
+    )
+
+
+def awaited_promises(session: Session) -> tuple[AwaitedPromises, ...]:
+    """What is stored and not promised yet, by destination."""
+    counted = (
+        select(DeliveryRow.destination, func.count(), func.min(DeliveryRow.stored_at))
+        .where(DeliveryRow.confirm_at.is_not(None))
+        .group_by(DeliveryRow.destination)
+        .order_by(DeliveryRow.destination)
+    )
+    found = session.execute(counted)
+    return tuple(AwaitedPromises(name, count, at) for name, count, at in found if at)
+
+
+def open_jobs(session: Session, now: datetime) -> tuple[OpenJobs, ...]:
+    """Jobs that wait or run at `now`, by kind; what is on hold does not wait."""
+    due_at = case(
+        (JobRow.created_at > JobRow.not_before, JobRow.created_at), else_=JobRow.not_before
+    )
+    queued = JobRow.state == JobState.QUEUED
+    due = queued & (JobRow.not_before <= now) & SeriesRow.on_hold_since.is_(None)
+    counted = (
+        select(
+            JobRow.kind,
+            func.count().filter(queued),
+            func.count().filter(JobRow.state == JobState.RUNNING),
+            func.min(case((due, due_at)), type_=JobRow.created_at.type),
+        )
+        .join(SeriesRow, SeriesRow.series_key == JobRow.series_key)
+        .where(text(f"job.{OPEN_JOB}"))
+        .group_by(JobRow.kind)
+        .order_by(JobRow.kind)
+    )
+    return tuple(OpenJobs(*row) for row in session.execute(counted))
+
+
+def running_jobs(session: Session) -> tuple[RunningJob, ...]:
+    """Jobs that somebody holds, or held when it died."""
+    found = (
+        select(
+            JobRow.series_key, JobRow.kind, JobRow.attempt, JobRow.started_at, JobRow.lease_until
+        )
+        .where(text(f"job.{OPEN_JOB}"), JobRow.state == JobState.RUNNING)
+        .order_by(JobRow.started_at)
+    )
+    rows = session.execute(found)
+    return tuple(
+        RunningJob(key, kind, attempt, at, until)
+        for key, kind, attempt, at, until in rows
+        if at and until
+    )
+
+
+def failed_series(session: Session, since: datetime) -> tuple[FailedSeries, ...]:
+    """Series that failed since then, newest first."""
+    found = (
+        select(SeriesRow.series_key, SeriesRow.reasons, SeriesRow.ended_at)
+        .where(text(REMOVABLE), SeriesRow.ended_at >= since, SeriesRow.state == SeriesState.FAILED)
+        .order_by(SeriesRow.ended_at.desc())
+        .limit(_MOST)
+    )
+    rows = session.execute(found)
+    return tuple(FailedSeries(key, tuple(failed_rules(why)), at) for key, why, at in rows if at)
+
+
+def series_counts(session: Session, since: datetime) -> dict[SeriesState, int]:
+    """How many series last received an instance since then, by their state."""
+    counts = {state: _count(session, state, since) for state in SeriesState}
+    return {state: count for state, count in counts.items() if count}
+
+
+def _count(session: Session, state: SeriesState, since: datetime) -> int:
+    """One state at a time: all at once, SQLite would look through the index of every series."""
+    which = (SeriesRow.state == state, SeriesRow.last_received_at >= since)
+    return session.scalar(select(func.count()).select_from(SeriesRow).where(*which)) or 0
+
+
+def sources(session: Session, since: datetime) -> tuple[Source, ...]:
+    """Who sent series since then, by AE title."""
+    found = (
+        select(
+            SeriesRow.calling_ae_title,
+            func.min(SeriesRow.first_received_at),
+            func.max(SeriesRow.last_received_at),
+        )
+        .where(SeriesRow.last_received_at >= since)
+        .group_by(SeriesRow.calling_ae_title, SeriesRow.study_instance_uid)
+    )
+    hours: defaultdict[str, Counter[datetime]] = defaultdict(Counter)
+    last: dict[str, datetime] = {}
+    for name, first_at, last_at in session.execute(found):
+        hours[name][first_at.replace(minute=0, second=0, microsecond=0)] += 1
+        last[name] = max(last_at, last.get(name, last_at))
+    return tuple(
+        Source(name, last[name], tuple(sorted(hours[name].items()))) for name in sorted(hours)
+    )
+
+
+def newest_arrival(session: Session) -> datetime | None:
+    """When the last instance came, by the clock of who received it."""
+    return session.scalar(select(func.max(SeriesRow.last_received_at)))
+
+
+def recent_refusals(session: Session, since: datetime) -> tuple[Refused, ...]:
+    """What was refused since then, newest first."""
+    found = (
+        select(RefusalRow)
+        .where(RefusalRow.last_at >= since)
+        .order_by(RefusalRow.last_at.desc())
+        .limit(_MOST)
+    )
+    return tuple(Refused(**shared_fields(Refused, row)) for row in session.scalars(found))
+
+
+def last_canary_runs(session: Session) -> tuple[CanaryRun, ...]:
+    """The last one, and the last one that passed; newest first."""
+    newest = select(CanaryRunRow).order_by(CanaryRunRow.started_at.desc()).limit(1)
+    found = (session.scalar(newest), session.scalar(newest.where(CanaryRunRow.passed.is_(True))))
+    rows = {row.run_id: row for row in found if row is not None}
+    return tuple(CanaryRun(**shared_fields(CanaryRun, row)) for row in rows.values())

@@ -1,0 +1,111 @@
+"""What is told of a node as a whole: how much waits where, and since when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.records import JobKind
+
+
+@dataclass(frozen=True)
+class OpenDeliveries:
+    """What is on its way to one destination.
+
+    `oldest_at`: since when its oldest object waits, of those that nobody has put on hold. `held`:
+    so many wait because the destination is away as a whole. `error`: of the last attempt.
+    """
+
+    destination: str
+    count: int
+    oldest_at: datetime | None
+    held: int
+    error: str | None
+
+
+@dataclass(frozen=True)
+class ParkedDeliveries:
+    """What is not sent to a destination again by itself. `kind`: of the results, as the report.
+
+    `error`: of the newest, about the series `series_key`.
+    """
+
+    destination: str
+    state: str  # refused or failed
+    kind: str
+    count: int
+    error: str | None
+    series_key: str
+
+
+@dataclass(frozen=True)
+class AwaitedPromises:
+    """What a destination has, and has not promised to keep yet."""
+
+    destination: str
+    count: int
+    oldest_stored_at: datetime
+
+
+@dataclass(frozen=True)
+class OpenJobs:
+    """Jobs of one kind. `oldest_due_at`: since when the one that waits longest could be begun."""
+
+    kind: JobKind
+    queued: int
+    running: int
+    oldest_due_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    series_key: str
+    kind: JobKind
+    attempt: int
+    started_at: datetime
+    lease_until: datetime
+
+
+@dataclass(frozen=True)
+class FailedSeries:
+    """`rules`: those that it failed by."""
+
+    series_key: str
+    rules: tuple[str, ...]
+    ended_at: datetime
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who sends series. `hours`: in which hours (their beginnings, in UTC) how many studies began
+    to come, oldest first."""
+
+    ae_title: str
+    last_at: datetime
+    hours: tuple[tuple[datetime, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a peer was refused, counted. `status`, `reason`: as the receiver has them."""
+
+    kind: str  # association or instance
+    calling_ae_title: str
+    peer_address: str
+    status: str
+    reason: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True)
+class CanaryRun:
+    """`passed`: None while it is under way."""
+
+    occasion: str
+    stage: str
+    started_at: datetime
+    ended_at: datetime | None
+    passed: bool | None
+    text: str

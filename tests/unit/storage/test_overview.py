@@ -1,0 +1,268 @@
+"""What is told of a node as a whole; each question by an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import pytest
+from sqlalchemy import Engine, event, update
+from sqlalchemy.orm import Session
+
+from storage import overview
+from storage.database import Database
+from storage.jobs import claim, hand_back_owned
+from storage.models import SeriesRow
+from storage.operating_tables import CanaryRunRow, RefusalRow
+from storage.outbox import (
+    claim_deliveries,
+    hold_deliveries,
+    mark_failed,
+    mark_refused,
+    mark_retry,
+    mark_stored,
+)
+from storage.overview_records import (
+    AwaitedPromises,
+    FailedSeries,
+    OpenDeliveries,
+    OpenJobs,
+    ParkedDeliveries,
+    RunningJob,
+    Source,
+)
+from storage.records import Delivery, JobKind, SeriesState
+from support.storage_samples import (
+    LEASE,
+    NOW,
+    SERIES,
+    analyse,
+    instance,
+    queue,
+    receive,
+    seconds,
+    take,
+)
+
+LATER = NOW + seconds(3600)
+
+
+def analysed(database: Database, *destinations: str) -> None:
+    """A report and a picture on their way to each."""
+    receive(database)
+    queue(database)
+    analyse(database, destinations=destinations)
+
+
+def claimed(session: Session, destination: str) -> tuple[Delivery, ...]:
+    return claim_deliveries(session, destination, "node/d/1/", NOW, LEASE, limit=10)
+
+
+def on_hold(database: Database) -> None:
+    with database.write() as session:
+        session.execute(update(SeriesRow).values(on_hold_since=NOW))
+
+
+def test_what_is_on_its_way_is_counted_by_destination(database: Database) -> None:
+    analysed(database, "ARCHIVE", "PACS")
+    with database.write() as session:
+        hold_deliveries(
+            session, claimed(session, "PACS"), "PACS", LATER, "refused connection", "no connection"
+        )
+        first, second = claimed(session, "ARCHIVE")
+        mark_retry(session, first, LATER, "busy", "0xA700")
+        mark_stored(session, second, NOW, "0x0000")
+    with database.read() as session:
+        assert overview.open_deliveries(session) == (
+            OpenDeliveries("ARCHIVE", 1, NOW, 0, "busy"),
+            OpenDeliveries("PACS", 2, NOW, 2, "refused connection"),
+        )
+    on_hold(database)
+    with database.read() as session:
+        assert [each.oldest_at for each in overview.open_deliveries(session)] == [None, None]
+
+
+def test_what_is_parked_is_told_with_its_last_error(database: Database) -> None:
+    analysed(database, "ARCHIVE", "PACS")
+    with database.write() as session:
+        for number, each in enumerate(claimed(session, "PACS")):
+            mark_refused(session, each, NOW, f"no such class, {number}", "class not accepted")
+        first, second = claimed(session, "ARCHIVE")
+        mark_failed(session, first, NOW, "given up")
+        mark_stored(session, second, NOW, "0x0000", confirm_at=LATER)
+    with database.read() as session:
+        refused, failed = sorted(
+            overview.parked_deliveries(session), key=lambda each: each.state, reverse=True
+        )
+        promises = overview.awaited_promises(session)
+    assert refused.error in ("no such class, 0", "no such class, 1")
+    assert (refused.destination, refused.state, refused.kind) == ("PACS", "refused", "kind")
+    assert (refused.count, refused.series_key) == (2, SERIES)
+    assert failed == ParkedDeliveries("ARCHIVE", "failed", "kind", 1, "given up", SERIES)
+    assert promises == (AwaitedPromises("ARCHIVE", 1, NOW),)
+
+
+def test_jobs_are_counted_with_the_one_that_waits_longest(database: Database) -> None:
+    receive(database)
+    queue(database)
+    receive(database, instance(1, "1.2.9", received_at=LATER))
+    with database.read() as session:
+        assert overview.open_jobs(session, LATER) == (
+            OpenJobs(JobKind.ANALYSE, 1, 0, NOW),
+            OpenJobs(JobKind.ASSESS, 1, 0, LATER),
+        )
+        assert overview.open_jobs(session, NOW)[1].oldest_due_at is None
+        assert overview.running_jobs(session) == ()
+    take(database, JobKind.ANALYSE, LATER)
+    on_hold(database)
+    with database.read() as session:
+        assert overview.open_jobs(session, LATER) == (
+            OpenJobs(JobKind.ANALYSE, 0, 1, None),
+            OpenJobs(JobKind.ASSESS, 1, 0, None),
+        )
+        held = RunningJob(SERIES, JobKind.ANALYSE, 1, LATER, LATER + LEASE)
+        assert overview.running_jobs(session) == (held,)
+
+
+def test_failed_series_are_told_with_their_rules(database: Database) -> None:
+    receive(database)
+    queue(database)
+    for _ in range(3):
+        take(database, JobKind.ANALYSE, LATER)
+        with database.write() as session:
+            hand_back_owned(session, "node/", LATER)
+    with database.write() as session:
+        assert claim(session, [JobKind.ANALYSE], "node/w/1/", LATER, LEASE) is None
+    with database.read() as session:
+        failed = (FailedSeries(SERIES, ("worker_lost",), LATER),)
+        assert overview.failed_series(session, LATER) == failed
+        assert overview.failed_series(session, LATER + seconds(1)) == ()
+        assert overview.series_counts(session, NOW) == {SeriesState.FAILED: 1}
+        assert overview.series_counts(session, LATER) == {}
+
+
+def test_a_source_is_told_by_its_studies_in_each_hour(database: Database) -> None:
+    assert told_sources(database) == ()
+    times = [NOW, NOW + seconds(60), LATER]
+    for number, at in enumerate(times):
+        uid = f"1.2.{number + 1}"
+        receive(database, instance(1, uid, study=f"1.{number}", received_at=at))
+    receive(database, instance(1, "1.2.9", study="1.2", received_at=LATER + seconds(60)))
+    assert told_sources(database) == (
+        Source("SCANNER", LATER + seconds(60), ((NOW, 2), (LATER, 1))),
+    )
+    with database.read() as session:
+        assert overview.newest_arrival(session) == LATER + seconds(60)
+        (recent,) = overview.sources(session, LATER)
+    assert recent.hours == ((LATER, 1),)
+
+
+def told_sources(database: Database) -> tuple[Source, ...]:
+    with database.read() as session:
+        return overview.sources(session, NOW)
+
+
+def refusal(ae_title: str, last_at: datetime) -> RefusalRow:
+    uids = dict.fromkeys(("study_instance_uid", "series_instance_uid", "sop_instance_uid"), "")
+    return RefusalRow(
+        kind="association",
+        calling_ae_title=ae_title,
+        called_ae_title="NODE",
+        peer_address="192.0.2.9",
+        status="rejected",
+        reason="calling AE title not recognised",
+        count=3,
+        first_at=NOW,
+        last_at=last_at,
+        **uids,
+    )
+
+
+def test_refusals_are_told_from_a_time_on(database: Database) -> None:
+    with database.write() as session:
+        session.add_all([refusal("OLD", NOW), refusal("NEW", LATER)])
+    with database.read() as session:
+        (found,) = overview.recent_refusals(session, NOW + seconds(1))
+    assert (found.calling_ae_title, found.count, found.last_at) == ("NEW", 3, LATER)
+
+
+def canary(number: int, passed: bool | None) -> CanaryRunRow:
+    at = NOW + seconds(number)
+    return CanaryRunRow(
+        series_instance_uid=f"1.{number}",
+        occasion="night",
+        stage="sent",
+        started_at=at,
+        ended_at=None if passed is None else at,
+        passed=passed,
+        text="",
+    )
+
+
+def test_of_the_canary_its_last_run_is_told_and_the_last_that_passed(database: Database) -> None:
+    with database.write() as session:
+        session.add_all([canary(1, True), canary(2, True), canary(3, False), canary(4, None)])
+    with database.read() as session:
+        last, passed = overview.last_canary_runs(session)
+    assert (last.passed, last.started_at) == (None, NOW + seconds(4))
+    assert (passed.passed, passed.started_at) == (True, NOW + seconds(2))
+
+
+@contextmanager
+def statements() -> Iterator[list[tuple[str, object]]]:
+    """All that is asked of any database meanwhile."""
+    asked: list[tuple[str, object]] = []
+
+    def note(
+        _connection: object, _cursor: object, statement: str, values: object, *_: object
+    ) -> None:
+        asked.append((statement, values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+FEW = (
+    *("ix_delivery_claim", "ix_delivery_parked", "ix_delivery_confirm", "ix_job_claim"),
+    "ix_canary_run_started_at",  # of which the first is asked for
+)
+
+
+def few(step: str) -> bool:
+    """Whether what is looked through is small, however long the node has run."""
+    return step.endswith(FEW) or step.split()[1] in ("newest", "anon_1")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        overview.open_deliveries,
+        overview.parked_deliveries,
+        overview.awaited_promises,
+        lambda session: overview.open_jobs(session, NOW),
+        overview.running_jobs,
+        lambda session: overview.failed_series(session, NOW),
+        lambda session: overview.series_counts(session, NOW),
+        lambda session: overview.sources(session, NOW),
+        overview.newest_arrival,
+        lambda session: overview.recent_refusals(session, NOW),
+        overview.last_canary_runs,
+    ],
+)
+def test_no_question_looks_through_a_whole_table(
+    ask: Callable[[Session], object], sqlite_template: object
+) -> None:
+    database = Database.open(f"sqlite:///{sqlite_template}")
+    with database.read() as session, statements() as asked:
+        ask(session)
+        found = [each for each in asked if each[0].lstrip().upper().startswith("SELECT")]
+        assert found
+        for statement, values in found:
+            plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[arg-type]
+            steps = [str(row[-1]) for row in plan]
+            assert [step for step in steps if step.startswith("SCAN") and not few(step)] == []
+    database.close()
