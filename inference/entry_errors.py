@@ -29,6 +29,9 @@ FILE = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """`__pydantic_config__` of a record that stands in a file."""
 
 Schema = Mapping[str, Any]
+At = tuple[str | int, ...]
+"""An entry of a file: keys of tables, and places in lists from 0 on."""
+
 T = TypeVar("T")
 
 
@@ -54,7 +57,13 @@ def problems_of(error: ValidationError, schema: Schema) -> tuple[str, ...]:
     Each names the entry, says what was given (never what may be a secret), and what is allowed with
     its unit. `schema`: the JSON Schema of the model that refused.
     """
-    return tuple(_sentence(each, schema) for each in error.errors(include_url=False))
+    return tuple(text for _, text in placed_problems(error, schema))
+
+
+def placed_problems(error: ValidationError, schema: Schema) -> tuple[tuple[At, str], ...]:
+    """As `problems_of`, each with the place of its entry in the file."""
+    found = error.errors(include_url=False)
+    return tuple((_as_written(each["loc"], schema), _sentence(each, schema)) for each in found)
 
 
 def _sentence(error: ErrorDetails, root: Schema) -> str:
@@ -74,6 +83,9 @@ def _sentence(error: ErrorDetails, root: Schema) -> str:
 
 
 def _nearest(at: Sequence[str | int], root: Schema) -> str:
+    """The same key in another table is nearer than a similar one in this."""
+    if elsewhere := [key for key in keys_of(root) if key.rpartition(".")[2] == at[-1]]:
+        return f", the nearest known one is {' or '.join(elsewhere)}"
     known = list(_at(root, at[:-1]).get("properties", {}))
     near = get_close_matches(str(at[-1]), known, n=1)
     if near:
@@ -82,9 +94,23 @@ def _nearest(at: Sequence[str | int], root: Schema) -> str:
     return f", known are {', '.join(known)}" if known else ""
 
 
-def _as_written(at: Sequence[str | int], root: Schema) -> list[str | int]:
+def keys_of(root: Schema) -> dict[str, Schema]:
+    """The schema of every entry that is no table, by its dotted key; what lists hold has none."""
+    found: dict[str, Schema] = {}
+    open_tables = [("", _resolved(root, root))]
+    for name, table in open_tables:
+        for key, inner in table.get("properties", {}).items():
+            entry, whole = _resolved(inner, root), f"{name}.{key}".lstrip(".")
+            if "properties" in entry:
+                open_tables.append((whole, entry))
+            else:
+                found[whole] = entry
+    return found
+
+
+def _as_written(at: Sequence[str | int], root: Schema) -> At:
     """The steps as the file has them: without the names of the classes that a union chose."""
-    return [step for i, step in enumerate(at) if step not in _choices(_at(root, at[:i]))]
+    return tuple(step for i, step in enumerate(at) if step not in _choices(_at(root, at[:i])))
 
 
 def _choices(schema: Schema) -> dict[str | int, Schema]:
@@ -96,15 +122,33 @@ def _at(root: Schema, at: Sequence[str | int]) -> Schema:
     """The schema of the entry; empty where there is none."""
     found = _resolved(root, root)
     for step in at:
-        if step in _choices(found):
-            inner = _choices(found)[step]
-        elif isinstance(step, int):
-            each: Sequence[Schema] = found.get("prefixItems", ())
-            inner = each[step] if step < len(each) else found.get("items", {})
-        else:
-            inner = found.get("properties", {}).get(step, {})
-        found = _resolved(inner, root)
+        chosen = _choices(found).get(step)
+        found = _inner(found, step, root) if chosen is None else _resolved(chosen, root)
     return found
+
+
+def _inner(table: Schema, step: str | int, root: Schema) -> Schema:
+    if isinstance(step, int):
+        each: Sequence[Schema] = table.get("prefixItems", ())
+        inner = each[step] if step < len(each) else table.get("items", {})
+    else:
+        inner = table.get("properties", {}).get(step, {})
+    return _resolved(inner, root)
+
+
+def is_secret(at: Sequence[str | int], root: Schema) -> bool:
+    """Whether an entry, as the file has it, or a table around it may hold a secret."""
+    found = [_resolved(root, root)]
+    for step in at:
+        chosen = [
+            _resolved(each, root)
+            for table in found
+            for each in (_choices(table).values() or [table])
+        ]
+        found = [_inner(table, step, root) for table in chosen]
+        if any(each.get("writeOnly") for each in found):
+            return True
+    return False
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from dicomnode.cli.common import ConfigOption, config_file, console, offline_settings
+from dicomnode.cli.config import config_app
 from dicomnode.cli.database import database_app
 from dicomnode.cli.deliveries import deliveries_app
 from dicomnode.cli.model import model_app
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(queue_app, name="queue")
 app.add_typer(results_app, name="results")
+app.add_typer(config_app, name="config")
 app.add_typer(database_app, name="database")
 app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(model_app, name="model")

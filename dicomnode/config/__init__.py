@@ -2,6 +2,9 @@
 
 credentials   Where a DICOMweb server is, and who we are to it: a secret kept elsewhere
 destinations  Whom we open associations or connections with, and where results go
+environment   Keys of the configuration that stand in environment variables
+lines         On which line of a TOML document each of its entries stands
+origins       Every key with its value and where it came from, secrets hidden
 reading       Reads the configuration file: TOML, checked, and its paths made whole
 section       What the sections of the configuration have in common
 sections      The sections of the configuration that are not a policy of a decision

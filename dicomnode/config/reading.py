@@ -1,48 +1,94 @@
 """Reads the configuration file: TOML, checked, and its paths made whole.
 
-An unknown key or a value out of range is refused with its name.
+An unknown key or a value out of range is refused with its name and line.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from dicomnode.config.destinations import AnyDestination, Destination, Peer, WebDestination
+from dicomnode.config.environment import put_in, taken, unknown, unread
+from dicomnode.config.lines import line_of, lines_of
 from dicomnode.config.sections import FORMER
 from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
-from inference.entry_errors import problems_of
+from inference.entry_errors import At, placed_problems
 
 log = logging.getLogger(__name__)
 
 
-def load_settings(path: Path) -> Settings:
-    """Read and check a configuration file.
+@dataclass(frozen=True)
+class Configuration:
+    """The settings, and where each of them stands: on a line, or in an environment variable."""
 
-    A relative `data_directory` or folder of a bundle is taken from the folder of the file. What
-    replaces a former key is logged where logging is set up: no warning on every look at the queue.
+    settings: Settings
+    path: Path
+    lines: Mapping[At, int]
+    variables: Mapping[At, str]
+
+    def place_of(self, at: At) -> str:
+        """Where an entry comes from, or the innermost table around it; "" for none of both."""
+        return _place(at, self.lines, self.variables)
+
+
+def load_settings(path: Path) -> Settings:
+    """As `read_configuration`; what a former key or a variable is taken for is logged where
+    logging is set up: no warning on every look at the queue.
 
     Raises:
-        ConfigurationError: the file cannot be read, is no TOML, or a key is wrong; all are named.
+        ConfigurationError
+    """
+    found = read_configuration(path)
+    for key in FORMER:
+        if ("inference", key) in found.lines:
+            log.info("%s: [inference] %s is replaced by [[inference.methods]] bundle", path, key)
+    for each in unread(os.environ, Settings.model_json_schema()):
+        log.info("%s", each)
+    return found.settings
+
+
+def read_configuration(path: Path, environment: Mapping[str, str] = os.environ) -> Configuration:
+    """Read and check a configuration file; environment variables take the place of its keys.
+
+    A relative `data_directory` or folder of a bundle is taken from the folder of the file.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is no TOML, or a key or variable is wrong; all
+            are named, with their lines.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
+    lines, schema = lines_of(text), Settings.model_json_schema()
+    variables, wrong = taken(environment, schema), list(unknown(environment, schema))
+    put_in(data, environment, schema)
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        wrong = problems_of(error, Settings.model_json_schema())
-        text = "\n".join(f"  {each}" for each in wrong)
-        raise ConfigurationError(f"{path}: {len(wrong)} problem(s)\n{text}") from None
-    for key in FORMER.keys() & data.get("inference", {}).keys():
-        log.info("%s: [inference] %s is replaced by [[inference.methods]] bundle", path, key)
-    return _anchored(settings, path.absolute().parent)
+        for at, sentence in placed_problems(error, schema):
+            place = _place(at, lines, variables)
+            wrong.append(f"{sentence} ({place})" if place else sentence)
+    if wrong:
+        told = "\n".join(f"  {each}" for each in wrong)
+        raise ConfigurationError(f"{path}: {len(wrong)} problem(s)\n{told}") from None
+    return Configuration(_anchored(settings, path.absolute().parent), path, lines, variables)
+
+
+def _place(at: At, lines: Mapping[At, int], variables: Mapping[At, str]) -> str:
+    held = (variables[at[:n]] for n in range(len(at), 0, -1) if at[:n] in variables)
+    line = line_of(at, lines)
+    return next(held, "" if line is None else f"line {line}")
 
 
 def kept_settings(path: Path) -> Settings:
