@@ -12,6 +12,7 @@ dicom_files/     Reads DICOM: from bytes that may be damaged to headers, pixels 
 fast_scp/        A Storage SCP at the speed of the wire, tied to pynetdicom 3.0.4; it knows no node
 health/          Looks at a node, from any process: what it reads, `decisions.operating` judges
 methods/         The configured methods: their bundles, running them, their findings as JSON
+metrics/         What the processes of a node count, and how it is told to Prometheus
 monitor/         A process that sees how the node fares, and tells whoever must know
 network/         Associations, TLS and HTTP, as acceptor and as requestor
 notes/           Notes on what was not analysed, and why

@@ -36,6 +36,7 @@ results          Files of the result objects, as durable as those of the instanc
 retention        Removing what is finished: first its rows, in one transaction, then its files
 schema           Brings a database to the schema of this code, once
 series           Decisions about a series and their outcome, each in one transaction with its job
+series_times     How the results of a series came to a destination for the first time, and when
 statements       Statements that the two database systems spell each in its own way
 study            The series of one study, of which one is chosen
 tables           Every table, in whichever file it is defined

@@ -2,6 +2,7 @@
 
 analysis     One eligible series through the whole analysis: files in, result objects out
 held_job     A job while its work goes on: its lease is kept, and what must not go on ended
+measured     What an analysis that was kept adds to the metrics
 predecessor  Which earlier report on a series the next one names as its predecessor
 worker       The worker: takes one ANALYSE job after the other and leaves its results in the outbox
 """

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
 from dicomnode.analyse.held_job import HeldJob
+from dicomnode.analyse.measured import measure
 from dicomnode.analyse.predecessor import former_report, withdrawals
 from dicomnode.assess.assessment import Assessment, assess_files, input_digest
 from dicomnode.clock import Clock
@@ -31,6 +32,7 @@ from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unr
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import Outage
 from dicomnode.methods.bundles import load_engines
+from dicomnode.metrics.counters import ANALYSES
 from dicomnode.results.build import warm_up
 from storage import index, jobs, queries, result_sets, series, study
 from storage.database import Database
@@ -141,6 +143,7 @@ class Worker:
         if later is None:
             self._record_failure(job, [why])
             return
+        ANALYSES.labels("put_back").inc()
         log.error("series %s: %s; tried again later", job.series_key, why.value)
         with self._database.write() as session:
             jobs.put_back(session, job, later, count_attempt=False, error=str(why.value))
@@ -188,8 +191,9 @@ class Worker:
             return
         if isinstance(analysis, Refusal):
             self._record_refusal(job, analysis.reasons)
-        else:
-            self._record(job, analysis, detail.series.calling_ae_title, goes)
+        elif self._record(job, analysis, detail.series.calling_ae_title, goes):
+            header, began = assessment.eligibility.stack.headers[0], job.lease_until - self._lease
+            measure(detail.series, header, analysis.findings, began, self._clock.now())
 
     def _stop_if_superseded(self, _stage: str, _done: int, _total: int) -> None:
         """Called between the steps of an analysis: one that nobody awaits any more ends here."""
@@ -202,15 +206,18 @@ class Worker:
 
     def _superseded(self, job: Job) -> None:
         """Instances came after the decision: the series is assessed anew, this job is void."""
+        ANALYSES.labels("superseded").inc()
         log.info("series %s: changed since it was queued", job.series_key)
         with self._database.write() as session:
             jobs.finish(session, job, self._clock.now(), jobs.SUPERSEDED)
 
     def _record_refusal(self, job: Job, reasons: Sequence[Reason]) -> None:
+        ANALYSES.labels("skipped").inc()
         log.info("series %s: skipped: %s", job.series_key, ", ".join(failed_rules(reasons)))
         self._give_up(job, partial(series.record_refused, reasons=reasons))
 
     def _record_failure(self, job: Job, reasons: Sequence[Reason]) -> None:
+        ANALYSES.labels("failed").inc()
         error = "; ".join(map(str, reasons))
         log.warning("series %s: failed, %s", job.series_key, error)
         self._give_up(job, partial(series.record_failed, reasons=reasons, error=error))
@@ -223,8 +230,11 @@ class Worker:
             if record(session, job, ended_at=now) is None:
                 study.reconsider(session, uid, STUDY_CHOICE, now)
 
-    def _record(self, job: Job, analysis: Analysis, sender: str, goes: Routing) -> None:
-        """Results durable as files first; then rows, deliveries and job in one transaction."""
+    def _record(self, job: Job, analysis: Analysis, sender: str, goes: Routing) -> bool:
+        """Results durable as files first; then rows, deliveries and job in one transaction.
+
+        False when instances came meanwhile: nothing of it was kept.
+        """
         records = [
             store_result(self._results, job.series_key, each, job.created_at)
             for each in analysis.objects
@@ -240,9 +250,10 @@ class Worker:
                 destinations=goes.destinations_of,
             )
         if superseded is not None:
+            ANALYSES.labels("superseded").inc()
             log.info("series %s: changed during its analysis", job.series_key)
             self._remove_unknown(job, records)
-            return
+            return False
         log.info(
             "series %s: analysed, %d objects, %.1f s",
             job.series_key,
@@ -258,6 +269,7 @@ class Worker:
                 job.series_key,
                 "; ".join(analysis.repairs),
             )
+        return True
 
     def _remove_unknown(self, job: Job, records: Sequence[ResultRecord]) -> None:
         """The files that no row tells of; what was there before is of an earlier analysis."""

@@ -38,6 +38,7 @@ from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.dicom_files.read_again import Retries, why_unread
 from dicomnode.lifecycle import Outage, ends_process_on_fault
 from dicomnode.methods.bundles import models_digest
+from dicomnode.metrics.counters import count_decided
 from storage import conflicts, index, jobs, queries, series
 from storage.database import Database
 from storage.decided import SeriesEvidence
@@ -335,6 +336,7 @@ class Assessor:
         if self._record(job, not failed, decision) is not None:
             log.info("series %s: instances came meanwhile", job.series_key)
             return
+        count_decided(failed)
         what = f"skipped: {', '.join(failed)}" if failed else "queued"
         log.info("series %s: %s", job.series_key, what)
 

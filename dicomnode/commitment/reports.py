@@ -34,6 +34,8 @@ from dicomnode.decisions.delivery.store_status import shown
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import drawn_jitter
+from dicomnode.metrics.counters import OBJECTS_COMMITTED, OBJECTS_NOT_COMMITTED
+from dicomnode.metrics.stages import observe_committed
 from dicomnode.network.associations import SUCCESS
 from storage import commitment_requests as requests
 from storage.commitment_requests import Awaited, CommitmentRequest
@@ -117,6 +119,9 @@ class Reports:
         for uid in sorted(failed):
             self._follow(session, awaited[uid], report.failed[uid], destination)
         requests.close_request(session, request.transaction_uid, now)
+        OBJECTS_COMMITTED.labels(name).inc(len(committed & awaited.keys()))
+        OBJECTS_NOT_COMMITTED.labels(name).inc(len(failed))
+        observe_committed(session, name, committed, now)
         log.info("%s promises to keep %d objects", name, len(committed))
         strange = len(report.committed - committed) + len(report.failed.keys() - failed)
         if strange:

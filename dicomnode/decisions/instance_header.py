@@ -32,6 +32,7 @@ class InstanceHeader:
     patient: PatientAttributes = field(default_factory=PatientAttributes)
     modality: str = ""
     made_here: bool = False  # Manufacturer (0008,0070) is that of this product
+    manufacturer: str = ""
     manufacturer_model_name: str = ""
     convolution_kernel: str = ""
     image_type: tuple[str, ...] = ()

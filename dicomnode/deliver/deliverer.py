@@ -33,6 +33,8 @@ from dicomnode.lifecycle import (
     ends_process_on_fault,
     keep_looking,
 )
+from dicomnode.metrics.counters import DELIVERED_BYTES, DELIVERY_ATTEMPTS, DESTINATION_AWAY
+from dicomnode.metrics.stages import observe_stored
 from storage import deliveries, outbox
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, LeaseLostError, UnsafePathError
@@ -74,6 +76,7 @@ class Deliverer:
         self._database = Database.open_later(settings.database_url)
         self._files = ResultFiles(settings.result_files)
         self._history = ResultHistory(self._database, settings.result_files)
+        self._last_stored: dict[str, datetime] = {}  # by series, of this look
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: send, or wait for something to send.
@@ -97,7 +100,17 @@ class Deliverer:
             self._reach.give_back(granted - len(batch))
             if standing := self._history.standing(batch, self._clock.now()):
                 self._send(standing, stop)
+                self._measure()
         return len(batch)
+
+    def _measure(self) -> None:
+        """How long the series took of which this was the last object."""
+        last, self._last_stored = self._last_stored, {}
+        if not last:
+            return
+        end = not self._destination.storage_commitment
+        with self._database.read() as session:
+            observe_stored(session, self._destination.name, last, is_the_end=end)
 
     def _claim(self, limit: int) -> tuple[Delivery, ...]:
         lease = timedelta(seconds=self._settings.delivery.lease_seconds)
@@ -166,6 +179,7 @@ class Deliverer:
         name = self._destination.name
         until, news = self._reach.is_away(outcome.wait_seconds)
         if news:
+            DESTINATION_AWAY.labels(name).inc()
             log.warning("delivery to %s waits: %s", name, outcome.text)
         with self._database.write() as session:
             outbox.hold_deliveries(session, waiting, name, until, outcome.text, outcome.status)
@@ -244,11 +258,14 @@ class Deliverer:
         uid, now = delivery.result.sop_instance_uid, self._clock.now()
         if outcome.text:
             log.warning("%s to %s: %s", uid, self._destination.name, outcome.text)
+        DELIVERY_ATTEMPTS.labels(self._destination.name, outcome.ending.value).inc()
         match outcome.ending:
             case Ending.STORED:
                 warning = outcome.shown or None
                 confirm_at = now + _CONFIRM_AFTER if self._destination.storage_commitment else None
                 self._write(outbox.mark_stored, delivery, now, outcome.status, warning, confirm_at)
+                DELIVERED_BYTES.labels(self._destination.name).inc(delivery.result.size_bytes)
+                self._last_stored[delivery.result.series_key] = now
             case Ending.HOPELESS:
                 self._write(outbox.mark_refused, delivery, now, outcome.shown, outcome.status)
             case Ending.OURS:

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import wait_for_own
 from dicomnode.lifecycle import set_up_logging, stop_on_request
+from dicomnode.metrics.files import count_as, folder_in
 from dicomnode.processes.child import owner_name, waits_for_database
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class _Role(Protocol):
 def play(role: str, settings: Settings, node_id: str) -> None:
     """Be one process of a node until asked to stop. Stop signals must be blocked already."""
     set_up_logging(role)
+    count_as(role, folder_in(settings.node.data_directory))
     stop = stop_on_request()
     if waits_for_database(role):
         wait_for_own(settings, node_id, stop)

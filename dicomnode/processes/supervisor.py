@@ -18,6 +18,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import Taking
 from dicomnode.errors import ConfigurationError
 from dicomnode.lifecycle import LISTENER, STOP_SECONDS, SUPERVISOR_PIPE
+from dicomnode.metrics.files import begin_anew, folder_in, forget
 from dicomnode.processes.child import MONITOR, RECEIVER, Child, owner_name, waits_for_database
 from dicomnode.processes.ports import bound
 from dicomnode.processes.states import States
@@ -85,6 +86,7 @@ class Supervisor:
         Raises:
             ConfigurationError: the database is not this node's, or does not know its files.
         """
+        begin_anew(folder_in(self._settings.node.data_directory))
         self._taking.start(stop)
         # before any new process holds a lease of this node
         leftover = self._hand_back(f"{self._node_id}/")
@@ -144,6 +146,7 @@ class Supervisor:
     def _record_exit(self, child: Child, dead: int, status: int, now: float) -> None:
         """A process died: others may take its work at once."""
         child.died(status, self._states.ended(child.role, status), now)
+        forget(child.role, folder_in(self._settings.node.data_directory))
         self._hand_back(owner_name(self._node_id, child.role, dead))
 
     def _hand_back(self, owner_prefix: str) -> threading.Thread:

@@ -22,6 +22,7 @@ from dicomnode.decisions.arrival.admission import (
     judge_admission,
     printable_ae_title,
 )
+from dicomnode.metrics.counters import ASSOCIATIONS_REJECTED
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class AssociationGate:
     def _refuse(self, association: Association, reject: RejectReason) -> None:
         with self._lock:
             self._refused[reject] += 1
+        ASSOCIATIONS_REJECTED.labels(reject.name.lower()).inc()
         association.acse.send_reject(*reject.value)
         evt.trigger(association, evt.EVT_REJECTED, {})
         association.kill()  # returns when the PDU is out; else the socket is closed before

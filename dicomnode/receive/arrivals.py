@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from dicomnode.errors import ConfigurationError
 from dicomnode.lifecycle import ends_process_on_fault
+from dicomnode.metrics.counters import INSTANCES_NOT_INDEXED
 from dicomnode.receive.events import AssociationEnded, Event, record
 from dicomnode.receive.reconciliation import Reconciler, reconcile
 from storage.database import Database
@@ -223,6 +224,7 @@ class ArrivalIndexer:
     def _write(self, batch: list[Event]) -> None:
         with self._database.write() as session:
             record(session, batch, self._is_there)
+        INSTANCES_NOT_INDEXED.set(self._events.qsize())
 
 
 def _named(item: object) -> str:

@@ -46,6 +46,7 @@ from dicomnode.fast_scp.association import (
     request_of,
 )
 from dicomnode.lifecycle import LISTENER
+from dicomnode.metrics import counters
 from dicomnode.network.associations import (
     SUCCESS,
     Handler,
@@ -118,6 +119,9 @@ class StorageReceiver:
         """Who is not admitted does not wait either."""
         self._gate.on_requested(event)
         self._room.on_requested(event)
+        request = event.assoc.requestor.primitive
+        if request is not None and not (event.assoc.is_rejected or event.assoc.is_aborted):
+            counters.count_accepted(request.calling_ae_title)
 
     def store(self, request: StoreRequest) -> int | Dataset:
         """Answer one C-STORE request; never raises."""
@@ -140,6 +144,7 @@ class StorageReceiver:
             return _status(OUT_OF_RESOURCES, error.strerror or "cannot be stored")
         now, syntax = self._clock.now(), request.transfer_syntax
         self._indexer.put(stored_instance(identity, provenance, syntax, stored, now))
+        counters.count_received(provenance.calling_ae_title, stored.size_bytes)
         return SUCCESS
 
     def _store(
@@ -198,6 +203,7 @@ class StorageReceiver:
                     opened_at=self._clock.now(),
                 )
                 self._indexer.put(known)
+                counters.ASSOCIATIONS_OPEN.set(len(self._open))
                 ended = self._ends.get(assoc)
                 if ended is not None:
                     del self._open[assoc]
@@ -224,10 +230,12 @@ class StorageReceiver:
         with self._lock:
             self._ends.setdefault(assoc, end)
             known = self._open.pop(assoc, None)
+            counters.ASSOCIATIONS_OPEN.set(len(self._open))
         if known is not None:
             self._put_end(known, end)
 
     def _put_end(self, association: Association, end: AssociationEnd) -> None:
+        counters.ASSOCIATIONS_ENDED.labels(end.value).inc()
         self._indexer.put(AssociationEnded(association.association_id, self._clock.now(), end))
 
     def handlers(self) -> dict[Any, Handler]:
@@ -260,6 +268,7 @@ def _check_command(identity: Identity, request: StoreRequest) -> None:
 
 
 def _status(code: int, comment: str) -> Dataset:
+    counters.INSTANCES_REFUSED.labels(f"0x{code:04X}").inc()
     answer = Dataset()
     answer.Status = code
     answer.ErrorComment = comment[:64]  # (0000,0902) is LO

@@ -11,6 +11,8 @@ import threading
 from pynetdicom import evt
 from pynetdicom.association import Association
 
+from dicomnode.metrics.counters import ASSOCIATIONS_REJECTED
+
 log = logging.getLogger(__name__)
 
 LOCAL_LIMIT_EXCEEDED = (0x02, 0x03, 0x02)
@@ -33,6 +35,7 @@ class WaitingRoom:
             return
         if not self._enter(event.assoc):
             self.refused += 1
+            ASSOCIATIONS_REJECTED.labels("local_limit_exceeded").inc()
             log.warning(
                 "association from %s rejected: all %d places taken (%d rejected so far)",
                 event.assoc.requestor.address,

@@ -13,15 +13,16 @@ from support.sources import ROOT, arrows_of_folders, folder_of, imports, modules
 WALLS = """
 .: .decisions .decisions.arrival storage
 .analyse: . .assess .config .decisions .decisions.arrival .decisions.contrast
-    .decisions.eligibility .decisions.stack .deliver .dicom_files .methods .results .results.common
-    inference inference.arrays inference.lungs storage
+    .decisions.eligibility .decisions.stack .deliver .dicom_files .methods .metrics .results
+    .results.common inference inference.arrays inference.lungs storage
 .assess: . .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack .deliver
-    .dicom_files .methods .network .notes .results.common storage
+    .dicom_files .methods .metrics .network .notes .results.common storage
 .cli: . .assess .cli.views .config .data_directory .decisions .deliver .methods .network .offline
     .processes .receive .weights inference inference.bundles inference.training storage
 .cli.views: . .config .decisions .decisions.delivery .dicom_files .methods .offline .results.common
     inference inference.bundles inference.evaluation.report storage
-.commitment: . .config .decisions .decisions.delivery .dicom_files .fast_scp .network storage
+.commitment: . .config .decisions .decisions.delivery .dicom_files .fast_scp .metrics .network
+    storage
 .config: . .decisions .decisions.arrival .decisions.delivery .decisions.eligibility inference
     inference.demonstration storage
 .data_directory: . .config .decisions storage
@@ -34,22 +35,23 @@ WALLS = """
 .decisions.image_kind: .decisions .decisions.contrast
 .decisions.operating: .decisions.arrival
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
-.deliver: . .commitment .config .decisions .decisions.delivery .dicom_files .methods .network
-    .results.common .results.documents storage
+.deliver: . .commitment .config .decisions .decisions.delivery .dicom_files .methods .metrics
+    .network .results.common .results.documents storage
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage
 .health: . .config .decisions.operating .processes storage
 .methods: . .config .decisions inference inference.bundles inference.lungs
+.metrics: storage
 .monitor: . .config .decisions.operating .health storage
 .network: . .config .dicom_files
 .notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
     .results.documents storage
 .offline: . .analyse .assess .config .decisions .dicom_files .methods .network .notes .results
     .results.common .results.documents inference storage
-.processes: . .config .data_directory .decisions.operating .network storage
+.processes: . .config .data_directory .decisions.operating .metrics .network storage
 .receive: . .commitment .config .data_directory .decisions .decisions.arrival .deliver .dicom_files
-    .fast_scp .network .results.common storage
+    .fast_scp .metrics .network .results.common storage
 .results: .decisions .results.common .results.pictures .results.report .results.segmentation
     inference
 .results.common: .decisions .dicom_files inference
