@@ -2,6 +2,7 @@
 
 analyse/         The third step of a series: the worker computes findings, leaves result objects
 assess/          The second step of a series: is it all here, and may we analyse it?
+audit/           The audit trail: who connected, sent, received, was refused or changed something
 cli/             The command line; nothing else of the node imports it
 commitment/      Storage commitment: asking for a promise to keep objects, and giving it
 config/          The configuration: one frozen object, read from one TOML file and passed in
@@ -25,6 +26,8 @@ clock            The time, as an argument: a look is tested at any moment
 disk_gate        Asks the file system, now and then, whether there is room for what comes
 errors           The errors of the node, by whose fault they are: data, peer, set-up, ours
 lifecycle        How a process of the node starts, keeps at its work, and is asked to stop
+logs             The log: what the node says of itself, as lines of text or of JSON
+shared_file      A file that several processes append lines to, kept within bounds
 tls              TLS contexts for associations, as acceptor and as requestor
 version          What the product calls itself in every result (one place, read by packaging too)
 """

@@ -11,14 +11,11 @@ import logging
 import os
 import random
 import signal
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from types import TracebackType
 from typing import ParamSpec
 
 from storage.errors import DatabaseUnavailableError
@@ -26,7 +23,6 @@ from storage.errors import DatabaseUnavailableError
 log = logging.getLogger(__name__)
 
 _P = ParamSpec("_P")
-_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 EXIT_FAULT = 1
 
@@ -152,47 +148,3 @@ def do_once(
 def drawn_jitter() -> float:
     """From 0 to 1: keeps what failed together from coming back together, and guards nothing."""
     return random.random()  # noqa: S311 - not for secrets
-
-
-_VISIBLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-
-
-class _Formatter(logging.Formatter):
-    """Tells where a fault came from and of what type it was, but not its text.
-
-    A library's text may quote values of the data set it failed on. A message stays on its line:
-    an AE title, which a library logs as it came, may hold line breaks and escape sequences.
-    """
-
-    def __init__(self, role: str) -> None:
-        super().__init__(
-            f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {role}[%(process)d] %(message)s",
-            "%Y-%m-%dT%H:%M:%S",
-        )
-        self.converter = time.gmtime
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        record.message = record.message.translate(_VISIBLE)
-        return super().formatMessage(record)
-
-    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - logging's own name
-        kind, _value, frames = ei
-        name = kind.__name__ if kind else "fault"
-        return "".join(traceback.format_tb(frames)) + name
-
-
-def set_up_logging(role: str) -> None:
-    """Lines on standard error: time in UTC, level, role and process, text."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(role))
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(logging.INFO)
-    # pynetdicom logs the values of attributes, patient identity among them, below WARNING
-    for library in ("pynetdicom", "highdicom", "alembic"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    # what they cannot read is told by us, without the values that they would quote
-    for library in ("pydicom", "py.warnings"):
-        logging.getLogger(library).propagate = False  # pydicom sets its level anew when imported
-        logging.getLogger(library).addHandler(logging.NullHandler())
-    logging.captureWarnings(capture=True)

@@ -25,7 +25,8 @@ from dicomnode.cli.queue import queue_app
 from dicomnode.cli.results import results_app
 from dicomnode.config.reading import kept_settings, load_settings
 from dicomnode.errors import ConfigurationError, NodeError
-from dicomnode.lifecycle import block_stop_signals, set_up_logging, stop_on_request
+from dicomnode.lifecycle import block_stop_signals, stop_on_request
+from dicomnode.logs import set_up_logging
 from dicomnode.version import VERSION
 from inference.errors import InferenceError
 from storage.errors import StorageError
@@ -88,14 +89,19 @@ def serve(config: ConfigOption = None) -> None:
     block_stop_signals()
     set_up_logging("node")
     stop = stop_on_request()
-    settings = load_settings(config_file(config))
+    file = config_file(config)
+    settings = load_settings(file)
+    set_up_logging("node", settings.log)
+    from dicomnode.audit import trail
     from dicomnode.data_directory.holding import keep_settings, only_one
     from dicomnode.data_directory.own_data import Taking, note_first_start
     from dicomnode.network.pynetdicom_version import check_pynetdicom
+    from dicomnode.processes.introduction import introduce
     from dicomnode.processes.supervisor import Supervisor, check_bundle
 
     check_pynetdicom()
-    with only_one(settings.node.data_directory) as node_id:
+    introduce(settings, file)
+    with only_one(settings.node.data_directory) as node_id, trail.of_node(settings):
         note_first_start(settings)
         taking = Taking(settings, node_id)
         kept = keep_settings(settings)
@@ -111,7 +117,7 @@ def check_bundle_command(settings: Annotated[Path, typer.Option("--settings")]) 
     kept = kept_settings(settings)
     bundles = load_bundles(kept)
     check_permitted(bundles, kept)
-    set_up_logging("node")
+    set_up_logging("node", kept.log)
     log = logging.getLogger(__name__)
     for task, bundle in bundles.items():
         card, weights = bundle.card, bundle.card.weights_sha256[:12]

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from dicomnode.cli.model import model_app
 from dicomnode.errors import ConfigurationError
-from dicomnode.lifecycle import block_stop_signals, set_up_logging, stop_on_request
+from dicomnode.lifecycle import block_stop_signals, stop_on_request
+from dicomnode.logs import set_up_logging
 
 _STOPPED = 3
 """Exit status of a run that was stopped and can go on."""

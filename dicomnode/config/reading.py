@@ -114,7 +114,9 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     query = settings.query.model_copy(update={"peer": asked})
     peers = tuple(_peer_anchored(each, folder) for each in settings.peers)
     changed = {"node": node, "inference": inference, "receive": receive, "query": query}
-    return settings.model_copy(update=changed | {"destinations": destinations, "peers": peers})
+    kept = {"log": settings.log.anchored(folder), "audit": settings.audit.anchored(folder)}
+    told = {"destinations": destinations, "peers": peers}
+    return settings.model_copy(update=changed | kept | told)
 
 
 def _destination_anchored(each: AnyDestination, folder: Path) -> AnyDestination:

@@ -11,6 +11,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from dicomnode.config.audit import AuditSettings
 from dicomnode.config.destinations import AnyDestination, Destination, Peer
 from dicomnode.config.section import Section
 from dicomnode.config.sections import (
@@ -28,6 +29,7 @@ from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.decisions.retention import RetentionPolicy
+from dicomnode.logs import LogPolicy
 
 
 class Settings(Section):
@@ -45,6 +47,8 @@ class Settings(Section):
     delivery: DeliverySettings = DeliverySettings()
     disk: DiskPolicy = DiskPolicy()
     retention: RetentionPolicy = RetentionPolicy()
+    log: LogPolicy = LogPolicy()
+    audit: AuditSettings = AuditSettings()
     destinations: tuple[AnyDestination, ...] = ()
     peers: tuple[Peer, ...] = ()  # beside destinations: where requests for commitment are answered
     routes: tuple[Route, ...] = ()
@@ -83,3 +87,8 @@ class Settings(Section):
     def models(self) -> Path:
         """Folder of the model bundles that need no path of their own."""
         return self.node.data_directory / "models"
+
+    @property
+    def audit_file(self) -> Path:
+        """The audit trail."""
+        return Path(self.audit.file or self.node.data_directory / "audit" / "audit.log")

@@ -9,9 +9,11 @@ import sys
 import threading
 from typing import Protocol, cast
 
+from dicomnode.audit import trail
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import wait_for_own
-from dicomnode.lifecycle import set_up_logging, stop_on_request
+from dicomnode.lifecycle import stop_on_request
+from dicomnode.logs import set_up_logging
 from dicomnode.metrics.files import count_as, folder_in
 from dicomnode.processes.child import owner_name, waits_for_database
 
@@ -33,13 +35,15 @@ class _Role(Protocol):
 
 def play(role: str, settings: Settings, node_id: str) -> None:
     """Be one process of a node until asked to stop. Stop signals must be blocked already."""
-    set_up_logging(role)
+    set_up_logging(role, settings.log)
     count_as(role, folder_in(settings.node.data_directory))
+    trail.begin(settings, role)
     stop = stop_on_request()
     if waits_for_database(role):
         wait_for_own(settings, node_id, stop)
     module = cast("_Role", importlib.import_module(_MODULES[role.partition("-")[0]]))
     module.run(settings, owner_name(node_id, role, os.getpid()), stop)
+    trail.end()
     log.info("stopped")
     sys.stderr.flush()
     os._exit(0)  # threads of libraries (pynetdicom, torch) must not hold up the end

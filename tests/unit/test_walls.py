@@ -17,8 +17,9 @@ WALLS = """
     .results.common inference inference.arrays inference.lungs storage
 .assess: . .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack .deliver
     .dicom_files .methods .metrics .network .notes .results.common storage
-.cli: . .assess .cli.views .config .data_directory .decisions .deliver .methods .network .offline
-    .processes .receive .weights inference inference.bundles inference.training storage
+.audit: . .config
+.cli: . .assess .audit .cli.views .config .data_directory .decisions .deliver .methods .network
+    .offline .processes .receive .weights inference inference.bundles inference.training storage
 .cli.views: . .config .decisions .decisions.delivery .dicom_files .methods .offline .results.common
     inference inference.bundles inference.evaluation.report storage
 .commitment: . .config .decisions .decisions.delivery .dicom_files .fast_scp .metrics .network
@@ -49,7 +50,7 @@ WALLS = """
     .results.documents storage
 .offline: . .analyse .assess .config .decisions .dicom_files .methods .network .notes .results
     .results.common .results.documents inference storage
-.processes: . .config .data_directory .decisions.operating .metrics .network storage
+.processes: . .audit .config .data_directory .decisions.operating .metrics .network storage
 .receive: . .commitment .config .data_directory .decisions .decisions.arrival .deliver .dicom_files
     .fast_scp .metrics .network .results.common storage
 .results: .decisions .results.common .results.pictures .results.report .results.segmentation

@@ -23,6 +23,7 @@ from inference.demonstration import shipped_bundles
 from inference.entry_errors import problems_of
 
 UNSET = {
+    ".audit.tls",
     ".eligibility.max_slice_spacing_mm",
     ".delivery.retry.most_attempts",
     ".retention.analysed_days",

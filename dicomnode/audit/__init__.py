@@ -1,0 +1,6 @@
+"""The audit trail: who connected, sent, received, was refused or changed something (PS3.15 A.5).
+
+events      What is recorded
+messages    DICOM audit messages of events, in XML (PS3.15 A.5)
+trail       The trail of this process: a file that all processes of a node write
+"""

@@ -1,0 +1,60 @@
+"""The first lines of the log: what starts, of which configuration, with whom it will speak."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dicomnode.config.destinations import AnyDestination, Destination
+from dicomnode.config.settings import Settings
+from dicomnode.version import VERSION
+from storage.database import checked_url
+
+log = logging.getLogger(__name__)
+
+
+def introduce(settings: Settings, config: Path) -> None:
+    """Told once, at the start; the bundles are told when they are checked."""
+    for line in introduction(settings, config):
+        log.info("%s", line)
+
+
+def introduction(settings: Settings, config: Path) -> Iterator[str]:
+    """No line holds a password, or the path of a web service, which may hold a key."""
+    yield f"dicomnode {VERSION} starts, configured by {config.absolute()}"
+    yield f"data directory: {settings.node.data_directory.absolute()}"
+    yield f"database: {_without_password(settings.database_url)}"
+    yield f"audit trail: {settings.audit_file.absolute()}{_syslog(settings)}"
+    yield f"AE title {settings.node.ae_title}, listens on {_listening(settings)}"
+    for each in settings.destinations:
+        yield f"destination {_destination(each)}"
+    if not settings.destinations:
+        yield "no destination: results stay here"
+
+
+def _without_password(url: str) -> str:
+    """Nor the parameters of a URL: a password may stand among them."""
+    return checked_url(url).set(query={}).render_as_string(hide_password=True)
+
+
+def _syslog(settings: Settings) -> str:
+    return f" and {settings.audit.syslog}" if settings.audit.syslog else ""
+
+
+def _listening(settings: Settings) -> str:
+    receive = settings.receive
+    plain = [f"{receive.address}:{receive.port} without TLS"] if receive.plain else []
+    tls = [f"{receive.address}:{receive.tls.port} with TLS"] if receive.tls.enabled else []
+    return " and ".join(plain + tls)
+
+
+def _destination(each: AnyDestination) -> str:
+    secured = "with TLS" if each.tls else "without TLS"
+    if isinstance(each, Destination):
+        commitment = ", storage commitment" if each.storage_commitment else ""
+        return f"{each.name}: {each.ae_title} at {each.address}:{each.port}, {secured}{commitment}"
+    parts = urlsplit(each.url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{each.name}: DICOMweb at {parts.scheme}://{parts.hostname}{port}, {secured}"
