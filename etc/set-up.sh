@@ -9,7 +9,7 @@ python=${PYTHON:-python3}
     echo "Python 3.11 or newer is needed; $("$python" --version) is here. Set PYTHON to another." >&2
     exit 2
 }
-stamp=$(cat pyproject.toml etc/constraints.txt | sha256sum | cut -c1-32)
+stamp=$(cat pyproject.toml etc/constraints.txt etc/set-up.sh | sha256sum | cut -c1-32)
 [ "$(cat ".venv/installed-$extra" 2>/dev/null)" = "$stamp" ] && exit 0
 "$python" -m venv .venv || {
     echo "Python's venv is missing: apt-get install python3-venv" >&2
@@ -17,4 +17,6 @@ stamp=$(cat pyproject.toml etc/constraints.txt | sha256sum | cut -c1-32)
 }
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
     --constraint etc/constraints.txt --editable ".${extra:+[$extra]}"
+# pynetdicom brings programs named as DCMTK's, and would hide those where the environment is activated
+(cd .venv/bin && rm -f echoscp echoscu findscu getscu movescu qrscp storescp storescu)
 echo "$stamp" > ".venv/installed-$extra"

@@ -1,8 +1,10 @@
-"""Every package that is asked for has a version in `etc/constraints.txt`, within its range."""
+"""What is installed: each package in a version of `etc/constraints.txt`, and no program that hides
+one of DCMTK's."""
 
 from __future__ import annotations
 
 import tomllib
+from importlib.metadata import distribution
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -25,3 +27,12 @@ def test_every_requirement_is_pinned_within_its_range() -> None:
         if not each.specifier.contains(pinned.get(canonicalize_name(each.name), "0"))
     ]
     assert wrong == []
+
+
+def test_an_activated_environment_hides_no_program_of_dcmtk() -> None:
+    """pynetdicom's have the same names, and other options."""
+    programs = distribution("pynetdicom").entry_points.select(group="console_scripts")
+    text = (ROOT / "etc" / "set-up.sh").read_text()
+    (removed,) = [line for line in text.splitlines() if "rm -f " in line]
+    assert set(removed.rstrip(")").partition("rm -f ")[2].split()) == {each.name for each in programs}
+    assert text.index("pip install") < text.index(removed), "they come with each installation"
