@@ -1,6 +1,7 @@
 """Keeps: records, database, instance files, jobs, outbox. No DICOM network, no torch.
 
 adopt            What lies in a data directory becomes rows of a new database, and is held
+by_hand          What a person does with a series: hold it, let it go, cancel it, put it first
 commitment_answers   Requests for storage commitment that peers make of us, and the reports they get
 commitment_requests  What is stored and whose promise is asked for; what reports make of it
 commitment_tables    The tables of storage commitment: the requests in either direction

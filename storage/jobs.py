@@ -40,6 +40,8 @@ _Row = TypeVar("_Row", JobRow, DeliveryRow)
 
 FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
 
+OPEN_JOBS = (JobState.QUEUED, JobState.RUNNING)
+
 
 def claim(
     session: Session,
@@ -66,6 +68,30 @@ def claim(
     )
     job_id = session.scalar(candidate)
     return None if job_id is None else _take(session, job_id, owner, now, lease)
+
+
+def free(session: Session, series_key: str, now: datetime, ended_as: str | None = None) -> bool:
+    """Take the open jobs of a series from whoever works on them; whether an analysis ran.
+
+    They wait again, without an attempt counted, or with `ended_as` they are done: its error. Locks
+    those that only wait, too: a claim of one at this moment comes before, and is undone, or sees
+    what the caller wrote of the series.
+    """
+    statement = (
+        select(JobRow)
+        .where(JobRow.series_key == series_key, JobRow.state.in_(OPEN_JOBS))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    ran = False
+    for job in session.scalars(statement).all():
+        running = job.state is JobState.RUNNING
+        ran |= running and job.kind is JobKind.ANALYSE
+        again = {"state": JobState.QUEUED, "attempt": job.attempt - running, "owner": None}
+        done = {"state": JobState.DONE, "ended_at": now, "error": ended_as}
+        _assign(job, FREE | (again if ended_as is None else done))
+    session.flush()
+    return ran
 
 
 def renew(session: Session, job: Job, now: datetime, lease: timedelta) -> bool:
@@ -134,9 +160,11 @@ def awaits(series: SeriesRow, input_digest: str) -> bool:
 
 
 def still_awaited(session: Session, job: Job) -> bool:
-    """Whether an ANALYSE job is still of use: False once instances came after its decision."""
+    """Whether an ANALYSE job is still of use: False once instances came after its decision, or when
+    it was taken from its worker."""
     series = session.get(SeriesRow, job.series_key)
-    return series is not None and awaits(series, job.input_digest)
+    held = session.scalar(select(JobRow.job_id).where(_held(job)))
+    return held is not None and series is not None and awaits(series, job.input_digest)
 
 
 def hand_back_owned(session: Session, owner_prefix: str, now: datetime) -> int:
@@ -179,7 +207,12 @@ def withhold(session: Session, series_key: str) -> None:
 def _due(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:
     queued = and_(JobRow.state == JobState.QUEUED, JobRow.not_before <= now)
     lost = and_(JobRow.state == JobState.RUNNING, JobRow.lease_until <= now)
-    return and_(JobRow.kind.in_(kinds), or_(queued, lost))
+    return and_(JobRow.kind.in_(kinds), or_(queued, lost), ~_on_hold())
+
+
+def _on_hold() -> ColumnElement[bool]:
+    of_job = (SeriesRow.series_key == JobRow.series_key, SeriesRow.on_hold_since.is_not(None))
+    return select(SeriesRow.series_key).where(*of_job).exists()
 
 
 def _held(job: Job) -> ColumnElement[bool]:
@@ -200,9 +233,12 @@ def _name(job: Job) -> str:
     return f"job {job.job_id} ({job.kind}), attempt {job.attempt}"
 
 
-def _take(session: Session, job_id: int, owner: str, now: datetime, lease: timedelta) -> Job:
-    """The series' revision is read before the worker reads the instances: an instance that comes
-    in between makes the worker's decision look outdated, never the other way round."""
+def _take(session: Session, job_id: int, owner: str, now: datetime, lease: timedelta) -> Job | None:
+    """None when its series was put on hold just before.
+
+    The series' revision is read before the worker reads the instances: an instance that comes
+    in between makes the worker's decision look outdated, never the other way round.
+    """
     revision = (
         select(SeriesRow.revision)
         .where(SeriesRow.series_key == JobRow.series_key)
@@ -210,7 +246,7 @@ def _take(session: Session, job_id: int, owner: str, now: datetime, lease: timed
     )
     statement = (
         update(JobRow)
-        .where(JobRow.job_id == job_id)
+        .where(JobRow.job_id == job_id, ~_on_hold())
         .values(
             state=JobState.RUNNING,
             attempt=JobRow.attempt + 1,
@@ -223,8 +259,9 @@ def _take(session: Session, job_id: int, owner: str, now: datetime, lease: timed
         )
         .returning(JobRow)
     )
-    row = session.scalars(statement, execution_options={"populate_existing": True}).one()
-    return Job(**shared_fields(Job, row))
+    taken = session.scalars(statement, execution_options={"populate_existing": True})
+    row = taken.one_or_none()
+    return None if row is None else Job(**shared_fields(Job, row))
 
 
 def _park_exhausted(

@@ -187,7 +187,7 @@ class SeriesRow(Base):
     `identity_digest`: whose it is; empty where an earlier release did not ask.
     `revision` counts the arrivals, so that a decision on an older input can be told.
     With `removed_at` this row is all that retention has left of the series; with `on_hold_since` a
-    person keeps it from going on.
+    person keeps it from going on; with `cancelled_at` a person does not want it analysed.
     """
 
     __tablename__ = "series"
@@ -218,6 +218,7 @@ class SeriesRow(Base):
     history: Mapped[tuple[HistoryEntry, ...]] = mapped_column(_Records(history_entry))
     removed_at: Mapped[datetime | None]
     on_hold_since: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
 
 
 class InstanceRow(Base):

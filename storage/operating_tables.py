@@ -17,8 +17,8 @@ class RefusalRow(Base):
     """What a receiver refused: alike in all of the constraint's columns, counted in one row.
 
     `kind`: "association", or "instance" of an association that was accepted. `status`: as answered,
-    0xNNNN, or how the association was rejected. `sop_instance_uid`: of the last one. UIDs are empty
-    where nothing had named them yet.
+    0xNNNN, or how the association was rejected. `reason`: the same words for what is refused alike.
+    `sop_instance_uid`: of the last one. UIDs are empty where nothing had named them yet.
     """
 
     __tablename__ = "refusal"
@@ -46,6 +46,7 @@ class RefusalRow(Base):
     study_instance_uid: Mapped[str] = mapped_column(index=True)
     series_instance_uid: Mapped[str] = mapped_column(index=True)
     sop_instance_uid: Mapped[str] = mapped_column(index=True)
+    accession_number: Mapped[str] = mapped_column(index=True)
     count: Mapped[int]
     first_at: Mapped[datetime]
     last_at: Mapped[datetime] = mapped_column(index=True)

@@ -85,8 +85,8 @@ def claim_deliveries(
     """Take up to `limit` due deliveries of one study to `destination`, in order of sending.
 
     The most urgent study comes first; empty when nothing is due. Results of a series that was
-    opened again by a late instance stay where they are; what withdraws results does not wait for
-    its new analysis.
+    opened again by a late instance, or that a person holds, stay where they are; what withdraws
+    results waits for neither.
     """
     while keys := _lock_next_study(session, destination, now):
         ids = _due_of_series(session, destination, keys, now, limit)
@@ -272,7 +272,8 @@ def _may_go() -> ColumnElement[bool]:
         ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid,
         ResultRow.kind == RETRACTION_KIND,
     )
-    decided = and_(SeriesRow.state.not_in(_OPEN_SERIES), ~_looked_at())
+    on_hold = SeriesRow.on_hold_since.is_not(None)
+    decided = and_(SeriesRow.state.not_in(_OPEN_SERIES), ~_looked_at(), ~on_hold)
     return or_(decided, is_retraction.correlate(DeliveryRow).exists())
 
 

@@ -177,6 +177,8 @@ class SeriesRecord:
     analysis: JsonObject | None = None  # probabilities, model, seconds by stage
     history: tuple[HistoryEntry, ...] = ()
     removed_at: datetime | None = None  # since when retention keeps of it this record alone
+    on_hold_since: datetime | None = None  # a person keeps it from going on
+    cancelled_at: datetime | None = None  # a person does not want it analysed
 
     @property
     def former_decisions(self) -> list[FormerDecision]:

@@ -24,10 +24,14 @@ def reopen(session: Session, series: SeriesRow, now: datetime) -> None:
 
 
 def reopen_ended(session: Session, series_key: str, now: datetime) -> bool:
-    """Have a series that has ended decided on anew; False when it is open or has no files."""
+    """Have a series that has ended decided on anew; False when it is open or has no files.
+
+    Who asks for it wants it analysed, whatever a person has cancelled before.
+    """
     series = lock_series(session, series_key)
     if series.ended_at is None or series.removed_at is not None:
         return False
+    series.cancelled_at = None
     reopen(session, series, now)
     session.flush()
     ensure_assess(session, series_key, series.priority, now)
@@ -35,6 +39,8 @@ def reopen_ended(session: Session, series_key: str, now: datetime) -> bool:
 
 
 def retry_failed(session: Session, series_key: str, now: datetime) -> bool:
-    """Have a series that failed decided on anew, with all its attempts; False when it is none."""
+    """Have a series that failed, or was cancelled, decided on anew, with all its attempts; False
+    when it is none."""
     series = lock_series(session, series_key)
-    return series.state is SeriesState.FAILED and reopen_ended(session, series_key, now)
+    failed = series.state is SeriesState.FAILED or series.cancelled_at is not None
+    return failed and reopen_ended(session, series_key, now)

@@ -20,6 +20,7 @@ from pathlib import Path
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
+from storage.jobs import OPEN_JOBS
 from storage.models import (
     AssociationRow,
     DeliveryRow,
@@ -31,7 +32,7 @@ from storage.models import (
     SeriesRow,
 )
 from storage.outbox import arrived
-from storage.records import ENDED_WITHOUT_ARRIVAL, EndedSeries, FileKind, JobState
+from storage.records import ENDED_WITHOUT_ARRIVAL, EndedSeries, FileKind
 from storage.removable_files import CLOCK_SLACK_SECONDS, RemovableFiles
 from storage.statements import in_batches, insert_into, lock_series
 
@@ -40,17 +41,19 @@ Place = tuple[datetime, str]
 
 StoredPath = tuple[FileKind, str]
 
-_OPEN_JOBS = (JobState.QUEUED, JobState.RUNNING)
-
 
 def ended_series(
     session: Session, before: datetime, after: Place | None, limit: int
 ) -> tuple[EndedSeries, ...]:
     """Up to `limit` series that ended before a time, oldest first, from `after` on.
 
-    Those whose files were removed already are left out.
+    Those whose files were removed already are left out, and those that a person holds.
     """
-    where = [SeriesRow.ended_at < before, SeriesRow.removed_at.is_(None)]
+    where = [
+        SeriesRow.ended_at < before,
+        SeriesRow.removed_at.is_(None),
+        SeriesRow.on_hold_since.is_(None),
+    ]
     if after is not None:
         same_time = and_(SeriesRow.ended_at == after[0], SeriesRow.series_key > after[1])
         where.append(or_(SeriesRow.ended_at > after[0], same_time))
@@ -166,10 +169,10 @@ def remove_associations(session: Session, ended_before: datetime, limit: int) ->
 
 
 def _ended(session: Session, series: SeriesRow) -> EndedSeries | None:
-    if series.ended_at is None:
+    if series.ended_at is None or series.on_hold_since is not None:
         return None
     uid = series.series_key
-    jobs = select(func.count()).where(JobRow.series_key == uid, JobRow.state.in_(_OPEN_JOBS))
+    jobs = select(func.count()).where(JobRow.series_key == uid, JobRow.state.in_(OPEN_JOBS))
     deliveries = select(func.count()).where(
         DeliveryRow.series_key == uid,
         ~arrived(),

@@ -74,13 +74,13 @@ def record_queued(
         completeness=completeness,
         reasons=reasons,
     )
-    series.priority = priority
+    series.priority = urgency = min(priority, series.priority)  # it may have been put first since
     uid = series.series_key
     jobs.withhold(session, uid)
     jobs.finish(session, job, decided_at)
     supersede_analyses(session, uid, decided_at)
     digests = {"input_digest": input_digest, "model_digest": model_digest}
-    enqueue_analyse(session, uid, **digests, priority=priority, now=decided_at)
+    enqueue_analyse(session, uid, **digests, priority=urgency, now=decided_at)
     return None
 
 

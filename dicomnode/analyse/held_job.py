@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.1
 _AWAITED_SECONDS = 1.0
-"""How often a running analysis looks whether instances came after its decision."""
+"""How often a running analysis looks whether its results are still awaited."""
 
 _STOP_GRACE_SECONDS = 4.0
 """How long a job may go on after the wish to stop before it is handed back, in seconds."""
@@ -44,7 +44,8 @@ EXIT_LEASE_LOST = 75
 
 @dataclass
 class HeldJob:
-    """`unawaited` is set when instances came after the decision: nobody waits for its results."""
+    """`unawaited` is set when nobody waits for its results: instances came after the decision, or a
+    person holds or cancels the series."""
 
     database: Database
     job: Job
@@ -92,7 +93,7 @@ class HeldJob:
         if self._lost is None and now - self._renewed > self.settings.lease_seconds / 3:
             self._renew(now)
         if now - self._looked > _AWAITED_SECONDS:
-            self._notice_late_instances()
+            self._notice_if_unawaited()
             self._looked = now
 
     def _give_up(self) -> None:
@@ -108,7 +109,7 @@ class HeldJob:
             log.warning("not told in the queue: %s", type(error).__name__)
         os._exit(EXIT_DEADLINE)
 
-    def _notice_late_instances(self) -> None:
+    def _notice_if_unawaited(self) -> None:
         try:
             with self.database.read() as session:
                 awaited = jobs.still_awaited(session, self.job)

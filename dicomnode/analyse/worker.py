@@ -57,7 +57,7 @@ _DISK_DELAY = timedelta(seconds=30)
 
 
 class _SupersededError(Exception):
-    """Ends an analysis from within: instances came after the decision."""
+    """Ends an analysis from within: nobody waits for its results any more."""
 
 
 class Worker:
@@ -92,7 +92,7 @@ class Worker:
                     if self.analyse_one():
                         continue
             except LeaseLostError:
-                log.warning("the lease of a job ran out: its results are another's to write")
+                log.warning("a job ran out of its lease, or was taken back: nothing of it is kept")
             self._stop.wait(_LOOK_SECONDS)
 
     def analyse_one(self) -> bool:
@@ -205,9 +205,9 @@ class Worker:
         return assess_files(paths, self._settings.eligibility)
 
     def _superseded(self, job: Job) -> None:
-        """Instances came after the decision: the series is assessed anew, this job is void."""
+        """Instances came after the decision, or a person took the job back: it is void."""
         ANALYSES.labels("superseded").inc()
-        log.info("series %s: changed since it was queued", job.series_key)
+        log.info("series %s: its analysis is not awaited any more", job.series_key)
         with self._database.write() as session:
             jobs.finish(session, job, self._clock.now(), jobs.SUPERSEDED)
 

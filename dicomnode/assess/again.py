@@ -97,6 +97,11 @@ class Retried:
     series_key: str
     failed_by: tuple[str, ...]
 
+    @property
+    def text(self) -> str:
+        """What was done, for a person."""
+        return f"had ended by {'; '.join(self.failed_by)}; is decided on again"
+
     def as_json(self) -> dict[str, object]:
         return {"series_key": self.series_key, "failed_by": list(self.failed_by)}
 
@@ -104,7 +109,8 @@ class Retried:
 def try_again(
     database: Database, details: Sequence[SeriesDetail], now: datetime
 ) -> tuple[Retried, ...]:
-    """Have those of the series that failed decided on and analysed again by the running node.
+    """Have those of the series that failed, or that a person cancelled, decided on and analysed
+    again by the running node.
 
     Each has all its attempts anew; what it had failed by stays in its history.
 

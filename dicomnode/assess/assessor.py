@@ -40,6 +40,7 @@ from dicomnode.lifecycle import Outage, ends_process_on_fault
 from dicomnode.methods.bundles import models_digest
 from dicomnode.metrics.counters import count_decided
 from storage import conflicts, index, jobs, queries, series
+from storage.by_hand import cancelled_reason
 from storage.database import Database
 from storage.decided import SeriesEvidence
 from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
@@ -232,7 +233,7 @@ class Assessor:
         if any(each.state is ConflictState.REPLACED for each in claims):
             self._resends.withdraw_results(self._settings, case.job.series_key)
         look = self._look(case.arrival) if count else None
-        reasons = claim_reasons(claims, case.arrival.instance_count)
+        reasons = claim_reasons(claims, case.arrival.instance_count) + _by_a_person(case.detail)
         reasons += () if look is None else look.assessment.reasons
         content: list[StoredInstance | Conflict] = [
             *claims,
@@ -311,6 +312,7 @@ class Assessor:
         reason = incomplete_reason(found, self._settings.completeness)
         arrival = conflict_reasons(case.detail.conflicts, len(look.instances), job.series_key)
         arrival += () if reason is None else (reason,)
+        arrival += _by_a_person(case.detail)
         assessment = replace(look.assessment, arrival=arrival)
         noted = with_acquisitions(found.noted(len(look.instances)), assessment.eligibility)
         reasons = assessment.reasons
@@ -369,6 +371,12 @@ class Assessor:
             return series.record_queued(
                 session, job, model_digest=self._model_digest, priority=job.priority, **decision
             )
+
+
+def _by_a_person(detail: SeriesDetail) -> tuple[Reason, ...]:
+    """That the series was cancelled: what comes of it later does not undo that."""
+    at = detail.series.cancelled_at
+    return () if at is None else (cancelled_reason(at),)
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:

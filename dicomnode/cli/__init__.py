@@ -12,5 +12,6 @@ model_package   `dicomnode model package`: the command line of a training's last
 model_simulate  `dicomnode model simulate`: labelled scans with simulated lesions
 model_train     `dicomnode model train`: the command line of a training
 queue           `dicomnode queue`: what is where, and why
+queue_actions   `dicomnode queue retry | cancel | hold | release | first`: stopping, starting work
 results         `dicomnode results`: sending them again, renewing, withdrawing and undoing it
 """

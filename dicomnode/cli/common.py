@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 UidArgument = Annotated[
     str, typer.Argument(help="A Series or Study Instance UID, a unique ending, or an accession no.")
 ]
@@ -88,3 +90,18 @@ def open_database(config: Path | None) -> Database:
 def print_json(value: object) -> None:
     """To standard output, indented, in UTF-8."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def ask(what: str, question: str, otherwise: str, *, as_json: bool) -> None:
+    """On standard error, so that what a program reads stays whole.
+
+    Raises:
+        ConfigurationError: nobody is there to answer, or a program is.
+        typer.Exit: the answer is no.
+    """
+    if as_json or not sys.stdin.isatty():
+        raise ConfigurationError(f"{what}; nobody is there to be asked: give --yes to do it")
+    typer.echo(what, err=True)
+    if not typer.confirm(question, err=True):
+        typer.echo(otherwise, err=True)
+        raise typer.Exit(1)

@@ -22,6 +22,7 @@ from dicomnode.cli.model_package import model_package as _model_package  # noqa:
 from dicomnode.cli.model_simulate import model_simulate as _model_simulate  # noqa: F401  (adds its command)
 from dicomnode.cli.model_train import model_train as _model_train  # noqa: F401  (adds its command)
 from dicomnode.cli.queue import queue_app
+from dicomnode.cli.queue_actions import queue_release as _queue_release  # noqa: F401  (adds its command)
 from dicomnode.cli.results import results_app
 from dicomnode.config.reading import kept_settings, load_settings
 from dicomnode.errors import ConfigurationError, NodeError

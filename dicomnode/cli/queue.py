@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -19,16 +17,11 @@ from dicomnode.cli.common import (
     print_json,
 )
 from dicomnode.config.reading import load_settings
-from dicomnode.errors import DataError
 from storage.records import SeriesState
 
-
-class Take(StrEnum):
-    FIRST = "first"
-    NEWEST = "newest"
-
-
-queue_app = typer.Typer(help="What is where, and why.", no_args_is_help=True)
+queue_app = typer.Typer(
+    help="What is where, and why; keeping it, letting it go on.", no_args_is_help=True
+)
 
 
 @queue_app.command("list")
@@ -87,52 +80,3 @@ def queue_why(
         return
     for why in found:
         why_view.print_why(console(), why)
-
-
-@queue_app.command("retry")
-def queue_retry(uid: UidArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Try a series again that failed, once what it failed by is mended."""
-    from dicomnode.assess.again import try_again
-    from dicomnode.cli.views import queue_view
-
-    database = open_database(config)
-    retried = try_again(database, queue_view.find(database, uid), datetime.now(UTC))
-    if as_json:
-        print_json([each.as_json() for each in retried])
-        return
-    for each in retried:
-        failed_by = "; ".join(each.failed_by)
-        typer.echo(f"series {each.series_key}: failed ({failed_by}); is decided on again")
-
-
-@queue_app.command("release")
-def queue_release(
-    uid: UidArgument,
-    take: Annotated[
-        Take, typer.Option("--take", help="Which content of the instances that came twice.")
-    ],
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Decide on a series that is held since its instances came again with other content."""
-    from dicomnode.cli.views import queue_view
-    from storage import conflicts
-
-    database = open_database(config)
-    details = queue_view.find(database, uid)
-    keys = sorted(each.series.series_key for each in details)
-    exact = [key for key in keys if key == uid.strip()]  # not another patient's under the same UID
-    now = datetime.now(UTC)
-    with database.write() as session:
-        newest = take is Take.NEWEST
-        counts = {key: conflicts.release(session, key, newest, now) for key in exact or keys}
-    released = {key: count for key, count in counts.items() if count}
-    if not released:
-        claimed = {each.owner_key for detail in details for each in detail.claims}
-        known = f"; its instances are known under {', '.join(sorted(claimed))}" if claimed else ""
-        raise DataError("series", f"nothing of {uid} is held{known}")
-    if as_json:
-        print_json([{"series_key": k, "take": take, "instances": n} for k, n in released.items()])
-        return
-    for key, count in released.items():
-        typer.echo(f"series {key}: the {take.value} of {count} instances will be taken")

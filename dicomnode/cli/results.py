@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,6 +11,8 @@ import typer
 from dicomnode.cli.common import (
     ConfigOption,
     JsonOption,
+    YesOption,
+    ask,
     config_file,
     console,
     open_database,
@@ -19,7 +20,6 @@ from dicomnode.cli.common import (
 )
 from dicomnode.config.reading import load_settings
 from dicomnode.decisions.rejection import RejectionReason
-from dicomnode.errors import ConfigurationError
 
 results_app = typer.Typer(
     help="Results: sent where, send again, renew, withdraw, undo that.", no_args_is_help=True
@@ -114,7 +114,7 @@ def results_retract(
         RejectionReason,
         typer.Option("--reason", help="Misleading, of the wrong patient, or no longer so."),
     ] = RejectionReason.SAFETY,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Withdraw one set of results: a rejection note, or a report in its place, says so.
 
@@ -128,7 +128,7 @@ def results_retract(
     chosen = results_view.one_set(database, uid)
     if not yes and chosen.retracted_at is None:
         what = f"{results_view.told_of(chosen)}; reason: {reason.value}"
-        _ask(what, "Withdraw them?", "nothing was withdrawn", as_json=as_json)
+        ask(what, "Withdraw them?", "nothing was withdrawn", as_json=as_json)
     done = retract(database, settings, chosen, reason, datetime.now(UTC))
     if as_json:
         print_json(done.as_json())
@@ -143,7 +143,7 @@ def results_reinstate(
     uid: ResultArgument,
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Undo the withdrawal of a set: the same results are sent as new ones, which say so.
 
@@ -158,24 +158,9 @@ def results_reinstate(
     chosen = results_view.one_set(database, uid)
     if not yes and chosen.retracted_at is not None:
         what = results_view.told_of(chosen)
-        _ask(what, "Send them anew?", "nothing was reinstated", as_json=as_json)
+        ask(what, "Send them anew?", "nothing was reinstated", as_json=as_json)
     uids = reinstate(database, settings, chosen, datetime.now(UTC))
     if as_json:
         print_json({"reinstated": list(uids)})
         return
     typer.echo(f"series {chosen.series.series_key}: {len(uids)} results are sent anew")
-
-
-def _ask(what: str, question: str, otherwise: str, *, as_json: bool) -> None:
-    """On standard error, so that what a program reads stays whole.
-
-    Raises:
-        ConfigurationError: nobody is there to answer, or a program is.
-        typer.Exit: the answer is no.
-    """
-    if as_json or not sys.stdin.isatty():
-        raise ConfigurationError(f"{what}; nobody is there to be asked: give --yes to do it")
-    typer.echo(what, err=True)
-    if not typer.confirm(question, err=True):
-        typer.echo(otherwise, err=True)
-        raise typer.Exit(1)

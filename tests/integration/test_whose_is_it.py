@@ -16,7 +16,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 from rich.console import Console
 
-from dicomnode.cli.queue import Take, queue_release
+from dicomnode.assess.by_hand import Take
+from dicomnode.cli.queue_actions import queue_release
 from dicomnode.cli.views import why_view
 from dicomnode.config.destinations import Destination
 from dicomnode.decisions.arrival.resend import ResendPolicy

@@ -34,5 +34,7 @@ def test_an_activated_environment_hides_no_program_of_dcmtk() -> None:
     programs = distribution("pynetdicom").entry_points.select(group="console_scripts")
     text = (ROOT / "etc" / "set-up.sh").read_text()
     (removed,) = [line for line in text.splitlines() if "rm -f " in line]
-    assert set(removed.rstrip(")").partition("rm -f ")[2].split()) == {each.name for each in programs}
+    assert set(removed.rstrip(")").partition("rm -f ")[2].split()) == {
+        each.name for each in programs
+    }
     assert text.index("pip install") < text.index(removed), "they come with each installation"

@@ -1,5 +1,5 @@
-"""What operating a node needs: a series can be put on hold; what was refused, what troubles the
-node, the runs of the canary and the flight records have a table each.
+"""What operating a node needs: a series can be held or cancelled; what was refused, what troubles
+the node, the runs of the canary and the flight records have a table each.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
+_BY_A_PERSON = ("on_hold_since", "cancelled_at")
+
 
 def upgrade() -> None:
-    op.add_column("series", _time("on_hold_since", nullable=True))
+    for column in _BY_A_PERSON:
+        op.add_column("series", _time(column, nullable=True))
     names = "kind calling_ae_title called_ae_title peer_address status reason"
     uids = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
+    named = (*uids, "accession_number")
     parked = sa.text("state IN ('refused', 'failed')")
     op.create_index(
         "ix_delivery_parked",
@@ -26,14 +30,14 @@ def upgrade() -> None:
     op.create_table(
         "refusal",
         sa.Column("refusal_id", sa.Integer(), nullable=False),
-        *map(_text, (*names.split(), *uids)),
+        *map(_text, (*names.split(), *named)),
         sa.Column("count", sa.Integer(), nullable=False),
         _time("first_at"),
         _time("last_at"),
         sa.PrimaryKeyConstraint("refusal_id", name=op.f("pk_refusal")),
         sa.UniqueConstraint(*names.split(), *uids[:2], name="uq_refusal_alike"),
     )
-    _index("refusal", *uids, "last_at")
+    _index("refusal", *named, "last_at")
     op.create_table(
         "trouble",
         sa.Column("trouble_id", sa.Integer(), nullable=False),
@@ -71,7 +75,8 @@ def downgrade() -> None:
     for table in ("flight_record", "canary_run", "trouble", "refusal"):
         op.drop_table(table)
     op.drop_index("ix_delivery_parked", "delivery")
-    op.drop_column("series", "on_hold_since")
+    for column in _BY_A_PERSON:
+        op.drop_column("series", column)
 
 
 def _index(table: str, *columns: str) -> None:
