@@ -6,6 +6,7 @@ audit/           The audit trail: who connected, sent, received, was refused or 
 cli/             The command line; nothing else of the node imports it
 commitment/      Storage commitment: asking for a promise to keep objects, and giving it
 config/          The configuration: one frozen object, read from one TOML file and passed in
+conformance/     `dicomnode conformance`: the DICOM conformance statement (PS3.2), from what is here
 data_directory/  What lies in a node's data directory: whose it is, and what has to go
 decisions/       Decides: pure functions of frozen dataclasses, `now` an argument, no I/O
 deliver/         The last step of a series: result objects become files, rows and requests to PACSs
@@ -21,6 +22,7 @@ offline/         Without a PACS: a folder of files through the whole way, and th
 processes/       The processes of one node: who starts them, and what each of them does
 receive/         The first step of a series: C-STORE requests become files and rows
 results/         Builds result data sets from findings; no files, no network, no database
+synthetic/       A patient that never lived: what the way is tried with, and the statement made from
 weights/         From labelled scans to a bundle: manifests, training, evaluation, simulation
 clock            The time, as an argument: a look is tested at any moment
 disk_gate        Asks the file system, now and then, whether there is room for what comes

@@ -25,17 +25,17 @@ DICOM_TLS_PORT = 2762
 TlsVersion = Literal["1.2", "1.3"]
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
-_CIPHERS = ":".join(
-    (
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-        "ECDHE-RSA-AES128-GCM-SHA256",
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        "ECDHE-RSA-AES256-GCM-SHA384",
-        "ECDHE-ECDSA-CHACHA20-POLY1305",
-        "ECDHE-RSA-CHACHA20-POLY1305",
-        "@SECLEVEL=2",  # RSA keys of 2048 bits, curves of 224 at least (RFC 9325 section 4.5)
-    )
+CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
 )
+"""Of TLS 1.2, as OpenSSL names them."""
+
+_LEVEL = "@SECLEVEL=2"  # RSA keys of 2048 bits, curves of 224 at least (RFC 9325 section 4.5)
 
 
 @policy
@@ -159,7 +159,7 @@ def _context(side: int, minimum_version: TlsVersion) -> ssl.SSLContext:
     context = ssl.SSLContext(side)
     context.sslsocket_class = _Connection
     context.minimum_version = _VERSIONS[minimum_version]
-    context.set_ciphers(_CIPHERS)
+    context.set_ciphers(":".join((*CIPHERS, _LEVEL)))
     context.options |= ssl.OP_NO_RENEGOTIATION
     return context
 

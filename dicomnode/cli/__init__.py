@@ -3,6 +3,7 @@
 views/          What the commands show: rows and outcomes as tables, text or JSON
 common          What the commands share: options, the configuration file, and how they print
 config          `dicomnode config`: what holds, what is wrong with it, taking it over
+conformance     `dicomnode conformance`: the DICOM conformance statement, to standard output
 database        `dicomnode database`: taken elsewhere, or begun anew over what lies here
 deliveries      `dicomnode deliveries`: what waits for which destination; trying again, dropping
 main            The command line: `dicomnode demo | serve | process | queue | results | …`

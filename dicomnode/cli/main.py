@@ -14,6 +14,7 @@ from rich.console import Console
 
 from dicomnode.cli.common import ConfigOption, config_file, console, offline_settings
 from dicomnode.cli.config import config_app
+from dicomnode.cli.conformance import conformance
 from dicomnode.cli.database import database_app
 from dicomnode.cli.deliveries import deliveries_app
 from dicomnode.cli.model import model_app
@@ -43,6 +44,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(database_app, name="database")
 app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(model_app, name="model")
+app.command()(conformance)
 
 
 def main() -> None:

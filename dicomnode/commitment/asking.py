@@ -45,6 +45,8 @@ from storage.database import Database
 
 log = logging.getLogger(__name__)
 
+CONTEXTS = [build_context(StorageCommitmentPushModel), *FIND_CONTEXTS]
+
 _LOOK_SECONDS = 1.0
 _FAULT_SECONDS = 30.0
 HOLD_SECONDS = 5.0
@@ -99,8 +101,7 @@ class Asker:
         if not studies:
             return 0
         timeout = self._settings.delivery.timeout_seconds
-        contexts = [build_context(StorageCommitmentPushModel), *FIND_CONTEXTS]
-        ae = requestor(self._settings.node.ae_title, contexts, timeout)
+        ae = requestor(self._settings.node.ae_title, CONTEXTS, timeout)
         handlers = {evt.EVT_N_EVENT_REPORT: self._reports.on_report}
         try:
             with associated(ae, self._destination, handlers) as association:

@@ -33,6 +33,8 @@ from storage.instances import InstanceFiles
 
 log = logging.getLogger(__name__)
 
+CONTEXTS = [build_context(StorageCommitmentPushModel)]
+
 _LOOK_SECONDS = 1.0
 _FAULT_SECONDS = 30.0
 _MOST_REFUSALS = 3
@@ -102,9 +104,8 @@ class Reporter:
         Raises:
             PeerError: the report had no answer, and why.
         """
-        contexts = [build_context(StorageCommitmentPushModel)]
         timeout = self._settings.delivery.timeout_seconds
-        ae = requestor(self._settings.node.ae_title, contexts, timeout)
+        ae = requestor(self._settings.node.ae_title, CONTEXTS, timeout)
         role = build_role(StorageCommitmentPushModel, scp_role=True)
         with associated(ae, peer, roles=[role]) as association:
             try:

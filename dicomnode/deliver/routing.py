@@ -90,6 +90,10 @@ def _targets(settings: Settings) -> tuple[Target, ...]:
 def _target(destination: AnyDestination, of_all: Variant) -> Target:
     """A DICOMweb server has no AE title."""
     ae_title = destination.ae_title if isinstance(destination, Destination) else ""
+    return Target(destination.name, ae_title, variant_for(destination, of_all))
+
+
+def variant_for(destination: AnyDestination, of_all: Variant) -> Variant:
+    """In which classes a destination gets results; `of_all`: where it asks for no others."""
     sr_class = destination.sr_class or of_all.sr_class
-    variant = Variant(sr_class, destination.segmentation or of_all.segmentation)
-    return Target(destination.name, ae_title, variant)
+    return Variant(sr_class, destination.segmentation or of_all.segmentation)

@@ -30,6 +30,7 @@ from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 from pynetdicom.transport import AssociationSocket, RequestHandler
 
+from dicomnode.decisions.arrival.store_answer import HANDLER_FAULT, OUT_OF_RESOURCES
 from dicomnode.fast_scp import pdu
 from dicomnode.fast_scp.command_set import (
     LONGEST_UID,
@@ -50,9 +51,6 @@ log = logging.getLogger(__name__)
 
 LONGEST_MAXIMUM_LENGTH = 1 << 24
 _LONGEST_COMMAND_SET = 1 << 14
-
-OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1
-_HANDLER_FAULT = 0xC211  # pynetdicom's: unhandled exception in the handler of a C-STORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +318,7 @@ class _Conversation:
                 log.error("data set not kept: %s", self._data_set.fault.strerror)
                 return OUT_OF_RESOURCES
             log.exception("the handler of C-STORE failed")
-            return _HANDLER_FAULT
+            return HANDLER_FAULT
         finally:
             vars(assoc).pop("abort", None)
 

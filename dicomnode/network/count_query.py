@@ -54,8 +54,7 @@ class CountQuery:
             PeerError: it refuses the query, answers a failure, or is too slow.
         """
         deadline = time.monotonic() + self._timeout
-        key = _identifier("SERIES", study_instance_uid, series_instance_uid)
-        key.NumberOfSeriesRelatedInstances = None
+        key = series_key(study_instance_uid, series_instance_uid)
         matches = [m for m in self._find(key, deadline) if _is_of(m, series_instance_uid)]
         if not matches:
             return SeriesCount(0, "C-FIND at SERIES level: no such series")
@@ -79,8 +78,7 @@ class CountQuery:
         return SeriesCount(len(found), "matches of C-FIND at IMAGE level", at_least)
 
     def _matches(self, study_uid: str, series_uid: str, deadline: float) -> set[str]:
-        key = _identifier("IMAGE", study_uid, series_uid)
-        key.SOPInstanceUID = None
+        key = image_key(study_uid, series_uid)
         found: set[str] = set()
         for match in self._find(key, deadline, self._most_matches):
             if _is_of(match, series_uid):
@@ -123,6 +121,20 @@ class CountQuery:
             raise unanswered(self._association, "C-FIND") from error
         except ValueError as error:  # no accepted context
             raise PeerError(f"C-FIND not possible: {error}", PeerCause.NOT_ACCEPTED) from error
+
+
+def series_key(study_instance_uid: str, series_instance_uid: str) -> Dataset:
+    """Identifier of the query at SERIES level."""
+    key = _identifier("SERIES", study_instance_uid, series_instance_uid)
+    key.NumberOfSeriesRelatedInstances = None
+    return key
+
+
+def image_key(study_instance_uid: str, series_instance_uid: str) -> Dataset:
+    """Identifier of the query at IMAGE level."""
+    key = _identifier("IMAGE", study_instance_uid, series_instance_uid)
+    key.SOPInstanceUID = None
+    return key
 
 
 def _identifier(level: str, study_instance_uid: str, series_instance_uid: str) -> Dataset:

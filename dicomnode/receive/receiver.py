@@ -28,6 +28,11 @@ from dicomnode.commitment.reports import Reports
 from dicomnode.config.sections import ReceiveSettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import note_first_start, own_or_take
+from dicomnode.decisions.arrival.store_answer import (
+    CANNOT_UNDERSTAND,
+    NOT_MATCHING,
+    OUT_OF_RESOURCES,
+)
 from dicomnode.dicom_files.identity import (
     FILE_HEAD_ROOM,
     Identity,
@@ -69,10 +74,6 @@ from storage.instances import InstanceFiles, StoredFile
 from storage.records import Association, AssociationEnd
 
 log = logging.getLogger(__name__)
-
-OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1: Refused, Out of Resources
-NOT_MATCHING = 0xA900  # Error, Data Set Does Not Match SOP Class
-CANNOT_UNDERSTAND = 0xC000  # Error, Cannot Understand
 
 _NO_LIMIT = 1_000_000
 

@@ -18,14 +18,18 @@ WALLS = """
 .assess: . .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack .deliver
     .dicom_files .methods .metrics .network .notes .results.common storage
 .audit: . .config
-.cli: . .assess .audit .cli.views .config .data_directory .decisions .deliver .methods .network
-    .offline .processes .receive .weights inference inference.bundles inference.training storage
+.cli: . .assess .audit .cli.views .config .conformance .data_directory .decisions .deliver .methods
+    .network .offline .processes .receive .weights inference inference.bundles
+    inference.evaluation.report inference.training storage
 .cli.views: . .config .decisions .decisions.delivery .dicom_files .methods .offline .results.common
     inference inference.bundles inference.evaluation.report storage
 .commitment: . .config .decisions .decisions.delivery .dicom_files .fast_scp .metrics .network
     storage
 .config: . .decisions .decisions.arrival .decisions.delivery .decisions.eligibility inference
     inference.demonstration storage
+.conformance: . .commitment .config .decisions .decisions.arrival .decisions.delivery
+    .decisions.eligibility .deliver .dicom_files .fast_scp .network .receive .results.common
+    .results.documents .synthetic inference.bundles inference.evaluation.report
 .data_directory: . .config .decisions storage
 .decisions: storage
 .decisions.delivery: .decisions
@@ -60,6 +64,7 @@ WALLS = """
 .results.pictures: .decisions .results.common inference
 .results.report: .decisions .results.common .results.documents .results.segmentation inference
 .results.segmentation: .decisions .results.common .results.pictures inference inference.lungs
+.synthetic: . .decisions .results inference inference.arrays inference.bundles inference.simulation
 .weights: . .assess .config .decisions.eligibility .dicom_files .methods .results.common
     .results.pictures inference inference.arrays inference.backends inference.bundles
     inference.covnet inference.evaluation.measures inference.evaluation.report

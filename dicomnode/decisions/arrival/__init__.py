@@ -6,4 +6,5 @@ completeness      Is the whole series here? DICOM does not say, so we weigh the 
 disk              Is there room for another instance? Refused before the disk is full
 negotiation       Which of the presentation contexts that a peer proposes are accepted
 resend            Instances that came again under their UIDs with other content: which copy stands?
+store_answer      What a C-STORE request is answered, and when
 """

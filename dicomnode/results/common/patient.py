@@ -26,7 +26,7 @@ from dicomnode.results.common.character_sets import CharacterSet, character_set_
 from dicomnode.results.common.uids import derived_uid
 
 # PS3.3 C.7.1.1 Patient, C.7.2.1 General Study, C.7.2.2 Patient Study, C.12.1 SOP Common
-_IDENTITY: Mapping[str, values.Rule] = {
+IDENTITY: Mapping[str, values.Rule] = {
     "PatientName": values.person_name,
     "PatientID": values.identifier(64),
     "IssuerOfPatientID": values.identifier(64),
@@ -141,7 +141,7 @@ def normalised_header(sources: Sequence[Dataset]) -> StudyHeader:
     if not sources:
         raise ValueError("no sources: a result has at least one source instance")
     reader = _Reader(_commonest_first(sources))
-    identity = reader.attributes(_IDENTITY)
+    identity = reader.attributes(IDENTITY)
     for keyword, (rules, needed) in _SEQUENCES.items():
         items = reader.items(keyword, rules, needed)
         if items:
@@ -175,7 +175,7 @@ def _commonest_first(sources: Sequence[Dataset]) -> list[Dataset]:
 def _whose(source: Dataset) -> tuple[str, ...]:
     """Its values of `_WHOSE`, as they would be written."""
     reader = _Reader([source])
-    return tuple(reader.value(keyword, _IDENTITY[keyword]) for keyword in _WHOSE)
+    return tuple(reader.value(keyword, IDENTITY[keyword]) for keyword in _WHOSE)
 
 
 def _complete(identity: Dataset, reader: _Reader) -> None:

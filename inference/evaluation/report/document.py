@@ -7,10 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Heading:
-    """Of a section, `level` 2, or of a part of one, 3."""
+    """Of a section, `level` 2, of a part of one, 3, and so on to 6."""
 
     text: str
     level: int = 2
+
+    @property
+    def anchor(self) -> str:
+        """What a link within the document calls it, as GitHub does."""
+        kept = "".join(c for c in self.text.lower() if c.isalnum() or c in " -_")
+        return kept.replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A link to each heading of the document down to this level."""
+
+    level: int = 3
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ class Picture:
     png: bytes
 
 
-Block = Heading | Paragraph | Notice | Table | Picture
+Block = Heading | Contents | Paragraph | Notice | Table | Picture
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,11 @@ class Document:
 
     title: str
     blocks: tuple[Block, ...]
+
+    def headings(self, level: int) -> tuple[Heading, ...]:
+        """Down to this level, in order."""
+        found = (each for each in self.blocks if isinstance(each, Heading))
+        return tuple(each for each in found if each.level <= level)
 
     @property
     def pictures(self) -> tuple[Picture, ...]:

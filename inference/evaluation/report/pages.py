@@ -21,7 +21,14 @@ from jinja2 import (
 from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
-from inference.evaluation.report.document import Document, Heading, Notice, Paragraph, Picture
+from inference.evaluation.report.document import (
+    Contents,
+    Document,
+    Heading,
+    Notice,
+    Paragraph,
+    Picture,
+)
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
@@ -38,7 +45,7 @@ def to_markdown(document: Document) -> str:
 
 def _render(template: str, document: Document) -> str:
     found = _environment().get_template(template)
-    return found.render(title=document.title, blocks=document.blocks)
+    return found.render(title=document.title, blocks=document.blocks, document=document)
 
 
 @cache
@@ -52,7 +59,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
-    for kind in (Heading, Paragraph, Notice, Picture):
+    for kind in (Heading, Contents, Paragraph, Notice, Picture):
         environment.tests[kind.__name__.lower()] = _test(kind)
     return environment
 

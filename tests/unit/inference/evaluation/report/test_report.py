@@ -311,7 +311,7 @@ def test_a_document_is_written_to_the_letter() -> None:
         "| a | b\\_c |\n| --- | --- |\n| 1 | 2 \\< 3 |\n|  | 4 |\n\n![curve](a_b.png)\n"
     )
     assert to_html(document).partition("<body>\n")[2] == (
-        "<h1>Title &amp; all</h1>\n<h3>Part</h3>\n<p>Words.</p>\n"
+        '<h1>Title &amp; all</h1>\n<h3 id="part">Part</h3>\n<p>Words.</p>\n'
         "<table>\n<tr><th>a</th><th>b_c</th></tr>\n<tr><td>1</td><td>2 &lt; 3</td></tr>\n"
         "<tr><td></td><td>4</td></tr>\n</table>\n"
         '<p><img alt="curve" src="data:image/png;base64,eA=="></p>\n</body>\n</html>\n'
