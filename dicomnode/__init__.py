@@ -23,6 +23,7 @@ processes/       The processes of one node: who starts them, and what each of th
 receive/         The first step of a series: C-STORE requests become files and rows
 results/         Builds result data sets from findings; no files, no network, no database
 synthetic/       A patient that never lived: what the way is tried with, and the statement made from
+web/             What a node tells over HTTP: health, metrics and the status page
 weights/         From labelled scans to a bundle: manifests, training, evaluation, simulation
 clock            The time, as an argument: a look is tested at any moment
 disk_gate        Asks the file system, now and then, whether there is room for what comes

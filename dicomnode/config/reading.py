@@ -115,6 +115,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     peers = tuple(_peer_anchored(each, folder) for each in settings.peers)
     changed = {"node": node, "inference": inference, "receive": receive, "query": query}
     kept = {"log": settings.log.anchored(folder), "audit": settings.audit.anchored(folder)}
+    kept |= {"http": settings.http.anchored(folder)}
     told = {"destinations": destinations, "peers": peers}
     return settings.model_copy(update=changed | kept | told)
 

@@ -13,6 +13,7 @@ from pydantic import model_validator
 
 from dicomnode.config.audit import AuditSettings
 from dicomnode.config.destinations import AnyDestination, Destination, Peer
+from dicomnode.config.http import HttpSettings
 from dicomnode.config.section import Section
 from dicomnode.config.sections import (
     DeliverySettings,
@@ -49,6 +50,7 @@ class Settings(Section):
     retention: RetentionPolicy = RetentionPolicy()
     log: LogPolicy = LogPolicy()
     audit: AuditSettings = AuditSettings()
+    http: HttpSettings = HttpSettings()
     destinations: tuple[AnyDestination, ...] = ()
     peers: tuple[Peer, ...] = ()  # beside destinations: where requests for commitment are answered
     routes: tuple[Route, ...] = ()

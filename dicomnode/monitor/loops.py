@@ -17,6 +17,7 @@ class Outlook:
 
     def __init__(self) -> None:
         self._facts: Facts | None = None
+        self.http_fault = ""
 
     @property
     def facts(self) -> Facts | None:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from dicomnode.config.settings import Settings
 from dicomnode.lifecycle import Outage, ends_process_on_fault, keep_looking
+from dicomnode.monitor.http import serving
 from dicomnode.monitor.loops import Loop, Station
 from dicomnode.monitor.watch import watching
 from storage.database import Database
 
-LOOPS: tuple[Callable[[Station], Loop], ...] = (watching,)
+LOOPS: tuple[Callable[[Station], Loop], ...] = (watching, serving)
 
 _FAULT_SECONDS = 5.0
 _END_SECONDS = 5.0

@@ -62,6 +62,7 @@ class Node:
             inference += f'methods = [{{ bundle = "{models}" }}]\n'
         lines += [toml.replace("[inference]\n", inference)]
         lines += [] if "[chest]" in toml else [LOW_CHEST]
+        lines += [] if "[http]" in toml else ["[http]\nport = 0"]
         lines += [] if "[inference]" in toml else [inference]
         lines += [_destination(peer) for peer in destinations]
         folder.mkdir(parents=True, exist_ok=True)

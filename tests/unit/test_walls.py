@@ -48,7 +48,7 @@ WALLS = """
 .health: . .config .decisions.operating .processes storage
 .methods: . .config .decisions inference inference.bundles inference.lungs
 .metrics: storage
-.monitor: . .config .decisions.operating .health storage
+.monitor: . .config .decisions.operating .health .metrics .web storage
 .network: . .config .dicom_files
 .notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
     .results.documents storage
@@ -65,6 +65,7 @@ WALLS = """
 .results.report: .decisions .results.common .results.documents .results.segmentation inference
 .results.segmentation: .decisions .results.common .results.pictures inference inference.lungs
 .synthetic: . .decisions .results inference inference.arrays inference.bundles inference.simulation
+.web: . .config
 .weights: . .assess .config .decisions.eligibility .dicom_files .methods .results.common
     .results.pictures inference inference.arrays inference.backends inference.bundles
     inference.covnet inference.evaluation.measures inference.evaluation.report

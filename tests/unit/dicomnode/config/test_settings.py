@@ -24,6 +24,7 @@ from inference.entry_errors import problems_of
 
 UNSET = {
     ".audit.tls",
+    ".http.token",
     ".eligibility.max_slice_spacing_mm",
     ".delivery.retry.most_attempts",
     ".retention.analysed_days",
@@ -260,7 +261,7 @@ def test_no_key_is_refused_in_the_words_of_a_library(tmp_path: Path, key: str) -
         load_settings(written(tmp_path, text))
     assert key.removeprefix(".") in str(caught.value)
     assert "something else" not in str(caught.value)
-    for raw in ("Input should", "Value error", "pydantic", "http"):
+    for raw in ("Input should", "Value error", "pydantic", "://"):
         assert raw not in str(caught.value).partition("\n")[2]
 
 

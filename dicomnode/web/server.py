@@ -1,0 +1,52 @@
+"""The HTTP server (waitress), within limits: what a stranger sends costs next to nothing.
+
+It serves from a thread of the monitor; nothing that receives or analyses waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import Any
+
+from waitress import wasyncore
+from waitress.server import create_server
+
+from dicomnode.config.http import HttpSettings
+
+_POLL_SECONDS = 0.5
+_THREADS = 4
+_LIMITS: dict[str, Any] = {
+    "channel_timeout": 10,  # seconds without a word
+    "cleanup_interval": 5,
+    "connection_limit": 50,
+    "max_request_header_size": 16384,  # bytes
+    "max_request_body_size": 1024,
+    "inbuf_overflow": 65536,
+    "outbuf_overflow": 8 << 20,  # a page stays in memory, not in a file
+}
+
+
+def listener(settings: HttpSettings) -> socket.socket:
+    """
+    Raises:
+        OSError: the port is another's, or the address none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in settings.address else socket.AF_INET
+    return socket.create_server((settings.address, settings.port), family=family)
+
+
+def serve(application: Any, listening: socket.socket, stop: threading.Event) -> None:
+    """Until `stop`; closes the socket."""
+    logging.getLogger("waitress").setLevel(logging.ERROR)
+    sockets: dict[int, Any] = {}
+    server = create_server(
+        application, map=sockets, sockets=[listening], threads=_THREADS, ident=None, **_LIMITS
+    )
+    try:
+        while not stop.is_set():
+            wasyncore.loop(_POLL_SECONDS, use_poll=True, map=sockets, count=1)
+    finally:
+        server.task_dispatcher.shutdown(timeout=1)
+        wasyncore.close_all(sockets, ignore_all=True)
