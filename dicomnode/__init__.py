@@ -7,7 +7,7 @@ cli/             The command line; nothing else of the node imports it
 commitment/      Storage commitment: asking for a promise to keep objects, and giving it
 config/          The configuration: one frozen object, read from one TOML file and passed in
 conformance/     `dicomnode conformance`: the DICOM conformance statement (PS3.2), from what is here
-data_directory/  What lies in a node's data directory: whose it is, and what has to go
+data_directory/  What lies in a node's data directory: whose it is, what has to go, and its back-ups
 decisions/       Decides: pure functions of frozen dataclasses, `now` an argument, no I/O
 deliver/         The last step of a series: result objects become files, rows and requests to PACSs
 dicom_files/     Reads DICOM: from bytes that may be damaged to headers, pixels and volumes

@@ -33,12 +33,12 @@ from storage.result_history import Sent
 from storage.statements import insert_into, lock_series
 
 HELD = "held"
-"""Rule of the reason that an adopted series fails by until it is released."""
+"""Rule of the reason that an adopted or restored series fails by until it is released."""
 
-HELD_DELIVERY = "held: its history was lost with a database; `dicomnode database release` sends it"
-"""Error of a delivery that was adopted."""
+HELD_DELIVERY = "held: adopted or restored; `dicomnode database release` sends it"
+"""Error of a delivery that was adopted, or restored from a back-up."""
 
-_HELD = Reason(HELD, "its history was lost with a database", None, Verdict.FAIL)
+_HELD = Reason(HELD, "adopted or restored: until `dicomnode database release`", None, Verdict.FAIL)
 _OPEN = (SeriesState.RECEIVING, SeriesState.QUEUED)
 
 

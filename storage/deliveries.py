@@ -58,7 +58,7 @@ def retry_deliveries(
     """Send again at once what did not arrive, as if never tried; returns how many.
 
     Of what was abandoned only what an administrator dropped, or had no destination for a while.
-    What is held since its history was lost waits for its release.
+    What is held since it was adopted or restored waits for its release.
     """
     may_go = (DeliveryRow.state != DeliveryState.ABANDONED) | DeliveryRow.error.in_(
         (DROPPED, REMOVED)

@@ -33,17 +33,15 @@ from storage.tables import METADATA
 _BATCH = 1000
 
 
-def move_rows(source: Database, target: Database) -> dict[str, int]:
+def copy_rows(source: Database, target: Database) -> dict[str, int]:
     """Copy every row of `source` into `target`; how many there are now, by table.
-
-    No node begins on `source` from then on: it belongs to none.
 
     Raises:
         MoveError: `target` holds rows already, takes a row not as it stands, or counts others than
             `source` does; it is left as it was.
         DatabaseUnavailableError
     """
-    moved: dict[str, int] = {}
+    copied: dict[str, int] = {}
     with source.read() as rows, target.write() as session:
         tables = METADATA.sorted_tables  # a table after those that it refers to
         taken = [each.name for each in tables if _count(session, each)]
@@ -52,9 +50,19 @@ def move_rows(source: Database, target: Database) -> dict[str, int]:
         for each in tables:
             _copy(rows, session, each)
         for each in tables:
-            moved[each.name] = _count(session, each)
-            if moved[each.name] != (expected := _count(rows, each)):
-                raise MoveError(f"{each.name}: {moved[each.name]} rows of {expected} arrived")
+            copied[each.name] = _count(session, each)
+            if copied[each.name] != (expected := _count(rows, each)):
+                raise MoveError(f"{each.name}: {copied[each.name]} rows of {expected} arrived")
+    return copied
+
+
+def move_rows(source: Database, target: Database) -> dict[str, int]:
+    """As `copy_rows`; no node begins on `source` from then on: it belongs to none.
+
+    Raises:
+        as `copy_rows`.
+    """
+    moved = copy_rows(source, target)
     with source.write() as session:
         session.execute(delete(OwnerRow))
     return moved

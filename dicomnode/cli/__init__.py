@@ -1,6 +1,7 @@
 """The command line; nothing else of the node imports it.
 
 views/          What the commands show: rows and outcomes as tables, text or JSON
+backup          `dicomnode backup` and `dicomnode restore`
 common          What the commands share: options, the configuration file, and how they print
 config          `dicomnode config`: what holds, what is wrong with it, taking it over
 conformance     `dicomnode conformance`: the DICOM conformance statement, to standard output

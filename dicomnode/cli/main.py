@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from dicomnode.cli.backup import backup, restore
 from dicomnode.cli.common import ConfigOption, config_file, console, offline_settings
 from dicomnode.cli.config import config_app
 from dicomnode.cli.conformance import conformance
@@ -43,6 +44,8 @@ app.add_typer(results_app, name="results")
 app.add_typer(config_app, name="config")
 app.add_typer(database_app, name="database")
 app.add_typer(deliveries_app, name="deliveries")
+app.command()(backup)
+app.command()(restore)
 app.add_typer(model_app, name="model")
 app.command()(conformance)
 

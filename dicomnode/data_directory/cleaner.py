@@ -18,6 +18,7 @@ from pathlib import Path
 
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.backup import may_remove
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
 from dicomnode.disk_gate import disk_space
 from dicomnode.lifecycle import Outage
@@ -194,8 +195,9 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa:
         if now - told_at >= _TELL_SPACE:
             told_at = now
             log.info("disk of the instances: %s", disk_space(settings.instances))
-        with outage.reported():
-            clean_once(cleaner, now)
+        with outage.reported(), may_remove(settings.node.data_directory) as free:
+            if free:
+                clean_once(cleaner, now)
         stop.wait(PASS_SECONDS)
 
 

@@ -151,7 +151,7 @@ def test_what_was_not_sent_waits_for_a_person(site: Site, way: str) -> None:
     held = site.node.detail(site.uid)
     assert held.series.state is SeriesState.ANALYSED
     assert {each.state for each in held.deliveries} == {DeliveryState.FAILED}
-    assert "held: its history was lost" in site.run("show", site.uid)
+    assert "held: adopted or restored" in site.run("show", site.uid)
     assert site.deliver() == 0
     if way == "release":
         site.run("release", group="database")
