@@ -60,7 +60,7 @@ def restore(
     `dicomnode database release` lets it go.
     """
     from dicomnode.data_directory.backup import damaged_files, put_back, read_backup
-    from dicomnode.processes.supervisor import only_one
+    from dicomnode.data_directory.holding import only_one
 
     if check:
         with _progress("reading") as on_progress:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.backup import Backup, back_up, damaged_files, put_back
-from dicomnode.processes.hold import only_one
+from dicomnode.data_directory.holding import only_one
 from dicomnode.receive.reconciliation import reconcile
 from storage.database import Database
 from storage.instances import InstanceFiles
@@ -72,5 +72,5 @@ def restored(folder: Path, to: Path) -> dict[str, str]:
         reconcile(database, files, "0" * 32)
         with database.read() as session:
             rows = session.scalars(select(InstanceRow)).all()
-    assert all(files.is_there(row.path) for row in rows)
-    return {row.sop_instance_uid: row.sha256 for row in rows}
+            assert all(files.is_there(row.path) for row in rows)
+            return {row.sop_instance_uid: row.sha256 for row in rows}

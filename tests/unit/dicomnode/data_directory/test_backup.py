@@ -26,9 +26,9 @@ from dicomnode.data_directory.backup import (
     read_backup,
 )
 from dicomnode.data_directory.cleaner import run as run_cleaner
+from dicomnode.data_directory.holding import only_one
 from dicomnode.data_directory.own_data import take_database
 from dicomnode.errors import ConfigurationError
-from dicomnode.processes.supervisor import only_one
 from storage import index, owner, queries
 from storage.adopt import HELD_DELIVERY, release
 from storage.database import Database
