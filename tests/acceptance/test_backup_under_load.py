@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,8 @@ def test_a_backup_under_load_has_all_that_was_answered_before_it(
     began = datetime.now(UTC)
     with sending(senders):
         for number in range(BACKUPS):
-            least = 50 * (number + 1)
-            wait_for(lambda least=least: len(ledger.answered) >= least, "instances have come")
+            come = partial(has_come, ledger, 50 * (number + 1))
+            wait_for(come, "instances have come")
             answered = dict(ledger.answered)
             when = began + timedelta(seconds=number)
             made.append((answered, *back_up(receivers.settings, tmp_path / "backups", when)))
@@ -60,6 +61,10 @@ def test_a_backup_under_load_has_all_that_was_answered_before_it(
         assert told.linked > 0 or number == 0
         assert answered.items() <= restored(folder, tmp_path / f"restored-{number}").items()
     print(f"{BACKUPS} back-ups, {[len(answered) for answered, _, _ in made]} answered before")
+
+
+def has_come(ledger: Ledger, count: int) -> bool:
+    return len(ledger.answered) >= count
 
 
 def restored(folder: Path, to: Path) -> dict[str, str]:
