@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -145,6 +146,23 @@ def client_context(policy: DestinationTls) -> ssl.SSLContext:
     if policy.certificate:
         _show(context, policy.certificate, policy.private_key)
     return context
+
+
+def ends_of_pem(pem: bytes) -> list[datetime]:
+    """When the certificates in a PEM file end, in their order.
+
+    It is the one thing that `ssl` does not tell of one's own certificates. notAfter is in UTC (RFC
+    5280 section 4.1.2.5).
+
+    Raises:
+        ValueError: there is no certificate in it, or one that cannot be read.
+    """
+    from cryptography import x509  # 17 MB: for those who use TLS
+
+    try:
+        return [each.not_valid_after_utc for each in x509.load_pem_x509_certificates(pem)]
+    except (ValueError, x509.InvalidVersion) as error:
+        raise ValueError("no X.509 certificate in it that can be read") from error
 
 
 class _Connection(ssl.SSLSocket):

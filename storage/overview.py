@@ -221,8 +221,10 @@ def recent_refusals(session: Session, since: datetime) -> tuple[Refused, ...]:
 
 
 def last_canary_runs(session: Session) -> tuple[CanaryRun, ...]:
-    """The last one, and the last one that passed; newest first."""
+    """The last one, the last that has ended, and the last that passed; newest first, each once."""
     newest = select(CanaryRunRow).order_by(CanaryRunRow.started_at.desc()).limit(1)
-    found = (session.scalar(newest), session.scalar(newest.where(CanaryRunRow.passed.is_(True))))
+    ended = newest.where(CanaryRunRow.ended_at.is_not(None))
+    passed = newest.where(CanaryRunRow.passed.is_(True))
+    found = map(session.scalar, (newest, ended, passed))
     rows = {row.run_id: row for row in found if row is not None}
     return tuple(CanaryRun(**shared_fields(CanaryRun, row)) for row in rows.values())

@@ -28,6 +28,7 @@ from dicomnode.decisions.delivery.routes import SENDER, Route, unknown_names
 from dicomnode.decisions.eligibility.chest import ChestPolicy
 from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
+from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.logs import LogPolicy
@@ -48,6 +49,7 @@ class Settings(Section):
     delivery: DeliverySettings = DeliverySettings()
     disk: DiskPolicy = DiskPolicy()
     retention: RetentionPolicy = RetentionPolicy()
+    health: HealthPolicy = HealthPolicy()
     log: LogPolicy = LogPolicy()
     audit: AuditSettings = AuditSettings()
     http: HttpSettings = HttpSettings()

@@ -5,74 +5,101 @@ Each source is asked by itself: one that fails is named among the facts, and the
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from datetime import datetime
-from typing import TypeVar
+import os
+from datetime import timedelta
+from pathlib import Path
 
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
-
+from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
-from dicomnode.decisions.operating.facts import Blind, Facts
+from dicomnode.decisions.arrival.disk import DiskSpace
+from dicomnode.decisions.operating.facts import ClockStep, Facts, Setup, Work
 from dicomnode.disk_gate import disk_space
+from dicomnode.health.certificates import certificate_files
 from dicomnode.health.lock import is_locked
+from dicomnode.health.looks import Looks
+from dicomnode.health.patience import Patience
+from dicomnode.health.work import WorkReader
 from dicomnode.processes.states import read_state
-from storage.database import Database, is_missing
-from storage.errors import DatabaseUnavailableError, StorageError
+from storage.database import Database
 
-log = logging.getLogger(__name__)
+DATABASE_SECONDS = 5.0
+"""So long an answer of the database is waited for."""
 
-_T = TypeVar("_T")
-_Else = TypeVar("_Else")
+_LEAST_STEP_SECONDS = 1.0
 
 
 class Collector:
-    """Looks at one node again and again."""
+    """Looks at one node, again and again."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._database = database
+        self._clock = clock or Clock()
+        self._work = WorkReader(settings.database_url, database, settings.health)
+        self._patience: Patience[tuple[str | None, Work]] = Patience(DATABASE_SECONDS)
+        self._clocks = _Clocks(self._clock)
 
-    def collect(self, now: datetime) -> Facts:
-        """The facts at `now`; never raises for what it looks at."""
+    def collect(self) -> Facts:
+        """The facts as they are now; never raises for what it looks at."""
         folder = self._settings.node.data_directory
-        look = _Look()
+        looks = Looks()
+        fault, work = self._from_database(looks)
         return Facts(
-            at=now,
-            node=look.at("the processes", lambda: read_state(folder), None),
-            running=look.at("the lock of the node", lambda: is_locked(folder), None),
-            database_fault=self._database_fault(),
-            disk=look.at("the disk", lambda: disk_space(folder), None),
-            blind=tuple(look.blind),
+            at=self._clock.now().astimezone(),
+            setup=self._setup(),
+            node=looks.at("the processes", lambda: read_state(folder), None),
+            running=looks.at("the lock of the node", lambda: is_locked(folder), None),
+            database_fault=fault,
+            disk=looks.at("the disk", self._disk, None),
+            read_only=looks.at("the disk", lambda: _is_read_only(folder), nothing=False),
+            certificates=looks.at(
+                "the certificates", lambda: certificate_files(self._settings), ()
+            ),
+            clock_step=self._clocks.step(),
+            work=work,
+            blind=tuple(looks.blind),
         )
 
-    def _database_fault(self) -> str | None:
-        """Asked first: where it is away, no other question waits for it."""
-        if is_missing(self._settings.database_url):
-            return f"{self._database.url} is not there"
-        try:
-            with self._database.read() as session:
-                session.execute(text("SELECT 1"))
-        except (DatabaseUnavailableError, StorageError) as error:
-            return str(error)
-        except SQLAlchemyError as error:
-            return f"{self._database.url} cannot be used: {type(error).__name__}"
-        return None
+    def _setup(self) -> Setup:
+        return Setup(self._settings.disk, self._settings.inference.deadline_seconds)
+
+    def _from_database(self, looks: Looks) -> tuple[str | None, Work]:
+        """Where it is away no further question waits for it."""
+        own = Looks()  # a late answer is put into it when nobody reads that any more
+
+        def ask() -> tuple[str | None, Work]:
+            fault = self._work.fault()
+            return fault, Work() if fault else self._work.read(own, self._clock.now())
+
+        answer = self._patience.ask(ask)
+        if answer is None:
+            return f"no answer within {DATABASE_SECONDS:g} s", Work()
+        looks.blind += own.blind
+        return answer
+
+    def _disk(self) -> DiskSpace:
+        """Of the instances, or of where they will be."""
+        places = (self._settings.instances, self._settings.node.data_directory)
+        return disk_space(next((each for each in places if each.exists()), Path(places[1].anchor)))
 
 
-class _Look:
-    """One look at all sources; `blind`: those that could not be looked at."""
+def _is_read_only(folder: Path) -> bool:
+    return folder.exists() and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
-    def __init__(self) -> None:
-        self.blind: list[Blind] = []
 
-    def at(self, what: str, read: Callable[[], _T], otherwise: _Else) -> _T | _Else:
-        try:
-            return read()
-        except OSError as error:
-            self.blind.append(Blind(what, error.strerror or type(error).__name__))
-        except Exception as error:  # a library's text may quote values: only its kind is told
-            log.debug("%s", what, exc_info=True)
-            self.blind.append(Blind(what, type(error).__name__))
-        return otherwise
+class _Clocks:
+    """Compares the clock that may be set with the one that may not."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._before = clock.now(), clock.seconds()
+        self._step: ClockStep | None = None
+
+    def step(self) -> ClockStep | None:
+        """The last time that the clock was set, since this object is there."""
+        now, seconds = self._clock.now(), self._clock.seconds()
+        passed = timedelta(seconds=seconds - self._before[1])
+        off = (now - self._before[0] - passed).total_seconds()
+        if abs(off) >= _LEAST_STEP_SECONDS:
+            self._step = ClockStep(now, off)
+        self._before = now, seconds
+        return self._step

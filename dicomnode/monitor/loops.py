@@ -9,23 +9,32 @@ from dataclasses import dataclass, field
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.operating.facts import Facts
+from dicomnode.decisions.operating.troubles import Trouble
 from storage.database import Database
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look at the node, and what troubles it."""
+
+    facts: Facts
+    troubles: tuple[Trouble, ...] = ()
 
 
 class Outlook:
     """The last look at the node; for all threads."""
 
     def __init__(self) -> None:
-        self._facts: Facts | None = None
+        self._seen: Seen | None = None
         self.http_fault = ""
 
     @property
-    def facts(self) -> Facts | None:
+    def seen(self) -> Seen | None:
         """None before the first look."""
-        return self._facts
+        return self._seen
 
-    def put(self, facts: Facts) -> None:
-        self._facts = facts  # one assignment: whoever reads has the one or the other
+    def put(self, seen: Seen) -> None:
+        self._seen = seen  # one assignment: whoever reads has the one or the other
 
 
 @dataclass(frozen=True)

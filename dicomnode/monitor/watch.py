@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from dicomnode.decisions.operating.judge import judge
 from dicomnode.health.collector import Collector
-from dicomnode.monitor.loops import Loop, Station
+from dicomnode.monitor.loops import Loop, Seen, Station
 
 _LOOK_SECONDS = 10.0
 
@@ -13,10 +16,13 @@ class Watch:
 
     def __init__(self, station: Station) -> None:
         self._station = station
-        self._collector = Collector(station.settings, station.database)
+        self._collector = Collector(station.settings, station.database, station.clock)
 
     def look(self) -> None:
-        self._station.outlook.put(self._collector.collect(self._station.clock.now()))
+        outlook = self._station.outlook
+        facts = replace(self._collector.collect(), http_fault=outlook.http_fault)
+        troubles = judge(facts, self._station.settings.health, facts.at)
+        outlook.put(Seen(facts, troubles))
 
 
 def watching(station: Station) -> Loop:

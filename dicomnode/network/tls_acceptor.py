@@ -15,7 +15,7 @@ from typing import Any
 from pynetdicom.transport import ThreadedAssociationServer
 
 from dicomnode.errors import ConfigurationError
-from dicomnode.tls import TlsPolicy, reason, server_context
+from dicomnode.tls import TlsPolicy, ends_of_pem, reason, server_context
 
 log = logging.getLogger(__name__)
 
@@ -107,18 +107,10 @@ def _load(policy: TlsPolicy) -> tuple[ssl.SSLContext, datetime]:
 def expiry_of_pem(pem: bytes) -> datetime:
     """When the first of all certificates in a PEM file ends: a chain holds no longer than that.
 
-    It is the one thing that `ssl` does not tell of one's own certificates. notAfter is in UTC (RFC
-    5280 section 4.1.2.5).
-
     Raises:
-        ValueError: there is no certificate in it, or one that cannot be read.
+        ValueError: as `ends_of_pem`.
     """
-    from cryptography import x509  # 17 MB: for those who serve TLS
-
-    try:
-        return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(pem))
-    except (ValueError, x509.InvalidVersion) as error:
-        raise ValueError("no X.509 certificate in it that can be read") from error
+    return min(ends_of_pem(pem))
 
 
 def _signature(policy: TlsPolicy) -> _Signature:

@@ -25,8 +25,8 @@ WALLS = """
     inference inference.bundles inference.evaluation.report storage
 .commitment: . .config .decisions .decisions.delivery .dicom_files .fast_scp .metrics .network
     storage
-.config: . .decisions .decisions.arrival .decisions.delivery .decisions.eligibility inference
-    inference.demonstration storage
+.config: . .decisions .decisions.arrival .decisions.delivery .decisions.eligibility
+    .decisions.operating inference inference.demonstration storage
 .conformance: . .commitment .config .decisions .decisions.arrival .decisions.delivery
     .decisions.eligibility .deliver .dicom_files .fast_scp .network .receive .results.common
     .results.documents .synthetic inference.bundles inference.evaluation.report
@@ -38,14 +38,14 @@ WALLS = """
 .decisions.eligibility: .decisions .decisions.contrast .decisions.image_kind .decisions.stack
     storage
 .decisions.image_kind: .decisions .decisions.contrast
-.decisions.operating: .decisions.arrival
+.decisions.operating: .decisions .decisions.arrival storage
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
 .deliver: . .commitment .config .decisions .decisions.delivery .dicom_files .methods .metrics
     .network .results.common .results.documents storage
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage
-.health: . .config .decisions.operating .processes storage
+.health: . .config .decisions.arrival .decisions.operating .processes storage
 .methods: . .config .decisions inference inference.bundles inference.lungs
 .metrics: storage
 .monitor: . .config .decisions.operating .health .metrics .web storage

@@ -1,6 +1,13 @@
 """What an administrator must know of a node that runs: from facts to troubles with a remedy.
 
-facts      What was looked at: plain values of processes, database, file system, configuration
-processes  The processes of a node, as the supervisor writes down how they fare
-troubles   What troubles the node: one sentence with figures, and the one step that mends it
+facts             What was looked at: plain values of processes, database, disk, configuration
+health_policy     From where on something is a trouble: `[health]`
+judge             From facts to troubles; whether the node is ready to receive
+machine_troubles  Troubles of the machine and of the node's own processes
+peer_troubles     Troubles with those who send: silent, turned away, refused; and the canary
+processes         The processes of a node, as the supervisor writes down how they fare
+silence           Is a sender silent? By its hours where they are configured, else by its past
+troubles          What troubles the node: a sentence with figures, and the one step that mends it
+wording           Times, numbers and foreign names in the sentences of troubles
+work_troubles     Troubles of the work: what waits, fails, or does not reach its destination
 """

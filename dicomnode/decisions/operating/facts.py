@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from dicomnode.decisions.arrival.disk import DiskSpace
+from dicomnode.decisions.arrival.disk import DiskPolicy, DiskSpace
 from dicomnode.decisions.operating.processes import NodeState
+from storage.overview_records import (
+    AwaitedPromises,
+    CanaryRun,
+    FailedSeries,
+    OpenDeliveries,
+    OpenJobs,
+    ParkedDeliveries,
+    Refused,
+    RunningJob,
+    Source,
+)
+from storage.records import SeriesState
 
 
 @dataclass(frozen=True)
@@ -18,16 +31,72 @@ class Blind:
 
 
 @dataclass(frozen=True)
+class CertificateFile:
+    """A file of certificates. `what`: whose, as "receive.tls" or "destinations.pacs peer_ca".
+
+    `ends_at`: of the one that ends first; of an authority's file with many, of the last. None where
+    it cannot be read, for the reason `fault`.
+    """
+
+    what: str
+    path: str
+    ends_at: datetime | None
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class ClockStep:
+    """The clock was set. `seconds`: forwards, or backwards where it is less than 0."""
+
+    at: datetime
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What of the configuration the judgement asks for."""
+
+    disk: DiskPolicy = field(default_factory=DiskPolicy)
+    deadline_seconds: float = 900.0
+    canary_seconds: float | None = None
+    """A run of the canary that began longer ago is overdue; None: none runs by itself."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the database tells."""
+
+    deliveries: tuple[OpenDeliveries, ...] = ()
+    parked: tuple[ParkedDeliveries, ...] = ()
+    promises: tuple[AwaitedPromises, ...] = ()
+    jobs: tuple[OpenJobs, ...] = ()
+    running: tuple[RunningJob, ...] = ()
+    failed: tuple[FailedSeries, ...] = ()
+    series: Mapping[SeriesState, int] = field(default_factory=dict)  # of the last day
+    sources: tuple[Source, ...] = ()
+    newest_arrival_at: datetime | None = None
+    refused: tuple[Refused, ...] = ()
+    canary: tuple[CanaryRun, ...] = ()  # the last run, the last that ended, the last that passed
+
+
+@dataclass(frozen=True)
 class Facts:
     """A node at one moment. What could not be looked at is empty, and named in `blind`.
 
-    `node`: None where no supervisor has written anything. `running`: whether a node holds the data
-    directory; None where that cannot be told. `database_fault`: why it does not answer, or None.
+    `at`: in local time. `node`: None where no supervisor has written anything. `running`: whether a
+    node holds the data directory; None where that cannot be told. `database_fault`: why it does not
+    answer, or None.
     """
 
     at: datetime
+    setup: Setup = Setup()
     node: NodeState | None = None
     running: bool | None = None
     database_fault: str | None = None
     disk: DiskSpace | None = None
+    read_only: bool = False  # the file system of the data directory takes nothing
+    certificates: tuple[CertificateFile, ...] = ()
+    clock_step: ClockStep | None = None
+    http_fault: str = ""  # why the status page is not served, though it should be
+    work: Work = Work()
     blind: tuple[Blind, ...] = ()

@@ -8,9 +8,14 @@ from datetime import datetime
 
 KEPT_ENDS = 10
 
+OUT_OF_MEMORY = "killed by the kernel: out of memory"
+UNUSABLE_SETUP = 2
+"""How a process ends that cannot use its configuration, or a bundle (`cli.main`)."""
+
 _STATUS_WORDS = {
     0: "it ended by itself",
     1: "a fault: the log tells which",
+    UNUSABLE_SETUP: "the configuration or a model bundle cannot be used: the log tells why",
     70: "longer than inference.deadline_seconds for one series",
     75: "it had lost the lease of its job",
 }
@@ -68,5 +73,5 @@ def likely_cause(status: int, killed_for_memory: bool) -> str:
     if status != -signal.SIGKILL:
         return f"ended by {name}"
     if killed_for_memory:
-        return "killed by the kernel: out of memory"
+        return OUT_OF_MEMORY
     return "killed by SIGKILL: by a person, or by the kernel for want of memory"

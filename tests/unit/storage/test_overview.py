@@ -164,7 +164,7 @@ def told_sources(database: Database) -> tuple[Source, ...]:
 
 
 def refusal(ae_title: str, last_at: datetime) -> RefusalRow:
-    uids = dict.fromkeys(("study_instance_uid", "series_instance_uid", "sop_instance_uid"), "")
+    names = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "accession_number")
     return RefusalRow(
         kind="association",
         calling_ae_title=ae_title,
@@ -175,7 +175,7 @@ def refusal(ae_title: str, last_at: datetime) -> RefusalRow:
         count=3,
         first_at=NOW,
         last_at=last_at,
-        **uids,
+        **dict.fromkeys(names, ""),
     )
 
 
@@ -200,12 +200,13 @@ def canary(number: int, passed: bool | None) -> CanaryRunRow:
     )
 
 
-def test_of_the_canary_its_last_run_is_told_and_the_last_that_passed(database: Database) -> None:
+def test_of_the_canary_its_last_runs_are_told(database: Database) -> None:
     with database.write() as session:
         session.add_all([canary(1, True), canary(2, True), canary(3, False), canary(4, None)])
     with database.read() as session:
-        last, passed = overview.last_canary_runs(session)
+        last, ended, passed = overview.last_canary_runs(session)
     assert (last.passed, last.started_at) == (None, NOW + seconds(4))
+    assert (ended.passed, ended.started_at) == (False, NOW + seconds(3))
     assert (passed.passed, passed.started_at) == (True, NOW + seconds(2))
 
 

@@ -1,0 +1,81 @@
+"""From facts to troubles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from dicomnode.decisions.operating.facts import Facts
+from dicomnode.decisions.operating.health_policy import HealthPolicy
+from dicomnode.decisions.operating.machine_troubles import (
+    blind_troubles,
+    certificate_troubles,
+    clock_troubles,
+    database_troubles,
+    disk_troubles,
+    node_troubles,
+    process_troubles,
+)
+from dicomnode.decisions.operating.peer_troubles import (
+    canary_troubles,
+    refusal_troubles,
+    silence_troubles,
+)
+from dicomnode.decisions.operating.troubles import Severity, Trouble
+from dicomnode.decisions.operating.wording import line
+from dicomnode.decisions.operating.work_troubles import (
+    destination_troubles,
+    failed_troubles,
+    parked_troubles,
+    promise_troubles,
+    queue_troubles,
+    stuck_troubles,
+)
+
+_Judge = Callable[[Facts, HealthPolicy, datetime], Iterator[Trouble]]
+
+KINDS: tuple[_Judge, ...] = (
+    node_troubles,
+    process_troubles,
+    database_troubles,
+    disk_troubles,
+    destination_troubles,
+    parked_troubles,
+    queue_troubles,
+    stuck_troubles,
+    failed_troubles,
+    canary_troubles,
+    silence_troubles,
+    refusal_troubles,
+    promise_troubles,
+    certificate_troubles,
+    clock_troubles,
+    blind_troubles,
+)
+
+
+def judge(facts: Facts, policy: HealthPolicy, now: datetime) -> tuple[Trouble, ...]:
+    """All that troubles the node, errors first; each name once."""
+    found = {each.name: _in_lines(each) for kind in KINDS for each in kind(facts, policy, now)}
+    return tuple(sorted(found.values(), key=lambda each: each.severity is not Severity.ERROR))
+
+
+def _in_lines(trouble: Trouble) -> Trouble:
+    """What peers and libraries say, and is quoted, may hold anything."""
+    name, text, remedy = map(line, (trouble.name, trouble.text, trouble.remedy))
+    return replace(trouble, name=name, text=text, remedy=remedy)
+
+
+def not_ready(facts: Facts) -> tuple[str, ...]:
+    """Why the node is not ready to receive; empty where it is."""
+    processes = facts.node.processes if facts.node else ()
+    receiving = any(each.pid is not None for each in processes if each.role.startswith("receiver"))
+    full = facts.disk is not None and facts.disk.free_bytes < facts.setup.disk.refuse_below_bytes
+    reasons = {
+        "no receiver runs": not receiving,
+        f"the database does not answer: {facts.database_fault}": facts.database_fault is not None,
+        f"the disk is full: {facts.disk}": full,
+        "the disk is mounted read-only": facts.read_only,
+    }
+    return tuple(why for why, is_so in reasons.items() if is_so)

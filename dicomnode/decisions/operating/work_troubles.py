@@ -1,0 +1,136 @@
+"""Troubles of the work: what waits, fails, or does not reach its destination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from dicomnode.decisions.operating.facts import Facts
+from dicomnode.decisions.operating.health_policy import HealthPolicy
+from dicomnode.decisions.operating.troubles import Severity, Trouble
+from dicomnode.decisions.operating.wording import duration, many, sentence
+from storage.overview_records import FailedSeries, OpenDeliveries, ParkedDeliveries, RunningJob
+from storage.records import JobKind
+
+_STUCK = timedelta(minutes=1)
+"""So long a job may be beyond its time before it is told: whoever holds it ends by itself."""
+
+_HELD = "held:"  # how the error of an adopted delivery begins (storage.adopt)
+_WAITS = {JobKind.ASSESS: "to be looked at", JobKind.ANALYSE: "for its analysis"}
+
+
+def destination_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
+    for each in facts.work.deliveries:
+        yield from _away(each, now)
+        yield from _overdue(each, policy, now)
+
+
+def _away(each: OpenDeliveries, now: datetime) -> Iterator[Trouble]:
+    if not each.held:
+        return
+    since = f", the oldest since {duration(now - each.oldest_at)}" if each.oldest_at else ""
+    text = f"{each.destination} is away ({_why(each)}); {many(each.held, 'object')} wait{since}"
+    remedy = f"mend {each.destination} or the way to it; what waits is sent by itself then"
+    yield Trouble(f"destination_away:{each.destination}", Severity.WARNING, text, remedy)
+
+
+def _overdue(each: OpenDeliveries, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
+    oldest = each.oldest_at
+    if oldest is None or (now - oldest).total_seconds() <= policy.delivery_seconds:
+        return
+    waits = f"{many(each.count, 'object')} on the way, the oldest since {duration(now - oldest)}"
+    text = f"results for {each.destination} are late: {waits} ({_why(each)})"
+    remedy = f"dicomnode deliveries list --destination {each.destination}"
+    yield Trouble(f"deliveries_late:{each.destination}", Severity.ERROR, text, remedy, oldest)
+
+
+def _why(each: OpenDeliveries) -> str:
+    return sentence(each.error) if each.error else "no answer told yet"
+
+
+def parked_troubles(facts: Facts, _policy: HealthPolicy, _now: datetime) -> Iterator[Trouble]:
+    for each in facts.work.parked:
+        yield _parked(each)
+
+
+def _parked(each: ParkedDeliveries) -> Trouble:
+    name = f"deliveries_{each.state}:{each.destination}/{each.kind}"
+    objects = many(each.count, f"object of kind {each.kind}", f"objects of kind {each.kind}")
+    what = {
+        "refused": f"{each.destination} refuses {objects}",
+        "failed": f"{objects} for {each.destination} were given up",
+    }[each.state]
+    last = sentence(each.error or "no reason was noted")
+    text = f"{what}; the last, of series {each.series_key}: {last}"
+    options = f"--destination {each.destination} --state {each.state}"
+    remedy = f"mend what it says, then: dicomnode deliveries retry {options} (or drop)"
+    if (each.error or "").startswith(_HELD):
+        remedy = "dicomnode database release"
+    return Trouble(name, Severity.ERROR, text, remedy)
+
+
+def promise_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
+    for each in facts.work.promises:
+        age = now - each.oldest_stored_at
+        if age.total_seconds() <= policy.commitment_seconds:
+            continue
+        objects = many(each.count, "object")
+        text = f"{each.destination} has not promised to keep {objects}, one since {duration(age)}"
+        remedy = "see that it may open associations to this node: dicomnode commission"
+        name = f"commitment_late:{each.destination}"
+        yield Trouble(name, Severity.WARNING, text, remedy, each.oldest_stored_at)
+
+
+def queue_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
+    for each in facts.work.jobs:
+        oldest = each.oldest_due_at
+        if oldest is None or (now - oldest).total_seconds() <= policy.queue_seconds:
+            continue
+        longest = f"one waits {_WAITS[each.kind]} since {duration(now - oldest)}"
+        text = f"the queue is long: {many(each.queued, 'series', 'series')}, {longest}"
+        remedy = "dicomnode queue list; more [inference] workers where this is every day's load"
+        yield Trouble(f"queue_late:{each.kind.value}", Severity.ERROR, text, remedy, oldest)
+
+
+def stuck_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
+    for each in facts.work.running:
+        if why := _stuck(each, facts.setup.deadline_seconds, now):
+            text = f"the job of series {each.series_key} is stuck: {why}"
+            remedy = f"dicomnode queue cancel {each.series_key}, then retry; or restart the node"
+            name = f"job_stuck:{each.series_key}"
+            yield Trouble(name, Severity.ERROR, text, remedy, each.started_at)
+
+
+def _stuck(job: RunningJob, deadline_seconds: float, now: datetime) -> str:
+    lasts = now - job.started_at
+    if now - job.lease_until > _STUCK:
+        return f"who had it is gone since {duration(now - job.lease_until)}, and none takes it"
+    if job.kind is JobKind.ANALYSE and lasts > timedelta(seconds=deadline_seconds) + _STUCK:
+        return (
+            f"it runs since {duration(lasts)} (inference.deadline_seconds = {deadline_seconds:g})"
+        )
+    return ""
+
+
+def failed_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
+    """By the first rule that each series failed by."""
+    recent = [
+        each
+        for each in facts.work.failed
+        if now - each.ended_at <= timedelta(hours=policy.event_hours)
+    ]
+    for rule, found in groupby(sorted(recent, key=_rule), key=_rule):
+        series = list(found)
+        last = max(series, key=lambda each: each.ended_at)
+        hours = f"{policy.event_hours:g} h"
+        count = many(len(series), "series", "series")
+        text = f"{count} failed within {hours} by {rule}, the last: {last.series_key}"
+        why = f"dicomnode queue why {last.series_key}"
+        remedy = f"{why}, then: dicomnode queue retry {last.series_key}"
+        since = min(each.ended_at for each in series)
+        yield Trouble(f"series_failed:{rule}", Severity.WARNING, text, remedy, since)
+
+
+def _rule(series: FailedSeries) -> str:
+    return next(iter(series.rules), "no rule noted")

@@ -1,0 +1,83 @@
+"""What the database tells of a node; each question by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from dicomnode.decisions.operating.facts import Work
+from dicomnode.decisions.operating.health_policy import HealthPolicy
+from dicomnode.decisions.operating.silence import LOOK_BACK
+from dicomnode.health.looks import Looks
+from storage import overview
+from storage.database import Database, is_missing
+from storage.errors import StorageError
+from storage.overview_records import Source
+
+_T = TypeVar("_T")
+
+_SOURCES_EVERY = timedelta(minutes=1)
+"""The arrivals of five weeks are read for them."""
+
+
+class WorkReader:
+    """Reads the work of one node, again and again."""
+
+    def __init__(self, url: str, database: Database, policy: HealthPolicy) -> None:
+        self._url = url
+        self._database = database
+        self._policy = policy
+        self._sources: tuple[Source, ...] = ()
+        self._sources_at: datetime | None = None
+
+    def fault(self) -> str | None:
+        """Why the database does not answer; None where it does. It is not made by asking."""
+        try:
+            if is_missing(self._url):
+                return f"{self._database.url} is not there"
+            with self._database.read() as session:
+                session.execute(text("SELECT 1"))
+        except (StorageError, OSError) as error:
+            return str(error)
+        except SQLAlchemyError as error:  # its text may quote what is secret
+            return f"{self._database.url} cannot be used: {type(error).__name__}"
+        return None
+
+    def read(self, looks: Looks, now: datetime) -> Work:
+        since = now - timedelta(hours=self._policy.event_hours)
+
+        def ask(what: str, question: Callable[[Session], _T], nothing: _T) -> _T:
+            return looks.at(what, lambda: self._asked(question), nothing)
+
+        return Work(
+            deliveries=ask("the deliveries", overview.open_deliveries, ()),
+            parked=ask("the parked deliveries", overview.parked_deliveries, ()),
+            promises=ask("the storage commitments", overview.awaited_promises, ()),
+            jobs=ask("the queue", lambda session: overview.open_jobs(session, now), ()),
+            running=ask("the running jobs", overview.running_jobs, ()),
+            failed=ask(
+                "the failed series", lambda session: overview.failed_series(session, since), ()
+            ),
+            series=ask("the series", lambda session: overview.series_counts(session, since), {}),
+            sources=ask("the sources", lambda session: self._read_sources(session, now), ()),
+            newest_arrival_at=ask("the newest arrival", overview.newest_arrival, None),
+            refused=ask(
+                "the refusals", lambda session: overview.recent_refusals(session, since), ()
+            ),
+            canary=ask("the canary", overview.last_canary_runs, ()),
+        )
+
+    def _asked(self, question: Callable[[Session], _T]) -> _T:
+        with self._database.read() as session:
+            return question(session)
+
+    def _read_sources(self, session: Session, now: datetime) -> tuple[Source, ...]:
+        at = self._sources_at
+        if at is None or not timedelta() <= now - at < _SOURCES_EVERY:
+            self._sources, self._sources_at = overview.sources(session, now - LOOK_BACK), now
+        return self._sources

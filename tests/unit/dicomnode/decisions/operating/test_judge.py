@@ -1,0 +1,410 @@
+"""Each trouble from the facts that show it: a sentence with figures, and the step that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicomnode.decisions.arrival.disk import DiskSpace
+from dicomnode.decisions.operating.facts import (
+    Blind,
+    CertificateFile,
+    ClockStep,
+    Facts,
+    Setup,
+    Work,
+)
+from dicomnode.decisions.operating.health_policy import ExpectedSource, HealthPolicy
+from dicomnode.decisions.operating.judge import judge, not_ready
+from dicomnode.decisions.operating.processes import NodeState, ProcessEnd, ProcessState
+from dicomnode.decisions.operating.troubles import Severity, Trouble
+from storage.overview_records import (
+    AwaitedPromises,
+    CanaryRun,
+    FailedSeries,
+    OpenDeliveries,
+    OpenJobs,
+    ParkedDeliveries,
+    Refused,
+    RunningJob,
+    Source,
+)
+from storage.records import JobKind
+
+NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+GIB = 1 << 30
+ROOMY = DiskSpace(500 * GIB, 1000 * GIB)
+POLICY = HealthPolicy()
+
+
+def ago(**span: float) -> datetime:
+    return NOW - timedelta(**span)
+
+
+RECEIVER = ProcessState("receiver-1", 11, ago(days=2))
+NODE = NodeState("1", "node", 10, ago(days=2), None, (RECEIVER,))
+FINE = Facts(NOW, Setup(), NODE, running=True, disk=ROOMY)
+
+
+def troubles(facts: Facts, policy: HealthPolicy = POLICY) -> tuple[Trouble, ...]:
+    return judge(facts, policy, NOW)
+
+
+def only(facts: Facts, policy: HealthPolicy = POLICY) -> Trouble:
+    (found,) = troubles(facts, policy)
+    return found
+
+
+def working(**work: object) -> Facts:
+    return replace(FINE, work=Work(**work))  # type: ignore[arg-type]
+
+
+def test_of_a_node_that_works_nothing_is_told() -> None:
+    assert troubles(FINE) == ()
+    assert not_ready(FINE) == ()
+
+
+# the machine and the processes
+
+
+def process(*ends: ProcessEnd, pid: int | None = 7, since: datetime = NOW) -> Facts:
+    state = ProcessState("worker-1", pid, since, len(ends) + 1, ends)
+    return replace(FINE, node=replace(NODE, processes=(RECEIVER, state)))
+
+
+def end(at: datetime, status: int = 1, cause: str = "a fault") -> ProcessEnd:
+    return ProcessEnd(at, status, cause)
+
+
+def test_a_node_that_does_not_run_is_told_with_how_it_ended() -> None:
+    stopped = replace(FINE, running=False, node=replace(NODE, stopped_at=ago(hours=2)))
+    found = only(stopped)
+    assert (found.name, found.severity) == ("node_down", Severity.ERROR)
+    assert found.text == "the node was stopped 2 h ago"
+    assert found.since == ago(hours=2)
+    lost = only(replace(FINE, running=False))
+    assert lost.text == "the node of 2026-03-02 12:00 UTC ended without a word"
+    assert "has run" in only(replace(FINE, running=False, node=None)).text
+    assert not_ready(replace(FINE, node=None)) == ("no receiver runs",)
+
+
+def test_what_ends_again_and_again_is_told_with_its_last_cause() -> None:
+    twice = (end(ago(minutes=9)), end(ago(minutes=2)))
+    assert troubles(process(*twice)) == ()
+    found = only(process(*twice, end(ago(minutes=1), 2, "no bundle"), pid=None))
+    assert (found.name, found.severity) == ("process_restarting:worker-1", Severity.ERROR)
+    assert found.text == "worker-1 ended 3 times within 10 min, last with status 2: no bundle"
+    assert found.remedy == "dicomnode model check"
+    assert troubles(process(end(ago(minutes=11)), *twice)) == ()
+
+
+def test_what_does_not_come_back_is_told() -> None:
+    once = end(ago(minutes=2))
+    assert troubles(process(once, pid=None, since=ago(seconds=59))) == ()
+    found = only(process(once, pid=None, since=ago(seconds=61)))
+    assert found.name == "process_down:worker-1"
+    assert "journalctl -u dicomnode | grep worker-1" in found.remedy
+
+
+def test_a_worker_killed_for_memory_is_told_for_a_day() -> None:
+    cause = "killed by the kernel: out of memory"
+    found = only(process(end(ago(hours=3), -9, cause)))
+    assert (found.name, found.severity) == ("process_lost:worker-1", Severity.WARNING)
+    assert found.text == f"worker-1 was lost 3 h ago: {cause}"
+    assert "memory" in found.remedy
+    assert troubles(process(end(ago(hours=25), -9, cause))) == ()
+
+
+def test_a_database_that_is_away_is_told_unless_no_node_ever_ran() -> None:
+    away = replace(FINE, database_fault="postgresql://h/n: refused\nby the server")
+    found = only(away)
+    assert (found.name, found.severity) == ("database_away", Severity.ERROR)
+    assert "refused by the server" in found.text
+    assert not_ready(away) == (
+        "the database does not answer: postgresql://h/n: refused\nby the server",
+    )
+    never = replace(away, running=False, node=None)
+    assert [each.name for each in troubles(never)] == ["node_down"]
+
+
+@pytest.mark.parametrize(
+    ("free", "name"),
+    [
+        (10 * GIB, None),
+        (10 * GIB - 1, "disk_near_full"),
+        (GIB, "disk_near_full"),
+        (GIB - 1, "disk_full"),
+    ],
+)
+def test_a_disk_is_told_before_it_is_full_and_when_it_is(free: int, name: str | None) -> None:
+    facts = replace(FINE, disk=DiskSpace(free, 100 * GIB))
+    assert [each.name for each in troubles(facts)] == ([name] if name else [])
+    assert bool(not_ready(facts)) == (name == "disk_full")
+
+
+def test_a_disk_that_takes_nothing_is_told() -> None:
+    facts = replace(FINE, read_only=True)
+    assert only(facts).name == "disk_read_only"
+    assert not_ready(facts) == ("the disk is mounted read-only",)
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "fault", "name", "told"),
+    [
+        (NOW + timedelta(days=31), "", None, ""),
+        (NOW + timedelta(days=29), "", "certificate_ending", "ends in 29 days, on 2026-04-02"),
+        (NOW, "", "certificate_ended", "ended on 2026-03-04 12:00 UTC"),
+        (None, "no such file", "certificate_unreadable", "node.pem cannot be read: no such file"),
+    ],
+)
+def test_a_certificate_is_told_before_and_after_its_end(
+    ends_at: datetime | None, fault: str, name: str | None, told: str
+) -> None:
+    file = CertificateFile("receive.tls certificate", "/etc/node.pem", ends_at, fault)
+    found = troubles(replace(FINE, certificates=(file,)))
+    assert [each.name for each in found] == ([f"{name}:{file.what}"] if name else [])
+    for each in found:
+        assert told in each.text
+        assert file.path in each.remedy
+
+
+def test_a_clock_that_was_set_is_told_for_an_hour() -> None:
+    assert troubles(replace(FINE, clock_step=ClockStep(NOW, 4.0))) == ()
+    back = only(replace(FINE, clock_step=ClockStep(ago(minutes=59), -7200.0)))
+    assert back.name == "clock_set"
+    assert "set backwards by 2 h at" in back.text
+    assert troubles(replace(FINE, clock_step=ClockStep(ago(minutes=61), -7200.0))) == ()
+    ahead = only(working(newest_arrival_at=NOW + timedelta(minutes=30)))
+    assert (ahead.name, "30 min ahead" in ahead.text) == ("clock_behind", True)
+    assert troubles(working(newest_arrival_at=NOW + timedelta(minutes=1))) == ()
+
+
+def test_what_cannot_be_looked_at_is_a_trouble_itself() -> None:
+    found = only(replace(FINE, blind=(Blind("the disk", "Permission denied"),)))
+    assert found.name == "unseen:the disk"
+    assert "Permission denied" in found.text
+
+
+def test_a_status_page_that_is_not_served_is_told() -> None:
+    found = only(replace(FINE, http_fault="127.0.0.1:8080: Address already in use"))
+    assert (found.name, "already in use" in found.text) == ("http_down", True)
+
+
+# the work
+
+
+def test_a_destination_that_is_away_is_told_with_the_cause_and_what_waits() -> None:
+    error = "pacs (PACS at 10.0.0.1:104) cannot be reached: Connection refused"
+    waits = OpenDeliveries("pacs", 12, ago(minutes=3), 12, error)
+    found = only(working(deliveries=(waits,)))
+    assert (found.name, found.severity) == ("destination_away:pacs", Severity.WARNING)
+    assert found.text == f"pacs is away ({error}); 12 objects wait, the oldest since 3 min"
+    late = working(deliveries=(replace(waits, oldest_at=ago(minutes=16)),))
+    assert [each.name for each in troubles(late)] == [
+        "deliveries_late:pacs",
+        "destination_away:pacs",
+    ]
+    on_hold = working(deliveries=(replace(waits, oldest_at=None, held=0),))
+    assert troubles(on_hold) == ()
+
+
+def test_a_refused_class_is_told_with_what_to_set() -> None:
+    error = 'class not accepted: set sr_class = "enhanced", or have the class accepted there'
+    parked = ParkedDeliveries("pacs", "refused", "report", 3, error, "1.2.3")
+    found = only(working(parked=(parked,)))
+    assert (found.name, found.severity) == ("deliveries_refused:pacs/report", Severity.ERROR)
+    assert found.text.startswith("pacs refuses 3 objects of kind report; the last, of series 1.2.3")
+    assert 'sr_class = "enhanced"' in found.text
+    assert "dicomnode deliveries retry --destination pacs --state refused" in found.remedy
+    given_up = only(working(parked=(replace(parked, state="failed", count=1, error=None),)))
+    assert given_up.text.startswith("1 object of kind report for pacs were given up")
+    held = replace(parked, state="failed", error="held: its history was lost")
+    assert only(working(parked=(held,))).remedy == "dicomnode database release"
+
+
+def test_a_promise_that_does_not_come_is_told() -> None:
+    promise = AwaitedPromises("pacs", 2, ago(hours=5))
+    assert only(working(promises=(promise,))).name == "commitment_late:pacs"
+    assert troubles(working(promises=(replace(promise, oldest_stored_at=ago(hours=3)),))) == ()
+
+
+def test_a_queue_that_does_not_move_is_told() -> None:
+    jobs = OpenJobs(JobKind.ANALYSE, 40, 1, ago(minutes=31))
+    found = only(working(jobs=(jobs,)))
+    assert (found.name, found.since) == ("queue_late:analyse", ago(minutes=31))
+    assert "40 series, one waits for its analysis since 31 min" in found.text
+    assert troubles(working(jobs=(replace(jobs, oldest_due_at=ago(minutes=29)),))) == ()
+    assert troubles(working(jobs=(replace(jobs, oldest_due_at=None),))) == ()
+
+
+def test_a_job_beyond_its_deadline_or_without_a_holder_is_told() -> None:
+    job = RunningJob("1.2.3", JobKind.ANALYSE, 1, ago(minutes=15), NOW)
+    assert troubles(working(running=(job,))) == ()
+    late = only(working(running=(replace(job, started_at=ago(minutes=17)),)))
+    assert (late.name, "runs since 17 min" in late.text) == ("job_stuck:1.2.3", True)
+    lost = only(working(running=(replace(job, lease_until=ago(minutes=2)),)))
+    assert "gone since 2 min" in lost.text
+    assess = replace(job, kind=JobKind.ASSESS, started_at=ago(minutes=60))
+    assert troubles(working(running=(assess,))) == ()
+
+
+def test_failed_series_are_told_by_the_rule_that_they_failed_by() -> None:
+    series = (
+        FailedSeries("1.1", ("worker_lost",), ago(hours=1)),
+        FailedSeries("1.2", ("unreadable_instances", "other"), ago(hours=2)),
+        FailedSeries("1.3", ("worker_lost",), ago(hours=3)),
+        FailedSeries("1.4", (), ago(hours=25)),
+    )
+    unreadable, lost = troubles(working(failed=series))
+    assert unreadable.name == "series_failed:unreadable_instances"
+    assert lost.text == "2 series failed within 24 h by worker_lost, the last: 1.1"
+    assert lost.remedy == "dicomnode queue why 1.1, then: dicomnode queue retry 1.1"
+
+
+# those who send
+
+
+def test_an_unknown_peer_is_told_with_the_entry_that_would_let_it_in() -> None:
+    first = Refused(
+        *("association", "CT9", "192.0.2.9", "rejected", "calling AE title not recognised"),
+        *(14, ago(hours=2), ago(minutes=1)),
+    )
+    other = replace(first, calling_ae_title="CT8\x1b[2J\n", count=1, last_at=ago(hours=1))
+    found = only(working(refused=(first, other)))
+    assert found.name == "peer_rejected:192.0.2.9"
+    assert found.text.startswith("15 associations of CT9, CT8?[2J? from 192.0.2.9 rejected")
+    assert '{ ae_title = "CT9", networks = ["192.0.2.9"] }' in found.remedy
+    assert troubles(working(refused=(replace(first, last_at=ago(hours=25)),))) == ()
+
+
+def test_a_scan_of_the_network_fills_no_screen() -> None:
+    many = tuple(
+        Refused("association", f"A{n}", f"10.0.0.{n}", "rejected", "unknown", 1, NOW, NOW)
+        for n in range(200)
+    )
+    assert len(troubles(working(refused=many))) == 20
+
+
+def test_refused_instances_are_told_by_their_status() -> None:
+    refused = Refused("instance", "CT1", "10.0.0.1", "0xA700", "disk full", 3, NOW, ago(minutes=9))
+    found = only(working(refused=(refused, replace(refused, calling_ae_title="CT2"))))
+    assert found.name == "instances_refused:0xA700"
+    assert found.text.startswith("6 instances refused with 0xA700")
+    assert troubles(working(refused=(replace(refused, last_at=ago(hours=2)),))) == ()
+
+
+def weekly(at: datetime, weeks: Sequence[int], studies: int) -> tuple[tuple[datetime, int], ...]:
+    return tuple((at - timedelta(weeks=week), studies) for week in weeks)
+
+
+def test_a_sender_that_misses_many_studies_is_silent() -> None:
+    """On the last four Wednesdays it sent six studies between ten and eleven and six until noon."""
+    ten, eleven = ago(hours=2), ago(hours=1)
+    hours = tuple(sorted(weekly(ten, (4, 3, 2, 1), 6) + weekly(eleven, (4, 3, 2, 1), 6)))
+    silent = Source("CT1", ago(hours=3), hours)
+    found = only(working(sources=(silent,)))
+    assert found.name == "source_silent:CT1"
+    assert found.text == (
+        "CT1 has sent nothing since 3 h: as the last weeks went 12 studies would have come"
+    )
+    assert troubles(working(sources=(replace(silent, last_at=ago(minutes=45)),))) == ()
+    assert troubles(working(sources=(silent,)), HealthPolicy(silent_studies=0)) == ()
+    new = replace(silent, hours=hours[-2:])
+    assert troubles(working(sources=(new,))) == (), "one week is no habit"
+    away = replace(FINE, database_fault="away")
+    assert [each.kind for each in troubles(away)] == ["database_away"]
+
+
+def test_a_sender_with_hours_of_its_own_is_missed_by_them() -> None:
+    wednesday = HealthPolicy(
+        sources=(ExpectedSource("CT1", 4.0, 7, 19, ("mon", "tue", "wed")),)  # type: ignore[arg-type]
+    )
+    last = Source("CT1", ago(hours=18, minutes=5))  # at 17:55 of the day before
+    found = only(working(sources=(last,)), wednesday)
+    assert "6.1 of its hours (health.sources: silent_hours = 4)" in found.text
+    by_day = HealthPolicy(sources=(ExpectedSource("CT1", 4.0, 9, 19),))
+    assert troubles(working(sources=(replace(last, last_at=ago(hours=17)),)), by_day) == ()
+    never = only(FINE, wednesday)
+    assert never.text.startswith("CT1 has sent nothing yet")
+
+
+def test_a_canary_that_failed_or_does_not_come_is_told() -> None:
+    passed = CanaryRun("night", "committed", ago(hours=30), ago(hours=30), True, "")
+    failed = CanaryRun("night", "delivered", ago(hours=6), ago(hours=6), False, "pacs refused SR")
+    under_way = CanaryRun("night", "sent", ago(minutes=1), None, None, "")
+    setup = Setup(canary_seconds=26 * 3600.0)
+    facts = replace(working(canary=(under_way, failed, passed)), setup=setup)
+    told, late = troubles(facts)
+    assert (told.name, told.severity) == ("canary_failed", Severity.ERROR)
+    assert "failed at delivered, passed last at 2026-03-03 06:00 UTC: pacs refused SR" in told.text
+    assert (late.name, "30 h" in late.text or "1 day 6 h" in late.text) == ("canary_late", True)
+    assert troubles(working(canary=(passed,))) == ()
+    assert only(replace(FINE, setup=setup)).name == "canary_late"
+
+
+# whatever the facts
+
+TIMES = st.integers(-400, 400).map(lambda hours: NOW + timedelta(hours=hours))
+TEXTS = st.sampled_from(["", "CT1", "a\x1b[2J\n\u2028b", "held: x", "receiver-1"])
+COUNTS = st.integers(0, 10**9)
+
+
+def some(kind: type, *fields: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, ...]]:
+    return st.lists(st.builds(kind, *fields), max_size=2).map(tuple)
+
+
+MAYBE, KINDS_OF_JOB = st.none() | TIMES, st.sampled_from(JobKind)
+HOURS = st.lists(st.tuples(TIMES, COUNTS), max_size=3).map(lambda each: tuple(sorted(each)))
+RULES = st.lists(TEXTS, max_size=2).map(tuple)
+FAILURES = st.sampled_from(["refused", "failed"])
+REFUSALS = st.sampled_from(["association", "instance"])
+WORKS = st.builds(
+    Work,
+    deliveries=some(OpenDeliveries, TEXTS, COUNTS, MAYBE, COUNTS, st.none() | TEXTS),
+    parked=some(ParkedDeliveries, TEXTS, FAILURES, TEXTS, COUNTS, st.none() | TEXTS, TEXTS),
+    promises=some(AwaitedPromises, TEXTS, COUNTS, TIMES),
+    jobs=some(OpenJobs, KINDS_OF_JOB, COUNTS, COUNTS, MAYBE),
+    running=some(RunningJob, TEXTS, KINDS_OF_JOB, COUNTS, TIMES, TIMES),
+    failed=some(FailedSeries, TEXTS, RULES, TIMES),
+    sources=some(Source, TEXTS, TIMES, HOURS),
+    newest_arrival_at=MAYBE,
+    refused=some(Refused, REFUSALS, TEXTS, TEXTS, TEXTS, TEXTS, COUNTS, TIMES, TIMES),
+    canary=some(CanaryRun, TEXTS, TEXTS, TIMES, MAYBE, st.none() | st.booleans(), TEXTS),
+)
+ENDS = some(ProcessEnd, TIMES, st.integers(-70, 255), TEXTS)
+PROCESSES = some(ProcessState, TEXTS, st.none() | COUNTS, TIMES, COUNTS, ENDS)
+FACTS = st.builds(
+    Facts,
+    st.just(NOW),
+    st.just(Setup(canary_seconds=3600.0)),
+    st.none() | st.builds(NodeState, TEXTS, TEXTS, COUNTS, TIMES, MAYBE, PROCESSES),
+    st.none() | st.booleans(),
+    st.none() | TEXTS,
+    st.none() | st.builds(DiskSpace, COUNTS, COUNTS),
+    st.booleans(),
+    some(CertificateFile, TEXTS, TEXTS, MAYBE, TEXTS),
+    st.none() | st.builds(ClockStep, TIMES, st.floats(-1e9, 1e9)),
+    TEXTS,
+    WORKS,
+    some(Blind, TEXTS, TEXTS),
+)
+
+
+@given(FACTS)
+def test_whatever_the_facts_each_trouble_is_a_line_with_a_remedy_and_told_once(
+    facts: Facts,
+) -> None:
+    found = troubles(facts)
+    assert len({each.name for each in found}) == len(found)
+    severities = [each.severity for each in found]
+    assert severities == sorted(severities, key=[Severity.ERROR, Severity.WARNING].index)
+    for each in found:
+        assert each.kind
+        for told in (each.name, each.text, each.remedy):
+            assert told
+            assert told.isprintable()
