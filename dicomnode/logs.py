@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 import traceback
 from dataclasses import replace
@@ -75,6 +76,31 @@ def set_up_logging(role: str, settings: LogPolicy | None = None) -> None:
 def of_fields(**fields: Any) -> dict[str, dict[str, Any]]:
     """For `extra` of a line: what a program reads of it, in a log of JSON."""
     return {"fields": fields}
+
+
+class Repeats:
+    """Counts what happens alike, so that a flood fills no log: told its 1st, 2nd, 4th, 8th … time.
+
+    Safe for threads. Of `most` kinds: that which happened first is forgotten for another.
+    """
+
+    def __init__(self, most: int = 1000) -> None:
+        self._most, self._times = most, dict[tuple[str, ...], int]()
+        self._lock = threading.Lock()
+
+    def count(self, *alike: str) -> int:
+        """How often it has happened, if that is to be told now; else 0."""
+        with self._lock:
+            times = self._times.get(alike, 0) + 1
+            if times == 1 and len(self._times) >= self._most:
+                del self._times[next(iter(self._times))]
+            self._times[alike] = times
+        return times if times.bit_count() == 1 else 0
+
+
+def so_far(times: int) -> str:
+    """For the end of a line about what happened so often."""
+    return f" ({times} times so far)" if times > 1 else ""
 
 
 def _handler(settings: LogPolicy) -> logging.Handler:

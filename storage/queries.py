@@ -95,6 +95,12 @@ def series_detail(session: Session, series_key: str) -> SeriesDetail | None:
     )
 
 
+def study_of(session: Session, series_key: str) -> str:
+    """Study Instance UID of a series; empty where there is no such series."""
+    study = select(SeriesRow.study_instance_uid).where(SeriesRow.series_key == series_key)
+    return session.scalar(study) or ""
+
+
 def instances_by_association(session: Session, series_key: str) -> dict[str, int]:
     """How many instances of a series each association brought first."""
     statement = (

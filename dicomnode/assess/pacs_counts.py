@@ -12,6 +12,8 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 
+from dicomnode.audit import events as audited
+from dicomnode.audit import trail
 from dicomnode.clock import Clock
 from dicomnode.config.destinations import Peer
 from dicomnode.config.sections import QuerySettings
@@ -128,6 +130,7 @@ class PacsCounts:
             query = CountQuery(association, settings.timeout_seconds, settings.most_matches)
             for (study, series), inquiry in waiting.items():
                 asked_at = self._clock.now()
+                self._record(study, series)
                 try:
                     said = query.count(study, series)
                 except PeerError as error:
@@ -142,6 +145,11 @@ class PacsCounts:
         if self._silence:
             log.info("%s answers C-FIND again", self._peer.name)
         self._silence = 0.0
+
+    def _record(self, study: str, series: str) -> None:
+        peer = audited.Peer(self._peer.ae_title, self._peer.address)
+        (context,) = CONTEXTS
+        trail.record(audited.Queried(peer, str(context.abstract_syntax), f"{study}\\{series}"))
 
     def _answered(self, inquiry: _Inquiry, answer: PacsCount) -> None:
         with self._changed:

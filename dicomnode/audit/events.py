@@ -82,10 +82,11 @@ class Refused:
 
 @dataclass(frozen=True)
 class Changed:
-    """A person changed something by a command ("results retract").
+    """A person changed something by a command ("results retract"), or the node by its rules.
 
     `studies`: whose objects it was about; then it is an access to these (A.5.3.6), else a Security
-    Alert of a `kind`. `what`: what it came to, in a sentence without identity.
+    Alert of a `kind`. `what`: what it came to, in a sentence without identity. `removed`: they are
+    gone, as after the time of retention.
     """
 
     command: str
@@ -93,6 +94,7 @@ class Changed:
     studies: tuple[str, ...] = ()
     kind: AlertKind = AlertKind.RESTRICTED_FUNCTION
     outcome: Outcome = Outcome.SUCCESS
+    removed: bool = False
 
 
 Event = Activity | Transferred | Queried | Refused | Changed

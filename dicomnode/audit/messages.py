@@ -146,7 +146,8 @@ def _changed(event: Changed, us: Us) -> _Content:
     if event.studies:
         objects = tuple(_study(each) for each in event.studies)
         accessed = ("110103", "DICOM Instances Accessed")
-        return _Content(accessed, "U", participants, objects, event.outcome, why=said)
+        action = "D" if event.removed else "U"
+        return _Content(accessed, action, participants, objects, event.outcome, why=said)
     alert = (_alert(us.host, said),)
     return _Content(
         _SECURITY_ALERT, "E", participants, alert, event.outcome, event.kind.value, said

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from dicomnode.audit.events import AlertKind, Changed
+from dicomnode.audit.trail import record_command
 from dicomnode.config.reading import load_settings
 from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
@@ -85,6 +88,21 @@ def open_database(config: Path | None) -> Database:
     from dicomnode.cli.views.queue_view import open_existing
 
     return open_existing(load_settings(config_file(config)))
+
+
+def recorded(
+    settings: Settings,
+    command: str,
+    what: str = "",
+    studies: Sequence[str] = (),
+    kind: AlertKind = AlertKind.RESTRICTED_FUNCTION,
+) -> None:
+    """Enter what a command changed into the audit trail, in the name of who gave it.
+
+    Raises:
+        ConfigurationError: it cannot be written there; what was changed is changed.
+    """
+    record_command(settings, Changed(command, what, tuple(dict.fromkeys(studies)), kind))
 
 
 def print_json(value: object) -> None:

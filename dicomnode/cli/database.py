@@ -8,9 +8,19 @@ from typing import Annotated
 
 import typer
 
-from dicomnode.cli.common import ConfigOption, JsonOption, config_file, open_database, print_json
+from dicomnode.audit.events import AlertKind
+from dicomnode.cli.common import (
+    ConfigOption,
+    JsonOption,
+    config_file,
+    open_database,
+    print_json,
+    recorded,
+)
 from dicomnode.config.reading import load_settings
 from dicomnode.errors import ConfigurationError
+
+_KIND = AlertKind.SOFTWARE_CONFIGURATION
 
 database_app = typer.Typer(
     help="The database: taken elsewhere, or begun anew over what is there.", no_args_is_help=True
@@ -47,6 +57,7 @@ def database_move(
             closing(Database.open(to)) as target,
         ):
             moved, place = move_rows(source, target), target.url
+        recorded(settings, "database move", f"{sum(moved.values())} rows to {place}", kind=_KIND)
     if as_json:
         print_json({"rows": moved, "to": place})
         return
@@ -76,6 +87,7 @@ def database_adopt(config: ConfigOption = None, as_json: JsonOption = False) -> 
         else:
             here = settings.node.data_directory
             raise ConfigurationError(f"the database knows what lies in {here}: nothing to adopt")
+    recorded(settings, "database adopt", f"{adopted.instances} instances", kind=_KIND)
     if as_json:
         print_json(adopted.as_json())
         return
@@ -97,6 +109,8 @@ def database_release(config: ConfigOption = None, as_json: JsonOption = False) -
 
     with open_database(config).write() as session:
         series, deliveries = adopt.release(session, datetime.now(UTC))
+    what = f"{series} series, {deliveries} deliveries"
+    recorded(load_settings(config_file(config)), "database release", what, kind=_KIND)
     if as_json:
         print_json({"series": series, "deliveries": deliveries})
         return

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from dicomnode.cli.common import ConfigOption, JsonOption, config_file, console, print_json
+from dicomnode.cli.common import (
+    ConfigOption,
+    JsonOption,
+    config_file,
+    console,
+    print_json,
+    recorded,
+)
 from dicomnode.config.reading import load_settings
 from storage.records import DeliveryState
 
@@ -74,6 +81,7 @@ def deliveries_retry(
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
     count = deliveries_view.retry(database, settings, destination, state, datetime.now(UTC))
+    recorded(settings, "deliveries retry", _of_destinations(count, destination))
     _tell(count, "tried again", as_json)
 
 
@@ -96,6 +104,7 @@ def deliveries_drop(
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
     count = deliveries_view.drop(database, settings, destination, state, datetime.now(UTC))
+    recorded(settings, "deliveries drop", _of_destinations(count, destination))
     _tell(count, "abandoned", as_json)
 
 
@@ -114,6 +123,10 @@ def deliveries_commitments(
         print_json(rows)
     else:
         commitments_view.print_commitments(console(), rows)
+
+
+def _of_destinations(count: int, destination: list[str] | None) -> str:
+    return f"{count} deliveries to {', '.join(destination) if destination else 'all'}"
 
 
 def _tell(count: int, what: str, as_json: bool) -> None:

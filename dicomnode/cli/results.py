@@ -17,6 +17,7 @@ from dicomnode.cli.common import (
     console,
     open_database,
     print_json,
+    recorded,
 )
 from dicomnode.config.reading import load_settings
 from dicomnode.decisions.rejection import RejectionReason
@@ -76,6 +77,8 @@ def results_resend(
     database = queue_view.open_existing(settings)
     chosen = results_view.standing_set(database, uid)
     done = resend(database, settings, chosen, datetime.now(UTC))
+    study = chosen.series.study_instance_uid
+    recorded(settings, "results resend", f"{done.count} deliveries", [study])
     if as_json:
         print_json(asdict(done))
         return
@@ -99,6 +102,7 @@ def results_renew(
     database = queue_view.open_existing(settings)
     series = results_view.one_series(database, uid)
     renew(database, settings, series, datetime.now(UTC))
+    recorded(settings, "results renew", studies=[series.study_instance_uid])
     if as_json:
         print_json({"series_key": series.series_key})
         return
@@ -130,6 +134,9 @@ def results_retract(
         what = f"{results_view.told_of(chosen)}; reason: {reason.value}"
         ask(what, "Withdraw them?", "nothing was withdrawn", as_json=as_json)
     done = retract(database, settings, chosen, reason, datetime.now(UTC))
+    study = chosen.series.study_instance_uid
+    what = f"{len(done.withdrawn)} objects, {reason.value}"
+    recorded(settings, "results retract", what, [study])
     if as_json:
         print_json(done.as_json())
         return
@@ -160,6 +167,8 @@ def results_reinstate(
         what = results_view.told_of(chosen)
         ask(what, "Send them anew?", "nothing was reinstated", as_json=as_json)
     uids = reinstate(database, settings, chosen, datetime.now(UTC))
+    study = chosen.series.study_instance_uid
+    recorded(settings, "results reinstate", f"{len(uids)} objects", [study])
     if as_json:
         print_json({"reinstated": list(uids)})
         return

@@ -16,13 +16,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from dicomnode.audit import trail
+from dicomnode.audit.events import Changed
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.backup import may_remove
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
 from dicomnode.disk_gate import disk_space
 from dicomnode.lifecycle import Outage
-from storage import commitment_answers, commitment_requests, result_sets, retention
+from storage import commitment_answers, commitment_requests, queries, result_sets, retention
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import DatabaseUnavailableError
@@ -145,11 +147,13 @@ class Cleaner:
             return False
         uid = series.series_key
         with self._database.write() as session:
+            study = queries.study_of(session, uid)
             files = retention.remove_series(session, uid, may_go, now)
         if files is None:
             return False
         self._sent.forget(uid)
         log.info("series %s: %s, its %d files are removed", uid, series.state.value, files)
+        trail.record(Changed("retention", f"{files} files removed", (study,), removed=True))
         return True
 
     def _may_go(self, series: EndedSeries, now: datetime, touched_at: datetime) -> bool:

@@ -10,6 +10,7 @@ result_store     Result objects as durable files, each with the row that tells o
 retract          Withdrawing a set of results: what was sent is rejected where it lies
 routing          Where the results of a series go, and in which variants they are made
 sender           What the deliverer asks of a way to a destination, and what a peer's faults mean
+tally            What came of sending the objects of a study: told in one line, and recorded
 withdrawn        Nothing that was withdrawn is sent, whatever the database says of it
 web_sender       Sends result objects to a DICOMweb server, STOW-RS (PS3.18 section 10.5)
 """

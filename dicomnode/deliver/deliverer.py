@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime, timedelta
 
 from pydicom.errors import InvalidDicomError
@@ -23,6 +23,7 @@ from dicomnode.deliver.dicom_sender import dicom_sender
 from dicomnode.deliver.reach import Reach
 from dicomnode.deliver.routing import warn_of_unreached
 from dicomnode.deliver.sender import NoneTakenError, Sender, outcome_of
+from dicomnode.deliver.tally import Tally, patient_id_of
 from dicomnode.deliver.web_sender import web_sender
 from dicomnode.deliver.withdrawn import ResultHistory
 from dicomnode.errors import PeerCause, PeerError
@@ -35,7 +36,7 @@ from dicomnode.lifecycle import (
 )
 from dicomnode.metrics.counters import DELIVERED_BYTES, DELIVERY_ATTEMPTS, DESTINATION_AWAY
 from dicomnode.metrics.stages import observe_stored
-from storage import deliveries, outbox
+from storage import deliveries, outbox, queries
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, LeaseLostError, UnsafePathError
 from storage.records import Delivery, DeliveryState
@@ -76,6 +77,7 @@ class Deliverer:
         self._database = Database.open_later(settings.database_url)
         self._files = ResultFiles(settings.result_files)
         self._history = ResultHistory(self._database, settings.result_files)
+        self._tally = Tally(destination, "")
         self._last_stored: dict[str, datetime] = {}  # by series, of this look
 
     def run(self, stop: threading.Event) -> None:
@@ -99,9 +101,24 @@ class Deliverer:
             batch = self._claim(granted) if granted else ()
             self._reach.give_back(granted - len(batch))
             if standing := self._history.standing(batch, self._clock.now()):
-                self._send(standing, stop)
+                with self._tallied(standing):
+                    self._send(standing, stop)
                 self._measure()
         return len(batch)
+
+    @contextmanager
+    def _tallied(self, batch: Sequence[Delivery]) -> Iterator[None]:
+        """Around the sending of what is of one study."""
+        first, began = batch[0].result, self._clock.seconds()
+        with self._database.read() as session:
+            study = queries.study_of(session, first.series_key)
+        self._tally = Tally(self._destination, study)
+        try:
+            yield
+        finally:
+            named = self._settings.audit.patient_id
+            patient = patient_id_of(self._files, first.path) if named else ""
+            self._tally.tell(self._clock.seconds() - began, patient)
 
     def _measure(self) -> None:
         """How long the series took of which this was the last object."""
@@ -258,6 +275,7 @@ class Deliverer:
         uid, now = delivery.result.sop_instance_uid, self._clock.now()
         if outcome.text:
             log.warning("%s to %s: %s", uid, self._destination.name, outcome.text)
+        self._tally.note(delivery, outcome)
         DELIVERY_ATTEMPTS.labels(self._destination.name, outcome.ending.value).inc()
         match outcome.ending:
             case Ending.STORED:

@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from io import BytesIO
@@ -60,11 +60,12 @@ _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 @dataclass(frozen=True)
 class Identity:
-    """UIDs of an instance and what the queue shows of it; no patient identity.
+    """UIDs of an instance and what the queue shows of it.
 
     `digest`: whose instance it is, to be compared: of Study Instance UID and Patient ID, as a
     Series Instance UID that came from a vendor's export or after a de-identification may stand
-    for more than one patient's slices.
+    for more than one patient's slices. `patient_id`: for the audit trail of a site that wants it
+    there; it stands in no row, no log and no text of this record.
     """
 
     sop_class_uid: str
@@ -74,6 +75,7 @@ class Identity:
     accession_number: str
     modality: str
     digest: str
+    patient_id: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def _quick(found: dict[int, str]) -> Identity:
         accession_number=found.get(ACCESSION_NUMBER, ""),
         modality=found.get(MODALITY, ""),
         digest=_digest(found[STUDY_INSTANCE_UID], found.get(PATIENT_ID, "")),
+        patient_id=found.get(PATIENT_ID, ""),
     )
 
 
@@ -228,6 +231,7 @@ def _identity_in(head: Dataset) -> Identity:
                 accession_number=_text(head, "AccessionNumber"),
                 modality=_text(head, "Modality"),
                 digest=_digest(study, _patient_id(head)),
+                patient_id=_patient_id(head),
             )
     except UNREADABLE as error:
         raise DataError("data_set", f"cannot be parsed: {type(error).__name__}") from error

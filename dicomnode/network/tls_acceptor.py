@@ -14,7 +14,10 @@ from typing import Any
 
 from pynetdicom.transport import ThreadedAssociationServer
 
+from dicomnode.audit import trail
+from dicomnode.audit.events import Peer, Refused
 from dicomnode.errors import ConfigurationError
+from dicomnode.logs import Repeats, so_far
 from dicomnode.tls import TlsPolicy, ends_of_pem, reason, server_context
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,7 @@ class ServerTls:
         self.policy = policy
         self._lock = threading.Lock()
         self._failed: Counter[str] = Counter()
+        self.repeats = Repeats()
         self._warned_on: date | None = None
         self._seen = _signature(policy)
         self._context, self._expires_at = _load(policy)
@@ -149,7 +153,11 @@ class TlsHandshakes(ThreadedAssociationServer):
         except (OSError, NotTlsError) as error:
             why = reason(error) if isinstance(error, OSError) else str(error)
             self.tls.count_failure(why)
-            log.warning("connection from %s refused on the TLS port: %s", peer, why)
+            if times := self.tls.repeats.count(peer, why):
+                log.warning(
+                    "connection from %s refused on the TLS port: %s%s", peer, why, so_far(times)
+                )
+                trail.record(Refused(Peer("", peer), f"TLS port: {why}", times))
             return None
         if secured is None:
             log.debug("connection from %s closed without a word", peer)

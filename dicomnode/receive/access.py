@@ -15,25 +15,30 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
+from dicomnode.audit import trail
+from dicomnode.audit.events import Peer, Refused
 from dicomnode.decisions.arrival.admission import (
+    Admission,
     AdmissionPolicy,
     RejectReason,
     describe_policy,
     judge_admission,
     printable_ae_title,
 )
+from dicomnode.logs import Repeats, so_far
 from dicomnode.metrics.counters import ASSOCIATIONS_REJECTED
 
 log = logging.getLogger(__name__)
 
 
 class AssociationGate:
-    """Lets in whom the policy names; refuses, logs and counts the others."""
+    """Lets in whom the policy names; refuses, logs, records and counts the others."""
 
     def __init__(self, policy: AdmissionPolicy) -> None:
         self._policy = policy
         self._refused: Counter[RejectReason] = Counter()
         self._lock = threading.Lock()
+        self._repeats = Repeats()
         level = logging.INFO if policy.peers and not policy.allow_any else logging.WARNING
         log.log(level, "%s", describe_policy(policy))
 
@@ -58,14 +63,22 @@ class AssociationGate:
         address = association.requestor.address
         admission = judge_admission(calling, called, address, self._policy)
         if not admission.accepted:
-            log.warning(
-                "association refused from %s, calling '%s', called '%s': %s",
-                address,
-                printable_ae_title(calling),
-                printable_ae_title(called),
-                admission.why,
-            )
+            self._tell(address, printable_ae_title(calling), printable_ae_title(called), admission)
         return admission.reject
+
+    def _tell(self, address: str, calling: str, called: str, admission: Admission) -> None:
+        times = self._repeats.count(address, calling, called, admission.why)
+        if not times:
+            return
+        log.warning(
+            "association refused from %s, calling '%s', called '%s': %s%s",
+            address,
+            calling,
+            called,
+            admission.why,
+            so_far(times),
+        )
+        trail.record(Refused(Peer(calling, address), admission.why, times))
 
     def _refuse(self, association: Association, reject: RejectReason) -> None:
         with self._lock:

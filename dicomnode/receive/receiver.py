@@ -67,6 +67,7 @@ from dicomnode.network.tls_acceptor import ServerTls
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.arrivals import ArrivalIndexer, AssociationEnded
 from dicomnode.receive.reconciliation import Reconciler
+from dicomnode.receive.visits import Visits
 from dicomnode.receive.waiting_room import WaitingRoom
 from storage.database import Database
 from storage.durable import GrowingFile
@@ -101,10 +102,12 @@ class StorageReceiver:
         gate: AssociationGate,
         room: WaitingRoom,
         disk: DiskGate,
+        visits: Visits | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`receiver_id` ("node/receiver-1") tells whose associations are open in the index."""
         self._clock = clock or Clock()
+        self.visits = visits or Visits(self._clock)
         self._disk = disk
         self._gate = gate
         self._room = room
@@ -126,6 +129,12 @@ class StorageReceiver:
 
     def store(self, request: StoreRequest) -> int | Dataset:
         """Answer one C-STORE request; never raises."""
+        answer = self._answer(request)
+        if isinstance(answer, Dataset):
+            self.visits.refused(request.association, request.sop_class_uid, answer.Status)
+        return answer
+
+    def _answer(self, request: StoreRequest) -> int | Dataset:
         grown = isinstance(request.content, GrowingFile)  # the disk was asked as it grew
         full = None if grown else self._disk.refuses(len(request.data_set))
         if full is not None:
@@ -146,6 +155,7 @@ class StorageReceiver:
         now, syntax = self._clock.now(), request.transfer_syntax
         self._indexer.put(stored_instance(identity, provenance, syntax, stored, now))
         counters.count_received(provenance.calling_ae_title, stored.size_bytes)
+        self.visits.came(request.association, identity, stored.size_bytes)
         return SUCCESS
 
     def _store(
@@ -228,6 +238,7 @@ class StorageReceiver:
 
     def _ended(self, assoc: DicomAssociation, end: AssociationEnd) -> None:
         self._room.leave(assoc)
+        self.visits.ended(assoc, end)
         with self._lock:
             self._ends.setdefault(assoc, end)
             known = self._open.pop(assoc, None)
@@ -243,6 +254,7 @@ class StorageReceiver:
         """By event of pynetdicom."""
         return {
             evt.EVT_REQUESTED: self.on_requested,
+            evt.EVT_ACCEPTED: lambda event: self.visits.began(event.assoc),
             evt.EVT_C_STORE: lambda event: self.store(request_of(event)),
             evt.EVT_RELEASED: self.on_released,
             evt.EVT_ABORTED: self.on_aborted,
@@ -347,6 +359,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
         gate=AssociationGate(settings.receive.admission.for_node(settings.node.ae_title)),
         room=waiting_room(settings.receive),
         disk=DiskGate(settings.instances, settings.disk),
+        visits=Visits(Clock(), patient_ids=settings.audit.patient_id),
     )
     ae = storage_ae(settings.node.ae_title, settings.receive)
     answers = Answers(database, files, ready=lambda: indexer.begun)

@@ -36,12 +36,13 @@ class WaitingRoom:
         if not self._enter(event.assoc):
             self.refused += 1
             ASSOCIATIONS_REJECTED.labels("local_limit_exceeded").inc()
-            log.warning(
-                "association from %s rejected: all %d places taken (%d rejected so far)",
-                event.assoc.requestor.address,
-                self._served,
-                self.refused,
-            )
+            if self.refused.bit_count() == 1:  # 1, 2, 4, 8 …
+                log.warning(
+                    "association from %s rejected: all %d places taken (%d rejected so far)",
+                    event.assoc.requestor.address,
+                    self._served,
+                    self.refused,
+                )
             event.assoc.acse.send_reject(*LOCAL_LIMIT_EXCEEDED)
             event.assoc.kill()
 

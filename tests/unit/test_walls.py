@@ -15,8 +15,8 @@ WALLS = """
 .analyse: . .assess .config .decisions .decisions.arrival .decisions.contrast
     .decisions.eligibility .decisions.stack .deliver .dicom_files .methods .metrics .results
     .results.common inference inference.arrays inference.lungs storage
-.assess: . .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack .deliver
-    .dicom_files .methods .metrics .network .notes .results.common storage
+.assess: . .audit .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack
+    .deliver .dicom_files .methods .metrics .network .notes .results.common storage
 .audit: . .config
 .cli: . .assess .audit .cli.views .config .conformance .data_directory .decisions .deliver .methods
     .network .offline .processes .receive .weights inference inference.bundles
@@ -30,7 +30,7 @@ WALLS = """
 .conformance: . .commitment .config .decisions .decisions.arrival .decisions.delivery
     .decisions.eligibility .deliver .dicom_files .fast_scp .network .receive .results.common
     .results.documents .synthetic inference.bundles inference.evaluation.report
-.data_directory: . .config .decisions storage
+.data_directory: . .audit .config .decisions storage
 .decisions: storage
 .decisions.delivery: .decisions
 .decisions.arrival: .decisions .decisions.eligibility .decisions.stack storage
@@ -40,8 +40,8 @@ WALLS = """
 .decisions.image_kind: .decisions .decisions.contrast
 .decisions.operating: .decisions .decisions.arrival storage
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
-.deliver: . .commitment .config .decisions .decisions.delivery .dicom_files .methods .metrics
-    .network .results.common .results.documents storage
+.deliver: . .audit .commitment .config .decisions .decisions.delivery .dicom_files .methods
+    .metrics .network .results.common .results.documents storage
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage
@@ -49,14 +49,14 @@ WALLS = """
 .methods: . .config .decisions inference inference.bundles inference.lungs
 .metrics: storage
 .monitor: . .config .decisions.operating .health .metrics .web storage
-.network: . .config .dicom_files
+.network: . .audit .config .dicom_files
 .notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
     .results.documents storage
 .offline: . .analyse .assess .config .decisions .dicom_files .methods .network .notes .results
     .results.common .results.documents inference storage
 .processes: . .audit .config .data_directory .decisions.operating .metrics .network storage
-.receive: . .commitment .config .data_directory .decisions .decisions.arrival .deliver .dicom_files
-    .fast_scp .metrics .network .results.common storage
+.receive: . .audit .commitment .config .data_directory .decisions .decisions.arrival .deliver
+    .dicom_files .fast_scp .metrics .network .results.common storage
 .results: .decisions .results.common .results.pictures .results.report .results.segmentation
     inference
 .results.common: .decisions .dicom_files inference

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dicomnode.errors import ConfigurationError
-from dicomnode.logs import LogPolicy, of_fields, set_up_logging
+from dicomnode.logs import LogPolicy, Repeats, of_fields, set_up_logging, so_far
 from support.wait import PATIENCE_SECONDS
 
 NAME = "DOE^JANE"
@@ -110,3 +110,13 @@ def test_a_file_that_cannot_be_written_stops_the_start_with_its_name(log_file: P
     log_file.mkdir()
     with pytest.raises(ConfigurationError, match=r"log\.file: .*node\.log: Is a directory"):
         set_up_logging("node", LogPolicy(file=str(log_file)))
+
+
+def test_what_happens_alike_is_told_less_and_less_often() -> None:
+    repeats = Repeats(most=2)
+    told = [repeats.count("192.0.2.7", "unknown") for _ in range(9)]
+    assert told == [1, 2, 0, 4, 0, 0, 0, 8, 0]
+    assert repeats.count("192.0.2.8", "unknown") == 1
+    assert repeats.count("192.0.2.9", "unknown") == 1  # forgets the first
+    assert repeats.count("192.0.2.7", "unknown") == 1
+    assert (so_far(1), so_far(8)) == ("", " (8 times so far)")

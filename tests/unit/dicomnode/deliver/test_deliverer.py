@@ -225,6 +225,7 @@ def test_a_destination_that_is_away_is_tried_now_and_then_for_all_that_waits(
     assert [record.getMessage() for record in caplog.records] == [
         "delivery to PACS waits: PACS cannot be reached: Connection refused",
         "delivery to PACS goes on; 0 objects were held",
+        "study 1.2.826.1.1 to PACS: 3 objects stored (0x0000) in 0.0 s; without its promise",
     ]
 
 
