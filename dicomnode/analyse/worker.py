@@ -32,7 +32,7 @@ from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unr
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import Outage
 from dicomnode.methods.bundles import load_engines
-from dicomnode.metrics.counters import ANALYSES
+from dicomnode.metrics.counters import ANALYSES, MODEL_INFO
 from dicomnode.results.build import warm_up
 from storage import index, jobs, queries, result_sets, series, study
 from storage.database import Database
@@ -80,6 +80,7 @@ class Worker:
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
         self._engines = load_engines(settings)
         for model in self._engines.identities:
+            MODEL_INFO.labels(model.name, model.version, model.training.value).set(1)
             if model.warning:
                 log.warning("%s (model %s %s)", model.warning, model.name, model.version)
 

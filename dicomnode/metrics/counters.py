@@ -152,6 +152,13 @@ OBJECTS_NOT_COMMITTED = Counter(
     ["destination"],
     registry=REGISTRY,
 )
+MODEL_INFO = Gauge(
+    "dicomnode_model_info",
+    "Model bundle that a worker has loaded; 1.",
+    ["bundle", "version", "training"],
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
 GPU_MEMORY = Gauge(
     "dicomnode_gpu_memory_bytes",
     "Memory of the GPU that a worker computes on, of all programs, after its last analysis.",

@@ -3,10 +3,14 @@ asked for again; the node goes on without."""
 
 from __future__ import annotations
 
+import json
 import logging
+from http import HTTPStatus
 
+from dicomnode.decisions.operating.judge import not_ready
 from dicomnode.metrics.exposition import CONTENT_TYPE, exposition
 from dicomnode.metrics.files import folder_in
+from dicomnode.metrics.looked_at import LookedAt
 from dicomnode.monitor.loops import Loop, Station
 from dicomnode.web.application import Answer, Application
 from dicomnode.web.server import listener, serve
@@ -14,15 +18,15 @@ from dicomnode.web.server import listener, serve
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30.0
+_STALE_SECONDS = 120.0
 
 
 class _Serving:
     def __init__(self, station: Station) -> None:
         self._station = station
         self._settings = station.settings.http
-        self._application = Application(
-            self._settings, {"/metrics": self._metrics}, {"/healthz": _health}
-        )
+        pages = {"/readyz": self._readiness, "/metrics": self._metrics}
+        self._application = Application(self._settings, pages, {"/healthz": _health})
 
     def look(self) -> None:
         """Serve until the node stops; returns before where it cannot."""
@@ -45,7 +49,23 @@ class _Serving:
 
     def _metrics(self) -> Answer:
         folder = folder_in(self._station.settings.node.data_directory)
-        return Answer(exposition(folder), CONTENT_TYPE)
+        seen = self._station.outlook.seen
+        looked_at = () if seen is None else (LookedAt(seen.facts, seen.troubles),)
+        return Answer(exposition(folder, *looked_at), CONTENT_TYPE)
+
+    def _readiness(self) -> Answer:
+        reasons = self._not_ready()
+        status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+        told = {"ready": not reasons, "reasons": reasons}
+        return Answer(json.dumps(told).encode() + b"\n", "application/json", status)
+
+    def _not_ready(self) -> tuple[str, ...]:
+        seen = self._station.outlook.seen
+        if seen is None:
+            return ("the node was not looked at yet",)
+        age = (self._station.clock.now() - seen.facts.at).total_seconds()
+        old = f"the node was looked at {age:.0f} s ago, and not since"
+        return (*not_ready(seen.facts), *([old] if age > _STALE_SECONDS else []))
 
 
 def _health() -> Answer:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import json
+import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,11 +21,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from dicomnode.config.http import HttpSettings
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.operating.facts import Facts
+from dicomnode.decisions.operating.health_policy import HealthPolicy
+from dicomnode.decisions.operating.judge import judge
 from dicomnode.metrics.files import begin_anew, folder_in
 from dicomnode.monitor.http import serving
-from dicomnode.monitor.loops import Station
+from dicomnode.monitor.loops import Seen, Station
 from storage.database import Database
 from support.node import free_port
+from support.seen import quiet_node, troubled_node
+from support.sources import ROOT
+from support.tools import promtool
 from support.wait import PATIENCE_SECONDS, wait_for
 
 
@@ -59,13 +71,48 @@ def get(station: Station, path: str, host: str = "localhost") -> tuple[int, str,
         return answer.status, answer.getheader("Content-Type") or "", answer.read().decode()
 
 
+def see(station: Station, facts: Facts) -> None:
+    """As the loop that looks at the node would."""
+    station.outlook.put(Seen(facts, judge(facts, HealthPolicy(), facts.at)))
+
+
 def test_it_lives_and_tells_its_metrics(station: Station) -> None:
-    begin_anew(folder_in(station.settings.node.data_directory))
+    folder = folder_in(station.settings.node.data_directory)
+    begin_anew(folder)
+    count_in_another_process(folder)
     assert get(station, "/healthz")[::2] == (200, "ok\n")
+    see(station, troubled_node())
     status, kind, text = get(station, "/metrics")
     assert (status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
-    list(text_string_to_metric_families(text))
+    told = {each.name for each in text_string_to_metric_families(text)}
+    assert {"dicomnode_instances_received", "dicomnode_deliveries", "dicomnode_troubles"} <= told
+    assert promtool("check", "metrics", read=text) == ""
     assert get(station, "/metrics", host="evil.example")[0] == 421
+
+
+def count_in_another_process(folder: Path) -> None:
+    code = (
+        "import sys, pathlib; from dicomnode.metrics.files import count_as; "
+        "count_as('receiver-1', pathlib.Path(sys.argv[1])); "
+        "from dicomnode.metrics.counters import count_received, STAGE_SECONDS; "
+        "count_received('CT1', 1000); STAGE_SECONDS.labels('total').observe(3)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, check=True)
+
+
+def test_it_is_ready_while_all_is_there_and_somebody_looks(station: Station) -> None:
+    status, kind, text = get(station, "/readyz")
+    assert (status, kind) == (503, "application/json")
+    assert json.loads(text) == {"ready": False, "reasons": ["the node was not looked at yet"]}
+    facts = replace(quiet_node(), at=datetime.now(UTC))
+    see(station, facts)
+    assert get(station, "/readyz")[::2] == (200, '{"ready": true, "reasons": []}\n')
+    see(station, replace(facts, node=None, at=facts.at - timedelta(minutes=5)))
+    status, _, text = get(station, "/readyz")
+    assert status == 503
+    told = json.loads(text)["reasons"]
+    assert told[0] == "no receiver runs"
+    assert re.fullmatch(r"the node was looked at 3\d\d s ago, and not since", told[1])
 
 
 def raw(station: Station, sent: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +22,16 @@ def needed(program: str, package: str) -> str:
     elsewhere = [folder for folder in folders if Path(folder) != own]
     path = shutil.which(program, path=os.pathsep.join(elsewhere))
     return path or missing(program, package)
+
+
+def promtool(*arguments: str, read: str = "") -> str:
+    """What Prometheus' own tool said when something was wrong; "" when nothing was. `read`: on its
+    standard input."""
+    command = [needed("promtool", "prometheus"), *arguments]
+    done = subprocess.run(
+        command, input=read, capture_output=True, text=True, check=False, timeout=300
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 def npm_folder(package: str) -> Path:

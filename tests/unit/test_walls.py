@@ -47,7 +47,7 @@ WALLS = """
 .fast_scp: . .decisions.arrival storage
 .health: . .config .decisions.arrival .decisions.operating .processes storage
 .methods: . .config .decisions inference inference.bundles inference.lungs
-.metrics: storage
+.metrics: . .decisions.operating storage
 .monitor: . .config .decisions.operating .health .metrics .web storage
 .network: . .audit .config .dicom_files
 .notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
