@@ -6,6 +6,7 @@ audit/           The audit trail: who connected, sent, received, was refused or 
 cli/             The command line; nothing else of the node imports it
 commitment/      Storage commitment: asking for a promise to keep objects, and giving it
 config/          The configuration: one frozen object, read from one TOML file and passed in
+commission/      `dicomnode commission`: a go-live test for each destination, and a sheet to sign
 conformance/     `dicomnode conformance`: the DICOM conformance statement (PS3.2), from what is here
 data_directory/  What lies in a node's data directory: whose it is, what has to go, and its back-ups
 decisions/       Decides: pure functions of frozen dataclasses, `now` an argument, no I/O

@@ -52,6 +52,12 @@ class CommitmentRequest:
     attempt: int
     asked_at: datetime
     reported_at: datetime | None
+    failed: int | None = None
+
+    @property
+    def is_trial(self) -> bool:
+        """Made to try a destination: no delivery waits for its report."""
+        return self.attempt == 0
 
 
 def studies_to_ask_for(session: Session, destination: str, now: datetime) -> tuple[str, ...]:
@@ -110,6 +116,22 @@ def enter_request(
         )
         session.add(row)
     return taken
+
+
+def enter_trial(session: Session, transaction_uid: str, destination: str, now: datetime) -> None:
+    """A request for objects that no delivery knows; what is reported on it is counted alone."""
+    row = CommitmentRequestRow(
+        transaction_uid=transaction_uid, destination=destination, attempt=0, asked_at=now
+    )
+    session.add(row)
+
+
+def end_trial(session: Session, transaction_uid: str, now: datetime, failed: int) -> None:
+    """A report has come; `failed`: of so many objects the promise is not given."""
+    statement = update(CommitmentRequestRow).where(
+        CommitmentRequestRow.transaction_uid == transaction_uid
+    )
+    session.execute(statement.values(reported_at=now, failed=failed))
 
 
 def find_request(session: Session, transaction_uid: str) -> CommitmentRequest | None:

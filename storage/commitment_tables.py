@@ -13,7 +13,8 @@ from storage.models import JSON_VALUE, Base, partial_index
 class CommitmentRequestRow(Base):
     """A request for storage commitment that we made, or were about to make.
 
-    `attempt`: how often its objects had been asked for by then, this time included.
+    `attempt`: how often its objects had been asked for by then, this time included; 0 of a trial,
+    whose objects no delivery knows. `failed`: how many of a trial's the report does not promise.
     """
 
     __tablename__ = "commitment_request"
@@ -23,6 +24,7 @@ class CommitmentRequestRow(Base):
     attempt: Mapped[int]
     asked_at: Mapped[datetime] = mapped_column(index=True)
     reported_at: Mapped[datetime | None]
+    failed: Mapped[int | None]
 
 
 class CommitmentAnswerRow(Base):

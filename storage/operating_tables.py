@@ -78,15 +78,22 @@ class TroubleRow(Base):
 class CanaryRunRow(Base):
     """A synthetic patient on its way through the node. `stage`: how far it has come, in a word.
 
-    `passed`: None while it is under way. `text`: what was wrong, or what was measured.
+    `passed`: None while it is under way. `text`: what was wrong, or what was measured. `version`,
+    `configuration`, `models`: with which it ran, the last two as digests; `scores`: what the
+    methods said, in JSON, to which later runs of the same are compared.
     """
 
     __tablename__ = "canary_run"
 
     run_id: Mapped[int] = mapped_column(primary_key=True)
     series_instance_uid: Mapped[str] = mapped_column(unique=True)
+    study_instance_uid: Mapped[str]
     occasion: Mapped[str]
     stage: Mapped[str]
+    version: Mapped[str]
+    configuration: Mapped[str]
+    models: Mapped[str]
+    scores: Mapped[str]
     started_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
     passed: Mapped[bool | None]

@@ -4,6 +4,7 @@ views/          What the commands show: rows and outcomes as tables, text or JSO
 backup          `dicomnode backup` and `dicomnode restore`
 common          What the commands share: options, the configuration file, and how they print
 config          `dicomnode config`: what holds, what is wrong with it, taking it over
+commission      `dicomnode commission`: a go-live test of each destination, a sheet to sign
 conformance     `dicomnode conformance`: the DICOM conformance statement, to standard output
 database        `dicomnode database`: taken elsewhere, or begun anew over what lies here
 deliveries      `dicomnode deliveries`: what waits for which destination; trying again, dropping

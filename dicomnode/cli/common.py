@@ -123,3 +123,16 @@ def ask(what: str, question: str, otherwise: str, *, as_json: bool) -> None:
     if not typer.confirm(question, err=True):
         typer.echo(otherwise, err=True)
         raise typer.Exit(1)
+
+
+def check_file(path: Path) -> None:
+    """Make the folder of a file to be written, and see that it can be, before any work is done.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error

@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 
 from dicomnode.cli.backup import backup, restore
-from dicomnode.cli.common import ConfigOption, config_file, console, offline_settings
+from dicomnode.cli.commission import commission
+from dicomnode.cli.common import ConfigOption, check_file, config_file, console, offline_settings
 from dicomnode.cli.config import config_app
 from dicomnode.cli.conformance import conformance
 from dicomnode.cli.database import database_app
@@ -27,7 +28,7 @@ from dicomnode.cli.queue import queue_app
 from dicomnode.cli.queue_actions import queue_release as _queue_release  # noqa: F401  (adds its command)
 from dicomnode.cli.results import results_app
 from dicomnode.config.reading import kept_settings, load_settings
-from dicomnode.errors import ConfigurationError, NodeError
+from dicomnode.errors import NodeError
 from dicomnode.lifecycle import block_stop_signals, stop_on_request
 from dicomnode.logs import set_up_logging
 from dicomnode.version import VERSION
@@ -47,6 +48,7 @@ app.add_typer(deliveries_app, name="deliveries")
 app.command()(backup)
 app.command()(restore)
 app.add_typer(model_app, name="model")
+app.command()(commission)
 app.command()(conformance)
 
 
@@ -160,7 +162,7 @@ def process(
     settings = offline_settings(config)
     check_folders(folder, out)
     if json_file is not None:
-        _check_file(json_file)
+        check_file(json_file)
     with reading_progress(Console(stderr=True)) as on_progress:
         outcomes = process_folder(folder, out, settings, on_progress)
     if json_file is not None:
@@ -168,15 +170,6 @@ def process(
         json_file.write_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n", "utf-8")
     print_outcomes(console(), outcomes)
     raise SystemExit(0 if all(each.state in EXPLAINED for each in outcomes) else 1)
-
-
-def _check_file(path: Path) -> None:
-    """Make the folder of a file to be written, and see that it can be, before any work is done."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from error
 
 
 @app.command()

@@ -94,7 +94,12 @@ class Reports:
                 why = "a transaction unknown here" if request is None else "another's transaction"
                 log.warning("a storage commitment report of %s names %s", peer, why)
                 return INVALID_ARGUMENT
-            self._enter(session, request, asked, report)
+            if request.is_trial:
+                requests.end_trial(
+                    session, request.transaction_uid, self._clock.now(), len(report.failed)
+                )
+            else:
+                self._enter(session, request, asked, report)
         return SUCCESS
 
     def _destination(self, name: str, ae_title: str) -> Destination | None:

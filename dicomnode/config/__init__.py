@@ -3,6 +3,7 @@
 audit         The audit trail: where it is kept, and where else it goes
 credentials   Where a DICOMweb server is, and who we are to it: a secret kept elsewhere
 destinations  Whom we open associations or connections with, and where results go
+digest        The name of a configuration: whether two are the same, without a look at either
 environment   Keys of the configuration that stand in environment variables
 http          The section about health, metrics and the status page over HTTP
 lines         On which line of a TOML document each of its entries stands

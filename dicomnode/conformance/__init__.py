@@ -4,7 +4,7 @@ Layout: PS3.2 annex A. No table is typed here: each is read from the configurati
 that the node itself acts by, or from objects that are built for it.
 
 accepting   What is accepted of peers: SOP classes, transfer syntaxes, associations, answers
-contexts    Presentation contexts as rows of tables, and the names of UIDs
+contexts    Presentation contexts as rows of tables
 initiating  What the node opens associations for, what it proposes, and what it does with answers
 made        The objects that the node makes, built for the statement: one of each kind
 objects     The annex on them: modules and attributes, templates, codes

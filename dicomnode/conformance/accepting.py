@@ -9,7 +9,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from dicomnode.commitment import answering, reports
 from dicomnode.config.settings import Settings
-from dicomnode.conformance.contexts import contexts_table, heading, name_of
+from dicomnode.conformance.contexts import contexts_table, heading
 from dicomnode.decisions.arrival.admission import RejectReason
 from dicomnode.decisions.arrival.negotiation import ContextResult, judge_storage_context
 from dicomnode.decisions.arrival.store_answer import STORE_ANSWERS, SUCCESS
@@ -18,6 +18,7 @@ from dicomnode.decisions.eligibility.attribute_rules import CT_IMAGE_CLASSES, DE
 from dicomnode.fast_scp.storage_classes import is_storage_class
 from dicomnode.receive.receiver import storage_ae
 from dicomnode.receive.waiting_room import LOCAL_LIMIT_EXCEEDED
+from dicomnode.results.common.uids import uid_name
 from inference.evaluation.report.document import Block, Paragraph, Table
 
 _REJECTIONS = {
@@ -85,7 +86,7 @@ def _storage() -> Iterator[Block]:
     yield Table(
         ("SOP class", "UID", "Analysed"),
         tuple(
-            (name_of(uid), uid, "if eligible" if uid in CT_IMAGE_CLASSES else "no")
+            (uid_name(uid), uid, "if eligible" if uid in CT_IMAGE_CLASSES else "no")
             for uid in storage_classes()
         ),
     )
@@ -93,7 +94,7 @@ def _storage() -> Iterator[Block]:
     yield Table(
         ("Transfer syntax", "UID", "Pixels decoded"),
         tuple(
-            (name_of(uid), uid, "yes" if uid in DECODABLE else "no: stored, not analysed")
+            (uid_name(uid), uid, "yes" if uid in DECODABLE else "no: stored, not analysed")
             for uid in storage_syntaxes()
         ),
     )

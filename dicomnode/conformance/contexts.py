@@ -1,17 +1,13 @@
-"""Presentation contexts as rows of tables, and the names of UIDs (PS3.6 annex A)."""
+"""Presentation contexts as rows of tables, in the order in which they are proposed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydicom.uid import UID
 from pynetdicom.presentation import PresentationContext
 
-from dicomnode.results.common.uids import LabelMapSegmentationStorage
+from dicomnode.results.common.uids import uid_name
 from inference.evaluation.report.document import Heading, Table
-
-_NEWER = {str(LabelMapSegmentationStorage): "Label Map Segmentation Storage"}
-"""Than pydicom's dictionary."""
 
 CONTEXT_COLUMNS = (
     "Abstract syntax",
@@ -23,19 +19,14 @@ CONTEXT_COLUMNS = (
 )
 
 
-def name_of(uid: str) -> str:
-    """As the standard has it; the UID itself where it is in no dictionary."""
-    return _NEWER.get(uid, UID(uid).name)
-
-
 def contexts_table(contexts: Iterable[PresentationContext], role: str) -> Table:
     """A row for each presentation context that is proposed, in their order."""
     rows = []
     for context in contexts:
         syntaxes = [str(each) for each in context.transfer_syntax or ()]
-        named, uids = "; ".join(map(name_of, syntaxes)), "; ".join(syntaxes)
+        named, uids = "; ".join(map(uid_name, syntaxes)), "; ".join(syntaxes)
         abstract = str(context.abstract_syntax)
-        rows.append((name_of(abstract), abstract, named, uids, role, "None"))
+        rows.append((uid_name(abstract), abstract, named, uids, role, "None"))
     return Table(CONTEXT_COLUMNS, tuple(rows))
 
 

@@ -13,7 +13,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from dicomnode.commitment import asking, reporting
 from dicomnode.config.destinations import AnyDestination, Destination, WebDestination
 from dicomnode.config.settings import Settings
-from dicomnode.conformance.contexts import contexts_table, heading, name_of
+from dicomnode.conformance.contexts import contexts_table, heading
 from dicomnode.conformance.made import MadeObjects
 from dicomnode.decisions.delivery.commitment_status import COMMITMENT_FAILURES
 from dicomnode.decisions.delivery.outcome import Ending
@@ -23,6 +23,7 @@ from dicomnode.deliver.dicom_sender import proposed_contexts
 from dicomnode.deliver.sender import outcome_of
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.network import count_query
+from dicomnode.results.common.uids import uid_name
 from inference.evaluation.report.document import Block, Paragraph, Table
 
 _BEHAVIOUR = {
@@ -155,7 +156,7 @@ def web_client(settings: Settings, made: MadeObjects) -> Iterator[Block]:
 def _sent(made: MadeObjects, destination: AnyDestination) -> list[PresentationContext]:
     """A file goes as it is: Explicit VR, or JPEG where that is allowed."""
     contexts = proposed_contexts(made.classes_for(destination), compressed=destination.compressed)
-    return [each for each in contexts if "Implicit" not in name_of(str(each.transfer_syntax[0]))]
+    return [each for each in contexts if "Implicit" not in uid_name(str(each.transfer_syntax[0]))]
 
 
 def _http_rows() -> tuple[tuple[str, ...], ...]:

@@ -9,17 +9,15 @@ from datetime import UTC, datetime
 from dicomnode.config.destinations import AnyDestination
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Reason, Verdict
-from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.decisions.result_options import Variant
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.routing import variant_for
 from dicomnode.results.common.context import ResultObject
 from dicomnode.results.common.patient import normalised_header
 from dicomnode.results.documents.note import SeriesNotAnalysed, note_objects
-from dicomnode.results.documents.retraction import Rejected, rejection_note, superseding_report
 from dicomnode.results.documents.text_document import TextOrigin
 from dicomnode.synthetic.patient import SyntheticPatient
-from dicomnode.synthetic.results import synthetic_results
+from dicomnode.synthetic.results import synthetic_results, synthetic_withdrawal
 
 _MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 _REASON = Reason("slice_thickness", 5.0, "at most 3 mm", Verdict.FAIL)
@@ -108,10 +106,5 @@ def _notes(settings: Settings) -> Iterator[ResultObject]:
 
 
 def _withdrawal(settings: Settings, report: ResultObject, *, as_key_object: bool) -> ResultObject:
-    data_set = report.data_set
-    uids = (data_set.SeriesInstanceUID, report.sop_class_uid, report.sop_instance_uid)
-    rejected, origin = [Rejected(*map(str, uids))], _origin(settings)
-    if as_key_object:
-        number = settings.results.rejection_series_number
-        return rejection_note(origin, rejected, RejectionReason.SAFETY, number)
-    return superseding_report(origin, data_set, rejected, RejectionReason.SAFETY)
+    known = result_settings(settings)
+    return synthetic_withdrawal(_patient(), known, [report], as_key_object=as_key_object)

@@ -16,12 +16,13 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from dicomnode.config.settings import Settings
-from dicomnode.conformance.contexts import heading, name_of
+from dicomnode.conformance.contexts import heading
 from dicomnode.conformance.made import MadeObjects, words_of
 from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.patient_attributes import PatientAttributes
 from dicomnode.results.common.context import ResultObject
 from dicomnode.results.common.patient import IDENTITY
+from dicomnode.results.common.uids import uid_name
 from inference.bundles.bundle import load_card
 from inference.evaluation.report.document import Block, Paragraph, Table
 
@@ -40,7 +41,7 @@ def annexes(settings: Settings, made: MadeObjects) -> Iterator[Block]:
         " object built with the present configuration. No private attribute is written."
     )
     for number, each in enumerate(made.all, start=1):
-        yield heading(f"8.1.1.{number} {words_of(each)}: {name_of(str(each.sop_class_uid))}")
+        yield heading(f"8.1.1.{number} {words_of(each)}: {uid_name(str(each.sop_class_uid))}")
         yield Table(_COLUMNS, tuple(_attributes(each, settings)))
     yield heading("8.1.2 Usage of attributes of received instances")
     yield Paragraph("Read to decide on a series, to compute, or to be copied into results:")

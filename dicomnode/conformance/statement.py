@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from dicomnode.config.settings import Settings
 from dicomnode.conformance.accepting import acceptance
-from dicomnode.conformance.contexts import heading, name_of
+from dicomnode.conformance.contexts import heading
 from dicomnode.conformance.initiating import initiation, web_client
 from dicomnode.conformance.made import MadeObjects
 from dicomnode.conformance.objects import annexes
 from dicomnode.conformance.surrounds import media_to_security, network_and_configuration
 from dicomnode.dicom_files.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.network.associations import requestor
+from dicomnode.results.common.uids import uid_name
 from dicomnode.version import MANUFACTURER, PRODUCT_NAME, VERSION
 from inference.evaluation.report.document import Block, Contents, Document, Paragraph, Table
 
@@ -45,7 +46,7 @@ def _overview(settings: Settings, made: MadeObjects) -> Iterator[Block]:
     sent = sorted({str(each.sop_class_uid) for each in made.all})
     rows = [
         ("Verification", "1.2.840.10008.1.1", "Yes", "Yes"),
-        *((name_of(uid), uid, "Yes", "Yes") for uid in sent),
+        *((uid_name(uid), uid, "Yes", "Yes") for uid in sent),
         ("All other storage SOP classes (4.2.1.4.1.1)", "–", "No", "Yes"),
         ("Storage Commitment Push Model SOP Class", "1.2.840.10008.1.20.1", "Yes", "Yes"),
         ("Study Root Query/Retrieve – FIND", "1.2.840.10008.5.1.4.1.2.2.1", "Yes", "No"),

@@ -39,11 +39,12 @@ _USER_AGENT = f"{PRODUCT_NAME}/{VERSION}"
 
 @dataclass(frozen=True)
 class Answer:
-    """`body`: at most 1 MiB of it, as it came. `retry_after`: the header, empty without it."""
+    """`body`: at most 1 MiB of it, as it came. `retry_after`, `date`: headers, empty without."""
 
     status: int
     retry_after: str
     body: bytes
+    date: str = ""
 
 
 class WebConnection:
@@ -98,7 +99,9 @@ class WebConnection:
             watch.cancel()
         if late.is_set():  # a head that was cut looks whole
             raise self._peer_error(PeerCause.NO_ANSWER)
-        return Answer(response.status, response.headers.get("Retry-After", ""), content)
+        headers = response.headers
+        after, date = headers.get("Retry-After", ""), headers.get("Date", "")
+        return Answer(response.status, after, content, date)
 
     def _connected(self, kind: type[HTTPConnection], **options: Any) -> HTTPConnection:
         self._connection = kind(**options)

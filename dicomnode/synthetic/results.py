@@ -6,13 +6,17 @@ that the node sends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.decisions.result_options import Variant
 from dicomnode.results.build import ResultContext, ResultObject, ResultSettings, build_results
+from dicomnode.results.common.patient import normalised_header
+from dicomnode.results.documents.retraction import Rejected, rejection_note, superseding_report
+from dicomnode.results.documents.text_document import TextOrigin
 from dicomnode.synthetic.chest import DrawnChest, drawn_chest
 from dicomnode.synthetic.patient import NOT_A_PATIENT, SyntheticPatient
 from dicomnode.version import VERSION
@@ -54,13 +58,34 @@ def synthetic_results(
         volume=chest.volume,
         outcomes=(_of_the_whole(chest), _of_regions(chest)),
         lungs=FoundLungs(chest.lungs),
-        analysed_at=patient.drawn_at.astimezone(),
+        analysed_at=patient.drawn_at,
         input_digest=patient.series_instance_uid,
         completeness=f"{NOT_A_PATIENT}: drawn, not scanned.",
         conditions=f"{NOT_A_PATIENT}: nothing",
         settings=settings,
     )
     return build_results(context, dict.fromkeys(variants) or None)
+
+
+def synthetic_withdrawal(
+    patient: SyntheticPatient,
+    settings: ResultSettings,
+    results: Sequence[ResultObject],
+    *,
+    as_key_object: bool,
+) -> ResultObject:
+    """What withdraws them, the first of which is the report."""
+    rejected = [
+        Rejected(str(each.data_set.SeriesInstanceUID), each.sop_class_uid, each.sop_instance_uid)
+        for each in results
+    ]
+    header = normalised_header(patient.headers()[:1])
+    origin = TextOrigin(header, patient.drawn_at, settings)
+    if as_key_object:
+        number = settings.options.rejection_series_number
+        return rejection_note(origin, rejected, RejectionReason.OUTDATED, number)
+    report = results[0].data_set
+    return superseding_report(origin, report, rejected, RejectionReason.OUTDATED)
 
 
 def _of_the_whole(chest: DrawnChest) -> Findings:

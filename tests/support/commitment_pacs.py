@@ -156,13 +156,18 @@ def send_report(association: object, told: Told, event_type: int | None = None) 
 
 @contextmanager
 def running_commitment_pacs(
-    *, commitment: bool = True, find: bool = True, pacs: CommitmentPacs | None = None
+    *,
+    commitment: bool = True,
+    find: bool = True,
+    pacs: CommitmentPacs | None = None,
+    classes: Sequence[str] = (SecondaryCaptureImageStorage,),
 ) -> Iterator[CommitmentPacs]:
     """Run it on the loopback interface; `commitment` and `find`: whether it accepts them."""
     pacs = CommitmentPacs() if pacs is None else pacs
     ae: AE = application_entity("TESTPACS")
     ae.add_supported_context(Verification)
-    ae.add_supported_context(SecondaryCaptureImageStorage)
+    for each in classes:
+        ae.add_supported_context(each)
     if commitment:
         ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
     if find:

@@ -18,11 +18,14 @@ WALLS = """
 .assess: . .audit .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack
     .deliver .dicom_files .methods .metrics .network .notes .results.common storage
 .audit: . .config
-.cli: . .assess .audit .cli.views .config .conformance .data_directory .decisions .deliver .methods
-    .network .offline .processes .receive .weights inference inference.bundles
+.cli: . .assess .audit .cli.views .commission .config .conformance .data_directory .decisions
+    .deliver .methods .network .offline .processes .receive .weights inference inference.bundles
     inference.evaluation.report inference.training storage
 .cli.views: . .config .decisions .decisions.delivery .dicom_files .methods .offline .results.common
     inference inference.bundles inference.evaluation.report storage
+.commission: . .commitment .config .data_directory .decisions.arrival .decisions.delivery .deliver
+    .fast_scp .methods .network .receive .results .results.common .synthetic inference
+    inference.evaluation.report storage
 .commitment: . .config .decisions .decisions.delivery .dicom_files .fast_scp .metrics .network
     storage
 .config: . .decisions .decisions.arrival .decisions.delivery .decisions.eligibility
@@ -64,7 +67,8 @@ WALLS = """
 .results.pictures: .decisions .results.common inference
 .results.report: .decisions .results.common .results.documents .results.segmentation inference
 .results.segmentation: .decisions .results.common .results.pictures inference inference.lungs
-.synthetic: . .decisions .results inference inference.arrays inference.bundles inference.simulation
+.synthetic: . .decisions .results .results.common .results.documents inference inference.arrays
+    inference.bundles inference.simulation
 .web: . .config
 .weights: . .assess .config .decisions.eligibility .dicom_files .methods .results.common
     .results.pictures inference inference.arrays inference.backends inference.bundles

@@ -20,6 +20,12 @@ _NAMESPACE = uuid.UUID("6f0c2d0e-9a55-4b07-8f1e-3c1d5a7be241")
 """Never to be changed: every UID that this product has given hangs on it."""
 
 
+def uid_name(uid: str) -> str:
+    """As the standard has it (PS3.6 annex A); the UID itself where it is in no dictionary."""
+    newer = uid == LabelMapSegmentationStorage
+    return "Label Map Segmentation Storage" if newer else UID(uid).name
+
+
 def derived_uid(*parts: str) -> str:
     """UID from any texts; JSON keeps ("ab", "c") and ("a", "bc") apart."""
     name = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))

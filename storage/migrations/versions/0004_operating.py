@@ -16,6 +16,7 @@ _BY_A_PERSON = ("on_hold_since", "cancelled_at")
 def upgrade() -> None:
     for column in _BY_A_PERSON:
         op.add_column("series", _time(column, nullable=True))
+    op.add_column("commitment_request", sa.Column("failed", sa.Integer(), nullable=True))
     names = "kind calling_ae_title called_ae_title peer_address status reason"
     uids = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
     named = (*uids, "accession_number")
@@ -51,7 +52,8 @@ def upgrade() -> None:
     op.create_table(
         "canary_run",
         sa.Column("run_id", sa.Integer(), nullable=False),
-        *map(_text, ("series_instance_uid", "occasion", "stage")),
+        *map(_text, ("series_instance_uid", "study_instance_uid", "occasion", "stage")),
+        *map(_text, ("version", "configuration", "models", "scores")),
         _time("started_at"),
         _time("ended_at", nullable=True),
         sa.Column("passed", sa.Boolean(), nullable=True),
@@ -75,6 +77,7 @@ def downgrade() -> None:
     for table in ("flight_record", "canary_run", "trouble", "refusal"):
         op.drop_table(table)
     op.drop_index("ix_delivery_parked", "delivery")
+    op.drop_column("commitment_request", "failed")
     for column in _BY_A_PERSON:
         op.drop_column("series", column)
 

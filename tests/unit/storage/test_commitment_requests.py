@@ -216,3 +216,15 @@ def test_a_request_for_many_objects_holds_the_database_for_no_time(database: Dat
         event.remove(session.get_bind(), "before_cursor_execute", count)
     assert len(found) == 30
     assert len([each for each in statements if each.startswith("UPDATE")]) == 1
+
+
+def test_a_trial_is_told_apart_and_ends_with_a_count_that_moves_no_delivery(
+    stored: Database,
+) -> None:
+    with stored.write() as session:
+        requests.enter_trial(session, "2.25.77", "PACS", NOW)
+        requests.end_trial(session, "2.25.77", LATER, 2)
+        request = requests.find_request(session, "2.25.77")
+    assert request is not None
+    assert (request.is_trial, request.reported_at, request.failed) == (True, LATER, 2)
+    assert set(states(stored).values()) == {"stored"}

@@ -1,0 +1,99 @@
+"""`dicomnode commission`: a go-live test for each destination, and the sheet to be signed."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from dicomnode.cli.common import (
+    ConfigOption,
+    JsonOption,
+    YesOption,
+    ask,
+    check_file,
+    config_file,
+    console,
+    print_json,
+)
+from dicomnode.config.reading import load_settings
+
+if TYPE_CHECKING:
+    from dicomnode.commission.checks import Check
+
+_COLOURS = {"passed": "green", "failed": "red", "not tested": "yellow"}
+
+
+def commission(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+    destination: Annotated[
+        list[str] | None,
+        typer.Option("--destination", help="Only this one; may be given several times."),
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Write the acceptance sheet here, as HTML.")
+    ] = None,
+    echo_wait: Annotated[
+        float,
+        typer.Option("--echo-wait", min=0, help="Wait so many seconds for a C-ECHO from each."),
+    ] = 0.0,
+) -> None:
+    """Test each destination as before going live: stores a synthetic patient's results there.
+
+    The node may run or not; only while it is stopped a C-ECHO from the destination is seen. What
+    is stored is withdrawn again, but stays there until somebody deletes it: asks before. Exit
+    status: 0 nothing failed, 1 something did, 2 it could not be tested. Example:
+    dicomnode commission --destination pacs --sheet acceptance.html
+    """
+    from dicomnode.audit.events import Changed
+    from dicomnode.audit.trail import record_command
+    from dicomnode.commission.bench import prepared
+    from dicomnode.commission.checks import Result
+    from dicomnode.commission.run import chosen, no_destination, run_checks
+    from dicomnode.commission.sheet import Sheet
+    from dicomnode.config.digest import settings_digest
+    from inference.evaluation.report.pages import to_html
+
+    logging.getLogger().setLevel(logging.ERROR)  # what is found stands in the sheet
+    settings = load_settings(config_file(config))
+    tried = chosen(settings, destination or ())
+    names = ", ".join(each.name for each in tried) or "no destination"
+    if tried and not yes:
+        what = f"results of a synthetic patient will be stored at {names}, and withdrawn"
+        ask(what, "Go on?", "nothing was stored", as_json=as_json)
+    if sheet is not None:
+        check_file(sheet)
+    with prepared(settings, datetime.now(UTC)) as bench:
+        parts = run_checks(bench, tried, echo_wait, (lambda *_: None) if as_json else _tell)
+        done = Sheet(
+            ae_title=settings.node.ae_title,
+            done_at=bench.patient.drawn_at,
+            configuration=settings_digest(settings),
+            patient_id=bench.patient.patient_id,
+            node_ran=bench.node_runs,
+            parts=parts if tried else (*parts, no_destination()),
+        )
+    event = Changed("commission", f"{names}: {done.summary}", (bench.patient.study_instance_uid,))
+    record_command(settings, event)
+    if sheet is not None:
+        sheet.write_text(to_html(done.document()), "utf-8")
+    if as_json:
+        print_json(done.as_json())
+    else:
+        typer.echo(done.summary)
+    raise SystemExit(1 if done.count(Result.FAILED) else 0)
+
+
+def _tell(about: str, check: Check) -> None:
+    """A line for each check, as it is done; what to do in a line below."""
+    line = Text(f"{check.result:<10} ", style=_COLOURS[check.result])
+    line.append(f"{about}: {check.what}: {check.found}", style="default")
+    console().print(line, soft_wrap=True)
+    if check.remedy:
+        console().print(Text(f"{'':<10} set or do: {check.remedy}"), soft_wrap=True)

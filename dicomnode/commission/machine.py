@@ -1,0 +1,103 @@
+"""The checks of this machine: disk, database, models, clock, certificate, and the query."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from pydicom.uid import generate_uid
+from sqlalchemy import text
+
+from dicomnode.commission.bench import Bench
+from dicomnode.commission.checks import Check, failed, not_tested, passed
+from dicomnode.commission.tls_peer import file_check
+from dicomnode.config.destinations import Peer
+from dicomnode.config.settings import Settings
+from dicomnode.disk_gate import disk_space
+from dicomnode.errors import ConfigurationError, PeerError
+from dicomnode.methods.bundles import check_permitted, load_bundles
+from dicomnode.network.associations import associated, requestor
+from dicomnode.network.count_query import CONTEXTS, CountQuery
+from inference.errors import InferenceError
+from storage.database import Database, is_missing
+from storage.errors import StorageError
+
+_GIB = 1 << 30
+
+
+def machine_checks(bench: Bench) -> Iterator[Check]:
+    settings = bench.settings
+    yield _disk(settings)
+    yield _database(settings)
+    yield _models(settings)
+    yield _clock()
+    if settings.receive.tls.enabled:
+        certificate, now = settings.receive.tls.certificate, bench.patient.drawn_at
+        yield file_check("certificate of this node", certificate, now)
+    if settings.query.peer is not None:
+        yield _query(bench, settings.query.peer)
+
+
+def _disk(settings: Settings) -> Check:
+    space = disk_space(_existing(settings.node.data_directory.absolute()))
+    found = f"{space.free_bytes / _GIB:.0f} GiB free of {space.total_bytes / _GIB:.0f}"
+    if space.free_bytes < settings.disk.resume_above_bytes:
+        return failed("disk", found=found, remedy="room, or [disk], [retention]")
+    return passed("disk", found=found)
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)
+
+
+def _database(settings: Settings) -> Check:
+    try:
+        if is_missing(settings.database_url):
+            return not_tested("database", found="there is none yet: the first start makes it")
+        with closing(Database.open(settings.database_url)) as database, database.read() as session:
+            session.execute(text("SELECT 1"))
+    except StorageError as error:
+        return failed("database", found=str(error), remedy="node.database_url")
+    return passed("database", found="answers, with the schema of this version")
+
+
+def _models(settings: Settings) -> Check:
+    """Whole, as their cards have it, and permitted here; not run."""
+    try:
+        bundles = load_bundles(settings)
+        check_permitted(bundles, settings)
+    except (InferenceError, ConfigurationError) as error:
+        return failed("models", found=str(error), remedy="[inference]")
+    cards = [each.card for each in bundles.values()]
+    return passed("models", found=", ".join(f"{each.name} {each.version}" for each in cards))
+
+
+def _clock() -> Check:
+    """Whether the system says that its clock is kept by NTP."""
+    command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
+    try:
+        told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return not_tested("clock", found="this system does not tell (timedatectl)")
+    if told.stdout.strip() == "yes":
+        return passed("clock", found="kept by NTP")
+    return failed("clock", found="not kept by NTP", remedy="timedatectl set-ntp true")
+
+
+def _query(bench: Bench, peer: Peer) -> Check:
+    """A series that nobody has: the answer is that there is none."""
+    what = f"C-FIND to {peer.name} ([query])"
+    timeout = bench.settings.query.timeout_seconds
+    ae = requestor(bench.settings.node.ae_title, CONTEXTS, timeout)
+    try:
+        with associated(ae, peer) as association:
+            uids = str(generate_uid(None)), str(generate_uid(None))
+            count = CountQuery(association, timeout, 10).count(*uids)
+    except PeerError as error:
+        return failed(what, found=str(error), remedy="query.peer; let this AE title ask there")
+    if count.count:
+        found = f"it names {count.count} instances of a series that is not there"
+        return failed(what, found=found, remedy="do not count on it: leave [query] out")
+    return passed(what, found="it answers")
