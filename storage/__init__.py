@@ -13,6 +13,7 @@ direct_io        Writing past the page cache
 durable          Files that are whole and durable under their final name, or not there at all
 enqueue          Putting jobs into the queue, each once
 errors           The errors of storage. No message bears a password or a patient's identity
+flight_records   Of each analysis one record that outlives all, chained to the one before
 folders          Folders whose names outlive a power cut
 index            The index of what has come: associations, instances, and the series they add up to
 instances        Instance files on disk, under names that tell nothing about the patient

@@ -1,7 +1,8 @@
 """The tables. Rows of series and instances are the truth; a job says that someone must look.
 
-Wherever rows are locked, the order is series (by key) before jobs, so that no two transactions
-can wait for each other.
+Wherever rows are locked, the order is series (by key) before jobs, and the end of the flight
+records (`statements.lock_flight_records`) last, so that no two transactions can wait for each
+other.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import fields
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -37,6 +37,19 @@ def lock_series(session: Session, series_key: str) -> SeriesRow:
         .execution_options(populate_existing=True)
     )
     return session.scalars(statement).one()
+
+
+_FLIGHT_RECORDS = 0x666C69676874  # "flight": the key of an advisory lock of this product alone
+
+
+def lock_flight_records(session: Session) -> None:
+    """One transaction at a time from here to its end; on SQLite a writer is alone anyway.
+
+    The last record cannot be locked itself: whoever waited for it would get one that is no more
+    the last.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_FLIGHT_RECORDS)))
 
 
 def in_batches(values: Iterable[_Value], size: int = 1000) -> Iterator[list[_Value]]:

@@ -1,6 +1,7 @@
 """The third step of a series: the worker computes the findings and leaves the result objects.
 
 analysis     One eligible series through the whole analysis: files in, result objects out
+flight       What the flight recorder keeps of an analysis
 held_job     A job while its work goes on: its lease is kept, and what must not go on ended
 measured     What an analysis that was kept adds to the metrics
 predecessor  Which earlier report on a series the next one names as its predecessor

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
+from dicomnode.analyse.flight import Flight, with_digests
 from dicomnode.analyse.held_job import HeldJob
 from dicomnode.analyse.measured import measure
 from dicomnode.analyse.predecessor import former_report, withdrawals
@@ -34,7 +35,7 @@ from dicomnode.lifecycle import Outage
 from dicomnode.methods.bundles import load_engines
 from dicomnode.metrics.counters import ANALYSES, MODEL_INFO
 from dicomnode.results.build import warm_up
-from storage import index, jobs, queries, result_sets, series, study
+from storage import flight_records, index, jobs, queries, result_sets, series, study
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import DatabaseUnavailableError, LeaseLostError
@@ -171,6 +172,10 @@ class Worker:
             self._record_failure(job, [r for r in assessment.reasons if r.verdict is Verdict.FAIL])
             return
         goes = routing(self._settings, [detail.series.calling_ae_title])
+        began = job.lease_until - self._lease
+        flight = Flight(
+            job, detail.series, instances, assessment, self._engines, self._settings, began
+        )
         try:
             analysis = analyse_series(
                 self._engines,
@@ -192,8 +197,8 @@ class Worker:
             return
         if isinstance(analysis, Refusal):
             self._record_refusal(job, analysis.reasons)
-        elif self._record(job, analysis, detail.series.calling_ae_title, goes):
-            header, began = assessment.eligibility.stack.headers[0], job.lease_until - self._lease
+        elif self._record(flight, analysis, goes):
+            header = assessment.eligibility.stack.headers[0]
             measure(detail.series, header, analysis.findings, began, self._clock.now())
 
     def _stop_if_superseded(self, _stage: str, _done: int, _total: int) -> None:
@@ -231,25 +236,32 @@ class Worker:
             if record(session, job, ended_at=now) is None:
                 study.reconsider(session, uid, STUDY_CHOICE, now)
 
-    def _record(self, job: Job, analysis: Analysis, sender: str, goes: Routing) -> bool:
-        """Results durable as files first; then rows, deliveries and job in one transaction.
+    def _record(self, flight: Flight, analysis: Analysis, goes: Routing) -> bool:
+        """Results durable as files first; then rows, deliveries, job and flight record in one
+        transaction.
 
         False when instances came meanwhile: nothing of it was kept.
         """
+        job = flight.job
         records = [
             store_result(self._results, job.series_key, each, job.created_at)
             for each in analysis.objects
         ]
+        digested, now = with_digests(self._results, records), self._clock.now()
         with self._database.write() as session:
             superseded = series.record_analysed(
                 session,
                 job,
-                ended_at=self._clock.now(),
+                ended_at=now,
                 analysis=analysis.as_json(),
                 reasons=analysis.reasons,
                 results=records,
                 destinations=goes.destinations_of,
             )
+            if superseded is None:
+                record = flight.record(analysis, digested, now)
+                of_study = flight.series.study_instance_uid
+                flight_records.append(session, now, job.series_key, of_study, record)
         if superseded is not None:
             ANALYSES.labels("superseded").inc()
             log.info("series %s: changed during its analysis", job.series_key)
@@ -261,7 +273,7 @@ class Worker:
             len(records),
             sum(analysis.seconds.values()),
         )
-        warn_of_senders(self._settings, job.series_key, [sender])
+        warn_of_senders(self._settings, job.series_key, [flight.series.calling_ae_title])
         for failure in analysis.failures:
             log.warning("series %s: %s", job.series_key, failure)
         if analysis.repairs:

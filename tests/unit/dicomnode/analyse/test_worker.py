@@ -21,7 +21,8 @@ from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines
-from storage import queries
+from dicomnode.version import VERSION
+from storage import flight_records, queries
 from storage.database import Database
 from storage.instances import InstanceFiles
 from storage.records import JobKind, JobRecord, JobState, SeriesDetail, SeriesState
@@ -170,3 +171,23 @@ def test_what_changed_since_it_was_queued_is_not_analysed(node: Node) -> None:
     node.receive(node.files[-1:])
     assert not node.worker.analyse_one()
     assert (node.job().state, node.job().error) == (JobState.DONE, "superseded")
+
+
+def test_an_analysis_leaves_a_flight_record_with_its_results_or_neither(node: Node) -> None:
+    node.assess()
+    with node.database.read() as session:
+        assert flight_records.head(session).number == 0
+    assert node.worker.analyse_one()
+    with node.database.read() as session:
+        (record,) = flight_records.records(session)
+        assert list(flight_records.check([record])) == []
+    told = record.content
+    assert record.series_key == told["series_instance_uid"] == node.uid
+    assert told["input"]["digest"] == node.detail().series.input_digest
+    assert told["input"]["instances"] == len(node.files) - 1
+    assert told["made_with"] == "digest"
+    assert told["product"]["version"] == VERSION
+    assert told["libraries"]["pydicom"]
+    assert told["settings"]["eligibility"]["max_slice_thickness_mm"] == 3.0
+    assert datetime.fromisoformat(told["times"]["ended"]) == record.recorded_at
+    assert {"rule", "verdict"} == set(told["reasons"][0])
