@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import closing
-from itertools import islice
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, String, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from storage.conflicts import claims_of, conflicts_of
-from storage.decided import OWN_RESULT, failed_rules
+from storage.decided import OWN_RESULT
 from storage.models import (
     AssociationRow,
     DeliveryRow,
@@ -23,6 +23,8 @@ from storage.outbox import arrived, delivery_record, result_record
 from storage.records import (
     Association,
     DeliveryRecord,
+    DeliveryState,
+    JobKind,
     JobRecord,
     JobState,
     ResultRecord,
@@ -32,26 +34,111 @@ from storage.records import (
 )
 from storage.statements import in_batches, shared_fields
 
-_READ_AT_ONCE = 200
-"""Rows: a list asks for a few of many."""
+_UNDELIVERED = (
+    DeliveryState.WAITING,
+    DeliveryState.SENDING,
+    DeliveryState.REFUSED,
+    DeliveryState.FAILED,
+)
+
+_ENDINGS = (6, 8, 10, 12, 16, 24)
+"""Lengths of endings that are tried, in characters."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which series; None: whichever. `since`, `before`: of the last instance, before excluded.
+
+    `source`: a calling AE title. `undelivered`: with results that are on their way or parked.
+    Without `own_results` those are left out that this product made.
+    """
+
+    states: Collection[SeriesState] | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    source: str | None = None
+    accession_number: str | None = None
+    undelivered: bool = False
+    own_results: bool = True
 
 
 def list_series(
-    session: Session,
-    states: Collection[SeriesState] | None = None,
-    limit: int = 50,
-    *,
-    own_results: bool = True,
+    session: Session, wanted: Wanted = Wanted(), limit: int = 50
 ) -> tuple[SeriesRecord, ...]:
-    """The series that last received an instance, newest first; only those in `states` if given.
-
-    Without `own_results` those are left out that this product made.
-    """
+    """Those that last received an instance, newest first."""
     newest = select(SeriesRow).order_by(SeriesRow.last_received_at.desc(), SeriesRow.series_key)
-    wanted = newest if states is None else newest.where(SeriesRow.state.in_(states))
-    with closing(session.scalars(wanted, execution_options={"yield_per": _READ_AT_ONCE})) as rows:
-        shown = (row for row in rows if own_results or OWN_RESULT not in failed_rules(row.reasons))
-        return tuple(series_record(row) for row in islice(shown, limit))
+    rows = session.scalars(newest.where(*_which(wanted)).limit(limit))
+    return tuple(series_record(row) for row in rows)
+
+
+def count_series(session: Session, wanted: Wanted = Wanted()) -> dict[SeriesState, int]:
+    """How many there are in each state."""
+    counted = select(SeriesRow.state, func.count()).where(*_which(wanted))
+    rows = session.execute(counted.group_by(SeriesRow.state))
+    return {state: count for state, count in rows}  # noqa: C416 - rows
+
+
+def _which(wanted: Wanted) -> list[ColumnElement[bool]]:
+    last, delivery = SeriesRow.last_received_at, DeliveryRow
+    which: list[ColumnElement[bool]] = []
+    if wanted.states is not None:
+        which.append(SeriesRow.state.in_(wanted.states))
+    if wanted.since is not None:
+        which.append(last >= wanted.since)
+    if wanted.before is not None:
+        which.append(last < wanted.before)
+    if wanted.source is not None:
+        which.append(SeriesRow.calling_ae_title == wanted.source)
+    if wanted.accession_number is not None:
+        which.append(SeriesRow.accession_number == wanted.accession_number)
+    if wanted.undelivered:
+        going = (delivery.series_key == SeriesRow.series_key, delivery.state.in_(_UNDELIVERED))
+        which.append(select(delivery.delivery_id).where(*going).exists())
+    if not wanted.own_results:
+        which.append(~_own_result())
+    return which
+
+
+def _own_result() -> ColumnElement[bool]:
+    """Skipped by that rule. It is kept in each decision, with the value 0 of a series that passes:
+    the database is asked for the text, as PostgreSQL orders the keys or as SQLite keeps them. None
+    is of modality CT, which leaves few to be asked."""
+    kept = cast(SeriesRow.reasons, String)
+    named = kept.contains(f'"{OWN_RESULT}"')
+    passed = [kept.contains(f'"{OWN_RESULT}", {rest},') for rest in _PASSED]
+    skipped = (SeriesRow.state == SeriesState.SKIPPED, SeriesRow.modality != "CT")
+    return and_(*skipped, named, ~or_(*passed))
+
+
+_PASSED = ('"value": 0', '"limit": 0, "value": 0')
+
+
+def unique_endings(session: Session, series_keys: Sequence[str]) -> dict[str, str]:
+    """The shortest ending of each key (of a few lengths) by which `find_series` finds that series
+    alone; the whole key where none is."""
+    found: dict[str, str] = {}
+    for length in _ENDINGS:
+        left = {key: key[-length:] for key in series_keys if key not in found and len(key) > length}
+        for endings in in_batches(sorted(set(left.values()))):
+            meant = _meant(session, endings, length)
+            found |= {key: end for key, end in left.items() if meant.get(end) == {key}}
+    return {key: found.get(key, key) for key in series_keys}
+
+
+def _meant(session: Session, endings: Sequence[str], length: int) -> dict[str, set[str]]:
+    """Keys of the series that each ending may mean; none for one that is found otherwise before."""
+    key, uid = SeriesRow.series_key, SeriesRow.series_instance_uid
+    ends = [func.substr(each, func.length(each) - length + 1) for each in (key, uid)]
+    whole = (SeriesRow.study_instance_uid, SeriesRow.accession_number)
+    meant: dict[str, set[str]] = {}
+    for column in ends:
+        rows = session.execute(select(column, key).where(column.in_(endings)))
+        for end, series_key in rows:
+            meant.setdefault(end, set()).add(series_key)
+    for named in whole:
+        for value in session.scalars(select(named).where(named.in_(endings)).distinct()):
+            meant.pop(value, None)
+    return meant
 
 
 def find_series(session: Session, text: str) -> tuple[str, ...]:
@@ -59,9 +146,9 @@ def find_series(session: Session, text: str) -> tuple[str, ...]:
 
     The first of these that finds any: a whole key or Series Instance UID; a whole Study Instance
     UID or accession number; the ending of a key or Series Instance UID; that of a Study Instance
-    UID.
+    UID. "…" before an ending is passed over.
     """
-    wanted = text.strip()
+    wanted = text.strip().removeprefix("…")
     if not wanted:
         return ()
     key, series = SeriesRow.series_key, SeriesRow.series_instance_uid
@@ -89,7 +176,7 @@ def series_detail(session: Session, series_key: str) -> SeriesDetail | None:
         associations=_associations(session, series_key),
         jobs=_jobs(session, JobRow.series_key == series_key),
         deliveries=_deliveries(session, DeliveryRow.series_key == series_key),
-        results=_results(session, series_key),
+        results=_results(session, ResultRow.series_key == series_key),
         conflicts=conflicts_of(session, series_key),
         claims=claims_of(session, series_key),
     )
@@ -111,9 +198,41 @@ def instances_by_association(session: Session, series_key: str) -> dict[str, int
     return {uid or "": count for uid, count in session.execute(statement)}
 
 
-def running_jobs(session: Session) -> tuple[JobRecord, ...]:
-    """The jobs that a worker holds now, or held when it died and its lease has not run out."""
-    return _jobs(session, JobRow.state == JobState.RUNNING)
+def analyses_ahead(session: Session) -> dict[str, int]:
+    """Of each series that waits for a worker: how many analyses are before its own."""
+    waiting = (
+        select(JobRow.series_key)
+        .join(SeriesRow, SeriesRow.series_key == JobRow.series_key)
+        .where(
+            JobRow.kind == JobKind.ANALYSE,
+            JobRow.state == JobState.QUEUED,
+            SeriesRow.on_hold_since.is_(None),
+        )
+        .order_by(JobRow.priority, JobRow.created_at, JobRow.job_id)
+    )
+    return {key: number for number, key in enumerate(session.scalars(waiting))}
+
+
+def details_of(session: Session, records: Sequence[SeriesRecord]) -> tuple[SeriesDetail, ...]:
+    """What a list tells of series beside their rows: jobs, deliveries and results."""
+    keys = [each.series_key for each in records]
+    jobs: dict[str, list[JobRecord]] = {}
+    results: dict[str, list[ResultRecord]] = {}
+    for some in in_batches(keys):
+        for job in _jobs(session, JobRow.series_key.in_(some)):
+            jobs.setdefault(job.series_key, []).append(job)
+        for result in _results(session, ResultRow.series_key.in_(some)):
+            results.setdefault(result.series_key, []).append(result)
+    deliveries = deliveries_of(session, keys)
+    return tuple(
+        SeriesDetail(
+            series=each,
+            jobs=tuple(jobs.get(each.series_key, ())),
+            deliveries=tuple(deliveries.get(each.series_key, ())),
+            results=tuple(results.get(each.series_key, ())),
+        )
+        for each in records
+    )
 
 
 def delivery_counts(session: Session, series_keys: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -159,12 +278,8 @@ def _jobs(session: Session, which: ColumnElement[bool]) -> tuple[JobRecord, ...]
     return tuple(JobRecord(**shared_fields(JobRecord, row)) for row in session.scalars(statement))
 
 
-def _results(session: Session, series_uid: str) -> tuple[ResultRecord, ...]:
-    statement = (
-        select(ResultRow)
-        .where(ResultRow.series_key == series_uid)
-        .order_by(ResultRow.created_at, ResultRow.ordinal)
-    )
+def _results(session: Session, which: ColumnElement[bool]) -> tuple[ResultRecord, ...]:
+    statement = select(ResultRow).where(which).order_by(ResultRow.created_at, ResultRow.ordinal)
     return tuple(result_record(row) for row in session.scalars(statement))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +23,8 @@ from storage.database import Database
 
 CONFIG_VARIABLE = "DICOMNODE_CONFIG"
 CONFIG_PLACES = (Path("dicomnode.toml"), Path("/etc/dicomnode/dicomnode.toml"))
+
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 ConfigOption = Annotated[
     Path | None,
@@ -72,6 +76,22 @@ def console() -> Console:
     """Standard output; written to a file or a pipe it is wide enough for the tables."""
     console = Console()
     return console if console.is_terminal else Console(width=120)
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """So long ago ("30m", "2h", "3d"), or a date or time in ISO 8601, of UTC where it names none.
+
+    Raises:
+        typer.BadParameter: it is none of these.
+    """
+    ago = re.fullmatch(r"(\d{1,4})([mhd])", text.strip())
+    if ago is not None:
+        return now - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: 30m, 2h, 3d, or a date like 2026-11-28") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def one_or_list(found: list[dict[str, Any]]) -> object:

@@ -18,6 +18,7 @@ from dicomnode.cli.common import (
     recorded,
 )
 from dicomnode.config.reading import load_settings
+from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
 
 _KIND = AlertKind.SOFTWARE_CONFIGURATION
@@ -61,7 +62,7 @@ def database_move(
     if as_json:
         print_json({"rows": moved, "to": place})
         return
-    typer.echo(f"{sum(moved.values())} rows of {len(moved)} tables are now in {place}")
+    typer.echo(f"{how_many(sum(moved.values()), 'row')} of {len(moved)} tables moved to {place}")
     typer.echo("name it in [node] database_url: no node begins on the former one any more")
 
 
@@ -92,8 +93,9 @@ def database_adopt(config: ConfigOption = None, as_json: JsonOption = False) -> 
         print_json(adopted.as_json())
         return
     typer.echo(
-        f"{adopted.instances} instances, {adopted.results} results, {adopted.withdrawn} withdrawn "
-        f"sets; held: {adopted.series_held} series, {adopted.deliveries_held} deliveries"
+        f"{how_many(adopted.instances, 'instance')}, {how_many(adopted.results, 'result')}, "
+        f"{how_many(adopted.withdrawn, 'withdrawn set')}; held: {adopted.series_held} series, "
+        f"{how_many(adopted.deliveries_held, 'delivery')}"
     )
     for folder in adopted.left_alone:
         typer.echo(f"results in {folder}: their CT series cannot be told; move them elsewhere")
@@ -114,4 +116,4 @@ def database_release(config: ConfigOption = None, as_json: JsonOption = False) -
     if as_json:
         print_json({"series": series, "deliveries": deliveries})
         return
-    typer.echo(f"{series} series are decided on, {deliveries} objects will be sent")
+    typer.echo(f"{series} series to be decided on, {how_many(deliveries, 'object')} to be sent")

@@ -17,6 +17,7 @@ from dicomnode.cli.common import (
     recorded,
 )
 from dicomnode.config.reading import load_settings
+from dicomnode.decisions.wording import how_many
 from storage.records import DeliveryState
 
 deliveries_app = typer.Typer(
@@ -133,4 +134,4 @@ def _tell(count: int, what: str, as_json: bool) -> None:
     if as_json:
         print_json({"deliveries": count})
     else:
-        typer.echo(f"{count} deliveries are {what}")
+        typer.echo(f"{how_many(count, 'delivery')} {'is' if count == 1 else 'are'} {what}")

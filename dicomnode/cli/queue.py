@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -12,11 +16,13 @@ from dicomnode.cli.common import (
     UidArgument,
     config_file,
     console,
+    moment,
     one_or_list,
     open_database,
     print_json,
 )
 from dicomnode.config.reading import load_settings
+from storage.queries import Wanted
 from storage.records import SeriesState
 
 queue_app = typer.Typer(
@@ -24,26 +30,116 @@ queue_app = typer.Typer(
 )
 
 
+StateOption = Annotated[
+    list[SeriesState] | None, typer.Option("--state", help="Only series in this state; repeatable.")
+]
+DateOption = Annotated[
+    str | None,
+    typer.Option("--date", metavar="YYYY-MM-DD", help="Only what was received on this day (UTC)."),
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Only what was received since: 2h, 3d, a date."),
+]
+SourceOption = Annotated[
+    str | None, typer.Option("--source", metavar="AET", help="Only what this AE title sent.")
+]
+AccessionOption = Annotated[
+    str | None, typer.Option("--accession", metavar="NO.", help="Only of this accession number.")
+]
+UndeliveredOption = Annotated[
+    bool, typer.Option("--undelivered", help="Only with results on their way, or parked.")
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Also what a dicomnode made, and was sent to this one.")
+]
+
+
 @queue_app.command("list")
 def queue_list(
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    state: Annotated[
-        list[SeriesState] | None, typer.Option("--state", help="Only series in this state.")
-    ] = None,
+    state: StateOption = None,
+    date: DateOption = None,
+    since: SinceOption = None,
+    source: SourceOption = None,
+    accession: AccessionOption = None,
+    undelivered: UndeliveredOption = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many series.")] = 100,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also what a dicomnode made, and was sent to this one.")
-    ] = False,
+    everything: AllOption = False,
 ) -> None:
-    """The series, newest first; own results that came back only with --all."""
+    """The series, newest first; own results that came back only with --all.
+
+    On a terminal UIDs are shortened to an ending that `show` and `why` accept; in a pipe a series
+    is one line.
+    """
+    from dicomnode.cli.views import queue_list as view
     from dicomnode.cli.views import queue_view
 
-    rows = queue_view.list_rows(open_database(config), state, limit, everything)
+    now = datetime.now(UTC)
+    wanted = _wanted(state, date, since, source, accession, undelivered, everything, now)
+    settings = load_settings(config_file(config))
+    listing = view.look(queue_view.open_existing(settings), settings, wanted, limit, now)
     if as_json:
-        print_json(rows)
+        print_json([row.as_json(now) for row in listing.rows])
     else:
-        queue_view.print_list(console(), rows)
+        view.print_listing(console(), listing)
+
+
+@queue_app.command("watch")
+def queue_watch(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    state: StateOption = None,
+    source: SourceOption = None,
+    undelivered: UndeliveredOption = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many series.")] = 20,
+    every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between looks.")] = 2.0,
+) -> None:
+    """The list, live, until Ctrl-C; in a pipe, or with --json, a line for each change."""
+    from dicomnode.cli.views import queue_list as view
+    from dicomnode.cli.views import queue_view
+    from dicomnode.cli.views import queue_watch as watch
+
+    settings = load_settings(config_file(config))
+    database, shown = queue_view.open_existing(settings), console()
+
+    def look() -> view.Listing:
+        now = datetime.now(UTC)
+        wanted = _wanted(state, None, None, source, None, undelivered, False, now)
+        return view.look(database, settings, wanted, limit, now)
+
+    def wait() -> bool:
+        time.sleep(every)
+        return True
+
+    with suppress(KeyboardInterrupt):
+        if shown.is_terminal and not as_json:
+            watch.watch_live(shown, look, wait)
+        else:
+            watch.watch_changes(shown, look, wait, as_json=as_json)
+
+
+def _wanted(
+    state: Sequence[SeriesState] | None,
+    date: str | None,
+    since: str | None,
+    source: str | None,
+    accession: str | None,
+    undelivered: bool,
+    everything: bool,
+    now: datetime,
+) -> Wanted:
+    day = None if date is None else moment(date, now)
+    return Wanted(
+        states=state,
+        since=day if since is None else moment(since, now),
+        before=None if day is None else day + timedelta(days=1),
+        source=source,
+        accession_number=accession,
+        undelivered=undelivered,
+        own_results=everything,
+    )
 
 
 @queue_app.command("show")
@@ -68,13 +164,14 @@ def queue_why(
         bool, typer.Option("--identity", help="Show whose study it is: name, ID, date of birth.")
     ] = False,
 ) -> None:
-    """Why a series is where it is: evidence, every rule with value and limit, what is next."""
+    """Why a series is where it is: the answer, every rule, what sets its limit, what is next."""
     from dicomnode.cli.views import queue_view, why_view
 
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
     details = queue_view.find(database, uid)
-    found = [why_view.look_up(database, settings, detail, identity) for detail in details]
+    now = datetime.now(UTC)
+    found = [why_view.look_up(database, settings, detail, identity, now) for detail in details]
     if as_json:
         print_json(one_or_list([why_view.why_json(why) for why in found]))
         return

@@ -21,6 +21,7 @@ from dicomnode.cli.common import (
 )
 from dicomnode.config.reading import load_settings
 from dicomnode.decisions.rejection import RejectionReason
+from dicomnode.decisions.wording import how_many
 
 results_app = typer.Typer(
     help="Results: sent where, send again, renew, withdraw, undo that.", no_args_is_help=True
@@ -82,7 +83,7 @@ def results_resend(
     if as_json:
         print_json(asdict(done))
         return
-    typer.echo(f"series {done.series_key}: {done.count} deliveries wait to be sent again")
+    typer.echo(f"series {done.series_key}: {how_many(done.count, 'delivery')} to be sent again")
     for name in done.without_report:
         typer.echo(no_report(name), err=True)
 
@@ -140,9 +141,11 @@ def results_retract(
     if as_json:
         print_json(done.as_json())
         return
-    how = "were withdrawn before" if done.already else "are withdrawn"
+    how = "withdrawn before" if done.already else "withdrawn"
     text = f"; {', '.join(done.notified)} will be told" if done.notified else ""
-    typer.echo(f"series {chosen.series.series_key}: {len(done.withdrawn)} objects {how}{text}")
+    typer.echo(
+        f"series {chosen.series.series_key}: {how_many(len(done.withdrawn), 'object')} {how}{text}"
+    )
 
 
 @results_app.command("reinstate")
@@ -172,4 +175,4 @@ def results_reinstate(
     if as_json:
         print_json({"reinstated": list(uids)})
         return
-    typer.echo(f"series {chosen.series.series_key}: {len(uids)} results are sent anew")
+    typer.echo(f"series {chosen.series.series_key}: {how_many(len(uids), 'result')} sent anew")

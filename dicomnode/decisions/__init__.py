@@ -18,5 +18,5 @@ result_options      What a site chooses of its result objects: `[results]`
 retention           May the files of a series go? Only what has ended
 retry               When to try again, and when to give up: exponential delays with a cap
 term_table          Finding the terms of a table in a text, however they are spelt there
-wording             Words for people: how many of a thing
+wording             Words for people: how many of a thing, a rule with its value and its key
 """

@@ -135,7 +135,8 @@ def reports(node: Pipeline, detail: SeriesDetail, kind: str = "sr") -> list[Data
 def why_text(node: Pipeline, uid: str) -> str:
     console = Console(record=True, width=500, file=StringIO())
     why_view.print_why(
-        console, why_view.look_up(node.database, node.settings, node.detail(uid), False)
+        console,
+        why_view.look_up(node.database, node.settings, node.detail(uid), False, datetime.now(UTC)),
     )
     return console.export_text()
 
@@ -334,7 +335,7 @@ def test_two_patients_copies_that_came_in_turn_are_held(node: Pipeline, tmp_path
     assert str(failed(first)["resent"]).endswith(": held")
     assert failed(second).keys() == {"known_elsewhere"}
     for each in (first, second):
-        assert f"queue release {first.series.series_key} " in why_view.next_step(each)
+        assert f"queue release {first.series.series_key} " in why_text(node, each.series.series_key)
     config = node.write_config(tmp_path)
     with pytest.raises(DataError, match=f"known under {first.series.series_key}$"):
         queue_release(second.series.series_key, Take.NEWEST, config)

@@ -21,8 +21,8 @@ WALLS = """
 .cli: . .assess .audit .cli.views .commission .config .conformance .data_directory .decisions
     .deliver .methods .network .offline .processes .receive .weights inference inference.bundles
     inference.evaluation.report inference.training storage
-.cli.views: . .config .decisions .decisions.delivery .dicom_files .methods .offline .results.common
-    inference inference.bundles inference.evaluation.report storage
+.cli.views: . .config .decisions .decisions.delivery .dicom_files .methods .notes .offline
+    .results.common inference inference.bundles inference.evaluation.report storage
 .commission: . .commitment .config .data_directory .decisions.arrival .decisions.delivery .deliver
     .fast_scp .methods .network .receive .results .results.common .synthetic inference
     inference.evaluation.report storage

@@ -6,9 +6,13 @@ delivery_words   How far the results of a series have got, and what to do about 
 evaluation_view  How `dicomnode model evaluate` shows its way and its outcome to a person
 findings_view    The methods' answers for a person, from what the queue keeps of them
 model_view       `dicomnode model list | check | show`: which bundles there are
+next_steps       What is next with a series: from its rows, by the configuration of the node
 process_view     How `dicomnode process` and the demo show outcomes to a person
-queue_view       What `dicomnode queue` shows: the rows of the database as tables, text or JSON
+queue_list       What `dicomnode queue list` shows: a row for each series, and how many there are
+queue_view       What `dicomnode queue show` shows: rows of the database as tables, text or JSON
+queue_watch      What `dicomnode queue watch` shows: the list as it changes
 results_view     What `dicomnode results` shows and does: sets of results, and how far they have got
+step             What is next with a series: who does what, when and why, and what helps
 tables           Tables of plain text, for the terminal and for pipes
 why_view         What `dicomnode queue why` tells: all that led to where a series is
 """

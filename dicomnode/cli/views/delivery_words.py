@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
+from dicomnode.cli.views.step import Step
 from dicomnode.decisions.delivery.series_delivery import DeliveryCounts, delivery_word
+from dicomnode.decisions.wording import how_many
 from storage.decided import retractions
 from storage.records import (
     RETRACTION_KIND,
     DeliveryRecord,
     DeliveryState,
+    JobKind,
+    JobState,
+    SeriesDetail,
     SeriesRecord,
     SeriesState,
 )
@@ -20,6 +26,8 @@ def series_word(
     record: SeriesRecord, deliveries: Sequence[DeliveryRecord], *, running: bool = False
 ) -> str:
     """The state of a series in words, with what a worker is at, and how far its results are."""
+    if record.on_hold_since is not None:
+        return "on hold"
     if record.state is SeriesState.QUEUED:
         return "analysing" if running else "queued"
     if record.state is not SeriesState.ANALYSED:
@@ -30,31 +38,73 @@ def series_word(
     return word or record.state.value
 
 
-def undelivered(record: SeriesRecord, deliveries: Sequence[DeliveryRecord]) -> list[str]:
+def is_analysed_now(detail: SeriesDetail) -> bool:
+    """Whether a worker is at it."""
+    running = (job for job in detail.jobs if job.state is JobState.RUNNING)
+    return any(job.kind is JobKind.ANALYSE for job in running)
+
+
+def undelivered(
+    record: SeriesRecord, deliveries: Sequence[DeliveryRecord], now: datetime
+) -> list[Step]:
     """What has not arrived of the results that stand: each cause once, with what to do."""
     standing = _standing(record, deliveries)
-    going = Counter((each.destination, _still(each)) for each in standing if each.open)
-    lines = [f"{n} objects still to be delivered to {at}{why}" for (at, why), n in going.items()]
-    for state in (DeliveryState.REFUSED, DeliveryState.FAILED, DeliveryState.ABANDONED):
-        ended = Counter((e.destination, e.error) for e in standing if e.state is state)
-        for (place, error), count in ended.items():
-            again = f"mended? dicomnode deliveries retry --destination {place}"
-            if state is DeliveryState.ABANDONED:
-                again = f"wanted? dicomnode results resend {record.series_key}"
-            lines.append(f"{count} objects {state.value} at {place} ({error}); {again}")
-    return lines
+    alike: dict[tuple[str, ...], list[DeliveryRecord]] = {}
+    for each in standing:
+        if each.open or each.state in _PARKED:
+            alike.setdefault((each.state, each.destination, each.error or ""), []).append(each)
+    steps = [_step(record, each, now) for each in alike.values()]
+    return sorted(steps, key=lambda step: bool(step.remedy))
+
+
+def _step(record: SeriesRecord, alike: Sequence[DeliveryRecord], now: datetime) -> Step:
+    """Of deliveries to one destination in one state, for one cause."""
+    first, count = alike[0], how_many(len(alike), "object")
+    place, why = first.destination, first.error or ""
+    kinds = _kinds(alike)
+    if first.state in _PARKED:
+        what, remedy = _PARKED[first.state]
+        return Step(
+            place, what.format(kinds), why=why, remedy=remedy.format(place, record.series_key)
+        )
+    if first.state is DeliveryState.SENDING:
+        return Step(place, f"{count} being sent", why=why)
+    if first.state is DeliveryState.STORED:
+        what = f"{count} stored, storage commitment asked for at"
+        return Step(place, what, min(each.confirm_at or each.not_before for each in alike), why)
+    due = min(each.not_before for each in alike)
+    if due <= now:
+        return Step(place, f"{count} to be sent", why=why)
+    return Step(place, f"{count} to be sent, next try at", due, why)
+
+
+_PARKED = {
+    DeliveryState.REFUSED: (
+        "refused {}, parked",
+        "mended? dicomnode deliveries retry --destination {}",
+    ),
+    DeliveryState.FAILED: (
+        "{} given up, parked",
+        "mended? dicomnode deliveries retry --destination {}",
+    ),
+    DeliveryState.ABANDONED: ("{} abandoned", "wanted? dicomnode results resend {1}"),
+}
+"""States in which nothing goes on by itself: what was done with these kinds of objects, and what
+helps."""
+
+
+def _kinds(deliveries: Sequence[DeliveryRecord]) -> str:
+    counts = Counter(_KIND_WORDS.get(each.result.kind, each.result.kind) for each in deliveries)
+    return ", ".join(kind if n == 1 else f"{n} {kind}" for kind, n in counts.items())
+
+
+_KIND_WORDS = {"sr": "SR"}
 
 
 def withdrawn(record: SeriesRecord, deliveries: Sequence[DeliveryRecord]) -> bool:
     """Whether the newest set of results was withdrawn, and not reinstated."""
     made = {each.result.sop_instance_uid for each in _newest(deliveries)}
     return bool(made) and made <= retractions(record.history).keys()
-
-
-def _still(delivery: DeliveryRecord) -> str:
-    stored = delivery.state is DeliveryState.STORED
-    why = delivery.error or ("stored, no promise to keep it yet" if stored else "")
-    return why and f" ({why})"
 
 
 def _counts(standing: Sequence[DeliveryRecord]) -> DeliveryCounts:

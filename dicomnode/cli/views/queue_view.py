@@ -17,18 +17,16 @@ from dicomnode.cli.views.delivery_words import series_word
 from dicomnode.cli.views.findings_view import findings_lines
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.methods.findings_json import kept_findings
 from storage import queries
 from storage.database import Database, is_missing
-from storage.decided import OWN_RESULT
 from storage.records import (
     DeliveryRecord,
     DeliveryState,
-    JobKind,
     SeriesDetail,
     SeriesRecord,
-    SeriesState,
 )
 
 
@@ -80,32 +78,6 @@ def _one_study(details: Sequence[SeriesDetail], text: str) -> bool:
     return text == first.accession_number or first.study_instance_uid.endswith(text)
 
 
-def list_rows(
-    database: Database, states: Sequence[SeriesState] | None, limit: int, own_results: bool
-) -> list[dict[str, Any]]:
-    """One row for each series, newest first, as JSON; what this product made only if asked for."""
-    with database.read() as session:
-        records = queries.list_series(session, states, limit, own_results=own_results)
-        uids = [record.series_key for record in records]
-        delivered = queries.delivery_counts(session, uids)
-        deliveries = queries.deliveries_of(session, uids)
-        running = {
-            job.series_key for job in queries.running_jobs(session) if job.kind is JobKind.ANALYSE
-        }
-    return [
-        as_json(record)
-        | {
-            "progress": series_word(
-                record,
-                deliveries.get(record.series_key, ()),
-                running=record.series_key in running,
-            ),
-            "delivered": list(delivered.get(record.series_key, (0, 0))),
-        }
-        for record in records
-    ]
-
-
 def as_json(record: object) -> Any:
     """A record, whole, in JSON's types; times in ISO 8601, UTC.
 
@@ -130,32 +102,6 @@ def as_json(record: object) -> Any:
 def detail_json(detail: SeriesDetail) -> dict[str, Any]:
     """What `queue show` tells a program; `progress`: the state in words."""
     return {**as_json(detail), "progress": series_word(detail.series, detail.deliveries)}
-
-
-def print_list(console: Console, rows: Sequence[dict[str, Any]]) -> None:
-    """The table of `queue list`."""
-    headings = ("series", "from", "mod.", "inst.", "last received", "state", "delivered")
-    table = new_table(f"{len(rows)} series, newest first", *headings)
-    for row in rows:
-        done, total = row["delivered"]
-        add_row(
-            table,
-            row["series_key"],
-            row["calling_ae_title"],
-            row["modality"],
-            str(row["instance_count"]),
-            row["last_received_at"][:19],
-            _state_text(row),
-            f"{done}/{total}" if total else "–",
-        )
-    print_table(console, table)
-
-
-def _state_text(row: dict[str, Any]) -> str:
-    failed = [reason["rule"] for reason in row["reasons"] if reason["verdict"] == "fail"]
-    if OWN_RESULT in failed:
-        return "own result"
-    return str(row["progress"]) + (f": {', '.join(failed)}" if failed else "")
 
 
 def print_show(console: Console, detail: SeriesDetail) -> None:
@@ -213,7 +159,7 @@ def print_series(console: Console, record: SeriesRecord, word: str = "") -> None
     say(console, f"study    {record.study_instance_uid}")
     say(
         console,
-        f"state    {word or record.state.value}; {record.instance_count} instances, "
+        f"state    {word or record.state.value}; {how_many(record.instance_count, 'instance')}, "
         f"{record.modality or 'no modality'}, last {shown_time(record.last_received_at)}",
     )
     if record.analysis is not None:

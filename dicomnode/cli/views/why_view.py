@@ -1,27 +1,38 @@
-"""What `dicomnode queue why` tells: all that led to where a series is, and what is next."""
+"""What `dicomnode queue why` tells: the answer, all that led to it, and what is next."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 
-from dicomnode.cli.views.delivery_words import series_word, undelivered, withdrawn
+from dicomnode.cli.views.delivery_words import is_analysed_now, series_word
+from dicomnode.cli.views.next_steps import Around, ended, next_steps
 from dicomnode.cli.views.queue_view import as_json, print_series, say, shown_time
+from dicomnode.cli.views.step import Step
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Reason, failed_rules
+from dicomnode.decisions.wording import KEYS, answer, how_many, severest_first
 from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.errors import DataError
 from storage import index, queries, study
 from storage.database import Database
-from storage.decided import SeriesEvidence
+from storage.decided import (
+    HistoryEntry,
+    Reinstatement,
+    SeriesEvidence,
+    Withdrawal,
+    retractions,
+)
 from storage.instances import InstanceFiles
-from storage.records import ConflictState, JobKind, JobState, SeriesDetail, SeriesRecord
+from storage.notes import NOT_ANALYSED
+from storage.records import NOTE_KIND, ConflictState, SeriesDetail, SeriesRecord
 
 _VERDICT_STYLE = {"pass": "green", "warning": "yellow", "fail": "red"}
 
@@ -49,19 +60,29 @@ class Why:
     brought: Mapping[str, int]
     study: tuple[SeriesRecord, ...]
     identity: Mapping[str, str]
+    steps: tuple[Step, ...]
+    now: datetime
+
+    @property
+    def next(self) -> str:
+        """What happens next, in words."""
+        steps = "; ".join(step.text(self.now) for step in self.steps)
+        return steps or f"nothing; {ended(self.detail)}"
 
 
-def look_up(database: Database, settings: Settings, detail: SeriesDetail, identity: bool) -> Why:
+def look_up(
+    database: Database, settings: Settings, detail: SeriesDetail, identity: bool, now: datetime
+) -> Why:
     """Ask the index, and with `identity` the header of one of the files."""
-    record = detail.series
-    uid = record.series_key
+    uid = detail.series.series_key
     with database.read() as session:
         brought = queries.instances_by_association(session, uid)
         series = study.series_of_study(session, uid)
         instances = index.instances_of_series(session, uid) if identity else ()
+        around = Around(series, queries.analyses_ahead(session).get(uid))
     others = tuple(each for each in series if each.series_key != uid)
-    paths = [instance.path for instance in instances[:1]]
-    return Why(detail, brought, others, _identity(settings, paths))
+    shown = _identity(settings, [instance.path for instance in instances[:1]])
+    return Why(detail, brought, others, shown, next_steps(detail, settings, now, around), now)
 
 
 def _identity(settings: Settings, paths: Sequence[str]) -> dict[str, str]:
@@ -75,18 +96,49 @@ def _identity(settings: Settings, paths: Sequence[str]) -> dict[str, str]:
     return {name: read.text(keyword) for keyword, name in IDENTITY.items()}
 
 
-def print_why(console: Console, why: Why) -> None:
-    """For a person: who sent what, what closed it, each rule, the study, what is next."""
+def answer_line(why: Why) -> str:
+    """What one wants to know first: where it is, and why."""
     record = why.detail.series
+    word = series_word(record, why.detail.deliveries, running=is_analysed_now(why.detail))
+    if record.state in NOT_ANALYSED and record.on_hold_since is None:
+        return f"{word}: {answer(record.reasons)}" if record.reasons else word
+    return f"{word}: {why.next}"
+
+
+def print_why(console: Console, why: Why) -> None:
+    """For a person: the answer, then who sent what, what closed it, each rule, what is next."""
+    record = why.detail.series
+    say(console, answer_line(why), style="bold")
     print_series(console, record, series_word(record, why.detail.deliveries))
     for name, value in why.identity.items():
         say(console, f"{name:<10} {value or '–'}")
+    print_reasons(console, record.reasons)
     _print_arrival(console, why)
-    _print_completeness(console, why.detail.series.completeness)
-    print_reasons(console, why.detail.series.reasons)
+    _print_completeness(console, record.completeness)
     _print_study(console, why)
-    _print_history(console, why.detail.series)
-    say(console, f"next: {next_step(why.detail)}")
+    _print_history(console, record)
+    for line in _notes(why.detail):
+        say(console, line)
+    say(console, f"next: {why.next}")
+
+
+def _notes(detail: SeriesDetail) -> list[str]:
+    """What was told of the series, when, and where it has got."""
+    notes = {each.sop_instance_uid: each for each in detail.results if each.kind == NOTE_KIND}
+    made = sorted({each.created_at for each in notes.values()})
+    gone = retractions(detail.series.history)
+    lines = []
+    for at in made:
+        uids = {uid for uid, note in notes.items() if note.created_at == at}
+        places = Counter(
+            (each.destination, each.state.value)
+            for each in detail.deliveries
+            if each.result.sop_instance_uid in uids
+        )
+        where = ", ".join(f"{place} {state}" for place, state in places) or "no destination"
+        withdrawn = ", withdrawn" if uids <= gone.keys() else ""
+        lines.append(f"note     made {shown_time(at)}{withdrawn}: {where}")
+    return lines
 
 
 def _print_arrival(console: Console, why: Why) -> None:
@@ -95,7 +147,7 @@ def _print_arrival(console: Console, why: Why) -> None:
         count = why.brought.get(association.association_id, 0)
         say(
             console,
-            f"{count} instances from {association.calling_ae_title} "
+            f"{how_many(count, 'instance')} from {association.calling_ae_title} "
             f"({association.peer_address or 'address unknown'}), association opened "
             f"{shown_time(association.opened_at)}, {end} {shown_time(association.ended_at)}",
         )
@@ -122,7 +174,7 @@ def _copies(detail: SeriesDetail) -> list[str]:
         for each in detail.conflicts
     )
     lines = [
-        f"{count} instances came again"
+        f"{how_many(count, 'instance')} came again"
         + (f" with other {differs}" if differs else "")
         + (f" under series {key} of study {study}" if key != detail.series.series_key else "")
         + f": {_MADE_OF_COPIES[state]}"
@@ -130,7 +182,8 @@ def _copies(detail: SeriesDetail) -> list[str]:
     ]
     known = Counter((each.owner_key, each.owner_study_uid) for each in detail.claims)
     lines += [
-        f"{count} instances that name this series are known under series {key} of study {study}"
+        f"{how_many(count, 'instance')} known under series {key} of study {study}: "
+        f"{'it names' if count == 1 else 'they name'} this series"
         for (key, study), count in known.items()
     ]
     return lines
@@ -155,12 +208,22 @@ def _print_study(console: Console, why: Why) -> None:
 
 
 def _print_history(console: Console, record: SeriesRecord) -> None:
-    for former in record.history:
-        failed = failed_rules(former.reasons)
-        why = f": {', '.join(failed)}" if failed else ""
-        text = f"{former.state}{why}, {former.instance_count} instances"
-        decided = former.decided_at.isoformat() if former.decided_at else "never"
-        say(console, f"before: {text}, decided {decided}")
+    for entry in record.history:
+        say(console, _past(entry))
+
+
+def _past(entry: HistoryEntry) -> str:
+    if isinstance(entry, Withdrawal):
+        told = f"; told: {', '.join(entry.notified)}" if entry.notified else ""
+        what = f"{how_many(len(entry.retracted), 'object')} withdrawn ({entry.title or entry.why})"
+        return f"before: {what} {shown_time(entry.decided_at)}{told}"
+    if isinstance(entry, Reinstatement):
+        what = f"{how_many(len(entry.results), 'object')} sent anew, the withdrawal undone"
+        return f"before: {what} {shown_time(entry.decided_at)}"
+    failed = failed_rules(entry.reasons)
+    why = f": {', '.join(failed)}" if failed else ""
+    text = f"{entry.state}{why}, {how_many(entry.instance_count, 'instance')}"
+    return f"before: {text}, decided {shown_time(entry.decided_at) or 'never'}"
 
 
 def why_json(why: Why) -> dict[str, Any]:
@@ -177,7 +240,13 @@ def why_json(why: Why) -> dict[str, Any]:
         "state": record.state.value,
         "progress": series_word(record, why.detail.deliveries),
         "completeness": as_json(record.completeness),
-        "reasons": as_json(record.reasons),
+        "answer": answer_line(why),
+        "on_hold_since": as_json(record.on_hold_since),
+        "cancelled_at": as_json(record.cancelled_at),
+        "reasons": [
+            each.as_json() | {"keys": list(KEYS.get(each.rule, ()))}
+            for each in severest_first(record.reasons)
+        ],
         "associations": associations,
         "conflicts": as_json(why.detail.conflicts),
         "claims": as_json(why.detail.claims),
@@ -191,44 +260,22 @@ def why_json(why: Why) -> dict[str, Any]:
             for other in why.study
         ],
         "history": as_json(record.history),
-        "next": next_step(why.detail),
+        "notes": as_json([each for each in why.detail.results if each.kind == NOTE_KIND]),
+        "next": why.next,
+        "next_steps": [step.as_json() for step in why.steps],
     }
     return shown | ({"identity": dict(why.identity)} if why.identity else {})
 
 
 def print_reasons(console: Console, reasons: Sequence[Reason]) -> None:
-    """A table of all rules with value, limit and verdict."""
-    table = new_table("decision", "rule", "value", "limit", "verdict")
-    for reason in reasons:
+    """A table of all rules, those that fail first, each with the key that sets its limit."""
+    if not reasons:
+        return
+    table = new_table("decision", "rule", "verdict", "value", "limit", "set by")
+    for reason in severest_first(reasons):
         limit = "" if reason.limit is None else str(reason.limit)
-        styles = ("", "", "", _VERDICT_STYLE[reason.verdict])
-        add_row(table, reason.rule, str(reason.value), limit, reason.verdict, styles=styles)
+        keys = ", ".join(KEYS.get(reason.rule, ()))
+        styles = ("", _VERDICT_STYLE[reason.verdict], "", "", "")
+        cells = (reason.rule, reason.verdict, str(reason.value), limit, keys)
+        add_row(table, *cells, styles=styles)
     print_table(console, table)
-
-
-def next_step(detail: SeriesDetail) -> str:
-    """What happens next to a series, in words."""
-    waiting = [job for job in detail.jobs if job.state in {JobState.QUEUED, JobState.RUNNING}]
-    for job in waiting:
-        why = f"; last time: {job.error}" if job.error else ""
-        if job.kind is JobKind.ASSESS:
-            return f"looked at again at {shown_time(job.not_before)}: is it complete?{why}"
-        verb = "is being analysed" if job.state is JobState.RUNNING else "waits for a worker"
-        return f"{verb} (attempt {job.attempt}){why}"
-    both = (*detail.conflicts, *detail.claims)
-    held = {each.owner_key for each in both if each.state is ConflictState.HELD}
-    if held:
-        keys = ", ".join(sorted(held))
-        return f"nothing until a person decides: dicomnode queue release {keys} --take …"
-    if lines := undelivered(detail.series, detail.deliveries):
-        return "; ".join(lines)
-    return f"nothing; {_ended(detail)}"
-
-
-def _ended(detail: SeriesDetail) -> str:
-    if detail.series.removed_at is not None:
-        return f"its files were removed {shown_time(detail.series.removed_at)}"
-    if withdrawn(detail.series, detail.deliveries):
-        undo = f"dicomnode results reinstate {detail.series.series_key}"
-        return f"its results are withdrawn; {undo} undoes that"
-    return "the series is done"

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
-from dicomnode.decisions.reasons import Reason, ReasonValue, Verdict
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.wording import how_many, in_words
 from dicomnode.results.common.context import Predecessor, ResultObject
 from dicomnode.results.common.modules import Place
 from dicomnode.results.common.naming import named
@@ -30,41 +31,6 @@ KIND = "note"
 _NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _HEADLINE = "NOT ANALYSED BY AI"
 _NO_FINDING = "Nothing is known about findings: this is no negative result."
-_WORDS = {
-    "sop_class": "kind of object",
-    "own_result": "made by this product",
-    "phantom": "phantom or quality control",
-    "localizer": "localizer (scout)",
-    "one_pass": "one pass of the table",
-    "image_type": "Image Type",
-    "frames": "multi-frame",
-    "contrast": "contrast agent",
-    "contrast_attributes": "contrast agent named in the header",
-    "contrast_text": "contrast agent named in a description",
-    "contrast_of_acquisition": "contrast agent in another series of the scan",
-    "slice_count": "number of slices",
-    "coverage": "part of the scan that would be read",
-    "lost_slices": "slices that are missing",
-    "evenly_spaced": "even spacing of the slices",
-    "matrix_size": "rows and columns",
-    "rescale": "conversion to Hounsfield units",
-    "header_problems": "unusable values in the header",
-    "study_choice": "choice in the study",
-    "lungs": "lungs",
-    "worker_lost": "the analysis was ended several times",
-    "deadline": "time that an analysis may take",
-    "fault": "fault of the program",
-}
-"""Rules whose name does not say it; the others are read as they are written."""
-
-
-_UNITS = {
-    "slice_thickness": "mm",
-    "slice_spacing": "mm",
-    "orientation": "degrees",
-    "gantry_tilt": "degrees",
-}
-"""Of rules whose value and upper limit are plain numbers."""
 
 
 @dataclass(frozen=True)
@@ -156,26 +122,11 @@ def note_lines(
     return [*lines, f"{settings.product_name} {settings.software_version}, decided {moment}."]
 
 
-def in_words(reason: Reason) -> str:
-    """A rule with what was found and what was asked for."""
-    name = _WORDS.get(reason.rule, reason.rule.replace("_", " "))
-    found = "nothing" if reason.value is None else _with_unit(reason.rule, reason.value)
-    limit = "" if reason.limit is None else _with_unit(reason.rule, reason.limit, "at most ")
-    asked = f" (asked for: {limit})" if limit else ""
-    return f"{name[0].upper()}{name[1:]}: {found}{asked}"
-
-
-def _with_unit(rule: str, value: ReasonValue, before: str = "") -> str:
-    plain_number = isinstance(value, int | float) and rule in _UNITS
-    return f"{before}{value:g} {_UNITS[rule]}" if plain_number else str(value)
-
-
 def _headline(series: SeriesNotAnalysed) -> str:
     number = f"Series {series.number}" if series.number else "Series without number"
     described = f" “{series.description}”" if series.description else ""
     outcome = "analysis failed" if series.failed else "skipped"
-    count = series.instance_count
-    return f"{number}{described}, {count} instance{'' if count == 1 else 's'}: {outcome}"
+    return f"{number}{described}, {how_many(series.instance_count, 'instance')}: {outcome}"
 
 
 def _place(sop_class: UID, modality: str, series_number: int) -> Place:

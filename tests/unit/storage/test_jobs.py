@@ -27,7 +27,7 @@ from storage.jobs import (
     still_awaited,
 )
 from storage.outbox import claim_deliveries
-from storage.queries import running_jobs, series_detail
+from storage.queries import series_detail
 from storage.records import Job, JobKind, JobState, SeriesDetail, SeriesState
 from support.storage_samples import (
     LEASE,
@@ -61,8 +61,7 @@ def test_a_claim_takes_the_lease_and_says_so(database: Database) -> None:
     receive(database)
     job = take(database, JobKind.ASSESS)
     assert (job.attempt, job.lease_until, job.input_digest) == (1, NOW + LEASE, "")
-    with database.read() as session:
-        (running,) = running_jobs(session)
+    (running,) = detail(database).jobs
     assert (running.owner, running.started_at) == ("node/w/1/", NOW)
     assert next_job(database) is None
 

@@ -89,7 +89,7 @@ def test_the_list_tells_where_each_object_is_and_when_it_is_tried_next(command: 
 
 
 def test_retry_and_drop_are_of_one_destination_or_of_all(command: Command) -> None:
-    assert "1 deliveries are tried again" in command("deliveries", "retry", "--destination", "PACS")
+    assert "1 delivery is tried again" in command("deliveries", "retry", "--destination", "PACS")
     assert "0" in command("deliveries", "retry", "--state", "failed", "--json")
     dropped = command("deliveries", "drop", "--destination", "ARCHIVE", "--state", "waiting")
     assert "2 deliveries are abandoned" in dropped
@@ -101,7 +101,7 @@ def test_retry_and_drop_are_of_one_destination_or_of_all(command: Command) -> No
     ]
     command("deliveries", "retry", "--state", "abandoned")
     assert [e["state"] for e in listed(command, "--destination", "ARCHIVE")] == ["waiting"] * 2
-    assert "1 deliveries" in command(
+    assert "1 delivery is abandoned" in command(
         "deliveries", "drop", "--all", "--state", "waiting", "--destination", "PACS"
     )
 
@@ -124,9 +124,8 @@ def test_a_series_of_which_one_object_is_refused_is_partly_refused(command: Comm
     why = json.loads(command("queue", "why", SERIES, "--json"))
     assert why["progress"] == "partly refused"
     assert why["next"] == (
-        "1 objects still to be delivered to ARCHIVE (out of resources); "
-        "1 objects still to be delivered to ARCHIVE; "
-        "1 objects refused at PACS (not supported there); "
+        "ARCHIVE: 1 object to be sent (out of resources); ARCHIVE: 1 object to be sent; "
+        "PACS: refused kind, parked (not supported there); "
         "mended? dicomnode deliveries retry --destination PACS"
     )
 
@@ -135,8 +134,8 @@ def test_what_was_given_up_is_told_and_how_it_is_sent_all_the_same(command: Comm
     command("deliveries", "drop", "--all")
     assert json.loads(command("queue", "list", "--json"))[0]["progress"] == "delivered"
     assert json.loads(command("queue", "why", SERIES, "--json"))["next"] == (
-        f"2 objects abandoned at ARCHIVE (dropped by the administrator); wanted? {RESEND}; "
-        f"1 objects abandoned at PACS (dropped by the administrator); wanted? {RESEND}"
+        f"ARCHIVE: 2 kind abandoned (dropped by the administrator); wanted? {RESEND}; "
+        f"PACS: kind abandoned (dropped by the administrator); wanted? {RESEND}"
     )
 
 

@@ -15,7 +15,7 @@ from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.results.build import encode
 from dicomnode.results.common.context import Predecessor, ResultObject
 from dicomnode.results.common.patient import normalised_header
-from dicomnode.results.documents.note import SeriesNotAnalysed, in_words, note_objects
+from dicomnode.results.documents.note import SeriesNotAnalysed, note_objects
 from dicomnode.results.documents.page import PAGE_SIZE, draw_page
 from dicomnode.results.documents.text import report_as_text
 from dicomnode.results.documents.text_document import TextOrigin
@@ -135,31 +135,6 @@ def test_a_page_names_no_patient_and_holds_what_has_room() -> None:
     unbroken = draw_page("x", ["1." * 300])
     assert not unbroken[70:, -12:].any()  # a UID is cut at the margin
     assert np.count_nonzero(unbroken) > np.count_nonzero(short)
-
-
-@pytest.mark.parametrize(
-    ("reason", "words"),
-    [
-        (
-            Reason("study_choice", "a better one", None, Verdict.FAIL),
-            "Choice in the study: a better one",
-        ),
-        (
-            Reason("pixel_spacing", None, "equal", Verdict.FAIL),
-            "Pixel spacing: nothing (asked for: equal)",
-        ),
-        (
-            Reason("slice_spacing", 8.0, 2.5, Verdict.FAIL),
-            "Slice spacing: 8 mm (asked for: at most 2.5 mm)",
-        ),
-        (
-            Reason("gantry_tilt", 18.5, 1.0, Verdict.FAIL),
-            "Gantry tilt: 18.5 degrees (asked for: at most 1 degrees)",
-        ),
-    ],
-)
-def test_rules_in_words(reason: Reason, words: str) -> None:
-    assert in_words(reason) == words
 
 
 def test_a_note_about_nothing_is_a_fault() -> None:

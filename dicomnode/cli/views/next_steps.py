@@ -1,0 +1,121 @@
+"""What is next with a series: from its rows, by the configuration of the node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dicomnode.cli.views.delivery_words import undelivered, withdrawn
+from dicomnode.cli.views.step import NODE, PERSON, Step, clock_time
+from dicomnode.config.settings import Settings
+from dicomnode.notes.series_note import MODALITY, needs_no_note
+from storage.notes import NOT_ANALYSED
+from storage.records import (
+    NOTE_KIND,
+    ConflictState,
+    JobKind,
+    JobRecord,
+    JobState,
+    SeriesDetail,
+    SeriesRecord,
+    SeriesState,
+)
+
+_NOTE_SLACK = timedelta(minutes=1)
+"""A note that is not there so long after it was due does not come: the study has a result, or the
+node was away for too long."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is asked beside a series: the other series of its study, and how many analyses are
+    before its own."""
+
+    study: Sequence[SeriesRecord] = ()
+    ahead: int | None = None
+
+
+def next_steps(
+    detail: SeriesDetail, settings: Settings, now: datetime, around: Around
+) -> tuple[Step, ...]:
+    """In the order in which they come; none where nothing is to be done."""
+    series = detail.series
+    if series.removed_at is not None:
+        return ()
+    if series.on_hold_since is not None:
+        since = f"on hold since {clock_time(series.on_hold_since, now)} UTC"
+        return (Step(PERSON, f"dicomnode queue release {series.series_key}", why=since),)
+    waiting = [job for job in detail.jobs if job.state in {JobState.QUEUED, JobState.RUNNING}]
+    if waiting:
+        return tuple(_of_job(job, detail, settings, now, around) for job in waiting)
+    if held := _held(detail):
+        return (Step(PERSON, f"dicomnode queue release {held} --take …"),)
+    note = _note(detail, settings, now, around)
+    return (*(() if note is None else (note,)), *undelivered(series, detail.deliveries, now))
+
+
+def ended(detail: SeriesDetail) -> str:
+    """Why nothing is next."""
+    if detail.series.removed_at is not None:
+        return f"its files were removed {detail.series.removed_at:%Y-%m-%d %H:%M:%S UTC}"
+    if withdrawn(detail.series, detail.deliveries):
+        undo = f"dicomnode results reinstate {detail.series.series_key}"
+        return f"its results are withdrawn; {undo} undoes that"
+    return "the series is done"
+
+
+def _of_job(
+    job: JobRecord, detail: SeriesDetail, settings: Settings, now: datetime, around: Around
+) -> Step:
+    why = [f"last time: {job.error}"] if job.error else []
+    if job.kind is JobKind.ASSESS:
+        return _of_decision(job, detail.series, settings, why)
+    attempt = [f"attempt {job.attempt}"] if job.attempt else []
+    if job.state is JobState.RUNNING:
+        since = [f"since {clock_time(job.started_at, now)} UTC"] if job.started_at else []
+        return Step(NODE, "being analysed", why=", ".join((*attempt, *since, *why)))
+    before = [] if around.ahead is None else [f"{around.ahead} before it"]
+    at = job.not_before if job.not_before > now else None
+    what = "waits for a worker" if at is None else "waits for a worker, not before"
+    return Step(NODE, what, at, ", ".join((*before, *attempt, *why)))
+
+
+def _of_decision(
+    job: JobRecord, series: SeriesRecord, settings: Settings, why: Sequence[str]
+) -> Step:
+    """What a series waits for that is not decided yet, as the last look noted it."""
+    noted = series.completeness
+    if noted is not None and noted.complete and noted.eligible_since is not None:
+        until = noted.eligible_since + timedelta(seconds=settings.study.wait_seconds)
+        of_study = (*why, "others of it still come")
+        return Step(NODE, "waits for its study until", until, ", ".join(of_study))
+    if noted is not None and noted.look_again_at is not None:
+        what = "complete, if nothing more comes, at"
+        return Step(NODE, what, noted.look_again_at, ", ".join((*why, noted.evidence)))
+    return Step(NODE, "looked at again at", job.not_before, ", ".join(why))
+
+
+def _held(detail: SeriesDetail) -> str:
+    """Keys of the series whose instances came again with other content: a person has to choose."""
+    both = (*detail.conflicts, *detail.claims)
+    return ", ".join(sorted({e.owner_key for e in both if e.state is ConflictState.HELD}))
+
+
+def _note(detail: SeriesDetail, settings: Settings, now: datetime, around: Around) -> Step | None:
+    """That a note is due: see `dicomnode.notes.writer`."""
+    series, policy = detail.series, settings.results.note
+    of_study = [each for each in around.study if policy == "study"]
+    untold = series.state in NOT_ANALYSED and not needs_no_note(series.reasons)
+    if policy == "off" or series.modality != MODALITY or series.ended_at is None or not untold:
+        return None
+    if any(each.created_at >= series.ended_at for each in detail.results if each.kind == NOTE_KIND):
+        return None
+    last = max([series.ended_at, *(each.ended_at for each in of_study if each.ended_at)])
+    wait = settings.study.wait_seconds if policy == "study" else 0.0
+    due = last + timedelta(seconds=wait)
+    if any(each.ended_at is None for each in of_study):
+        return Step(NODE, "a note is due once all series of its study are decided")
+    if any(each.state is SeriesState.ANALYSED for each in of_study) or now > due + _NOTE_SLACK:
+        return None
+    return Step(NODE, "a note is due at", due)

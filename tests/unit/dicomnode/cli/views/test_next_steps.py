@@ -1,0 +1,168 @@
+"""What is next with a series: who, what, when, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from dicomnode.cli.views.next_steps import Around, ended, next_steps
+from dicomnode.cli.views.step import PERSON, Step
+from dicomnode.config.settings import Settings
+from dicomnode.decisions.result_options import ResultOptions
+from storage.by_hand import cancelled_reason
+from storage.decided import OWN_RESULT, Reason, SeriesEvidence, Verdict
+from storage.records import (
+    NOTE_KIND,
+    DeliveryRecord,
+    DeliveryState,
+    JobKind,
+    JobRecord,
+    JobState,
+    SeriesDetail,
+    SeriesRecord,
+    SeriesState,
+)
+from support.storage_samples import NOW, THICK, a_series, result, seconds
+
+SETTINGS = Settings()
+NOTHING = Around()
+LATER = NOW + seconds(60)
+
+
+def job(kind: JobKind, state: JobState = JobState.QUEUED, **more: object) -> JobRecord:
+    made = JobRecord(1, kind, state, "1.2.3", 1, 0, NOW, LATER, None, None, None, None, None)
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def delivery(state: DeliveryState, **more: object) -> DeliveryRecord:
+    made = DeliveryRecord(
+        1, "pacs", state, 1, LATER, None, None, None, None, None, replace(result("r"), kind="sr")
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def told(detail: SeriesDetail, settings: Settings = SETTINGS, around: Around = NOTHING) -> str:
+    return "; ".join(step.text(NOW) for step in next_steps(detail, settings, NOW, around))
+
+
+def noted(**more: object) -> SeriesEvidence:
+    return replace(SeriesEvidence(True, "released, quiet"), **more)  # type: ignore[arg-type]
+
+
+RECEIVING = replace(a_series(), state=SeriesState.RECEIVING)
+SKIPPED = replace(a_series(), state=SeriesState.SKIPPED, ended_at=NOW, reasons=(THICK,))
+ANALYSED = replace(a_series(), state=SeriesState.ANALYSED, ended_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "said"),
+    [
+        (None, "looked at again at 12:01:00 UTC"),
+        (
+            noted(complete=False, look_again_at=LATER),
+            "complete, if nothing more comes, at 12:01:00 UTC (released, quiet)",
+        ),
+        (
+            noted(eligible_since=NOW),
+            "waits for its study until 12:01:00 UTC (others of it still come)",
+        ),
+    ],
+)
+def test_a_series_that_receives_says_what_it_waits_for(
+    evidence: SeriesEvidence | None, said: str
+) -> None:
+    series = replace(RECEIVING, completeness=evidence)
+    assert told(SeriesDetail(series, jobs=(job(JobKind.ASSESS),))) == said
+
+
+def test_what_kept_the_last_look_from_a_decision_is_told() -> None:
+    waiting = job(JobKind.ASSESS, error="file: Input/output error")
+    assert "(last time: file: Input/output error)" in told(SeriesDetail(RECEIVING, jobs=(waiting,)))
+
+
+def test_a_series_in_the_queue_says_how_many_are_before_it() -> None:
+    queued = SeriesDetail(a_series(), jobs=(job(JobKind.ANALYSE, not_before=NOW),))
+    assert told(queued, around=Around(ahead=2)) == "waits for a worker (2 before it)"
+    later = SeriesDetail(a_series(), jobs=(job(JobKind.ANALYSE, attempt=1, error="disk full"),))
+    assert told(later) == (
+        "waits for a worker, not before 12:01:00 UTC (attempt 1, last time: disk full)"
+    )
+    running = job(JobKind.ANALYSE, JobState.RUNNING, attempt=1, started_at=NOW)
+    assert told(SeriesDetail(a_series(), jobs=(running,))) == (
+        "being analysed (attempt 1, since 12:00:00 UTC)"
+    )
+
+
+def test_a_person_has_the_next_word_on_a_series_on_hold() -> None:
+    held = SeriesDetail(replace(a_series(), on_hold_since=NOW), jobs=(job(JobKind.ANALYSE),))
+    (step,) = next_steps(held, SETTINGS, NOW, NOTHING)
+    assert step == Step(PERSON, "dicomnode queue release 1.2.3", why="on hold since 12:00:00 UTC")
+
+
+def test_deliveries_are_told_by_destination_those_that_need_a_person_last() -> None:
+    deliveries = (
+        delivery(DeliveryState.REFUSED, error="not supported there"),
+        delivery(DeliveryState.WAITING, destination="archive", error="out of resources"),
+        delivery(DeliveryState.SENDING, destination="archive"),
+        delivery(DeliveryState.STORED, destination="vna", confirm_at=LATER),
+    )
+    assert told(SeriesDetail(ANALYSED, deliveries=deliveries)).split("; ") == [
+        "archive: 1 object to be sent, next try at 12:01:00 UTC (out of resources)",
+        "archive: 1 object being sent",
+        "vna: 1 object stored, storage commitment asked for at 12:01:00 UTC",
+        "pacs: refused SR, parked (not supported there)",
+        "mended? dicomnode deliveries retry --destination pacs",
+    ]
+
+
+OTHER = replace(SKIPPED, series_key="1.2.4", ended_at=NOW + seconds(10))
+OPEN = replace(RECEIVING, series_key="1.2.4")
+NOTE = replace(result("n"), kind=NOTE_KIND)
+
+
+@pytest.mark.parametrize(
+    ("series", "policy", "study", "said"),
+    [
+        (SKIPPED, "study", (SKIPPED,), "a note is due at 12:01:00 UTC"),
+        (SKIPPED, "study", (SKIPPED, OTHER), "a note is due at 12:01:10 UTC"),
+        (SKIPPED, "all", (SKIPPED, OTHER), "a note is due at 12:00:00 UTC"),
+        (
+            SKIPPED,
+            "study",
+            (SKIPPED, OPEN),
+            "a note is due once all series of its study are decided",
+        ),
+        (SKIPPED, "study", (SKIPPED, replace(ANALYSED, series_key="1.2.4")), ""),
+        (SKIPPED, "off", (SKIPPED,), ""),
+        (replace(SKIPPED, modality="MR"), "study", (), ""),
+        (replace(SKIPPED, ended_at=NOW - timedelta(hours=1)), "study", (), ""),
+        (
+            replace(SKIPPED, reasons=(Reason(OWN_RESULT, 1, 0, Verdict.FAIL),)),
+            "study",
+            (SKIPPED,),
+            "",
+        ),
+        (
+            replace(SKIPPED, reasons=(cancelled_reason(NOW),)),
+            "study",
+            (SKIPPED,),
+            "a note is due at 12:01:00 UTC",
+        ),
+    ],
+)
+def test_a_series_that_was_not_analysed_says_when_its_note_is_due(
+    series: SeriesRecord, policy: str, study: tuple[SeriesRecord, ...], said: str
+) -> None:
+    results = ResultOptions(note=policy)  # type: ignore[arg-type]
+    settings = SETTINGS.model_copy(update={"results": results})
+    assert told(SeriesDetail(series), settings, Around(study)) == said
+    assert told(SeriesDetail(series, results=(NOTE,)), settings, Around(study)) == ""
+
+
+def test_where_nothing_is_next_it_says_why() -> None:
+    assert ended(SeriesDetail(ANALYSED)) == "the series is done"
+    gone = SeriesDetail(replace(ANALYSED, removed_at=NOW))
+    assert ended(gone) == "its files were removed 2025-03-01 12:00:00 UTC"
+    assert told(gone) == ""

@@ -1,0 +1,86 @@
+"""`queue why`: the answer first, what fails before what does not, and the key beside each limit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+
+from rich.console import Console
+
+from dicomnode.cli.views.step import Step
+from dicomnode.cli.views.why_view import Why, answer_line, print_why, why_json
+from storage.decided import FormerDecision, Withdrawal
+from storage.records import (
+    NOTE_KIND,
+    DeliveryRecord,
+    DeliveryState,
+    SeriesDetail,
+    SeriesRecord,
+    SeriesState,
+)
+from support.storage_samples import NOW, PASSED, RELEASED, THICK, a_series, result
+
+KEY = "eligibility.max_slice_thickness_mm"
+ANSWER = f"skipped: slices are 5.0 mm thick, the limit is 3.0: {KEY}"
+SKIPPED = replace(a_series(), state=SeriesState.SKIPPED, ended_at=NOW, reasons=(PASSED, THICK))
+NOTE = replace(result("n"), kind=NOTE_KIND)
+SENT = DeliveryRecord(
+    1, "pacs", DeliveryState.STORED, 1, NOW, NOW, None, "0x0000", None, None, NOTE
+)
+
+
+def why(series: SeriesRecord, *steps: Step, detail: SeriesDetail | None = None) -> Why:
+    return Why(detail or SeriesDetail(series), {}, (), {}, steps, NOW)
+
+
+def printed(told: Why) -> list[str]:
+    out = StringIO()
+    print_why(Console(file=out, width=120), told)
+    return out.getvalue().splitlines()
+
+
+def test_the_first_line_is_the_answer() -> None:
+    assert printed(why(SKIPPED))[0] == ANSWER
+    waits = Step("node", "waits for a worker", why="2 before it")
+    assert answer_line(why(a_series(), waits)) == "queued: waits for a worker (2 before it)"
+    held = replace(SKIPPED, on_hold_since=NOW)
+    assert answer_line(why(held, Step("a person", "dicomnode queue release 1.2.3"))) == (
+        "on hold: a person: dicomnode queue release 1.2.3"
+    )
+    done = replace(a_series(), state=SeriesState.ANALYSED)
+    assert answer_line(why(done)) == "analysed: nothing; the series is done"
+
+
+def test_what_fails_comes_first_with_the_key_that_sets_its_limit() -> None:
+    lines = printed(why(SKIPPED))
+    (thick,) = [number for number, line in enumerate(lines) if "│ slice_thickness" in line]
+    (modality,) = [number for number, line in enumerate(lines) if "│ modality" in line]
+    assert thick < modality
+    assert KEY in lines[thick]
+    told = why_json(why(SKIPPED))
+    assert told["answer"] == ANSWER
+    assert [(each["rule"], each["keys"]) for each in told["reasons"]] == [
+        ("slice_thickness", [KEY]),
+        ("modality", []),
+    ]
+
+
+def test_notes_and_withdrawals_are_told() -> None:
+    withdrawal = Withdrawal(NOW, ("2.25.a",), 60, ("pacs",), "safety", "Rejected for safety")
+    former = FormerDecision("failed", NOW, NOW, 1, None, RELEASED, (THICK,), None)
+    series = replace(SKIPPED, history=(former, withdrawal))
+    detail = SeriesDetail(series, results=(NOTE,), deliveries=(SENT,))
+    lines = printed(why(series, detail=detail))
+    moment = "2025-03-01 12:00:00 UTC"
+    assert f"note     made {moment}: pacs stored" in lines
+    assert f"before: 1 object withdrawn (Rejected for safety) {moment}; told: pacs" in lines
+    assert f"before: failed: slice_thickness, 1 instance, decided {moment}" in lines
+    told = why_json(why(series, detail=detail))
+    assert [each["kind"] for each in told["notes"]] == [NOTE_KIND]
+    assert [each["state"] for each in told["history"]] == ["failed", "retracted"]
+
+
+def test_what_is_next_is_told_to_a_program_in_parts() -> None:
+    told = why_json(why(a_series(), Step("pacs", "refused SR, parked", remedy="retry it")))
+    assert told["next"] == "pacs: refused SR, parked; retry it"
+    assert told["next_steps"][0]["who"] == "pacs"
