@@ -11,20 +11,25 @@ import logging
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import ParamSpec
 
-from storage.errors import DatabaseUnavailableError
+from dicomnode.errors import NodeError
+from inference.errors import InferenceError
+from storage.errors import DatabaseUnavailableError, StorageError
 
 log = logging.getLogger(__name__)
 
 _P = ParamSpec("_P")
 
 EXIT_FAULT = 1
+EXIT_REFUSED = 2
+"""It cannot work as it is set up, or was asked for what cannot be; it has said why."""
 
 SUPERVISOR_PIPE = "DICOMNODE_SUPERVISOR_PIPE"
 """Environment variable: file descriptor of a pipe whose other end the supervisor holds."""
@@ -33,10 +38,23 @@ LISTENER = "DICOMNODE_LISTENER"
 """Environment variable: file descriptors of the listening sockets, which the supervisor holds,
 separated by commas: one for each port of `ReceiveSettings.ports`."""
 
+READY_PIPE = "DICOMNODE_READY_PIPE"
+"""Environment variable: file descriptor of a pipe on which the supervisor is told who is ready."""
+
 STOP_SECONDS = 8.0
 """From the wish to stop to the end of a process that has not ended by itself, in seconds."""
 
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
+@contextmanager
+def tells_what_can_be_mended() -> Iterator[None]:
+    """Around a whole process: what a person can mend is told in one line, with EXIT_REFUSED."""
+    try:
+        yield
+    except (NodeError, StorageError, InferenceError) as error:
+        print(f"dicomnode: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_REFUSED) from None
 
 
 def block_stop_signals() -> None:
@@ -64,6 +82,31 @@ def _wait_for_supervisor(pipe: int, stop: threading.Event) -> None:
     stop.set()
     time.sleep(STOP_SECONDS)
     os._exit(1)
+
+
+@contextmanager
+def lost_for_nothing(stop: threading.Event) -> Iterator[None]:
+    """Around work of which nothing is left when it is broken off: a stop ends the process then."""
+    done = threading.Event()
+
+    def end() -> None:
+        stop.wait()
+        if not done.is_set():
+            os._exit(0)
+
+    threading.Thread(target=end, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def tell_ready() -> None:
+    """Tell the supervisor, if there is one, that this process does its work from now on."""
+    pipe = os.environ.get(READY_PIPE)
+    if pipe is not None:
+        with suppress(BrokenPipeError):  # it is gone, and this process ends as well
+            os.write(int(pipe), f"{os.getpid()}\n".encode())  # whole or not at all (PIPE_BUF)
 
 
 def ends_process_on_fault(work: Callable[_P, None]) -> Callable[_P, None]:

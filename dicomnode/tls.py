@@ -204,6 +204,15 @@ def _trust(context: ssl.SSLContext, ca: str) -> None:
         raise ConfigurationError(f"{ca}: {reason(error)}") from error
 
 
+def expiry_of_pem(pem: bytes) -> datetime:
+    """When the first of all certificates in a PEM file ends: a chain holds no longer than that.
+
+    Raises:
+        ValueError: as `ends_of_pem`.
+    """
+    return min(ends_of_pem(pem))
+
+
 def reason(error: OSError) -> str:
     """What OpenSSL or the system says, without its source lines."""
     if isinstance(error, ssl.SSLCertVerificationError):

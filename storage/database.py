@@ -148,6 +148,20 @@ def is_missing(url: str) -> bool:
     return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file()
 
 
+def check_answers(url: str) -> None:
+    """See that a database answers; nothing is made or migrated.
+
+    Raises:
+        DatabaseUrlError, DatabaseUnavailableError
+    """
+    database = Database.open_later(url)
+    try:
+        with database._named_faults(), database._engine.connect():
+            pass
+    finally:
+        database.close()
+
+
 _READING: dict[str, dict[str, Any]] = {
     "sqlite": {"sqlite_reading": True},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -174,6 +188,15 @@ def checked_url(url: str) -> URL:
     if system == "sqlite" and (parsed.database or ":memory:").startswith((":memory:", "file:")):
         raise DatabaseUrlError("a database in memory is lost with its process: name a file")
     return parsed.set(drivername="postgresql+psycopg") if system == "postgresql" else parsed
+
+
+def shown_url(url: str) -> str:
+    """Without the password, and without parameters: a password may stand among them.
+
+    Raises:
+        DatabaseUrlError
+    """
+    return checked_url(url).set(query={}).render_as_string(hide_password=True)
 
 
 def _engine(url: URL) -> Engine:

@@ -70,15 +70,20 @@ def end_association(
     _end(session, [association_id], ended_at, end)
 
 
-def end_lost_associations(session: Session, node_id: str, ended_at: datetime) -> int:
+def end_lost_associations(
+    session: Session, node_id: str, ended_at: datetime, opened_before: datetime | None = None
+) -> int:
     """End as LOST whatever a dead receiver of `node_id` left open; returns how many.
 
-    "node" stands for "node/receiver-1" too, and "node/receiver-1" not for "node/receiver-10".
+    `opened_before`: what opened later is not lost. "node" stands for "node/receiver-1" too, and
+    "node/receiver-1" not for "node/receiver-10".
     """
     below = AssociationRow.node_id.startswith(f"{node_id}/", autoescape=True)
     still_open = select(AssociationRow.association_id).where(
         or_(AssociationRow.node_id == node_id, below), AssociationRow.ended_at.is_(None)
     )
+    if opened_before is not None:
+        still_open = still_open.where(AssociationRow.opened_at < opened_before)
     return _end(session, session.scalars(still_open).all(), ended_at, AssociationEnd.LOST)
 
 

@@ -23,6 +23,7 @@ from dicomnode.analyse.predecessor import former_report, withdrawals
 from dicomnode.assess.assessment import Assessment, assess_files, input_digest
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.own_data import wait_for_own
 from dicomnode.decisions.arrival.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.arrival.resend import RESENT
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
@@ -31,7 +32,7 @@ from dicomnode.deliver.result_store import store_result
 from dicomnode.deliver.routing import Routing, routing, warn_of_senders
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unread
 from dicomnode.errors import DataError
-from dicomnode.lifecycle import Outage
+from dicomnode.lifecycle import Outage, lost_for_nothing, tell_ready
 from dicomnode.methods.bundles import load_engines
 from dicomnode.metrics.counters import ANALYSES, MODEL_INFO
 from dicomnode.results.build import warm_up
@@ -82,6 +83,8 @@ class Worker:
         self._engines = load_engines(settings)
         for model in self._engines.identities:
             MODEL_INFO.labels(model.name, model.version, model.training.value).set(1)
+            weights = model.weights_sha256[:12]
+            log.info("model %s %s, weights %s", model.name, model.version, weights)
             if model.warning:
                 log.warning("%s (model %s %s)", model.warning, model.name, model.version)
 
@@ -299,6 +302,15 @@ def _of_arrival(detail: SeriesDetail) -> tuple[Reason, ...]:
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:
-    """Analyse until `stop`."""
-    warm_up()
-    Worker(settings, owner, stop).run()
+    """Analyse until `stop`. Loads first: with what cannot be loaded the node does not start.
+
+    Raises:
+        BundleError, DeviceError: as `load_engines`.
+        ConfigurationError: the database is not this node's.
+    """
+    with lost_for_nothing(stop):
+        warm_up()
+        worker = Worker(settings, owner, stop)
+    tell_ready()
+    wait_for_own(settings, owner.partition("/")[0], stop)
+    worker.run()

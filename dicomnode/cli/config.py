@@ -8,7 +8,33 @@ import typer
 
 from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json
 
-config_app = typer.Typer(help="The configuration: what holds.", no_args_is_help=True)
+config_app = typer.Typer(
+    help="The configuration: what is wrong with it, what holds.", no_args_is_help=True
+)
+
+
+@config_app.command("check")
+def config_check(config: ConfigOption = None) -> None:
+    """Tell what is wrong, all at once: keys, port, folders, certificates, bundles, credentials.
+
+    Changes nothing, and may be asked while the node runs. Exit status 0: a node starts with it;
+    2: something is wrong. A warning, as of a database that is away, hinders no start.
+    """
+    from dicomnode.clock import Clock
+    from dicomnode.config.reading import read_configuration
+    from dicomnode.processes.checks import check_all
+
+    file = config_file(config)
+    found = read_configuration(file)
+    findings = check_all(found.settings, Clock().now())
+    for each in findings:
+        place = found.place_of(tuple(int(e) if e.isdigit() else e for e in each.key.split(".")))
+        kind = "warning: " if each.is_warning else ""
+        typer.echo(f"{kind}{each.key}: {each.text}" + (f" ({place})" if place else ""))
+    wrong = sum(not each.is_warning for each in findings)
+    typer.echo(f"{file}: {wrong} problem(s), {len(findings) - wrong} warning(s)")
+    if wrong:
+        raise SystemExit(2)
 
 
 @config_app.command("show")

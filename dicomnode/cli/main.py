@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -27,13 +25,10 @@ from dicomnode.cli.model_train import model_train as _model_train  # noqa: F401 
 from dicomnode.cli.queue import queue_app
 from dicomnode.cli.queue_actions import queue_release as _queue_release  # noqa: F401  (adds its command)
 from dicomnode.cli.results import results_app
-from dicomnode.config.reading import kept_settings, load_settings
-from dicomnode.errors import NodeError
-from dicomnode.lifecycle import block_stop_signals, stop_on_request
+from dicomnode.config.reading import load_settings
+from dicomnode.lifecycle import block_stop_signals, stop_on_request, tells_what_can_be_mended
 from dicomnode.logs import set_up_logging
 from dicomnode.version import VERSION
-from inference.errors import InferenceError
-from storage.errors import StorageError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,16 +50,10 @@ app.command()(conformance)
 def main() -> None:
     """Run the command line; what a person can mend is told in one line, with exit status 2."""
     try:
-        app()
-    except (NodeError, StorageError, InferenceError) as error:
-        _end(f"dicomnode: {error}")
+        with tells_what_can_be_mended():
+            app()
     except BrokenPipeError:
         os._exit(141)  # `dicomnode queue list | head`
-
-
-def _end(text: str) -> NoReturn:
-    print(text, file=sys.stderr)
-    raise SystemExit(2)
 
 
 def _tell_version(asked: bool) -> None:
@@ -104,45 +93,18 @@ def serve(config: ConfigOption = None) -> None:
     from dicomnode.data_directory.holding import keep_settings, only_one
     from dicomnode.data_directory.own_data import Taking, note_first_start
     from dicomnode.network.pynetdicom_version import check_pynetdicom
+    from dicomnode.processes.checks import check_start
     from dicomnode.processes.introduction import introduce
-    from dicomnode.processes.supervisor import Supervisor, check_bundle
+    from dicomnode.processes.supervisor import Supervisor
 
     check_pynetdicom()
     introduce(settings, file)
     with only_one(settings.node.data_directory) as node_id, trail.of_node(settings):
         note_first_start(settings)
         taking = Taking(settings, node_id)
+        check_start(settings)
         kept = keep_settings(settings)
-        check_bundle(kept, stop)
         Supervisor(settings, kept, node_id, taking).run(stop)
-
-
-@app.command("check-bundle", hidden=True)
-def check_bundle_command(settings: Annotated[Path, typer.Option("--settings")]) -> None:
-    """Check the configured model bundles before they serve."""
-    from dicomnode.methods.bundles import check_permitted, load_bundles
-
-    kept = kept_settings(settings)
-    bundles = load_bundles(kept)
-    check_permitted(bundles, kept)
-    set_up_logging("node", kept.log)
-    log = logging.getLogger(__name__)
-    for task, bundle in bundles.items():
-        card, weights = bundle.card, bundle.card.weights_sha256[:12]
-        log.info("%s: model %s %s, weights %s", task, card.name, card.version, weights)
-
-
-@app.command(hidden=True)
-def role(
-    name: str,
-    settings: Annotated[Path, typer.Option("--settings")],
-    node_id: Annotated[str, typer.Option("--node-id")],
-) -> None:
-    """Be one process of a node (started by `serve`)."""
-    block_stop_signals()
-    from dicomnode.processes.roles import play
-
-    play(name, kept_settings(settings), node_id)
 
 
 @app.command()

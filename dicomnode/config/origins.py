@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy.engine import make_url
-
 from dicomnode.config.reading import Configuration
 from dicomnode.config.sections import FORMER
 from dicomnode.config.settings import Settings
 from inference.entry_errors import At, is_secret
+from storage.database import shown_url
 
 DEFAULT = "default"
 HIDDEN = "(not shown)"
@@ -54,7 +53,7 @@ def _leaves(value: object, at: At = ()) -> Iterator[tuple[At, object]]:
 
 def _value(at: At, value: object, secret: bool) -> object:
     if at == _DATABASE_URL and value:
-        return make_url(str(value)).render_as_string(hide_password=True)
+        return shown_url(str(value))
     return HIDDEN if secret and value else value
 
 

@@ -12,6 +12,8 @@ from dicomnode.config.settings import Settings
 from dicomnode.errors import AlreadyRunningError, ConfigurationError
 from storage.durable import DurableFiles
 
+_LOCK = "node.lock"
+
 KEPT = "settings.json"
 """Name of the file in the data directory: the settings that the node runs, or last ran, with."""
 
@@ -29,7 +31,7 @@ def only_one(data_directory: Path) -> Iterator[str]:
     with ExitStack() as held:
         try:
             data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = held.enter_context((data_directory / "node.lock").open("a+"))
+            lock = held.enter_context((data_directory / _LOCK).open("a+"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             node_id = _node_id(data_directory)
         except BlockingIOError:
@@ -39,6 +41,22 @@ def only_one(data_directory: Path) -> Iterator[str]:
         except OSError as error:
             raise ConfigurationError(f"{data_directory}: {error.strerror}") from error
         yield node_id
+
+
+def is_held(data_directory: Path) -> bool:
+    """Whether a node runs on a data directory.
+
+    Raises:
+        OSError: who may not look there.
+    """
+    try:
+        with (data_directory / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _node_id(data_directory: Path) -> str:

@@ -77,13 +77,12 @@ def _check_shorts(bundles: Iterable[Bundle]) -> None:
                 raise BundleError(bundle.folder.name, (problem,))
 
 
-def check_permitted(bundles: Mapping[str, Bundle], settings: Settings) -> None:
+def check_permitted(cards: Iterable[Card], settings: Settings) -> None:
     """That the site allows weights that were not trained on patients, where there are such.
 
     Raises:
         ConfigurationError: names each of them, and the key that would allow them.
     """
-    cards = [bundle.card for bundle in bundles.values()]
     meaningless = [card for card in cards if card.training is not Training.PATIENTS]
     if meaningless and not settings.inference.allow_demonstration_model:
         named = ", ".join(f"{c.name} {c.version} ({c.task}, {c.training})" for c in meaningless)

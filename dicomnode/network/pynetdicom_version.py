@@ -7,7 +7,8 @@ association, or quietly do something else: the node does not start then.
 
 from __future__ import annotations
 
-import pynetdicom
+import sys
+from importlib import metadata
 
 from dicomnode.errors import ConfigurationError
 
@@ -19,7 +20,8 @@ def check_pynetdicom() -> None:
     Raises:
         ConfigurationError: another pynetdicom is installed; says which is needed.
     """
-    found = pynetdicom.__version__
+    imported = sys.modules.get("pynetdicom")  # a second of a processor: not for who only asks
+    found = imported.__version__ if imported else metadata.version("pynetdicom")
     if found not in FITTING_VERSIONS:
         wanted = " or ".join(FITTING_VERSIONS)
         raise ConfigurationError(f"pynetdicom {found} is installed; this node needs {wanted}")

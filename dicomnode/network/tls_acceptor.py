@@ -18,7 +18,7 @@ from dicomnode.audit import trail
 from dicomnode.audit.events import Peer, Refused
 from dicomnode.errors import ConfigurationError
 from dicomnode.logs import Repeats, so_far
-from dicomnode.tls import TlsPolicy, ends_of_pem, reason, server_context
+from dicomnode.tls import TlsPolicy, expiry_of_pem, reason, server_context
 
 log = logging.getLogger(__name__)
 
@@ -106,15 +106,6 @@ def _load(policy: TlsPolicy) -> tuple[ssl.SSLContext, datetime]:
         return context, expiry_of_pem(Path(policy.certificate).read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{policy.certificate}: {error}") from error
-
-
-def expiry_of_pem(pem: bytes) -> datetime:
-    """When the first of all certificates in a PEM file ends: a chain holds no longer than that.
-
-    Raises:
-        ValueError: as `ends_of_pem`.
-    """
-    return min(ends_of_pem(pem))
 
 
 def _signature(policy: TlsPolicy) -> _Signature:

@@ -17,6 +17,9 @@ _STEADY_SECONDS = 60.0
 RECEIVER = "receiver"
 """How the names of the roles begin that receive."""
 
+WORKER = "worker"
+"""How the names of the roles begin that analyse."""
+
 MONITOR = "monitor"
 """The role that tells how the node fares."""
 
@@ -30,6 +33,15 @@ class Child:
     started_at: float = 0.0
     restart_at: float = 0.0
     backoff: float = _FIRST_BACKOFF_SECONDS
+    was_ready: bool = False
+
+    @property
+    def receives(self) -> bool:
+        return self.role.startswith(RECEIVER)
+
+    @property
+    def analyses(self) -> bool:
+        return self.role.startswith(WORKER)
 
     def start(
         self, command: Sequence[str], handed: Sequence[int], env: Mapping[str, str], now: float
@@ -59,8 +71,11 @@ class Child:
 
 
 def waits_for_database(role: str) -> bool:
-    """Whether a role is of use only with the database of this node."""
-    return not role.startswith((RECEIVER, MONITOR))
+    """Whether a role begins nothing before the database is known to be this node's own.
+
+    Receivers need none, the monitor tells that it is away, and workers load meanwhile.
+    """
+    return not role.startswith((RECEIVER, MONITOR, WORKER))
 
 
 def owner_name(node_id: str, role: str, pid: int) -> str:

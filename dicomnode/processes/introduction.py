@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from dicomnode.config.destinations import AnyDestination, Destination
 from dicomnode.config.settings import Settings
 from dicomnode.version import VERSION
-from storage.database import checked_url
+from storage.database import shown_url
 
 log = logging.getLogger(__name__)
 
@@ -25,18 +25,13 @@ def introduction(settings: Settings, config: Path) -> Iterator[str]:
     """No line holds a password, or the path of a web service, which may hold a key."""
     yield f"dicomnode {VERSION} starts, configured by {config.absolute()}"
     yield f"data directory: {settings.node.data_directory.absolute()}"
-    yield f"database: {_without_password(settings.database_url)}"
+    yield f"database: {shown_url(settings.database_url)}"
     yield f"audit trail: {settings.audit_file.absolute()}{_syslog(settings)}"
     yield f"AE title {settings.node.ae_title}, listens on {_listening(settings)}"
     for each in settings.destinations:
         yield f"destination {_destination(each)}"
     if not settings.destinations:
         yield "no destination: results stay here"
-
-
-def _without_password(url: str) -> str:
-    """Nor the parameters of a URL: a password may stand among them."""
-    return checked_url(url).set(query={}).render_as_string(hide_password=True)
 
 
 def _syslog(settings: Settings) -> str:

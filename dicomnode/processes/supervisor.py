@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,12 +17,12 @@ from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import Taking
 from dicomnode.errors import ConfigurationError
-from dicomnode.lifecycle import LISTENER, STOP_SECONDS, SUPERVISOR_PIPE
+from dicomnode.lifecycle import EXIT_REFUSED, LISTENER, READY_PIPE, STOP_SECONDS, SUPERVISOR_PIPE
 from dicomnode.metrics.files import begin_anew, folder_in, forget
 from dicomnode.processes.child import MONITOR, RECEIVER, Child, owner_name, waits_for_database
-from dicomnode.processes.ports import bound
+from dicomnode.processes.ports import open_ports
+from dicomnode.processes.service_manager import ServiceManager, without_its_variables
 from dicomnode.processes.states import States
-from dicomnode.tls import server_context
 from storage import index, jobs
 from storage.database import Database, is_missing
 from storage.errors import StorageError
@@ -31,23 +31,10 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
 
+_HEAD_START_SECONDS = 10.0
+"""So long the others leave the processors to the receivers, if these are not ready before."""
 
-def check_bundle(settings_file: Path, stop: threading.Event) -> None:
-    """Refuse to start with a model bundle that is not whole; in a process of its own.
-
-    The supervisor itself never loads PyTorch: it stays small, and nothing can hang it.
-
-    Raises:
-        ConfigurationError: what is wrong was printed by the check.
-    """
-    command = [sys.executable, "-m", "dicomnode", "check-bundle", "--settings", str(settings_file)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as check:
-        while check.poll() is None:
-            if stop.wait(_LOOK_SECONDS):
-                check.kill()
-                return
-    if check.returncode != 0:
-        raise ConfigurationError("the model bundle cannot be used")
+_PIPE_BYTES = 65536  # as many as it holds
 
 
 class Supervisor:
@@ -72,28 +59,29 @@ class Supervisor:
         self._children = [Child(role) for role in roles]
         self._states = States(settings.node.data_directory, node_id, self._clock)
         self._pipe_read, self._pipe_write = os.pipe()
-        if (
-            settings.receive.tls.enabled
-        ):  # a file that cannot be used stops the start, with its name
-            server_context(settings.receive.tls)
+        self._ready_read, self._ready_write = os.pipe()
+        os.set_blocking(self._ready_read, False)
         self._listeners: list[socket.socket] = []
+        self._began, self._began_at = self._clock.seconds(), self._clock.now()
+        self._leftover: threading.Thread | None = None
+        self._manager = ServiceManager(os.environ)
+        self._told_ready = False
 
     def run(self, stop: threading.Event) -> None:
         """Start all, restart what dies, until `stop`; then end all within STOP_SECONDS.
 
-        Until the database is known to be this node's own, only the receivers and the monitor run.
+        The receivers start first and wait for nothing: what they take is durable. Models are loaded
+        meanwhile. Until the database is known to be this node's own, nothing is begun with it.
 
         Raises:
-            ConfigurationError: the database is not this node's, or does not know its files.
+            ConfigurationError: the database is not this node's, or does not know its files; or the
+                models cannot be loaded.
         """
         begin_anew(folder_in(self._settings.node.data_directory))
         self._taking.start(stop)
-        # before any new process holds a lease of this node
-        leftover = self._hand_back(f"{self._node_id}/")
         try:
             self._listen(stop)
-            while leftover.is_alive() and not stop.is_set():
-                leftover.join(_LOOK_SECONDS)
+            self._leftover = self._hand_back(f"{self._node_id}/")
             while not stop.is_set():
                 self.look(self._clock.seconds())
                 stop.wait(_LOOK_SECONDS)
@@ -106,10 +94,31 @@ class Supervisor:
         Raises:
             ConfigurationError: as `run`.
         """
-        taken = self._taking.taken
+        self._hear()
+        self._manager.alive(now)
+        taken, rest = self._taking.taken, self._rest_may_start(now)
         for child in self._children:
-            if taken or not waits_for_database(child.role):
+            if child.receives or (rest and (taken or not waits_for_database(child.role))):
                 self._look_after(child, now)
+
+    def _hear(self) -> None:
+        """Who has told meanwhile that it is ready."""
+        with suppress(BlockingIOError):
+            told = os.read(self._ready_read, _PIPE_BYTES).split()
+            for child in self._children:
+                if child.process is not None and str(child.process.pid).encode() in told:
+                    child.was_ready = True
+        receiving = all(child.was_ready for child in self._children if child.receives)
+        if receiving and not self._told_ready:
+            self._told_ready = True
+            self._manager.ready("receives")
+
+    def _rest_may_start(self, now: float) -> bool:
+        """The receivers have a head start; and no new process may hold a lease of this node while
+        those of its former ones are freed."""
+        if self._leftover is not None and self._leftover.is_alive():
+            return False
+        return self._told_ready or now - self._began > _HEAD_START_SECONDS
 
     def _listen(self, stop: threading.Event) -> None:
         """The sockets are held here, so that peers wait while a receiver is started again, and are
@@ -118,11 +127,7 @@ class Supervisor:
         Raises:
             ConfigurationError
         """
-        for port in self._settings.receive.ports:
-            listener = bound((self._settings.receive.address, port), stop)
-            if listener is None:
-                return
-            self._listeners.append(listener)
+        self._listeners = open_ports(self._settings.receive, stop)
 
     def _look_after(self, child: Child, now: float) -> None:
         if child.process is None:
@@ -135,11 +140,13 @@ class Supervisor:
         command = [sys.executable, "-m", "dicomnode", "role", child.role]
         command += ["--settings", str(self._settings_file), "--node-id", self._node_id]
         listeners = [listener.fileno() for listener in self._listeners]
-        env = os.environ | {
+        env = without_its_variables(os.environ) | {
             SUPERVISOR_PIPE: str(self._pipe_read),
+            READY_PIPE: str(self._ready_write),
             LISTENER: ",".join(map(str, listeners)),
         }
-        pid = child.start(command, (self._pipe_read, *listeners), env, now)
+        handed = (self._pipe_read, self._ready_write, *listeners)
+        pid = child.start(command, handed, env, now)
         if pid is not None:
             self._states.started(child.role, pid)
 
@@ -148,6 +155,9 @@ class Supervisor:
         child.died(status, self._states.ended(child.role, status), now)
         forget(child.role, folder_in(self._settings.node.data_directory))
         self._hand_back(owner_name(self._node_id, child.role, dead))
+        models_held = any(each.was_ready for each in self._children if each.analyses)
+        if child.analyses and status == EXIT_REFUSED and not models_held:
+            raise ConfigurationError("the models cannot be loaded")  # the worker has told why
 
     def _hand_back(self, owner_prefix: str) -> threading.Thread:
         """Free what dead processes held, in a thread: the database may be away, and slow to say so.
@@ -166,8 +176,8 @@ class Supervisor:
             with closing(database), database.write() as session:
                 now = self._clock.now()
                 freed = jobs.hand_back_owned(session, owner_prefix, now)
-                if owner_prefix == f"{self._node_id}/":  # at the start: nobody receives yet
-                    index.end_lost_associations(session, self._node_id, now)
+                if owner_prefix == f"{self._node_id}/":  # at the start
+                    index.end_lost_associations(session, self._node_id, now, self._began_at)
         except (StorageError, SQLAlchemyError, OSError) as error:
             log.warning("leases not handed back: %s", type(error).__name__)
             return
@@ -175,6 +185,7 @@ class Supervisor:
             log.warning("%d jobs or deliveries of a dead process handed back", freed)
 
     def _stop_all(self) -> None:
+        self._manager.stopping()
         for listener in self._listeners:
             listener.close()
         running = [child.process for child in self._children if child.process is not None]
@@ -189,5 +200,5 @@ class Supervisor:
                 process.kill()
                 process.wait()
         self._states.stopped()
-        os.close(self._pipe_write)
-        os.close(self._pipe_read)
+        for pipe in (self._pipe_write, self._pipe_read, self._ready_write, self._ready_read):
+            os.close(pipe)

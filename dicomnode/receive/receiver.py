@@ -50,7 +50,7 @@ from dicomnode.fast_scp.association import (
     request_handler,
     request_of,
 )
-from dicomnode.lifecycle import LISTENER
+from dicomnode.lifecycle import LISTENER, tell_ready
 from dicomnode.metrics import counters
 from dicomnode.network.associations import (
     SUCCESS,
@@ -378,6 +378,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
         )
         how = "with" if secured else "without"
         log.info("listening as %s on port %d %s TLS", settings.node.ae_title, port, how)
+    tell_ready()
     while not stop.wait(_CERTIFICATE_LOOK_SECONDS):
         if tls is not None:
             tls.look()

@@ -16,6 +16,6 @@ def _nothing(_descriptor: object) -> None:
 if __name__ == "__main__":
     os.fsync = _nothing  # type: ignore[assignment]
     os.fdatasync = _nothing  # type: ignore[assignment]
-    from dicomnode.cli.main import main
+    from dicomnode.__main__ import main
 
     main()

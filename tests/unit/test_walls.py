@@ -11,15 +11,15 @@ import pytest
 from support.sources import ROOT, arrows_of_folders, folder_of, imports, modules, tree
 
 WALLS = """
-.: .decisions .decisions.arrival storage
-.analyse: . .assess .config .decisions .decisions.arrival .decisions.contrast
+.: .decisions .decisions.arrival inference storage
+.analyse: . .assess .config .data_directory .decisions .decisions.arrival .decisions.contrast
     .decisions.eligibility .decisions.stack .deliver .dicom_files .methods .metrics .results
     .results.common inference inference.arrays inference.lungs storage
 .assess: . .audit .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack
     .deliver .dicom_files .methods .metrics .network .notes .results.common storage
 .audit: . .config
 .cli: . .assess .audit .cli.views .commission .config .conformance .data_directory .decisions
-    .deliver .methods .network .offline .processes .receive .weights inference inference.bundles
+    .deliver .network .offline .processes .receive .weights inference inference.bundles
     inference.evaluation.report inference.training storage
 .cli.views: . .config .decisions .decisions.delivery .dicom_files .methods .notes .offline
     .results.common inference inference.bundles inference.evaluation.report storage
@@ -57,7 +57,8 @@ WALLS = """
     .results.documents storage
 .offline: . .analyse .assess .config .decisions .dicom_files .methods .network .notes .results
     .results.common .results.documents inference storage
-.processes: . .audit .config .data_directory .decisions.operating .metrics .network storage
+.processes: . .audit .config .data_directory .decisions.operating .methods .metrics .network
+    inference inference.bundles storage
 .receive: . .audit .commitment .config .data_directory .decisions .decisions.arrival .deliver
     .dicom_files .fast_scp .metrics .network .results.common storage
 .results: .decisions .results.common .results.pictures .results.report .results.segmentation

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.command import dicomnode
+from support.node import free_port
 
 
 @pytest.fixture
@@ -28,3 +29,36 @@ def test_the_same_in_json(config: Path) -> None:
     done = dicomnode("config", "show", "--json", "--config", str(config))
     rows = {each["key"]: each for each in json.loads(done.stdout)}
     assert rows["receive.port"] == {"key": "receive.port", "value": 104, "origin": f"{config}:2"}
+
+
+def test_what_is_wrong_is_told_with_its_line_and_an_exit_status(config: Path) -> None:
+    config.write_text("""[node]
+database_url = "postgresql://node@127.0.0.1:1/name"
+[inference]
+allow_demonstration_model = true
+methods = [
+    { bundle = "mine" },
+]
+""")
+    done = dicomnode("config", "check", "--config", str(config))
+    assert done.returncode == 2
+    folder = config.parent / "mine"
+    told = f"inference.methods.0.bundle: there is no folder {folder} (line 6)\n"
+    assert told in done.stdout
+    assert "warning: node.database_url: " in done.stdout
+    assert done.stdout.endswith(f"{config}: 1 problem(s), 1 warning(s)\n")
+
+
+def test_what_works_is_told_too(config: Path) -> None:
+    config.write_text(
+        f"[receive]\nport = {free_port()}\n[inference]\nallow_demonstration_model = true\n"
+    )
+    done = dicomnode("config", "check", "--config", str(config))
+    assert (done.returncode, done.stdout) == (0, f"{config}: 0 problem(s), 0 warning(s)\n")
+
+
+def test_a_wrong_key_is_told_in_the_same_way(config: Path) -> None:
+    config.write_text("[receive]\nports = 1\n")
+    done = dicomnode("config", "check", "--config", str(config))
+    assert done.returncode == 2
+    assert "nearest known one is receive.port (line 2)" in done.stderr

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomnode.network.tls_acceptor import expiry_of_pem
+from dicomnode.tls import expiry_of_pem
 from support.certificates import Authority, openssl
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,14 +14,23 @@ import pytest
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import Taking
+from dicomnode.errors import ConfigurationError
+from dicomnode.lifecycle import READY_PIPE
+from dicomnode.processes.child import RECEIVER
 from dicomnode.processes.supervisor import Supervisor
 
 
 class _Process:
     """In place of one that runs until the test says how it ended."""
 
-    def __init__(self, command: list[str], **_named: object) -> None:
-        self.role, self.pid, self.status = command[4], 4711, None
+    _pids = itertools.count(4711)
+
+    def __init__(self, command: list[str], env: dict[str, str], **_named: object) -> None:
+        self.role, self.pid, self.status = command[4], next(self._pids), None
+        self._pipe = int(env[READY_PIPE])
+
+    def tell_ready(self) -> None:
+        os.write(self._pipe, f"{self.pid}\n".encode())
 
     def poll(self) -> int | None:
         return self.status
@@ -35,6 +46,7 @@ class Started:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.all: list[Any] = []
         self.refused = False
+        self.ready = True
         self.taking = _Taking()
         monkeypatch.setattr("subprocess.Popen", self._start)
         settings = Settings(node=NodeSettings(data_directory=folder))
@@ -42,17 +54,26 @@ class Started:
             settings, folder / "settings.json", "node", cast("Taking", self.taking)
         )
 
-    def _start(self, command: list[str], **named: object) -> Any:
+    def _start(self, command: list[str], **named: Any) -> Any:
         if self.refused:
             raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
         self.all.append(_Process(command, **named))
         return self.all[-1]
 
     def roles_at(self, now: float) -> list[str]:
-        """Which are started by a look at this moment."""
+        """Which are started by looks at this moment, when receivers are ready at once."""
         before = len(self.all)
         self.supervisor.look(now)
+        if self.ready:
+            for each in self.all[before:]:
+                if each.role.startswith(RECEIVER):
+                    each.tell_ready()
+            self.supervisor.look(now)
         return [each.role for each in self.all[before:]]
+
+    def last(self, role: str) -> Any:
+        """The process of a role that was started last."""
+        return next(each for each in reversed(self.all) if each.role == role)
 
 
 @pytest.fixture
@@ -63,21 +84,59 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Started:
 ALL = ["receiver-1", "receiver-2", "monitor", "assessor", "deliverer", "cleaner", "worker-1"]
 
 
-def test_until_the_database_is_the_nodes_own_only_receivers_and_the_monitor_run(
-    started: Started,
-) -> None:
+def test_until_the_database_is_the_nodes_own_nothing_is_begun_with_it(started: Started) -> None:
     started.taking.taken = False
-    assert started.roles_at(100.0) == ALL[:3]
+    assert started.roles_at(100.0) == ["receiver-1", "receiver-2", "monitor", "worker-1"]
     assert started.roles_at(100.2) == []
     started.taking.taken = True
-    assert started.roles_at(100.4) == ALL[3:]
+    assert started.roles_at(100.4) == ["assessor", "deliverer", "cleaner"]
+
+
+def test_the_others_leave_the_processors_to_the_receivers_for_a_while(started: Started) -> None:
+    started.ready = False
+    now = time.monotonic()
+    assert started.roles_at(now) == ALL[:2]
+    started.last("receiver-1").tell_ready()
+    assert started.roles_at(now + 0.2) == [], "one of two"
+    started.last("receiver-2").tell_ready()
+    assert started.roles_at(now + 0.4) == ALL[2:]
+
+
+def test_receivers_that_are_never_ready_hold_up_nobody_for_ever(started: Started) -> None:
+    started.ready = False
+    assert started.roles_at(time.monotonic()) == ALL[:2]
+    assert started.roles_at(time.monotonic() + 60.0) == ALL[2:]
+
+
+def test_a_node_whose_models_cannot_be_loaded_ends(started: Started) -> None:
+    started.roles_at(100.0)
+    started.last("worker-1").status = 2
+    with pytest.raises(ConfigurationError, match="models cannot be loaded"):
+        started.roles_at(100.2)
+
+
+def test_a_worker_that_was_killed_while_it_loaded_is_started_again(started: Started) -> None:
+    started.roles_at(100.0)
+    started.last("worker-1").status = -9
+    assert started.roles_at(100.2) == []
+    assert started.roles_at(101.0) == ["worker-1"]
+
+
+def test_models_that_were_loaded_once_end_no_node(started: Started) -> None:
+    """It goes on receiving, and what is wrong may be put right meanwhile."""
+    started.roles_at(100.0)
+    started.last("worker-1").tell_ready()
+    started.roles_at(100.2)
+    started.last("worker-1").status = 2
+    assert started.roles_at(100.4) == []
+    assert started.roles_at(101.0) == ["worker-1"]
 
 
 def test_what_dies_is_started_again_later_each_time(started: Started) -> None:
     started.roles_at(100.0)
     now = 100.0
     for wait in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
-        next(each for each in reversed(started.all) if each.role == "worker-1").status = 1
+        started.last("worker-1").status = 1
         assert started.roles_at(now) == []
         assert started.roles_at(now + wait - 0.1) == []
         assert started.roles_at(now + wait) == ["worker-1"]

@@ -1,0 +1,197 @@
+"""What of the configuration cannot work on this machine as it is now: told before a node starts.
+
+Nothing is made or changed here. What the configuration itself forbids `config.reading` has told.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from dicomnode.config.destinations import AnyDestination, Peer, WebDestination
+from dicomnode.config.reading import kept_settings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import KEPT, is_held
+from dicomnode.disk_gate import disk_space
+from dicomnode.errors import ConfigurationError
+from dicomnode.methods.bundles import check_permitted
+from dicomnode.network.listeners import bind_listener
+from dicomnode.processes.ports import is_held_by_systemd, served
+from dicomnode.tls import (
+    DestinationTls,
+    TlsPolicy,
+    client_context,
+    expiry_of_pem,
+    server_context,
+)
+from inference.bundles.bundle import load_card
+from inference.errors import BundleError
+from storage.database import check_answers, is_missing
+from storage.errors import StorageError
+
+_WARNED_BEFORE = timedelta(days=30)
+_TLS_FILES = ("certificate", "private_key", "peer_ca")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong; `key` names an entry of the configuration. A warning hinders no start."""
+
+    key: str
+    text: str
+    is_warning: bool = False
+
+
+def check_start(settings: Settings) -> None:
+    """What a node does not start with: the rest of it is told by `check_all`, or as it happens.
+
+    Raises:
+        ConfigurationError: a bundle or the node's own certificate cannot be used; names each.
+    """
+    found = [*bundle_findings(settings), *_tls_findings("receive.tls", settings.receive.tls)]
+    if wrong := [each for each in found if not each.is_warning]:
+        raise ConfigurationError("\n".join(f"{each.key}: {each.text}" for each in wrong))
+
+
+def check_all(settings: Settings, now: datetime) -> tuple[Finding, ...]:
+    """All at once, in the order of the configuration."""
+    return (
+        *_folder_findings(settings),
+        *_database_findings(settings),
+        *_port_findings(settings),
+        *_tls_findings("receive.tls", settings.receive.tls),
+        *_expiry("receive.tls", settings.receive.tls, now),
+        *bundle_findings(settings),
+        *_peer_findings(settings, now),
+    )
+
+
+def bundle_findings(settings: Settings) -> Iterator[Finding]:
+    """By their cards; that the weights are those of the card a worker sees when it loads them."""
+    inference, cards = settings.inference, []
+    keyed = [(f"inference.methods.{n}.bundle", e.bundle) for n, e in enumerate(inference.methods)]
+    keyed += [("inference.lungs_bundle", inference.lungs_bundle)] if inference.lungs_bundle else []
+    for key, name in keyed or [("inference.methods", str(f)) for _, f in inference.bundles]:
+        folder = Path(name)
+        if not folder.is_dir():
+            yield Finding(key, f"there is no folder {folder}")
+            continue
+        try:
+            cards.append(load_card(folder))
+        except BundleError as error:
+            yield Finding(key, f"{folder}: {'; '.join(error.problems)}")
+            continue
+        if not (folder / cards[-1].weights).is_file():
+            yield Finding(key, f"{folder}: there is no file {cards[-1].weights}")
+    try:
+        check_permitted(cards, settings)
+    except ConfigurationError as error:
+        yield Finding("inference.allow_demonstration_model", str(error))
+
+
+def _tls_findings(key: str, tls: TlsPolicy | DestinationTls | None) -> Iterator[Finding]:
+    if tls is None or (isinstance(tls, TlsPolicy) and not tls.enabled):
+        return
+    unreadable = False
+    for name in _TLS_FILES:
+        if file := getattr(tls, name):
+            try:
+                Path(file).open("rb").close()
+            except OSError as error:
+                unreadable = True
+                yield Finding(f"{key}.{name}", f"{file}: {error.strerror}")
+    if not unreadable:
+        try:
+            server_context(tls) if isinstance(tls, TlsPolicy) else client_context(tls)
+        except ConfigurationError as error:
+            yield Finding(key, str(error))
+
+
+def _expiry(key: str, tls: TlsPolicy | DestinationTls | None, now: datetime) -> Iterator[Finding]:
+    """Of our own certificates; those that cannot be read are told elsewhere."""
+    file = tls.certificate if tls else ""
+    with suppress(OSError, ValueError):
+        if file:
+            end = expiry_of_pem(Path(file).read_bytes())
+            over, day = end <= now, end.date().isoformat()
+            if end < now + _WARNED_BEFORE:
+                text = f"{file}: has ended on {day}" if over else f"{file}: ends on {day}"
+                yield Finding(f"{key}.certificate", text, is_warning=not over)
+
+
+def _folder_findings(settings: Settings) -> Iterator[Finding]:
+    data = settings.node.data_directory
+    folders = {"node.data_directory": data, "audit.file": settings.audit_file.parent}
+    if settings.log.file:
+        folders["log.file"] = Path(settings.log.file).parent
+    for key, folder in folders.items():
+        if why := _not_writable(folder):
+            yield Finding(key, f"{folder}: {why}")
+    with suppress(OSError):
+        free, least = disk_space(_existing(data)).free_bytes, settings.disk.refuse_below_bytes
+        if free < least:
+            text = f"{free} bytes are free at {data}: below {least} nothing is taken (0xA700)"
+            yield Finding("disk.refuse_below_bytes", text, is_warning=True)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the innermost around it that is there."""
+    return next(each for each in (folder, *folder.absolute().parents) if each.exists())
+
+
+def _not_writable(folder: Path) -> str:
+    """Why nothing can be made in a folder, or the folder itself; "" when it can."""
+    try:
+        with tempfile.TemporaryFile(dir=_existing(folder)):
+            return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
+
+
+def _database_findings(settings: Settings) -> Iterator[Finding]:
+    """That it is away hinders no start: it is waited for."""
+    try:
+        if not is_missing(settings.database_url):
+            check_answers(settings.database_url)
+    except StorageError as error:
+        yield Finding("node.database_url", str(error), is_warning=True)
+
+
+def _port_findings(settings: Settings) -> Iterator[Finding]:
+    ours = _running_ports(settings.node.data_directory)
+    for key, address in served(settings.receive):
+        if address in ours or is_held_by_systemd(address[1]):
+            continue
+        try:
+            bind_listener(address).close()
+        except ConfigurationError as error:
+            yield Finding(key, str(error))
+
+
+def _running_ports(data_directory: Path) -> list[tuple[str, int]]:
+    """Of the node that runs on a data directory, if one does."""
+    try:
+        if not is_held(data_directory):
+            return []
+        return [address for _, address in served(kept_settings(data_directory / KEPT).receive)]
+    except (OSError, ValueError):  # who may not look there is told so of the folder
+        return []
+
+
+def _peer_findings(settings: Settings, now: datetime) -> Iterator[Finding]:
+    peers: list[tuple[str, Peer | AnyDestination]]
+    peers = [(f"destinations.{n}", each) for n, each in enumerate(settings.destinations)]
+    peers += [(f"peers.{n}", each) for n, each in enumerate(settings.peers)]
+    peers += [("query.peer", settings.query.peer)] if settings.query.peer else []
+    for key, each in peers:
+        yield from _tls_findings(f"{key}.tls", each.tls)
+        yield from _expiry(f"{key}.tls", each.tls, now)
+        if isinstance(each, WebDestination) and each.credentials:
+            try:
+                each.credentials.authorization()
+            except ConfigurationError as error:
+                yield Finding(f"{key}.credentials", str(error).removeprefix("credentials: "))
