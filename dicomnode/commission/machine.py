@@ -66,11 +66,10 @@ def _database(settings: Settings) -> Check:
 def _models(settings: Settings) -> Check:
     """Whole, as their cards have it, and permitted here; not run."""
     try:
-        bundles = load_bundles(settings)
-        check_permitted(bundles, settings)
+        cards = [each.card for each in load_bundles(settings).values()]
+        check_permitted(cards, settings)
     except (InferenceError, ConfigurationError) as error:
         return failed("models", found=str(error), remedy="[inference]")
-    cards = [each.card for each in bundles.values()]
     return passed("models", found=", ".join(f"{each.name} {each.version}" for each in cards))
 
 

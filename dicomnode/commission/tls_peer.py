@@ -10,8 +10,8 @@ from pathlib import Path
 
 from dicomnode.commission.checks import Check, failed, passed
 from dicomnode.errors import ConfigurationError
-from dicomnode.network.tls_acceptor import WARNING_BEFORE_END, expiry_of_pem
-from dicomnode.tls import DestinationTls, client_context, reason
+from dicomnode.network.tls_acceptor import WARNING_BEFORE_END
+from dicomnode.tls import DestinationTls, client_context, expiry_of_pem, reason
 
 _SECONDS = 10.0
 
