@@ -109,3 +109,23 @@ class CanaryRun:
     ended_at: datetime | None
     passed: bool | None
     text: str
+
+
+@dataclass(frozen=True)
+class TroubleRecord:
+    """One trouble, and who was told of it.
+
+    `since`: when it began, as far as is known. `told`, `told_over`: the ways by which somebody was
+    told that it had begun, and that it was over. `over_at`: None while it lasts.
+    """
+
+    name: str
+    severity: str
+    text: str
+    remedy: str
+    since: datetime
+    first_seen_at: datetime
+    last_seen_at: datetime
+    over_at: datetime | None = None
+    told: frozenset[str] = frozenset()
+    told_over: frozenset[str] = frozenset()

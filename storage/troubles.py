@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.operating_tables import TroubleRow
-
-
-@dataclass(frozen=True)
-class TroubleRecord:
-    """One trouble, and who was told of it.
-
-    `since`: when it began, as far as is known. `told`, `told_over`: the ways by which somebody was
-    told that it had begun, and that it was over. `over_at`: None while it lasts.
-    """
-
-    name: str
-    severity: str
-    text: str
-    remedy: str
-    since: datetime
-    first_seen_at: datetime
-    last_seen_at: datetime
-    over_at: datetime | None = None
-    told: frozenset[str] = frozenset()
-    told_over: frozenset[str] = frozenset()
+from storage.overview_records import TroubleRecord
 
 
 def unfinished_troubles(session: Session, over_since: datetime) -> tuple[TroubleRecord, ...]:

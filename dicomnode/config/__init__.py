@@ -1,5 +1,6 @@
 """The configuration: read from one TOML file into one frozen object, which is passed in.
 
+alerts        The section about whom troubles are told, and how
 audit         The audit trail: where it is kept, and where else it goes
 credentials   Where a DICOMweb server is, and who we are to it: a secret kept elsewhere
 destinations  Whom we open associations or connections with, and where results go

@@ -92,15 +92,19 @@ class Credentials:
         Raises:
             ConfigurationError: there is no secret, or it cannot be one; says why, shows nothing.
         """
-        secret = self._secret()
+        secret = self.secret()
         if self.user:
             return "Basic " + b64encode(f"{self.user}:{secret}".encode()).decode()
         if not _BEARER.fullmatch(secret):
             raise ConfigurationError("credentials: what is there is no bearer token")
         return f"Bearer {secret}"
 
-    def _secret(self) -> str:
-        """Without the end of the line that editors add."""
+    def secret(self) -> str:
+        """As it is now, without the end of the line that editors add. Not to be kept or shown.
+
+        Raises:
+            ConfigurationError: there is none; says why, shows nothing.
+        """
         text = self._content() if self.file else os.environ.get(self.variable, "")
         secret = text.rstrip("\r\n")
         if not secret:

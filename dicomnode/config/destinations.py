@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -24,6 +25,10 @@ class Peer(Section):
     address: str
     port: Port
     tls: DestinationTls | None = None
+
+    def anchored(self, folder: Path) -> Self:
+        """Relative paths are taken from this folder."""
+        return self.model_copy(update={"tls": self.tls and self.tls.anchored(folder)})
 
 
 class _Delivered(Section):
@@ -48,22 +53,13 @@ class Destination(Peer, _Delivered):
     commitment_attempts: Annotated[int, Field(ge=1, le=16)] = 4
 
 
-class WebDestination(_Delivered):
-    """A DICOMweb server that results are delivered to by STOW-RS (PS3.18 section 10.5)."""
-
-    storage_commitment: ClassVar[bool] = False  # DICOMweb knows none
+class WebServer(Section):
+    """Whom we send requests to over HTTP, and who we are there."""
 
     name: _Name
     url: ServiceUrl
     tls: DestinationTls | None = None
     credentials: Annotated[Credentials | None, Field(json_schema_extra=SECRET)] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_no_peer(cls, data: Any) -> Any:
-        if isinstance(data, dict) and (both := [key for key in _PEER_KEYS if key in data]):
-            raise ValueError(f"url is for DICOMweb, {' and '.join(both)} for DICOM: name one")
-        return data
 
     @model_validator(mode="after")
     def _secrets_are_not_overheard(self) -> Self:
@@ -75,6 +71,25 @@ class WebDestination(_Delivered):
         if self.credentials and not encrypted and not is_on_this_machine(self.url):
             raise ValueError("credentials need https: else the whole network can read them")
         return self
+
+    def anchored(self, folder: Path) -> Self:
+        """Relative paths are taken from this folder."""
+        tls, who = self.tls and self.tls.anchored(folder), self.credentials
+        credentials = who and who.anchored(folder)
+        return self.model_copy(update={"tls": tls, "credentials": credentials})
+
+
+class WebDestination(WebServer, _Delivered):
+    """A DICOMweb server that results are delivered to by STOW-RS (PS3.18 section 10.5)."""
+
+    storage_commitment: ClassVar[bool] = False  # DICOMweb knows none
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_peer(cls, data: Any) -> Any:
+        if isinstance(data, dict) and (both := [key for key in _PEER_KEYS if key in data]):
+            raise ValueError(f"url is for DICOMweb, {' and '.join(both)} for DICOM: name one")
+        return data
 
 
 _PEER_KEYS = ("ae_title", "address", "port")

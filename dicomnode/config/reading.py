@@ -11,11 +11,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import ValidationError
 
-from dicomnode.config.destinations import AnyDestination, Destination, Peer, WebDestination
 from dicomnode.config.environment import put_in, taken, unknown, unread
 from dicomnode.config.lines import line_of, lines_of
 from dicomnode.config.sections import FORMER
@@ -109,26 +107,12 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         update={"methods": methods, "lungs_bundle": str(folder / lungs) if lungs else ""}
     )
     receive = settings.receive.model_copy(update={"tls": settings.receive.tls.anchored(folder)})
-    destinations = tuple(_destination_anchored(each, folder) for each in settings.destinations)
-    asked = settings.query.peer and _peer_anchored(settings.query.peer, folder)
+    destinations = tuple(each.anchored(folder) for each in settings.destinations)
+    asked = settings.query.peer and settings.query.peer.anchored(folder)
     query = settings.query.model_copy(update={"peer": asked})
-    peers = tuple(_peer_anchored(each, folder) for each in settings.peers)
+    peers = tuple(each.anchored(folder) for each in settings.peers)
     changed = {"node": node, "inference": inference, "receive": receive, "query": query}
     kept = {"log": settings.log.anchored(folder), "audit": settings.audit.anchored(folder)}
-    kept |= {"http": settings.http.anchored(folder)}
+    kept |= {"http": settings.http.anchored(folder), "alerts": settings.alerts.anchored(folder)}
     told = {"destinations": destinations, "peers": peers}
     return settings.model_copy(update=changed | kept | told)
-
-
-def _destination_anchored(each: AnyDestination, folder: Path) -> AnyDestination:
-    if isinstance(each, WebDestination):
-        credentials = each.credentials and each.credentials.anchored(folder)
-        return _peer_anchored(each.model_copy(update={"credentials": credentials}), folder)
-    return _peer_anchored(each, folder)
-
-
-_P = TypeVar("_P", Peer, Destination, WebDestination)
-
-
-def _peer_anchored(peer: _P, folder: Path) -> _P:
-    return peer.model_copy(update={"tls": peer.tls and peer.tls.anchored(folder)})

@@ -11,6 +11,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from dicomnode.config.alerts import AlertSettings
 from dicomnode.config.audit import AuditSettings
 from dicomnode.config.destinations import AnyDestination, Destination, Peer
 from dicomnode.config.http import HttpSettings
@@ -50,6 +51,7 @@ class Settings(Section):
     disk: DiskPolicy = DiskPolicy()
     retention: RetentionPolicy = RetentionPolicy()
     health: HealthPolicy = HealthPolicy()
+    alerts: AlertSettings = AlertSettings()
     log: LogPolicy = LogPolicy()
     audit: AuditSettings = AuditSettings()
     http: HttpSettings = HttpSettings()

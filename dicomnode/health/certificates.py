@@ -27,6 +27,13 @@ def _named(settings: Settings) -> Iterator[tuple[str, str]]:
     for peer in (settings.query.peer, *settings.peers, *settings.destinations):
         if peer is not None and peer.tls is not None:
             yield from _of(peer.name, peer.tls)
+    if settings.audit.tls is not None:
+        yield from _of("audit", settings.audit.tls)
+    webhook, mail = settings.alerts.webhook, settings.alerts.mail
+    if webhook is not None and webhook.tls is not None:
+        yield from _of("alerts.webhook", webhook.tls)
+    if mail is not None and mail.peer_ca:
+        yield "alerts.mail peer_ca", mail.peer_ca
 
 
 def _of(name: str, tls: TlsPolicy | DestinationTls) -> Iterator[tuple[str, str]]:

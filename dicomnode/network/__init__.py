@@ -7,5 +7,5 @@ peer_connection     A connection that we open to a peer
 pynetdicom_version  The pynetdicom that the node is written for
 send                Sends the DICOM files of a folder to a peer, as they are encoded (C-STORE SCU)
 tls_acceptor        Accepting associations on TLS, whose contexts `dicomnode/tls.py` makes
-web_connection      Requests to a DICOMweb server, and why one was not answered
+web_connection      Requests to an HTTP server, and why one was not answered
 """

@@ -1,4 +1,4 @@
-"""Requests to a DICOMweb server, and why one was not answered (RFC 9110, PS3.18 section 8).
+"""Requests to an HTTP server, and why one was not answered (RFC 9110, PS3.18 section 8).
 
 By urllib3, which here follows no redirect, repeats nothing and asks no environment for a proxy: all
 of that would take results, or who we are, to where nobody meant them to go.
@@ -27,7 +27,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util import parse_url
 
-from dicomnode.config.destinations import WebDestination
+from dicomnode.config.destinations import WebServer
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.tls import client_context, reason
 from dicomnode.version import PRODUCT_NAME, VERSION
@@ -50,7 +50,7 @@ class Answer:
 class WebConnection:
     """One server, over a connection that stays open from request to request."""
 
-    def __init__(self, server: WebDestination, timeout: float) -> None:
+    def __init__(self, server: WebServer, timeout: float) -> None:
         """`timeout` in seconds bounds each wait.
 
         Raises:

@@ -51,7 +51,7 @@ WALLS = """
 .health: . .config .decisions.arrival .decisions.operating .processes storage
 .methods: . .config .decisions inference inference.bundles inference.lungs
 .metrics: . .decisions.operating storage
-.monitor: . .config .decisions.operating .health .metrics .web storage
+.monitor: . .config .data_directory .decisions.operating .health .metrics .network .web storage
 .network: . .audit .config .dicom_files
 .notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
     .results.documents storage

@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from storage.database import Database
-from storage.troubles import (
-    TroubleRecord,
-    put_troubles,
-    remove_troubles,
-    unfinished_troubles,
-)
+from storage.overview_records import TroubleRecord
+from storage.troubles import put_troubles, remove_troubles, unfinished_troubles
 from support.storage_samples import NOW, seconds
 
 AWAY = TroubleRecord("destination_away:pacs", "warning", "it is", "mend it", NOW, NOW, NOW)

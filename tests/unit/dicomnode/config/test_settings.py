@@ -31,6 +31,8 @@ UNSET = {
     ".retention.skipped_days",
     ".retention.failed_days",
     ".query.peer",
+    ".alerts.webhook",
+    ".alerts.mail",
 }
 EXAMPLE = Path(__file__).resolve().parents[4] / "etc" / "dicomnode.toml"
 
