@@ -26,7 +26,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.errors import DatabaseUnavailableError, DatabaseUrlError
 from storage.outage import is_outage
-from storage.schema import prepare
+from storage.schema import prepare, step_back
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a writer waits for its turn; no write transaction spans inference or the network."""
@@ -106,6 +106,17 @@ class Database:
             self._prepare_at_last()
             with Session(self._reading) as session, session.begin():
                 yield session
+
+    def step_back(self, revision: str) -> None:
+        """To the schema of an earlier release; this object is of no use afterwards.
+
+        Raises:
+            SchemaTooNewError
+            UnknownRevisionError
+            DatabaseUnavailableError
+        """
+        with self._named_faults():
+            step_back(self._engine, revision)
 
     def close(self) -> None:
         """Close the idle connections."""

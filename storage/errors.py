@@ -34,6 +34,14 @@ class SchemaTooNewError(StorageError):
         self.known = known
 
 
+class UnknownRevisionError(StorageError):
+    """No earlier schema bears this revision."""
+
+    def __init__(self, asked: str, found: str | None, earlier: tuple[str, ...]) -> None:
+        names = ", ".join(earlier) or "none"
+        super().__init__(f"{asked} is no schema before {found or 'none'}: earlier are {names}")
+
+
 class LeaseLostError(StorageError):
     """The lease ran out and someone else may hold the work: nothing of it may be written."""
 

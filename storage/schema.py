@@ -7,13 +7,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 
 from storage.direct_io import FILE_MODE
-from storage.errors import SchemaTooNewError
+from storage.errors import SchemaTooNewError, UnknownRevisionError
 from storage.folders import make_folder, sync_folder
 from storage.models import SCHEMA_REVISION
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATION_LOCK = 7_402_118_530_264_417
 """Key of PostgreSQL's advisory lock; any number that no other program on the server uses."""
@@ -52,20 +56,48 @@ def _revision(connection: Connection) -> str | None:
     return found
 
 
+def step_back(engine: Engine, revision: str) -> None:
+    """To the schema of an earlier release: what it does not know is lost. Not while a node runs.
+
+    Raises:
+        SchemaTooNewError: this release does not know the schema as it is.
+        UnknownRevisionError: nor the one to go back to.
+    """
+    from alembic import command
+
+    with engine.begin() as connection:
+        config, known = _migrations(connection)
+        found = _revision(connection)
+        _check_known(connection, found, known)
+        earlier = sorted(each for each in known if each < (found or ""))
+        if revision not in earlier:
+            raise UnknownRevisionError(revision, found, tuple(earlier))
+        command.downgrade(config, revision)
+
+
 def _migrate(connection: Connection) -> None:
     """Upgrade inside the caller's transaction: a migration is there as a whole or not at all."""
     from alembic import command  # Alembic costs 0.1 s to import, and is needed once a release
+
+    config, known = _migrations(connection)
+    _check_known(connection, _revision(connection), known)
+    command.upgrade(config, "head")
+
+
+def _migrations(connection: Connection) -> tuple[Config, set[str]]:
+    """All that there are, by revision."""
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "storage:migrations")
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    found = _revision(connection)
+    return config, {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+
+
+def _check_known(connection: Connection, found: str | None, known: set[str]) -> None:
     if found is not None and found not in known:
         url = connection.engine.url.render_as_string(hide_password=True)
         raise SchemaTooNewError(url, found, SCHEMA_REVISION)
-    command.upgrade(config, "head")
 
 
 @contextmanager

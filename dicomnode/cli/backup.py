@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json
+from dicomnode.audit.events import AlertKind
+from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json, recorded
 from dicomnode.config.reading import load_settings
 
 
@@ -39,11 +40,9 @@ def backup(
         size = f"{told.bytes / 1e6:.1f} MB"
         typer.echo(f"{folder}: {told.rows} rows, {told.files} files ({told.linked} linked), {size}")
         if told.missing:
-            typer.echo(f"{len(told.missing)} files that rows name are not there: {ABOUT_MISSING}")
+            many = len(told.missing)
+            typer.echo(f"{many} files that rows name are not there: backup.json names them")
     raise SystemExit(1 if told.missing else 0)
-
-
-ABOUT_MISSING = "backup.json names them"
 
 
 def restore(
@@ -72,6 +71,8 @@ def restore(
     settings = load_settings(config_file(config))
     with only_one(settings.node.data_directory), _progress("putting back") as on_progress:
         series, deliveries = put_back(folder, settings, datetime.now(UTC), on_progress)
+        kind = AlertKind.SOFTWARE_CONFIGURATION
+        recorded(settings, "restore", f"the back-up {folder.name}", kind=kind)
     _tell(
         as_json,
         {"series_held": series, "deliveries_held": deliveries},

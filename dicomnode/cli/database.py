@@ -12,6 +12,8 @@ from dicomnode.audit.events import AlertKind
 from dicomnode.cli.common import (
     ConfigOption,
     JsonOption,
+    YesOption,
+    ask,
     config_file,
     open_database,
     print_json,
@@ -64,6 +66,38 @@ def database_move(
         return
     typer.echo(f"{how_many(sum(moved.values()), 'row')} of {len(moved)} tables moved to {place}")
     typer.echo("name it in [node] database_url: no node begins on the former one any more")
+
+
+@database_app.command("downgrade")
+def database_downgrade(
+    to: Annotated[
+        str, typer.Option("--to", help="The newest schema that the earlier release knows: it says.")
+    ],
+    config: ConfigOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Go back to the schema of an earlier release, before that is installed again.
+
+    What only this release knows is lost: back up first. The node must not run.
+    """
+    from dicomnode.data_directory.holding import only_one
+    from dicomnode.data_directory.own_data import check_own
+    from storage.database import Database
+
+    settings = load_settings(config_file(config))
+    with only_one(settings.node.data_directory) as node_id:
+        check_own(settings, node_id)
+        if not yes:
+            what = f"what the schema {to} has no place for is lost"
+            ask(what, "Go back to it?", "nothing was changed", as_json=as_json)
+        recorded(settings, "database downgrade", f"to schema {to}", kind=_KIND)
+        with closing(Database.open(settings.database_url)) as database:
+            database.step_back(to)
+    if as_json:
+        print_json({"schema": to})
+        return
+    typer.echo(f"the database has schema {to}: install the release that knows it, before any start")
 
 
 @database_app.command("adopt")

@@ -13,8 +13,10 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from storage import index, jobs, queries, result_sets
-from storage.database import Database
+from storage.database import Database, checked_url
 from storage.decided import Reason, Verdict
+from storage.errors import UnknownRevisionError
+from storage.models import SCHEMA_REVISION
 from storage.records import ConflictState, JobKind, SeriesState
 from support.former import upgrade
 from support.storage_samples import LEASE, NOW, instance, receive
@@ -171,3 +173,24 @@ def test_an_empty_database_goes_back_and_forth(engine: Engine) -> None:
         config.set_main_option("script_location", "storage:migrations")
         command.downgrade(config, "0001")
     assert tables() == before
+
+
+def test_an_earlier_release_finds_its_schema_again(empty_url: str) -> None:
+    database = Database.open(empty_url)
+    receive(database, instance(1, "1.2.3"))
+    for wrong in ("0009", SCHEMA_REVISION, "head"):
+        with pytest.raises(UnknownRevisionError, match="earlier are 0001, 0002, 0003"):
+            database.step_back(wrong)
+    database.step_back("0003")
+    database.close()
+    seen = create_engine(checked_url(empty_url))
+    names = inspect(seen).get_table_names()
+    columns = {each["name"] for each in inspect(seen).get_columns("series")}
+    seen.dispose()
+    assert "commitment_request" in names
+    assert "flight_record" not in names
+    assert "on_hold_since" not in columns
+    again = Database.open(empty_url)  # this release takes it forward again, with what is there
+    with again.read() as session:
+        assert queries.series_detail(session, "1.2.3") is not None
+    again.close()
