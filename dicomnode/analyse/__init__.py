@@ -5,5 +5,6 @@ flight       What the flight recorder keeps of an analysis
 held_job     A job while its work goes on: its lease is kept, and what must not go on ended
 measured     What an analysis that was kept adds to the metrics
 predecessor  Which earlier report on a series the next one names as its predecessor
+replay       Analyses a stored series again, as its flight record tells, and compares
 worker       The worker: takes one ANALYSE job after the other and leaves its results in the outbox
 """

@@ -15,6 +15,7 @@ from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.decisions.stack.overlaps import NOT_COMPARED, Pair
 from dicomnode.dicom_files.headers import read_headers_file
+from dicomnode.dicom_files.identity import data_set_sha256, identify_file
 from dicomnode.dicom_files.read_again import may_pass, why_unread
 from dicomnode.dicom_files.same_slices import (
     differences_of_overlaps,
@@ -82,3 +83,15 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
 def input_digest(instances: Sequence[StoredInstance | Conflict]) -> str:
     """Names exactly what was decided upon: the instances and their content."""
     return instances_digest((each.sop_instance_uid, each.sha256) for each in instances)
+
+
+def files_digest(files: Iterable[Path]) -> str:
+    """As `input_digest`, of the content that the files of the instances have now.
+
+    Raises:
+        DataError: one is no DICOM file that can be read.
+        OSError
+    """
+    return instances_digest(
+        (identify_file(file)[0].sop_instance_uid, data_set_sha256(file)) for file in files
+    )

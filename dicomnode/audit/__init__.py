@@ -2,5 +2,6 @@
 
 events      What is recorded
 messages    DICOM audit messages of events, in XML (PS3.15 A.5)
+reading     What the trail holds, for whoever asks
 trail       The trail of this process: a file that all processes of a node write
 """

@@ -1,6 +1,7 @@
 """The command line; nothing else of the node imports it.
 
 views/          What the commands show: rows and outcomes as tables, text or JSON
+audit           `dicomnode audit`: who did what, and the flight records of analyses
 backup          `dicomnode backup` and `dicomnode restore`
 common          What the commands share: options, the configuration file, and how they print
 config          `dicomnode config`: what holds, what is wrong with it, taking it over
@@ -16,5 +17,6 @@ model_simulate  `dicomnode model simulate`: labelled scans with simulated lesion
 model_train     `dicomnode model train`: the command line of a training
 queue           `dicomnode queue`: what is where, and why
 queue_actions   `dicomnode queue retry | cancel | hold | release | first`: stopping, starting work
+replay          `dicomnode replay`: a series analysed again, compared with its flight record
 results         `dicomnode results`: sending them again, renewing, withdrawing and undoing it
 """

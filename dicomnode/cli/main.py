@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dicomnode.cli.audit import audit_app
 from dicomnode.cli.backup import backup, restore
 from dicomnode.cli.commission import commission
 from dicomnode.cli.common import ConfigOption, check_file, config_file, console, offline_settings
@@ -24,6 +25,7 @@ from dicomnode.cli.model_simulate import model_simulate as _model_simulate  # no
 from dicomnode.cli.model_train import model_train as _model_train  # noqa: F401  (adds its command)
 from dicomnode.cli.queue import queue_app
 from dicomnode.cli.queue_actions import queue_release as _queue_release  # noqa: F401  (adds its command)
+from dicomnode.cli.replay import replay
 from dicomnode.cli.results import results_app
 from dicomnode.config.reading import load_settings
 from dicomnode.lifecycle import block_stop_signals, stop_on_request, tells_what_can_be_mended
@@ -45,6 +47,8 @@ app.command()(restore)
 app.add_typer(model_app, name="model")
 app.command()(commission)
 app.command()(conformance)
+app.add_typer(audit_app, name="audit")
+app.command()(replay)
 
 
 def main() -> None:

@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
-from dicomnode.assess.assessment import assess_files
+from dicomnode.assess.assessment import assess_files, files_digest
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Reason, Verdict, with_later
 from dicomnode.dicom_files.folder import read_folder
 from dicomnode.dicom_files.headers import read_header_file
-from dicomnode.dicom_files.identity import data_set_sha256, identify_file
 from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.methods.bundles import Engines, load_engines
 from dicomnode.methods.findings_json import findings_json
 from dicomnode.notes.offline import EndedSeries, notes_of_folder
 from dicomnode.results.build import ResultObject, encode
-from dicomnode.results.common.uids import instances_digest
 from inference.errors import InferenceError
 from inference.files import write_whole
 from inference.progress import Progress
@@ -116,7 +114,7 @@ def _write_notes(
         for uid, files in by_series.items()
     ]
     now = datetime.now(UTC)
-    for uid, objects in notes_of_folder(ended, settings, now, _input_digest):
+    for uid, objects in notes_of_folder(ended, settings, now, files_digest):
         with _stopped_by(by_uid[uid]):
             _write_objects(by_uid[uid], objects, out / uid)
 
@@ -162,13 +160,6 @@ def _stop(outcome: SeriesOutcome, state: str, why: Reason) -> None:
     outcome.reasons += (why,)
 
 
-def _input_digest(files: Sequence[Path]) -> str:
-    """As the node has it for the same instances, so that it gives its results the same UIDs."""
-    return instances_digest(
-        (identify_file(file)[0].sop_instance_uid, data_set_sha256(file)) for file in files
-    )
-
-
 def _process_series(
     outcome: SeriesOutcome,
     files: list[Path],
@@ -190,7 +181,7 @@ def _process_series(
         assessment,
         settings,
         analysed_at=datetime.now(UTC).astimezone(),
-        input_digest=_input_digest(files),
+        input_digest=files_digest(files),
         completeness=f"all {len(files)} files of the series in the folder",
         progress=progress,
     )

@@ -113,11 +113,11 @@ def load(bundle: Bundle, options: EngineOptions) -> TextureMethod:
     return TextureMethod(network, bundle, options)
 
 
-def make_texture_bundle(folder: Path) -> Path:
+def make_texture_bundle(folder: Path, seed: int = 7) -> Path:
     """A bundle of seeded weights; `TASK` must be in the table."""
     names = tuple(each.name for each in CLASSES)
     card = replace(untrained_card("Texture untrained", TASK.name, names, 0), codes=CLASSES)
-    random = np.random.Generator(np.random.PCG64(7))
+    random = np.random.Generator(np.random.PCG64(seed))
     weights = {
         name: torch.from_numpy(random.standard_normal(tuple(each.shape), np.float32))
         for name, each in TextureNetwork(len(CLASSES)).state_dict().items()

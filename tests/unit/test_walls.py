@@ -18,11 +18,11 @@ WALLS = """
 .assess: . .audit .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack
     .deliver .dicom_files .methods .metrics .network .notes .results.common storage
 .audit: . .config
-.cli: . .assess .audit .cli.views .commission .config .conformance .data_directory .decisions
-    .deliver .network .offline .processes .receive .weights inference inference.bundles
+.cli: . .analyse .assess .audit .cli.views .commission .config .conformance .data_directory
+    .decisions .deliver .network .offline .processes .receive .weights inference inference.bundles
     inference.evaluation.report inference.training storage
-.cli.views: . .config .decisions .decisions.delivery .dicom_files .methods .notes .offline
-    .results.common inference inference.bundles inference.evaluation.report storage
+.cli.views: . .analyse .audit .config .decisions .decisions.delivery .dicom_files .methods .notes
+    .offline .results.common inference inference.bundles inference.evaluation.report storage
 .commission: . .commitment .config .data_directory .decisions.arrival .decisions.delivery .deliver
     .fast_scp .methods .network .receive .results .results.common .synthetic inference
     inference.evaluation.report storage
@@ -56,7 +56,7 @@ WALLS = """
 .notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
     .results.documents storage
 .offline: . .analyse .assess .config .decisions .dicom_files .methods .network .notes .results
-    .results.common .results.documents inference storage
+    .results.documents inference storage
 .processes: . .audit .config .data_directory .decisions.operating .methods .metrics .network
     inference inference.bundles storage
 .receive: . .audit .commitment .config .data_directory .decisions .decisions.arrival .deliver
