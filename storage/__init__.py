@@ -30,6 +30,7 @@ owner            Whose database this is: its rows name files that lie in one nod
 parts            Whose series an instance belongs to
 queries          What the command line reads: series, their jobs, results and deliveries
 records          The plain records that storage takes and returns
+refusals         What receivers refused: alike counted in one row, found by UID or number
 removable_files  Unlinking stored files while receivers may be given the same ones again
 reopening        Undoing the decision on a series; what it was stays readable in its history
 result_history   What became of results, written beside their files: withdrawn, sent, refused

@@ -22,8 +22,10 @@ from dicomnode.cli.common import (
     print_json,
 )
 from dicomnode.config.reading import load_settings
+from dicomnode.errors import DataError
 from storage.queries import Wanted
 from storage.records import SeriesState
+from storage.refusals import Refusal
 
 queue_app = typer.Typer(
     help="What is where, and why; keeping it, letting it go on.", no_args_is_help=True
@@ -164,12 +166,22 @@ def queue_why(
         bool, typer.Option("--identity", help="Show whose study it is: name, ID, date of birth.")
     ] = False,
 ) -> None:
-    """Why a series is where it is: the answer, every rule, what sets its limit, what is next."""
-    from dicomnode.cli.views import queue_view, why_view
+    """Why a series is where it is: the answer, every rule, what sets its limit, what is next.
+
+    What was refused is found, too, though nothing of it was kept.
+    """
+    from dicomnode.cli.views import queue_view, refusals_view, why_view
 
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
-    details = queue_view.find(database, uid)
+    refused = refusals_view.find(database, uid)
+    try:
+        details = queue_view.find(database, uid)
+    except DataError:
+        if not refused:
+            raise
+        _tell_refused(refused, as_json)
+        return
     now = datetime.now(UTC)
     found = [why_view.look_up(database, settings, detail, identity, now) for detail in details]
     if as_json:
@@ -177,3 +189,34 @@ def queue_why(
         return
     for why in found:
         why_view.print_why(console(), why)
+
+
+def _tell_refused(refused: Sequence[Refusal], as_json: bool) -> None:
+    from dicomnode.cli.views import refusals_view
+
+    if as_json:
+        print_json(refusals_view.why_json(refused))
+    else:
+        refusals_view.print_refused(console(), refused)
+
+
+@queue_app.command("refusals")
+def queue_refusals(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    since: SinceOption = None,
+    source: SourceOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+) -> None:
+    """What was refused: associations, and instances with the status that the sender got."""
+    from dicomnode.cli.views import queue_view, refusals_view
+    from storage import refusals
+
+    after = None if since is None else moment(since, datetime.now(UTC))
+    database = open_database(config)
+    with database.read() as session:
+        found = refusals.recent(session, after, source, limit)
+    if as_json:
+        print_json(queue_view.as_json(list(found)))
+    else:
+        refusals_view.print_refusals(console(), found)

@@ -24,7 +24,14 @@ from dicomnode.data_directory.backup import may_remove
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
 from dicomnode.disk_gate import disk_space
 from dicomnode.lifecycle import Outage
-from storage import commitment_answers, commitment_requests, queries, result_sets, retention
+from storage import (
+    commitment_answers,
+    commitment_requests,
+    queries,
+    refusals,
+    result_sets,
+    retention,
+)
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import DatabaseUnavailableError
@@ -39,6 +46,10 @@ log = logging.getLogger(__name__)
 PASS_SECONDS = 60.0
 _COMMITMENT_AGE = timedelta(days=90)
 """Older requests for storage commitment are forgotten; no report on them comes any more."""
+
+_REFUSAL_AGE = timedelta(days=90)
+_MOST_REFUSALS = 10_000
+"""Older ones, and more of them, are forgotten."""
 
 _TELL_SPACE = timedelta(hours=1)
 
@@ -94,7 +105,7 @@ class Cleaner:
         if removed:
             files += self._remove_files()
         self._remove_associations(now)
-        self._remove_commitments(now)
+        self._forget_old(now)
         return Cleaned(len(removed), files, leftovers)
 
     def _enter_withdrawals(self, now: datetime) -> None:
@@ -182,10 +193,11 @@ class Cleaner:
             with self._database.write() as session:
                 retention.remove_associations(session, now - shortest, _FILES_A_STEP)
 
-    def _remove_commitments(self, now: datetime) -> None:
+    def _forget_old(self, now: datetime) -> None:
         with self._database.write() as session:
             commitment_requests.remove_requests(session, now - _COMMITMENT_AGE)
             commitment_answers.remove_answers(session, now - _COMMITMENT_AGE)
+            refusals.forget(session, now - _REFUSAL_AGE, _MOST_REFUSALS)
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa: ARG001 - a role's

@@ -72,6 +72,8 @@ class StoreRequest:
 
 StoreHandler = Callable[[StoreRequest], int | Dataset]
 Spill = Callable[[], GrowingFile]
+Unkept = Callable[[Association, str, str], None]
+"""Told that the disk did not take a data set while it came: SOP class and SOP instance."""
 
 
 def request_of(event: evt.Event) -> StoreRequest:
@@ -95,7 +97,9 @@ def fits(ae: AE) -> bool:
     return sys.platform == "linux" and 0 < ae.maximum_pdu_size <= LONGEST_MAXIMUM_LENGTH
 
 
-def request_handler(store: StoreHandler, spill: Spill | None = None) -> type[RequestHandler]:
+def request_handler(
+    store: StoreHandler, spill: Spill | None = None, unkept: Unkept = lambda *_told: None
+) -> type[RequestHandler]:
     """For `AE.make_server(request_handler=…)`: `store` answers C-STORE, a status or a Dataset.
 
     `spill` makes the file of a data set above `SPILL_BYTES`; without it memory has no bound.
@@ -103,7 +107,7 @@ def request_handler(store: StoreHandler, spill: Spill | None = None) -> type[Req
 
     class FastRequestHandler(RequestHandler):
         def _create_association(self) -> Association:
-            assoc = FastAssociation(self.ae, store, spill)
+            assoc = FastAssociation(self.ae, store, spill, unkept)
             connection = BoundedSocket(assoc, self.request, assoc.dul.wake_up)
             return _for_connection(self, assoc, connection)
 
@@ -143,11 +147,11 @@ def _for_connection(
 class FastAssociation(StorageAssociation):
     """One accepted connection."""
 
-    def __init__(self, ae: AE, store: StoreHandler, spill: Spill | None) -> None:
+    def __init__(self, ae: AE, store: StoreHandler, spill: Spill | None, unkept: Unkept) -> None:
         super().__init__(ae)
         self.dul: EventDrivenDul = EventDrivenDul(self)
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
-        self._store, self._spill = store, spill
+        self._store, self._spill, self._unkept = store, spill, unkept
 
     def run_reactor(self) -> None:
         try:
@@ -158,7 +162,7 @@ class FastAssociation(StorageAssociation):
 
     def _run_reactor(self) -> None:
         if self.dul.take_socket():
-            _Conversation(self, self._store, self._spill).hold()
+            _Conversation(self, self._store, self._spill, self._unkept).hold()
         super()._run_reactor()
         # after this pynetdicom closes the connection: an A-ABORT by another thread goes out first
         while self._sent_abort and self.dul.is_alive() and not self.dul.is_idle:
@@ -176,9 +180,12 @@ class _Handover(Exception):  # noqa: N818 - not an error
 class _Conversation:
     """The messages of one established association, until it ends or pynetdicom goes on."""
 
-    def __init__(self, assoc: FastAssociation, store: StoreHandler, spill: Spill | None) -> None:
+    def __init__(
+        self, assoc: FastAssociation, store: StoreHandler, spill: Spill | None, unkept: Unkept
+    ) -> None:
         connection = cast("BoundedSocket", assoc.dul.socket)
         self._assoc, self._connection, self._store = assoc, connection, store
+        self._unkept = unkept
         longest = assoc.acceptor.maximum_length or LONGEST_MAXIMUM_LENGTH
         self._reader = PduReader(connection, longest, assoc.network_timeout)
         self._contexts = {
@@ -316,6 +323,7 @@ class _Conversation:
         except Exception:  # the peer is owed a response, the log the fault
             if self._data_set.fault is not None:
                 log.error("data set not kept: %s", self._data_set.fault.strerror)
+                self._unkept(assoc, command.sop_class_uid, command.sop_instance_uid)
                 return OUT_OF_RESOURCES
             log.exception("the handler of C-STORE failed")
             return HANDLER_FAULT

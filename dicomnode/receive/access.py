@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import cast
 
 from pynetdicom import evt
@@ -30,11 +31,16 @@ from dicomnode.metrics.counters import ASSOCIATIONS_REJECTED
 
 log = logging.getLogger(__name__)
 
+Note = Callable[[Association, str, str], None]
+"""Told of an association, how it was rejected, and why."""
+
 
 class AssociationGate:
     """Lets in whom the policy names; refuses, logs, records and counts the others."""
 
-    def __init__(self, policy: AdmissionPolicy) -> None:
+    def __init__(self, policy: AdmissionPolicy, note: Note = lambda *_told: None) -> None:
+        """`note`: what keeps a trace of each refusal, and takes no time."""
+        self._note = note
         self._policy = policy
         self._refused: Counter[RejectReason] = Counter()
         self._lock = threading.Lock()
@@ -62,7 +68,9 @@ class AssociationGate:
         calling, called = request.calling_ae_title, request.called_ae_title
         address = association.requestor.address
         admission = judge_admission(calling, called, address, self._policy)
-        if not admission.accepted:
+        if admission.reject is not None:
+            code = "/".join(map(str, admission.reject.value))
+            self._note(association, f"A-ASSOCIATE-RJ {code}", admission.why)
             self._tell(address, printable_ae_title(calling), printable_ae_title(called), admission)
         return admission.reject
 

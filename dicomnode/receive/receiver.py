@@ -67,6 +67,13 @@ from dicomnode.network.tls_acceptor import ServerTls
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.arrivals import ArrivalIndexer, AssociationEnded
 from dicomnode.receive.reconciliation import Reconciler
+from dicomnode.receive.refusals import Refusals
+from dicomnode.receive.store_request import (
+    called_ae_title_of,
+    check_command,
+    request_provenance,
+    status_of,
+)
 from dicomnode.receive.visits import Visits
 from dicomnode.receive.waiting_room import WaitingRoom
 from storage.database import Database
@@ -87,8 +94,6 @@ _LAST_WORDS_SECONDS = 3.0
 _THREADS_OF_SILENT_PEERS = 256
 """Two for each connection that has asked for no association; with more, new ones are closed."""
 
-_PRIORITY_ORDER = {1: 0, 0: 1, 2: 2}  # Priority (0000,0700): HIGH 1, MEDIUM 0, LOW 2
-
 
 class StorageReceiver:
     """Handles the events of one Storage SCP; one object for all associations."""
@@ -103,10 +108,12 @@ class StorageReceiver:
         room: WaitingRoom,
         disk: DiskGate,
         visits: Visits | None = None,
+        refusals: Refusals | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`receiver_id` ("node/receiver-1") tells whose associations are open in the index."""
         self._clock = clock or Clock()
+        self._refusals = refusals
         self.visits = visits or Visits(self._clock)
         self._disk = disk
         self._gate = gate
@@ -132,26 +139,35 @@ class StorageReceiver:
         answer = self._answer(request)
         if isinstance(answer, Dataset):
             self.visits.refused(request.association, request.sop_class_uid, answer.Status)
+            if self._refusals is not None:
+                self._refusals.note_instance(request, answer.Status, answer.ErrorComment)
         return answer
+
+    def _unkept(self, assoc: DicomAssociation, sop_class_uid: str, sop_instance_uid: str) -> None:
+        """The disk did not take a data set that grew in a file."""
+        status_of(OUT_OF_RESOURCES, "")
+        self.visits.refused(assoc, sop_class_uid, OUT_OF_RESOURCES)
+        if self._refusals is not None:
+            self._refusals.note_unkept(assoc, sop_instance_uid, OUT_OF_RESOURCES)
 
     def _answer(self, request: StoreRequest) -> int | Dataset:
         grown = isinstance(request.content, GrowingFile)  # the disk was asked as it grew
         full = None if grown else self._disk.refuses(len(request.data_set))
         if full is not None:
-            return _status(OUT_OF_RESOURCES, full)
+            return status_of(OUT_OF_RESOURCES, full)
         try:
             identity = identify(request.data_set, request.transfer_syntax)
-            _check_command(identity, request)
+            check_command(identity, request)
         except DataError as error:
             log.warning("C-STORE refused: %s", error)
             code = NOT_MATCHING if error.rule == "command" else CANNOT_UNDERSTAND
-            return _status(code, str(error))
-        provenance = _provenance(request, self._association(request.association))
+            return status_of(code, str(error))
+        provenance = request_provenance(request, self._association(request.association))
         try:
             stored = self._store(identity, request, provenance)
         except OSError as error:
             log.error("instance %s not stored: %s", identity.sop_instance_uid, error.strerror)
-            return _status(OUT_OF_RESOURCES, error.strerror or "cannot be stored")
+            return status_of(OUT_OF_RESOURCES, error.strerror or "cannot be stored")
         now, syntax = self._clock.now(), request.transfer_syntax
         self._indexer.put(stored_instance(identity, provenance, syntax, stored, now))
         counters.count_received(provenance.calling_ae_title, stored.size_bytes)
@@ -192,7 +208,7 @@ class StorageReceiver:
     def acceptor(self, ae: AE) -> type[RequestHandler]:
         """What makes associations: the fast receive path, or pynetdicom's own where it must."""
         if fits(ae):
-            return request_handler(self.store, self._spill)
+            return request_handler(self.store, self._spill, self._unkept)
         log.warning("the fast receive path is not used: it does not fit this machine or PDU length")
         return PlainRequestHandler
 
@@ -209,7 +225,7 @@ class StorageReceiver:
                     association_id=uuid.uuid4().hex,
                     node_id=self._receiver_id,
                     calling_ae_title=assoc.requestor.ae_title,
-                    called_ae_title=_called(assoc),
+                    called_ae_title=called_ae_title_of(assoc),
                     peer_address=assoc.requestor.address,
                     opened_at=self._clock.now(),
                 )
@@ -267,40 +283,6 @@ def commitment_handlers(answers: Answers, reports: Reports) -> dict[Any, Handler
     return {evt.EVT_N_ACTION: answers.on_action, evt.EVT_N_EVENT_REPORT: reports.on_report}
 
 
-def _called(assoc: DicomAssociation) -> str:
-    primitive = assoc.requestor.primitive
-    return "" if primitive is None else str(primitive.called_ae_title)
-
-
-def _check_command(identity: Identity, request: StoreRequest) -> None:
-    """The data set must be the instance that the command names (PS3.4 B.2.3, 0xA900)."""
-    if request.sop_instance_uid != identity.sop_instance_uid:
-        raise DataError("command", "SOP Instance UID is not that of the data set")
-    if {request.sop_class_uid, request.abstract_syntax} != {identity.sop_class_uid}:
-        raise DataError("command", "SOP Class UID is not that of the data set")
-
-
-def _status(code: int, comment: str) -> Dataset:
-    counters.INSTANCES_REFUSED.labels(f"0x{code:04X}").inc()
-    answer = Dataset()
-    answer.Status = code
-    answer.ErrorComment = comment[:64]  # (0000,0902) is LO
-    return answer
-
-
-def _provenance(request: StoreRequest, association: Association) -> Provenance:
-    return Provenance(
-        association.association_id,
-        association.calling_ae_title,
-        association.called_ae_title,
-        _order(request),
-    )
-
-
-def _order(request: StoreRequest) -> int:
-    return _PRIORITY_ORDER.get(request.priority, 1)
-
-
 def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:
     """An Application Entity that accepts every storage SOP class, private ones too."""
     ae = application_entity(ae_title)
@@ -352,14 +334,18 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     own = partial(own_or_take, settings, receiver_id.partition("/")[0])
     indexer = ArrivalIndexer(database, Reconciler(database, files, receiver_id), own)
     indexer.start()
+    refusals = Refusals(database, ready=lambda: indexer.begun)
+    refusals.start(stop)
+    admission = settings.receive.admission.for_node(settings.node.ae_title)
     receiver = StorageReceiver(
         files,
         indexer,
         receiver_id,
-        gate=AssociationGate(settings.receive.admission.for_node(settings.node.ae_title)),
+        gate=AssociationGate(admission, refusals.note_association),
         room=waiting_room(settings.receive),
         disk=DiskGate(settings.instances, settings.disk),
         visits=Visits(Clock(), patient_ids=settings.audit.patient_id),
+        refusals=refusals,
     )
     ae = storage_ae(settings.node.ae_title, settings.receive)
     answers = Answers(database, files, ready=lambda: indexer.begun)
@@ -384,6 +370,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
             tls.look()
     stop_listening(ae)
     _let_associations_end(ae)
+    refusals.close()
     if indexer.close(timeout=3.0):
         database.close()
 

@@ -13,6 +13,7 @@ process_view     How `dicomnode process` and the demo show outcomes to a person
 queue_list       What `dicomnode queue list` shows: a row for each series, and how many there are
 queue_view       What `dicomnode queue show` shows: rows of the database as tables, text or JSON
 queue_watch      What `dicomnode queue watch` shows: the list as it changes
+refusals_view    What `dicomnode queue refusals` shows, and `why` of what was refused
 replay_view      What `dicomnode replay` shows, and which record it is about
 results_view     What `dicomnode results` shows and does: sets of results, and how far they have got
 step             What is next with a series: who does what, when and why, and what helps

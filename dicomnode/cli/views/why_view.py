@@ -13,6 +13,7 @@ from rich.console import Console
 from dicomnode.cli.views.delivery_words import is_analysed_now, series_word
 from dicomnode.cli.views.next_steps import Around, ended, next_steps
 from dicomnode.cli.views.queue_view import as_json, print_series, say, shown_time
+from dicomnode.cli.views.refusals_view import told_of
 from dicomnode.cli.views.step import Step
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config.settings import Settings
@@ -21,7 +22,7 @@ from dicomnode.decisions.wording import KEYS, answer, how_many, severest_first
 from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.errors import DataError
-from storage import index, queries, study
+from storage import index, queries, refusals, study
 from storage.database import Database
 from storage.decided import (
     HistoryEntry,
@@ -33,6 +34,7 @@ from storage.decided import (
 from storage.instances import InstanceFiles
 from storage.notes import NOT_ANALYSED
 from storage.records import NOTE_KIND, ConflictState, SeriesDetail, SeriesRecord
+from storage.refusals import Refusal
 
 _VERDICT_STYLE = {"pass": "green", "warning": "yellow", "fail": "red"}
 
@@ -53,7 +55,7 @@ class Why:
     """A series with what lies around it.
 
     `brought`: instances by association. `study`: the other series of its study and modality.
-    `identity`: empty unless it was asked for.
+    `identity`: empty unless it was asked for. `refused`: of its instances, and of its study.
     """
 
     detail: SeriesDetail
@@ -62,6 +64,7 @@ class Why:
     identity: Mapping[str, str]
     steps: tuple[Step, ...]
     now: datetime
+    refused: tuple[Refusal, ...] = ()
 
     @property
     def next(self) -> str:
@@ -80,9 +83,12 @@ def look_up(
         series = study.series_of_study(session, uid)
         instances = index.instances_of_series(session, uid) if identity else ()
         around = Around(series, queries.analyses_ahead(session).get(uid))
+        named = (detail.series.series_instance_uid, detail.series.study_instance_uid)
+        refused = refusals.of_series(session, *named)
     others = tuple(each for each in series if each.series_key != uid)
     shown = _identity(settings, [instance.path for instance in instances[:1]])
-    return Why(detail, brought, others, shown, next_steps(detail, settings, now, around), now)
+    steps = next_steps(detail, settings, now, around)
+    return Why(detail, brought, others, shown, steps, now, refused)
 
 
 def _identity(settings: Settings, paths: Sequence[str]) -> dict[str, str]:
@@ -151,6 +157,8 @@ def _print_arrival(console: Console, why: Why) -> None:
             f"({association.peer_address or 'address unknown'}), association opened "
             f"{shown_time(association.opened_at)}, {end} {shown_time(association.ended_at)}",
         )
+    for refusal in why.refused:
+        say(console, f"refused: {told_of(refusal)}", style="yellow")
     for line in _copies(why.detail):
         say(console, line, style="yellow")
 
@@ -248,6 +256,7 @@ def why_json(why: Why) -> dict[str, Any]:
             for each in severest_first(record.reasons)
         ],
         "associations": associations,
+        "refusals": as_json(list(why.refused)),
         "conflicts": as_json(why.detail.conflicts),
         "claims": as_json(why.detail.claims),
         "same_study": [
