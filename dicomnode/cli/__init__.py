@@ -19,4 +19,5 @@ queue           `dicomnode queue`: what is where, and why
 queue_actions   `dicomnode queue retry | cancel | hold | release | first`: stopping, starting work
 replay          `dicomnode replay`: a series analysed again, compared with its flight record
 results         `dicomnode results`: sending them again, renewing, withdrawing and undoing it
+status          `dicomnode status`: how the node fares, and what to do about its troubles
 """

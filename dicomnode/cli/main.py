@@ -27,6 +27,7 @@ from dicomnode.cli.queue import queue_app
 from dicomnode.cli.queue_actions import queue_release as _queue_release  # noqa: F401  (adds its command)
 from dicomnode.cli.replay import replay
 from dicomnode.cli.results import results_app
+from dicomnode.cli.status import status
 from dicomnode.config.reading import load_settings
 from dicomnode.lifecycle import block_stop_signals, stop_on_request, tells_what_can_be_mended
 from dicomnode.logs import set_up_logging
@@ -49,6 +50,7 @@ app.command()(commission)
 app.command()(conformance)
 app.add_typer(audit_app, name="audit")
 app.command()(replay)
+app.command()(status)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from storage import overview
 from storage.database import Database, is_missing
 from storage.errors import StorageError
 from storage.overview_records import Source
+from storage.troubles import unfinished_troubles
 
 _T = TypeVar("_T")
 
@@ -70,6 +71,7 @@ class WorkReader:
                 "the refusals", lambda session: overview.recent_refusals(session, since), ()
             ),
             canary=ask("the canary", overview.last_canary_runs, ()),
+            noted=ask("the troubles", lambda session: unfinished_troubles(session, now), ()),
         )
 
     def _asked(self, question: Callable[[Session], _T]) -> _T:

@@ -16,6 +16,7 @@ queue_watch      What `dicomnode queue watch` shows: the list as it changes
 refusals_view    What `dicomnode queue refusals` shows, and `why` of what was refused
 replay_view      What `dicomnode replay` shows, and which record it is about
 results_view     What `dicomnode results` shows and does: sets of results, and how far they have got
+status_view      What `dicomnode status` shows: the facts, then the troubles with their remedies
 step             What is next with a series: who does what, when and why, and what helps
 tables           Tables of plain text, for the terminal and for pipes
 why_view         What `dicomnode queue why` tells: all that led to where a series is

@@ -18,6 +18,7 @@ from storage.overview_records import (
     Refused,
     RunningJob,
     Source,
+    TroubleRecord,
 )
 from storage.records import SeriesState
 
@@ -77,6 +78,7 @@ class Work:
     newest_arrival_at: datetime | None = None
     refused: tuple[Refused, ...] = ()
     canary: tuple[CanaryRun, ...] = ()  # the last run, the last that ended, the last that passed
+    noted: tuple[TroubleRecord, ...] = ()  # the troubles that last, as the monitor noted them
 
 
 @dataclass(frozen=True)

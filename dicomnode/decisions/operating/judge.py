@@ -57,7 +57,12 @@ KINDS: tuple[_Judge, ...] = (
 
 def judge(facts: Facts, policy: HealthPolicy, now: datetime) -> tuple[Trouble, ...]:
     """All that troubles the node, errors first; each name once."""
-    found = {each.name: _in_lines(each) for kind in KINDS for each in kind(facts, policy, now)}
+    since = {each.name: each.since for each in facts.work.noted if each.over_at is None}
+    found = {
+        (each := _in_lines(one)).name: replace(each, since=each.since or since.get(each.name))
+        for kind in KINDS
+        for one in kind(facts, policy, now)
+    }
     return tuple(sorted(found.values(), key=lambda each: each.severity is not Severity.ERROR))
 
 

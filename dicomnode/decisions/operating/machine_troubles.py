@@ -7,7 +7,12 @@ from datetime import datetime, timedelta
 
 from dicomnode.decisions.operating.facts import CertificateFile, Facts
 from dicomnode.decisions.operating.health_policy import HealthPolicy
-from dicomnode.decisions.operating.processes import OUT_OF_MEMORY, UNUSABLE_SETUP, ProcessState
+from dicomnode.decisions.operating.processes import (
+    OUT_OF_MEMORY,
+    UNUSABLE_SETUP,
+    ProcessEnd,
+    ProcessState,
+)
 from dicomnode.decisions.operating.troubles import Severity, Trouble
 from dicomnode.decisions.operating.wording import duration, many, moment
 
@@ -52,22 +57,25 @@ def _of_process(process: ProcessState, policy: HealthPolicy, now: datetime) -> I
         ends = f"{process.role} ended {many(len(recent), 'time')}"
         text = f"{ends} within {duration(_RESTARTS_WITHIN)}, {told}"
         name, since = f"process_restarting:{process.role}", recent[0].at
-        yield Trouble(name, Severity.ERROR, text, _process_remedy(process), since)
+        yield Trouble(name, Severity.ERROR, text, _process_remedy(process, last), since)
     elif down:
         text = f"{process.role} does not run since {duration(now - process.since)}, {told}"
         name = f"process_down:{process.role}"
-        yield Trouble(name, Severity.ERROR, text, _process_remedy(process), process.since)
-    elif last.status < 0 and now - last.at <= timedelta(hours=policy.event_hours):
-        text = f"{process.role} was lost {duration(now - last.at)} ago: {last.cause}"
+        yield Trouble(name, Severity.ERROR, text, _process_remedy(process, last), process.since)
+    elif (lost := _last_lost(process)) and now - lost.at <= timedelta(hours=policy.event_hours):
+        text = f"{process.role} was lost {duration(now - lost.at)} ago: {lost.cause}"
         name = f"process_lost:{process.role}"
-        yield Trouble(name, Severity.WARNING, text, _process_remedy(process), last.at)
+        yield Trouble(name, Severity.WARNING, text, _process_remedy(process, lost), lost.at)
 
 
-def _process_remedy(process: ProcessState) -> str:
-    last = process.last_end
-    if last is not None and last.cause == OUT_OF_MEMORY:
+def _last_lost(process: ProcessState) -> ProcessEnd | None:
+    return next((each for each in reversed(process.ends) if each.status < 0), None)
+
+
+def _process_remedy(process: ProcessState, end: ProcessEnd) -> str:
+    if end.cause == OUT_OF_MEMORY:
         return "give the machine more memory, or set fewer [inference] workers"
-    if last is not None and last.status == UNUSABLE_SETUP and process.role.startswith("worker"):
+    if end.status == UNUSABLE_SETUP and process.role.startswith("worker"):
         return "dicomnode model check"
     return f"read the log from {process.role}: journalctl -u dicomnode | grep {process.role}"
 

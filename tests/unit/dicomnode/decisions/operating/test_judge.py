@@ -33,6 +33,7 @@ from storage.overview_records import (
     Refused,
     RunningJob,
     Source,
+    TroubleRecord,
 )
 from storage.records import JobKind
 
@@ -62,6 +63,14 @@ def only(facts: Facts, policy: HealthPolicy = POLICY) -> Trouble:
 
 def working(**work: object) -> Facts:
     return replace(FINE, work=Work(**work))  # type: ignore[arg-type]
+
+
+def test_since_when_it_lasts_is_known_from_what_the_monitor_noted() -> None:
+    noted = TroubleRecord("disk_read_only", "error", "", "", ago(hours=1), ago(hours=1), NOW)
+    facts = replace(FINE, read_only=True, work=Work(noted=(noted,)))
+    assert only(facts).since == ago(hours=1)
+    over = replace(noted, over_at=ago(minutes=5))
+    assert only(replace(facts, work=Work(noted=(over,)))).since is None
 
 
 def test_of_a_node_that_works_nothing_is_told() -> None:
@@ -118,6 +127,8 @@ def test_a_worker_killed_for_memory_is_told_for_a_day() -> None:
     assert found.text == f"worker-1 was lost 3 h ago: {cause}"
     assert "memory" in found.remedy
     assert troubles(process(end(ago(hours=25), -9, cause))) == ()
+    restarted = process(end(ago(hours=3), -9, cause), end(ago(hours=2)))
+    assert only(restarted).name == "process_lost:worker-1", "whatever happened since"
 
 
 def test_a_database_that_is_away_is_told_unless_no_node_ever_ran() -> None:

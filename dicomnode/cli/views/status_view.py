@@ -1,0 +1,143 @@
+"""What `dicomnode status` shows: the facts on one screen, then the troubles with their remedies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from dicomnode.config.settings import Settings
+from dicomnode.decisions.operating.facts import Facts
+from dicomnode.decisions.operating.judge import judge, not_ready
+from dicomnode.decisions.operating.troubles import Severity, Trouble
+from dicomnode.decisions.operating.wording import duration, many, moment
+from dicomnode.health.collector import Collector
+from dicomnode.version import VERSION
+from storage.database import Database
+from storage.overview_records import OpenDeliveries, OpenJobs
+
+_FACTS = TypeAdapter(Facts)
+_TROUBLES = TypeAdapter(tuple[Trouble, ...])
+_LEFT_OUT: Any = {"work": {"sources": {"__all__": {"hours"}}, "noted": True}}
+_LABEL_WIDTH = 13
+
+
+def look(settings: Settings) -> tuple[Facts, tuple[Trouble, ...]]:
+    """How the node fares now; within seconds, whatever is away."""
+    database = Database.open_later(settings.database_url)
+    with closing(database):
+        facts = Collector(settings, database).collect()
+    return facts, judge(facts, settings.health, facts.at)
+
+
+def exit_status(troubles: Sequence[Trouble]) -> int:
+    """0: none; 1: warnings; 3: errors, as that no node runs."""
+    if any(each.severity is Severity.ERROR for each in troubles):
+        return 3
+    return 1 if troubles else 0
+
+
+def as_json(settings: Settings, facts: Facts, troubles: tuple[Trouble, ...]) -> dict[str, Any]:
+    """All that was looked at; times in ISO 8601."""
+    return {
+        "version": VERSION,
+        "ae_title": settings.node.ae_title,
+        "exit_status": exit_status(troubles),
+        "not_ready": list(not_ready(facts)),
+        "troubles": _TROUBLES.dump_python(troubles, mode="json"),
+        "ports": list(settings.receive.ports),
+        "database": _url(settings),
+        **_FACTS.dump_python(facts, mode="json", exclude=_LEFT_OUT),
+    }
+
+
+def lines(settings: Settings, facts: Facts, troubles: Sequence[Trouble]) -> Iterator[str]:
+    """The same for a person."""
+    yield f"dicomnode {VERSION}, {settings.node.ae_title}, {moment(facts.at)}"
+    yield ""
+    for label, told in (*_machine(settings, facts), *_work(facts)):
+        yield f"{label:<{_LABEL_WIDTH}}{told}"
+    yield ""
+    if not troubles:
+        yield "No trouble."
+    for each in troubles:
+        since = f" (since {moment(each.since.astimezone(facts.at.tzinfo))})" if each.since else ""
+        yield f"{each.severity.upper()}: {each.text}{since}"
+        yield f"  what to do: {each.remedy}"
+
+
+def _machine(settings: Settings, facts: Facts) -> Iterator[tuple[str, str]]:
+    yield "node", _node(facts)
+    for each in facts.node.processes if facts.node else ():
+        if each.pid is not None:
+            again = f", started {each.starts} times" if each.starts > 1 else ""
+            yield f"  {each.role}", f"process {each.pid} since {_age(each.since, facts)}{again}"
+    yield "receives", _ports(settings)
+    yield "database", f"{_url(settings)} {'does not answer' if facts.database_fault else 'answers'}"
+    yield "disk", str(facts.disk) if facts.disk else "not known"
+    ends = [each.ends_at for each in facts.certificates if each.ends_at is not None]
+    if ends:
+        yield "certificates", f"the first of {len(facts.certificates)} ends {moment(min(ends))} UTC"
+
+
+def _node(facts: Facts) -> str:
+    if facts.running is None:
+        return "not known whether it runs"
+    if not facts.running or facts.node is None:
+        return "does not run"
+    return f"{facts.node.version} runs since {_age(facts.node.started_at, facts)}"
+
+
+def _ports(settings: Settings) -> str:
+    receive, http = settings.receive, settings.http
+    tls = f", with TLS on {receive.tls.port}" if receive.tls.enabled else ""
+    plain = f"on {receive.address} port {receive.port}" if receive.plain else receive.address
+    page = f"; status page http://{http.address}:{http.port}/" if http.port else ""
+    return f"{plain}{tls}{page}"
+
+
+def _work(facts: Facts) -> Iterator[tuple[str, str]]:
+    if facts.database_fault is not None:
+        return
+    work = facts.work
+    counts = [f"{count} {state.value}" for state, count in work.series.items()]
+    yield "series", f"of the last day: {', '.join(counts) or 'none'}"
+    for job in work.jobs:
+        yield "queue", _jobs(job, facts)
+    for delivery in work.deliveries:
+        yield "deliveries", _deliveries(delivery, facts)
+    for parked in work.parked:
+        what = f"{many(parked.count, 'object')} of kind {parked.kind} {parked.state}"
+        yield "deliveries", f"{parked.destination}: {what}"
+    if work.canary:
+        yield "canary", _canary(facts)
+
+
+def _jobs(job: OpenJobs, facts: Facts) -> str:
+    oldest = f", one since {_age(job.oldest_due_at, facts)}" if job.oldest_due_at else ""
+    return f"{job.kind.value}: {job.queued} waiting{oldest}, {job.running} running"
+
+
+def _deliveries(each: OpenDeliveries, facts: Facts) -> str:
+    away = ", it is away" if each.held else ""
+    oldest = f", one since {_age(each.oldest_at, facts)}" if each.oldest_at else ""
+    return f"{each.destination}: {many(each.count, 'object')} on the way{oldest}{away}"
+
+
+def _canary(facts: Facts) -> str:
+    last = facts.work.canary[0]
+    how = {None: f"under way ({last.stage})", True: "passed", False: "failed"}[last.passed]
+    return f"{how}, begun {moment(last.started_at)} UTC"
+
+
+def _age(at: datetime, facts: Facts) -> str:
+    return duration(facts.at - at)
+
+
+def _url(settings: Settings) -> str:
+    """Without its password."""
+    with closing(Database.open_later(settings.database_url)) as database:
+        return database.url

@@ -1,0 +1,98 @@
+"""What `dicomnode status` shows of the facts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dicomnode.cli.views.status_view import as_json, exit_status, lines
+from dicomnode.config.settings import Settings
+from dicomnode.decisions.arrival.disk import DiskSpace
+from dicomnode.decisions.operating.facts import CertificateFile, Facts, Work
+from dicomnode.decisions.operating.processes import NodeState, ProcessState
+from dicomnode.decisions.operating.troubles import Severity, Trouble
+from dicomnode.version import VERSION
+from storage.overview_records import (
+    CanaryRun,
+    OpenDeliveries,
+    OpenJobs,
+    ParkedDeliveries,
+    Source,
+)
+from storage.records import JobKind, SeriesState
+
+NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+WORKER = ProcessState("worker-1", 7, NOW - HOUR, 3)
+FACTS = Facts(
+    NOW,
+    node=NodeState("0.9", "id", 6, NOW - 5 * HOUR, None, (WORKER, replace(WORKER, pid=None))),
+    running=True,
+    disk=DiskSpace(500 << 30, 1000 << 30),
+    certificates=(CertificateFile("receive.tls certificate", "node.pem", NOW + 24 * HOUR),),
+    work=Work(
+        deliveries=(OpenDeliveries("pacs", 12, NOW - HOUR, 12, "refused"),),
+        parked=(ParkedDeliveries("pacs", "refused", "report", 1, "no such class", "1.2"),),
+        jobs=(OpenJobs(JobKind.ANALYSE, 3, 1, NOW - HOUR / 2),),
+        series={SeriesState.ANALYSED: 40, SeriesState.SKIPPED: 2},
+        sources=(Source("CT1", NOW, ((NOW, 3),)),),
+        canary=(CanaryRun("night", "committed", NOW - 10 * HOUR, NOW, True, ""),),
+    ),
+)
+AWAY = Trouble("destination_away:pacs", Severity.WARNING, "pacs is away", "mend it", NOW - HOUR)
+LATE = Trouble("deliveries_late:pacs", Severity.ERROR, "results are late", "look")
+
+
+def test_all_of_it_stands_on_one_screen() -> None:
+    told = "\n".join(lines(Settings(), FACTS, [LATE, AWAY]))
+    head, _, rest = told.partition("database")
+    assert (
+        head
+        == f"""dicomnode {VERSION}, DICOMNODE, 2026-03-04 12:00
+
+node         0.9 runs since 5 h
+  worker-1   process 7 since 1 h, started 3 times
+receives     on 127.0.0.1 port 11112; status page http://127.0.0.1:11180/
+"""
+    )
+    assert (
+        rest.partition("\n")[2]
+        == """disk         500.00 GiB of 1000.00 GiB are free
+certificates the first of 1 ends 2026-03-05 12:00 UTC
+series       of the last day: 40 analysed, 2 skipped
+queue        analyse: 3 waiting, one since 30 min, 1 running
+deliveries   pacs: 12 objects on the way, one since 1 h, it is away
+deliveries   pacs: 1 object of kind report refused
+canary       passed, begun 2026-03-04 02:00 UTC
+
+ERROR: results are late
+  what to do: look
+WARNING: pacs is away (since 2026-03-04 11:00)
+  what to do: mend it"""
+    )
+
+
+def test_what_cannot_be_known_is_not_made_up() -> None:
+    away = Facts(NOW, running=None, database_fault="away")
+    told = list(lines(Settings(), away, []))
+    assert any("not known whether it runs" in line for line in told)
+    assert any(line.endswith("does not answer") for line in told)
+    assert not any(line.startswith(("series", "queue")) for line in told)
+    assert told[-1] == "No trouble."
+
+
+@pytest.mark.parametrize(
+    ("troubles", "status"), [([], 0), ([AWAY], 1), ([LATE], 3), ([AWAY, LATE], 3)]
+)
+def test_the_exit_status_is_that_of_the_worst(troubles: list[Trouble], status: int) -> None:
+    assert exit_status(troubles) == status
+
+
+def test_a_program_reads_the_facts_without_the_hours_of_each_source() -> None:
+    told = as_json(Settings(), FACTS, (AWAY,))
+    assert told["work"]["series"] == {"analysed": 40, "skipped": 2}
+    assert told["work"]["sources"] == [{"ae_title": "CT1", "last_at": "2026-03-04T12:00:00Z"}]
+    assert told["troubles"][0]["remedy"] == "mend it"
+    assert told["exit_status"] == 1
