@@ -3,6 +3,7 @@
 loops    What the loops of the monitor share, and what one is
 http     The loop that serves health, metrics and the status page
 monitor  The role: its loops, each in a thread of its own
+records  The loops that send the audit trail on, and tell the end of the flight records
 telling  The loop that tells troubles: once when they begin, once when they are over
 watch    The loop that looks at the node
 ways     The ways by which troubles are told: the log, a webhook, e-mail

@@ -9,11 +9,18 @@ from dicomnode.config.settings import Settings
 from dicomnode.lifecycle import Outage, ends_process_on_fault, keep_looking
 from dicomnode.monitor.http import serving
 from dicomnode.monitor.loops import Loop, Station
+from dicomnode.monitor.records import anchoring, sending_trail
 from dicomnode.monitor.telling import telling_troubles
 from dicomnode.monitor.watch import watching
 from storage.database import Database
 
-LOOPS: tuple[Callable[[Station], Loop], ...] = (watching, telling_troubles, serving)
+LOOPS: tuple[Callable[[Station], Loop], ...] = (
+    watching,
+    telling_troubles,
+    serving,
+    sending_trail,
+    anchoring,
+)
 
 _FAULT_SECONDS = 5.0
 _END_SECONDS = 5.0

@@ -52,7 +52,8 @@ WALLS = """
 .health: . .config .decisions.arrival .decisions.operating .processes storage
 .methods: . .config .decisions inference inference.bundles inference.lungs
 .metrics: . .decisions.operating storage
-.monitor: . .config .data_directory .decisions.operating .health .metrics .network .web storage
+.monitor: . .audit .config .data_directory .decisions.operating .health .metrics .network .web
+    storage
 .network: . .audit .config .dicom_files
 .notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
     .results.documents storage
