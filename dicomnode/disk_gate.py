@@ -39,6 +39,10 @@ class DiskGate:
         self._refusing = False
         self._why = ""
 
+    def take_over(self, policy: DiskPolicy) -> None:
+        with self._lock:
+            self._policy, self._look_at = policy, 0.0
+
     def refuses(self, size_bytes: int = 0) -> str | None:
         """Why an instance of this size is not taken now, or None; never raises.
 

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import ParamSpec
@@ -45,6 +45,8 @@ STOP_SECONDS = 8.0
 """From the wish to stop to the end of a process that has not ended by itself, in seconds."""
 
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+RENEWAL = signal.SIGHUP
+"""Tells a node to take over its changed configuration, and a process of it that there is one."""
 
 
 @contextmanager
@@ -57,23 +59,34 @@ def tells_what_can_be_mended() -> Iterator[None]:
         raise SystemExit(EXIT_REFUSED) from None
 
 
-def block_stop_signals() -> None:
-    """To be called first, in the main thread: threads started later inherit the mask."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+class Stop(threading.Event):
+    """Set when this process is to stop. `renewed` is set when its settings are others (SIGHUP): who
+    takes them over clears it first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.renewed = threading.Event()
 
 
-def stop_on_request() -> threading.Event:
-    """An event that is set when this process is to stop."""
-    stop = threading.Event()
-    threading.Thread(target=_wait_for_signal, args=(stop,), daemon=True).start()
+def block_stop_signals(*also: signal.Signals) -> None:
+    """To be called first, in the main thread: threads started later inherit the mask, and so do
+    processes, to which a signal comes as soon as they wait for it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP_SIGNALS, *also})
+
+
+def stop_on_request(*also: signal.Signals) -> Stop:
+    """An event that is set when this process is to stop. `also`: as for `block_stop_signals`."""
+    stop = Stop()
+    threading.Thread(target=_wait_for_signal, args=(stop, also), daemon=True).start()
     pipe = os.environ.get(SUPERVISOR_PIPE)
     if pipe is not None:
         threading.Thread(target=_wait_for_supervisor, args=(int(pipe), stop), daemon=True).start()
     return stop
 
 
-def _wait_for_signal(stop: threading.Event) -> None:
-    signal.sigwait(_STOP_SIGNALS)
+def _wait_for_signal(stop: Stop, also: Sequence[signal.Signals]) -> None:
+    while signal.sigwait({*_STOP_SIGNALS, *also}) == RENEWAL:
+        stop.renewed.set()
     stop.set()
 
 

@@ -32,7 +32,7 @@ from dicomnode.deliver.result_store import store_result
 from dicomnode.deliver.routing import Routing, routing, warn_of_senders
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unread
 from dicomnode.errors import DataError
-from dicomnode.lifecycle import Outage, lost_for_nothing, tell_ready
+from dicomnode.lifecycle import Outage, Stop, lost_for_nothing, tell_ready
 from dicomnode.methods.bundles import load_engines
 from dicomnode.metrics.counters import ANALYSES, MODEL_INFO
 from dicomnode.results.build import warm_up
@@ -88,10 +88,11 @@ class Worker:
             if model.warning:
                 log.warning("%s (model %s %s)", model.warning, model.name, model.version)
 
-    def run(self) -> None:
-        """Until asked to stop: analyse, or wait for something to analyse."""
+    def run(self, renewed: threading.Event) -> None:
+        """Analyse, or wait for something to analyse: until asked to stop; or, after the series that
+        is being analysed, until the settings are others."""
         outage = Outage("analysing")
-        while not self._stop.is_set():
+        while not (self._stop.is_set() or renewed.is_set()):
             try:
                 with outage.reported():
                     if self.analyse_one():
@@ -301,7 +302,7 @@ def _of_arrival(detail: SeriesDetail) -> tuple[Reason, ...]:
     return tuple(each for each in detail.series.reasons if each.rule in {INCOMPLETE_RULE, RESENT})
 
 
-def run(settings: Settings, owner: str, stop: threading.Event) -> None:
+def run(settings: Settings, owner: str, stop: Stop) -> None:
     """Analyse until `stop`. Loads first: with what cannot be loaded the node does not start.
 
     Raises:
@@ -313,4 +314,4 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
         worker = Worker(settings, owner, stop)
     tell_ready()
     wait_for_own(settings, owner.partition("/")[0], stop)
-    worker.run()
+    worker.run(stop.renewed)

@@ -74,7 +74,10 @@ def check_started_with(settings: Settings, sender: str) -> None:
         text = "another version of the node was started here: start this one first"
         raise ConfigurationError(text) from error
     if _digest(started, sender) != _digest(settings, sender):
-        raise ConfigurationError("the node runs with other settings: start it anew first")
+        text = (
+            "the node runs with other settings: `dicomnode config reload`, or start it anew first"
+        )
+        raise ConfigurationError(text)
 
 
 def _made_alike(series: SeriesRecord, settings: Settings) -> bool:

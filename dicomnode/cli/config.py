@@ -6,10 +6,12 @@ import json
 
 import typer
 
-from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json
+from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json, recorded
+from dicomnode.errors import ConfigurationError
 
 config_app = typer.Typer(
-    help="The configuration: what is wrong with it, what holds.", no_args_is_help=True
+    help="The configuration: what is wrong with it, what holds, taking it over.",
+    no_args_is_help=True,
 )
 
 
@@ -54,3 +56,22 @@ def config_show(config: ConfigOption = None, as_json: JsonOption = False) -> Non
     for each in found:
         value = json.dumps(each.value, ensure_ascii=False)
         typer.echo(f"{each.key} = {value}  # {each.origin}")
+
+
+@config_app.command("reload")
+def config_reload(config: ConfigOption = None) -> None:
+    """Have the running node take over the changed file, without losing an association.
+
+    Who may send, certificates, destinations, routes and policies; with any other change it takes
+    over nothing, and says what needs a restart. SIGHUP does the same. Exit status 0: taken over.
+    """
+    from dicomnode.audit.events import AlertKind
+    from dicomnode.config.reading import load_settings
+    from dicomnode.processes.reload_request import ask_to_reload
+
+    settings = load_settings(config_file(config))  # what is wrong is told here, and asks nobody
+    answer = ask_to_reload(settings.node.data_directory)
+    if not answer.taken_over:
+        raise ConfigurationError(answer.text)
+    recorded(settings, "config reload", answer.text, kind=AlertKind.SOFTWARE_CONFIGURATION)
+    typer.echo(answer.text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,12 @@ from dicomnode.cli.replay import replay
 from dicomnode.cli.results import results_app
 from dicomnode.cli.status import status
 from dicomnode.config.reading import load_settings
-from dicomnode.lifecycle import block_stop_signals, stop_on_request, tells_what_can_be_mended
+from dicomnode.lifecycle import (
+    RENEWAL,
+    block_stop_signals,
+    stop_on_request,
+    tells_what_can_be_mended,
+)
 from dicomnode.logs import set_up_logging
 from dicomnode.version import VERSION
 
@@ -88,10 +94,10 @@ def version() -> None:
 
 @app.command()
 def serve(config: ConfigOption = None) -> None:
-    """Run the node in the foreground until SIGTERM or Ctrl-C."""
-    block_stop_signals()
+    """Run the node in the foreground until SIGTERM or Ctrl-C; SIGHUP is `config reload`."""
+    block_stop_signals(RENEWAL)
     set_up_logging("node")
-    stop = stop_on_request()
+    stop = stop_on_request(RENEWAL)
     file = config_file(config)
     settings = load_settings(file)
     set_up_logging("node", settings.log)
@@ -110,7 +116,8 @@ def serve(config: ConfigOption = None) -> None:
         taking = Taking(settings, node_id)
         check_start(settings)
         kept = keep_settings(settings)
-        Supervisor(settings, kept, node_id, taking).run(stop)
+        read = partial(load_settings, file)
+        Supervisor(settings, kept, node_id, taking, read=read).run(stop)
 
 
 @app.command()

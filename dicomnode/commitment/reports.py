@@ -60,6 +60,10 @@ class Reports:
         self._database = database
         self._clock = clock or Clock()
 
+    def take_over(self, settings: Settings) -> None:
+        """Know these destinations from now on."""
+        self._settings = settings
+
     def on_report(self, event: evt.Event) -> tuple[int, None]:
         """For EVT_N_EVENT_REPORT: the status of the response."""
         peer = str(event.assoc.remote["ae_title"]).strip()

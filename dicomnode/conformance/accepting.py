@@ -16,7 +16,7 @@ from dicomnode.decisions.arrival.store_answer import STORE_ANSWERS, SUCCESS
 from dicomnode.decisions.delivery.store_status import shown
 from dicomnode.decisions.eligibility.attribute_rules import CT_IMAGE_CLASSES, DECODABLE
 from dicomnode.fast_scp.storage_classes import is_storage_class
-from dicomnode.receive.receiver import storage_ae
+from dicomnode.receive.serving import storage_ae
 from dicomnode.receive.waiting_room import LOCAL_LIMIT_EXCEEDED
 from dicomnode.results.common.uids import uid_name
 from inference.evaluation.report.document import Block, Paragraph, Table

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from dicomnode.config.reading import kept_settings
 from dicomnode.config.settings import Settings
 from dicomnode.errors import AlreadyRunningError, ConfigurationError
 from storage.durable import DurableFiles
@@ -70,12 +71,22 @@ def _node_id(data_directory: Path) -> str:
 
 
 def keep_settings(settings: Settings) -> Path:
-    """Write the settings of this start to the data directory, for the processes of the node.
+    """Write the settings to the data directory, for the processes of the node.
 
-    A configuration file that is edited meanwhile counts from the next start on, for all of them.
+    A configuration file that is edited counts from the next start or reload on, for all of them.
     """
     kept = settings.node.data_directory / KEPT
     DurableFiles(settings.node.data_directory).put(
         kept.name, (settings.model_dump_json(indent=2).encode(),)
     )
     return kept
+
+
+def settings_now(data_directory: Path) -> Settings:
+    """Those that the node on a data directory runs with now.
+
+    Raises:
+        OSError: no node has run there.
+        ValueError: another version of the node did.
+    """
+    return kept_settings(data_directory / KEPT)

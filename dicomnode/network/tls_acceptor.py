@@ -63,6 +63,13 @@ class ServerTls:
         self.look()
         return self._context
 
+    def take_over(self, policy: TlsPolicy) -> None:
+        """Other files, or other limits; those that cannot be used leave the old ones in force."""
+        with self._lock:
+            if policy != self.policy:
+                self._renew(policy)
+                self._seen = _signature(self.policy)
+
     def look(self, now: datetime | None = None) -> None:
         """Take over changed files; warn once a day of an end that is near.
 
@@ -72,15 +79,16 @@ class ServerTls:
             seen = _signature(self.policy)
             if seen != self._seen:
                 self._seen = seen  # looked at once, not for every connection
-                self._renew()
+                self._renew(self.policy)
             self._warn(now or datetime.now(UTC))
 
-    def _renew(self) -> None:
+    def _renew(self, policy: TlsPolicy) -> None:
         try:
-            self._context, self._expires_at = _load(self.policy)
+            self._context, self._expires_at = _load(policy)
         except ConfigurationError as error:
             log.error("the changed TLS files are not used, the former ones are: %s", error)
             return
+        self.policy = policy
         self._warned_on = None
         log.info("TLS files renewed; the certificate ends at %s", self._expires_at.isoformat())
 

@@ -4,6 +4,8 @@ checks        What of the configuration cannot work on this machine as it is now
 child         One process of a node, through its deaths and restarts
 introduction  The first lines of the log: what starts, and with whom it will speak
 ports         The listening sockets of a node
+reload           Taking over a changed configuration while the node runs
+reload_request   Asking the node that runs on a data directory, from another process, to reload
 roles         The roles that the processes of a node play, by name
 service_manager  What systemd is told of the node, by sd_notify(3)
 states        Which processes of a node run, in a file that any other process can read

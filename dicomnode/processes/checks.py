@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dicomnode.config.destinations import AnyDestination, Peer, WebDestination
-from dicomnode.config.reading import kept_settings
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.holding import KEPT, is_held
+from dicomnode.data_directory.holding import is_held, settings_now
 from dicomnode.disk_gate import disk_space
 from dicomnode.errors import ConfigurationError
 from dicomnode.methods.bundles import check_permitted
@@ -177,7 +176,7 @@ def _running_ports(data_directory: Path) -> list[tuple[str, int]]:
     try:
         if not is_held(data_directory):
             return []
-        return [address for _, address in served(kept_settings(data_directory / KEPT).receive)]
+        return [address for _, address in served(settings_now(data_directory).receive)]
     except (OSError, ValueError):  # who may not look there is told so of the folder
         return []
 

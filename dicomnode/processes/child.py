@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class Child:
     restart_at: float = 0.0
     backoff: float = _FIRST_BACKOFF_SECONDS
     was_ready: bool = False
+    renewing: bool = False  # asked to end, and to begin again with other settings
 
     @property
     def receives(self) -> bool:
@@ -60,13 +62,26 @@ class Child:
         log.info("%s started as process %d", self.role, self.process.pid)
         return self.process.pid
 
+    def tell(self, what: signal.Signals) -> None:
+        if self.process is not None:
+            self.process.send_signal(what)
+
+    def renew(self, asked: signal.Signals) -> None:
+        """It ends by this signal when it has done what it is at, and starts again at once."""
+        self.renewing = self.process is not None
+        self.tell(asked)
+
+    def renewed(self) -> None:
+        log.info("%s has ended to take over the changed configuration", self.role)
+        self.process, self.restart_at, self.renewing = None, 0.0, False
+
     def died(self, status: int, cause: str, now: float) -> None:
         """It starts again, later each time. `cause`: what the status means."""
         if now - self.started_at >= _STEADY_SECONDS:
             self.backoff = _FIRST_BACKOFF_SECONDS
         told = "%s ended with status %d (%s); next in %.1f s"
         log.error(told, self.role, status, cause, self.backoff)
-        self.process, self.restart_at = None, now + self.backoff
+        self.process, self.restart_at, self.renewing = None, now + self.backoff, False
         self.backoff = min(self.backoff * 2, _LAST_BACKOFF_SECONDS)
 
 

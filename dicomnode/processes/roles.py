@@ -8,7 +8,6 @@ import importlib
 import logging
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -16,7 +15,13 @@ from dicomnode.audit import trail
 from dicomnode.config.reading import kept_settings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.own_data import wait_for_own
-from dicomnode.lifecycle import block_stop_signals, stop_on_request, tells_what_can_be_mended
+from dicomnode.lifecycle import (
+    RENEWAL,
+    Stop,
+    block_stop_signals,
+    stop_on_request,
+    tells_what_can_be_mended,
+)
 from dicomnode.logs import set_up_logging
 from dicomnode.metrics.files import count_as, folder_in
 from dicomnode.processes.child import owner_name, waits_for_database
@@ -34,12 +39,12 @@ _MODULES = {
 
 
 class _Role(Protocol):
-    def run(self, settings: Settings, owner: str, stop: threading.Event) -> None: ...
+    def run(self, settings: Settings, owner: str, stop: Stop) -> None: ...
 
 
 def main() -> None:
     """`dicomnode role NAME --settings FILE --node-id ID`, as the supervisor calls it."""
-    block_stop_signals()
+    block_stop_signals(RENEWAL)
     parser = argparse.ArgumentParser(prog="dicomnode role")
     parser.add_argument("name")
     parser.add_argument("--settings", type=Path, required=True)
@@ -61,7 +66,7 @@ def play(role: str, settings: Settings, node_id: str) -> None:
     set_up_logging(role, settings.log)
     count_as(role, folder_in(settings.node.data_directory))
     trail.begin(settings, role)
-    stop = stop_on_request()
+    stop = stop_on_request(RENEWAL)
     if waits_for_database(role):
         wait_for_own(settings, node_id, stop)
     _module_of(role).run(settings, owner_name(node_id, role, os.getpid()), stop)

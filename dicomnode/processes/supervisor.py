@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -15,12 +17,23 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import keep_settings
 from dicomnode.data_directory.own_data import Taking
 from dicomnode.errors import ConfigurationError
-from dicomnode.lifecycle import EXIT_REFUSED, LISTENER, READY_PIPE, STOP_SECONDS, SUPERVISOR_PIPE
+from dicomnode.lifecycle import (
+    EXIT_REFUSED,
+    LISTENER,
+    READY_PIPE,
+    RENEWAL,
+    STOP_SECONDS,
+    SUPERVISOR_PIPE,
+    Stop,
+)
 from dicomnode.metrics.files import begin_anew, folder_in, forget
+from dicomnode.processes.checks import check_start
 from dicomnode.processes.child import MONITOR, RECEIVER, Child, owner_name, waits_for_database
 from dicomnode.processes.ports import open_ports
+from dicomnode.processes.reload import answer, change_between
 from dicomnode.processes.service_manager import ServiceManager, without_its_variables
 from dicomnode.processes.states import States
 from storage import index, jobs
@@ -47,7 +60,10 @@ class Supervisor:
         node_id: str,
         taking: Taking,
         clock: Clock | None = None,
+        read: Callable[[], Settings] | None = None,
     ) -> None:
+        """`read`: gives the settings as they are configured by now."""
+        self._read = read or (lambda: settings)
         self._settings = settings
         self._clock = clock or Clock()
         self._taking = taking
@@ -67,7 +83,7 @@ class Supervisor:
         self._manager = ServiceManager(os.environ)
         self._told_ready = False
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Stop) -> None:
         """Start all, restart what dies, until `stop`; then end all within STOP_SECONDS.
 
         The receivers start first and wait for nothing: what they take is durable. Models are loaded
@@ -84,6 +100,9 @@ class Supervisor:
             self._leftover = self._hand_back(f"{self._node_id}/")
             while not stop.is_set():
                 self.look(self._clock.seconds())
+                if stop.renewed.is_set():
+                    stop.renewed.clear()
+                    self.reload()
                 stop.wait(_LOOK_SECONDS)
         finally:
             self._stop_all()
@@ -136,6 +155,47 @@ class Supervisor:
         elif (status := child.process.poll()) is not None:
             self._record_exit(child, child.process.pid, status, now)
 
+    def reload(self) -> None:
+        """Take over the configuration as it is now, or say why not; no association is lost.
+
+        Receivers take it over while they receive, workers end after the series they are at; the
+        others end after their present step, and all but the receivers start again with it.
+        """
+        self._manager.reloading()
+        try:
+            text, taken_over = self._renew(self._read()), True
+        except ConfigurationError as error:
+            text, taken_over = f"nothing is changed: {error}", False
+        log.log(logging.INFO if taken_over else logging.ERROR, "%s", text)
+        try:
+            answer(self._settings.node.data_directory, self._clock.now(), taken_over, text)
+        except OSError as error:
+            log.error("the answer to a reload is not kept: %s", error.strerror)
+        self._manager.ready("receives")
+
+    def _renew(self, wanted: Settings) -> str:
+        """
+        Raises:
+            ConfigurationError: nothing was changed.
+        """
+        change = change_between(self._settings, wanted)
+        if not change.keys:
+            return "the configuration is as it was"
+        check_start(wanted)
+        try:
+            keep_settings(wanted)
+        except OSError as error:
+            raise ConfigurationError(f"{wanted.node.data_directory}: {error.strerror}") from error
+        self._settings = wanted
+        for child in self._children:
+            if child.receives:
+                child.tell(RENEWAL)
+            elif not child.analyses:
+                child.renew(signal.SIGTERM)
+            elif change.concerns_workers:
+                child.renew(RENEWAL)
+        return f"the changed configuration is taken over: {', '.join(change.keys)}"
+
     def _start(self, child: Child, now: float) -> None:
         command = [sys.executable, "-m", "dicomnode", "role", child.role]
         command += ["--settings", str(self._settings_file), "--node-id", self._node_id]
@@ -151,8 +211,11 @@ class Supervisor:
             self._states.started(child.role, pid)
 
     def _record_exit(self, child: Child, dead: int, status: int, now: float) -> None:
-        """A process died: others may take its work at once."""
-        child.died(status, self._states.ended(child.role, status), now)
+        """A process ended: others may take its work at once."""
+        if child.renewing and status == 0:
+            child.renewed()
+        else:
+            child.died(status, self._states.ended(child.role, status), now)
         forget(child.role, folder_in(self._settings.node.data_directory))
         self._hand_back(owner_name(self._node_id, child.role, dead))
         models_held = any(each.was_ready for each in self._children if each.analyses)

@@ -7,6 +7,8 @@ events          What happens at the receiver that the index has to know, and how
 receiver        The receiver: C-ECHO and Storage SCP (PS3.4 annex B, PS3.7 sections 9.1.1 and 9.1.5)
 reconciliation  Brings the index up to date with the instance files that no row knows
 refusals        The trace of what a receiver refuses, written by a thread of its own
+renewal         What of a receiver follows the configuration while it runs
+serving         How a receiver serves, as it is configured: its AE, its limits, its sockets
 store_request   A C-STORE request beside its data set: who sent it, and how it is answered
 visits          What each association brought: told when it ends, and recorded by study
 waiting_room    Limits how many associations are served at once; a peer beyond that waits

@@ -41,10 +41,14 @@ class AssociationGate:
     def __init__(self, policy: AdmissionPolicy, note: Note = lambda *_told: None) -> None:
         """`note`: what keeps a trace of each refusal, and takes no time."""
         self._note = note
-        self._policy = policy
         self._refused: Counter[RejectReason] = Counter()
         self._lock = threading.Lock()
         self._repeats = Repeats()
+        self.take_over(policy)
+
+    def take_over(self, policy: AdmissionPolicy) -> None:
+        """Judge by this policy from now on; who is inside stays."""
+        self._policy = policy
         level = logging.INFO if policy.peers and not policy.allow_any else logging.WARNING
         log.log(level, "%s", describe_policy(policy))
 

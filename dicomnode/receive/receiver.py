@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
@@ -25,8 +23,8 @@ from pynetdicom.transport import RequestHandler
 from dicomnode.clock import Clock
 from dicomnode.commitment.answering import Answers
 from dicomnode.commitment.reports import Reports
-from dicomnode.config.sections import ReceiveSettings
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import settings_now
 from dicomnode.data_directory.own_data import note_first_start, own_or_take
 from dicomnode.decisions.arrival.store_answer import (
     CANNOT_UNDERSTAND,
@@ -50,24 +48,22 @@ from dicomnode.fast_scp.association import (
     request_handler,
     request_of,
 )
-from dicomnode.lifecycle import LISTENER, tell_ready
+from dicomnode.lifecycle import Stop, tell_ready
 from dicomnode.metrics import counters
 from dicomnode.network.associations import (
     SUCCESS,
     Handler,
-    accept_any_storage,
-    accept_storage_commitment,
-    application_entity,
     end_broken_association,
     listen,
     stop_listening,
 )
-from dicomnode.network.listeners import bind_listener
 from dicomnode.network.tls_acceptor import ServerTls
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.arrivals import ArrivalIndexer, AssociationEnded
 from dicomnode.receive.reconciliation import Reconciler
 from dicomnode.receive.refusals import Refusals
+from dicomnode.receive.renewal import Renewable
+from dicomnode.receive.serving import listeners_of, most_threads, storage_ae, waiting_room
 from dicomnode.receive.store_request import (
     called_ae_title_of,
     check_command,
@@ -83,16 +79,11 @@ from storage.records import Association, AssociationEnd
 
 log = logging.getLogger(__name__)
 
-_NO_LIMIT = 1_000_000
-
 _CERTIFICATE_LOOK_SECONDS = 600.0
 """How often a certificate that ends soon or was renewed is looked for while nobody connects."""
 
 _LAST_WORDS_SECONDS = 3.0
 """How long associations may go on after the wish to stop, in seconds."""
-
-_THREADS_OF_SILENT_PEERS = 256
-"""Two for each connection that has asked for no association; with more, new ones are closed."""
 
 
 class StorageReceiver:
@@ -283,48 +274,7 @@ def commitment_handlers(answers: Answers, reports: Reports) -> dict[Any, Handler
     return {evt.EVT_N_ACTION: answers.on_action, evt.EVT_N_EVENT_REPORT: reports.on_report}
 
 
-def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:
-    """An Application Entity that accepts every storage SOP class, private ones too."""
-    ae = application_entity(ae_title)
-    ae.maximum_associations = _NO_LIMIT  # the waiting room's business
-    ae.maximum_pdu_size = settings.maximum_pdu_length
-    ae.network_timeout = settings.network_timeout_seconds
-    ae.acse_timeout = settings.acse_timeout_seconds
-    accept_any_storage(ae)
-    accept_storage_commitment(ae)
-    return ae
-
-
-def _served(settings: ReceiveSettings) -> int:
-    """The limit of associations, shared out evenly among the receiver processes."""
-    return -(-settings.maximum_associations // settings.processes)
-
-
-def waiting_room(settings: ReceiveSettings) -> WaitingRoom:
-    """For the associations of one receiver process."""
-    return WaitingRoom(_served(settings), settings.waiting_associations, settings.waiting_seconds)
-
-
-def most_threads(settings: ReceiveSettings) -> int:
-    """Two for each association that is served or waits, and some for who says nothing."""
-    return 2 * (_served(settings) + settings.waiting_associations) + _THREADS_OF_SILENT_PEERS
-
-
-def listeners_of(settings: ReceiveSettings) -> list[socket.socket]:
-    """The supervisor's listening sockets, which outlive this process; else some of our own.
-
-    One for each of `settings.ports`.
-
-    Raises:
-        ConfigurationError: the address cannot be bound.
-    """
-    inherited = os.environ.get(LISTENER)
-    if inherited is not None:
-        return [socket.socket(fileno=int(each)) for each in inherited.split(",")]
-    return [bind_listener((settings.address, port)) for port in settings.ports]
-
-
-def run(settings: Settings, owner: str, stop: threading.Event) -> None:
+def run(settings: Settings, owner: str, stop: Stop) -> None:
     """Receive until `stop` is set; then let what is in hand end, for a few seconds."""
     threading.excepthook = end_broken_association
     database = Database.open_later(settings.database_url)
@@ -337,20 +287,22 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     refusals = Refusals(database, ready=lambda: indexer.begun)
     refusals.start(stop)
     admission = settings.receive.admission.for_node(settings.node.ae_title)
+    gate = AssociationGate(admission, refusals.note_association)
+    disk, reports = DiskGate(settings.instances, settings.disk), Reports(settings, database)
     receiver = StorageReceiver(
         files,
         indexer,
         receiver_id,
-        gate=AssociationGate(admission, refusals.note_association),
+        gate=gate,
         room=waiting_room(settings.receive),
-        disk=DiskGate(settings.instances, settings.disk),
+        disk=disk,
         visits=Visits(Clock(), patient_ids=settings.audit.patient_id),
         refusals=refusals,
     )
     ae = storage_ae(settings.node.ae_title, settings.receive)
     answers = Answers(database, files, ready=lambda: indexer.begun)
     answers.start(stop)
-    handlers = receiver.handlers() | commitment_handlers(answers, Reports(settings, database))
+    handlers = receiver.handlers() | commitment_handlers(answers, reports)
     tls = ServerTls(settings.receive.tls) if settings.receive.tls.enabled else None
     for port, listener in zip(settings.receive.ports, listeners_of(settings.receive), strict=True):
         secured = tls if port == settings.receive.tls.port else None
@@ -364,6 +316,9 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
         )
         how = "with" if secured else "without"
         log.info("listening as %s on port %d %s TLS", settings.node.ae_title, port, how)
+    Renewable(gate, disk, reports, tls).follow(
+        stop.renewed, partial(settings_now, settings.node.data_directory)
+    )
     tell_ready()
     while not stop.wait(_CERTIFICATE_LOOK_SECONDS):
         if tls is not None:

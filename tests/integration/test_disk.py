@@ -25,6 +25,7 @@ from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.dicom_files.identity import data_set_sha256
 from dicomnode.disk_gate import disk_space
+from dicomnode.lifecycle import Stop
 from dicomnode.network.associations import associated, c_store, echo, requestor
 from dicomnode.offline.demo import listens
 from dicomnode.receive import arrivals, receiver
@@ -52,7 +53,7 @@ class Running:
         port = settings.receive.port
         self.peer = Destination(name="n", ae_title="DICOMNODE", address="127.0.0.1", port=port)
         self.files = InstanceFiles(settings.instances)
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._thread = threading.Thread(
             target=receiver.run, args=(settings, f"{NODE}/{os.getpid()}/", self._stop)
         )

@@ -13,7 +13,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from dicomnode.config.destinations import Destination
 from dicomnode.config.sections import ReceiveSettings
 from dicomnode.network.associations import associated, echo, requestor
-from dicomnode.receive.receiver import most_threads
+from dicomnode.receive.serving import most_threads
 from support.receiver import Receiver
 from support.wait import PATIENCE_SECONDS, wait_for
 

@@ -25,13 +25,8 @@ from dicomnode.network.associations import associated, listen, requestor
 from dicomnode.network.listeners import bind_listener
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.arrivals import ArrivalIndexer
-from dicomnode.receive.receiver import (
-    StorageReceiver,
-    commitment_handlers,
-    most_threads,
-    storage_ae,
-    waiting_room,
-)
+from dicomnode.receive.receiver import StorageReceiver, commitment_handlers
+from dicomnode.receive.serving import most_threads, storage_ae, waiting_room
 from storage import index
 from storage.database import Database
 from storage.instances import InstanceFiles

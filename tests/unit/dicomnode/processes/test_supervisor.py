@@ -5,18 +5,21 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from dicomnode.config.sections import NodeSettings
+from dicomnode.config.sections import InferenceSettings, NodeSettings
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import settings_now
 from dicomnode.data_directory.own_data import Taking
 from dicomnode.errors import ConfigurationError
 from dicomnode.lifecycle import READY_PIPE
 from dicomnode.processes.child import RECEIVER
+from dicomnode.processes.reload import last_answer
 from dicomnode.processes.supervisor import Supervisor
 
 
@@ -28,6 +31,10 @@ class _Process:
     def __init__(self, command: list[str], env: dict[str, str], **_named: object) -> None:
         self.role, self.pid, self.status = command[4], next(self._pids), None
         self._pipe = int(env[READY_PIPE])
+        self.signals: list[signal.Signals] = []
+
+    def send_signal(self, sent: signal.Signals) -> None:
+        self.signals.append(sent)
 
     def tell_ready(self) -> None:
         os.write(self._pipe, f"{self.pid}\n".encode())
@@ -49,10 +56,34 @@ class Started:
         self.ready = True
         self.taking = _Taking()
         monkeypatch.setattr("subprocess.Popen", self._start)
-        settings = Settings(node=NodeSettings(data_directory=folder))
-        self.supervisor = Supervisor(
-            settings, folder / "settings.json", "node", cast("Taking", self.taking)
+        settings = Settings(
+            node=NodeSettings(data_directory=folder),
+            inference=InferenceSettings(allow_demonstration_model=True),
         )
+        self.settings = settings
+        self.folder = folder
+        self.supervisor = Supervisor(
+            settings,
+            folder / "settings.json",
+            "node",
+            cast("Taking", self.taking),
+            read=lambda: self.settings,
+        )
+
+    def reload(self, **sections: Any) -> list[tuple[str, signal.Signals]]:
+        """Which process is told what when the configuration is this."""
+        before = [len(each.signals) for each in self.all]
+        node, inference = {"data_directory": self.folder}, {"allow_demonstration_model": True}
+        given = {"node": node, "inference": inference} | sections
+        self.settings = Settings.model_validate(given)
+        self.supervisor.reload()
+        told = zip(self.all, before, strict=True)
+        return [(each.role, sent) for each, known in told for sent in each.signals[known:]]
+
+    @property
+    def answer(self) -> str:
+        last = last_answer(self.folder)
+        return last.text if last else ""
 
     def _start(self, command: list[str], **named: Any) -> Any:
         if self.refused:
@@ -153,3 +184,46 @@ def test_a_process_that_cannot_be_started_is_tried_again(started: Started) -> No
     started.refused = False
     assert started.roles_at(100.4) == []
     assert started.roles_at(100.5) == ALL
+
+
+QUICKLY_REPLACED = ["monitor", "assessor", "deliverer", "cleaner"]
+
+
+def test_receivers_take_over_what_changed_and_the_others_end_and_start_again(
+    started: Started,
+) -> None:
+    started.roles_at(100.0)
+    told = started.reload(disk={"refuse_below_bytes": 5})
+    assert told == [
+        ("receiver-1", signal.SIGHUP),
+        ("receiver-2", signal.SIGHUP),
+        *((role, signal.SIGTERM) for role in QUICKLY_REPLACED),
+    ], "disk is none of the workers' business"
+    assert started.answer == ("the changed configuration is taken over: disk.refuse_below_bytes")
+    assert settings_now(started.folder).disk.refuse_below_bytes == 5
+    for role in QUICKLY_REPLACED:
+        started.last(role).status = 0
+    assert started.roles_at(100.2) == QUICKLY_REPLACED, "at once, as nothing failed"
+
+
+def test_a_worker_ends_when_the_change_concerns_it(started: Started) -> None:
+    started.roles_at(100.0)
+    assert ("worker-1", signal.SIGHUP) in started.reload(eligibility={"min_slices": 20})
+    assert started.roles_at(100.2) == [], "it is at a series"
+    started.last("worker-1").status = 0
+    assert started.roles_at(100.4) == ["worker-1"]
+
+
+def test_what_cannot_be_taken_over_changes_nothing(started: Started) -> None:
+    started.roles_at(100.0)
+    assert started.reload(receive={"processes": 3}, disk={"refuse_below_bytes": 5}) == []
+    assert started.answer == ("nothing is changed: receive.processes: holds only from a restart on")
+    assert not (started.folder / "settings.json").exists()
+
+
+def test_a_process_that_fails_as_it_takes_over_waits_as_after_any_fault(started: Started) -> None:
+    started.roles_at(100.0)
+    started.reload(disk={"refuse_below_bytes": 5})
+    started.last("cleaner").status = 1
+    assert started.roles_at(100.2) == []
+    assert started.roles_at(100.7) == ["cleaner"]

@@ -17,7 +17,8 @@ from dicomnode.disk_gate import DiskGate
 from dicomnode.fast_scp.association import StoreRequest
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.events import AssociationEnded, Event
-from dicomnode.receive.receiver import StorageReceiver, waiting_room
+from dicomnode.receive.receiver import StorageReceiver
+from dicomnode.receive.serving import waiting_room
 from storage.instances import InstanceFiles
 from storage.records import Association, AssociationEnd, StoredInstance
 from support.house import encoded

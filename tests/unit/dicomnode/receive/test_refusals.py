@@ -19,8 +19,9 @@ from dicomnode.disk_gate import DiskGate
 from dicomnode.fast_scp.association import StoreRequest
 from dicomnode.receive import refusals
 from dicomnode.receive.access import AssociationGate
-from dicomnode.receive.receiver import StorageReceiver, waiting_room
+from dicomnode.receive.receiver import StorageReceiver
 from dicomnode.receive.refusals import Refusals
+from dicomnode.receive.serving import waiting_room
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
