@@ -42,7 +42,7 @@ WALLS = """
 .decisions.eligibility: .decisions .decisions.contrast .decisions.image_kind .decisions.stack
     storage
 .decisions.image_kind: .decisions .decisions.contrast
-.decisions.operating: .decisions .decisions.arrival storage
+.decisions.operating: .decisions .decisions.arrival .decisions.delivery storage
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
 .deliver: . .audit .commitment .config .decisions .decisions.delivery .dicom_files .methods
     .metrics .network .results.common .results.documents storage

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+_COMMENT = ' (it says: "'
+
+
 class Ending(StrEnum):
     """What an answer means for the delivery."""
 
@@ -34,4 +37,9 @@ class Outcome:
     @property
     def shown(self) -> str:
         """The sentence with the peer's own words."""
-        return f'{self.text} (it says: "{self.comment}")' if self.comment else self.text
+        return f'{self.text}{_COMMENT}{self.comment}")' if self.comment else self.text
+
+
+def without_comment(shown: str) -> str:
+    """What `Outcome.shown` told, without the peer's own words: for who may not read of a patient."""
+    return shown.partition(_COMMENT)[0]

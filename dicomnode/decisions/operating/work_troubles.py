@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from dicomnode.decisions.delivery.outcome import without_comment
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.troubles import Severity, Trouble
@@ -46,7 +47,7 @@ def _overdue(each: OpenDeliveries, policy: HealthPolicy, now: datetime) -> Itera
 
 
 def _why(each: OpenDeliveries) -> str:
-    return sentence(each.error) if each.error else "no answer told yet"
+    return sentence(without_comment(each.error)) if each.error else "no answer told yet"
 
 
 def parked_troubles(facts: Facts, _policy: HealthPolicy, _now: datetime) -> Iterator[Trouble]:
@@ -61,7 +62,7 @@ def _parked(each: ParkedDeliveries) -> Trouble:
         "refused": f"{each.destination} refuses {objects}",
         "failed": f"{objects} for {each.destination} were given up",
     }[each.state]
-    last = sentence(each.error or "no reason was noted")
+    last = sentence(without_comment(each.error or "no reason was noted"))
     text = f"{what}; the last, of series {each.series_key}: {last}"
     options = f"--destination {each.destination} --state {each.state}"
     remedy = f"mend what it says, then: dicomnode deliveries retry {options} (or drop)"

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomnode.decisions.arrival.disk import DiskSpace
+from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.operating.facts import (
     Blind,
     CertificateFile,
@@ -222,6 +223,17 @@ def test_a_destination_that_is_away_is_told_with_the_cause_and_what_waits() -> N
     ]
     on_hold = working(deliveries=(replace(waits, oldest_at=None, held=0),))
     assert troubles(on_hold) == ()
+
+
+def test_the_words_of_a_peer_are_not_repeated() -> None:
+    """They may name a patient; they stand where the delivery is."""
+    error = Outcome(Ending.HOPELESS, "0xC000", "C-STORE answered 0xC000", comment="DOE^JOHN").shown
+    parked = ParkedDeliveries("pacs", "refused", "report", 3, error, "1.2.3")
+    waiting = OpenDeliveries("pacs", 3, NOW - timedelta(hours=3), 3, error)
+    found = troubles(working(parked=(parked,), deliveries=(waiting,)))
+    assert len(found) == 3
+    assert all("C-STORE answered 0xC000" in each.text for each in found)
+    assert not any("DOE" in each.text for each in found)
 
 
 def test_a_refused_class_is_told_with_what_to_set() -> None:
