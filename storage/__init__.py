@@ -29,6 +29,7 @@ overview_records  What is told of a node as a whole: how much waits where, and s
 owner            Whose database this is: its rows name files that lie in one node's data directory
 parts            Whose series an instance belongs to
 queries          What the command line reads: series, their jobs, results and deliveries
+recent           What became of series lately: for who looks at a node, and not at a patient
 records          The plain records that storage takes and returns
 refusals         What receivers refused: alike counted in one row, found by UID or number
 removable_files  Unlinking stored files while receivers may be given the same ones again

@@ -113,9 +113,14 @@ def _sentence(reason: Reason) -> str:
     return words[0].lower() + words[1:]
 
 
+def rule_words(rule: str) -> str:
+    """What a rule is about."""
+    return _WORDS.get(rule, rule.replace("_", " "))
+
+
 def in_words(reason: Reason) -> str:
     """A rule with what was found and what was asked for."""
-    name = _WORDS.get(reason.rule, reason.rule.replace("_", " "))
+    name = rule_words(reason.rule)
     found = "nothing" if reason.value is None else _with_unit(reason.rule, reason.value)
     limit = "" if reason.limit is None else _with_unit(reason.rule, reason.limit, "at most ")
     asked = f" (asked for: {limit})" if limit else ""

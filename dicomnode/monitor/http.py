@@ -5,27 +5,43 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
+from datetime import timedelta
 from http import HTTPStatus
+from pathlib import Path
 
+from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.judge import not_ready
 from dicomnode.metrics.exposition import CONTENT_TYPE, exposition
 from dicomnode.metrics.files import folder_in
 from dicomnode.metrics.looked_at import LookedAt
+from dicomnode.metrics.read_back import read_back
 from dicomnode.monitor.loops import Loop, Station
 from dicomnode.web.application import Answer, Application
 from dicomnode.web.server import listener, serve
+from dicomnode.web.status_page import Sight, render, static, status_page, unseen_page
+from storage.errors import DatabaseUnavailableError, StorageError
+from storage.recent import EndedSeries, ended_series
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30.0
 _STALE_SECONDS = 120.0
+_DAY = timedelta(hours=24)
 
 
 class _Serving:
     def __init__(self, station: Station) -> None:
         self._station = station
         self._settings = station.settings.http
-        pages = {"/readyz": self._readiness, "/metrics": self._metrics}
+        pages = {
+            "/": lambda: self._page(refreshes=True),
+            "/still": lambda: self._page(refreshes=False),
+            "/style.css": lambda: Answer(static("style.css"), "text/css; charset=utf-8"),
+            "/icon.svg": lambda: Answer(static("icon.svg"), "image/svg+xml"),
+            "/readyz": self._readiness,
+            "/metrics": self._metrics,
+        }
         self._application = Application(self._settings, pages, {"/healthz": _health})
 
     def look(self) -> None:
@@ -47,11 +63,34 @@ class _Serving:
         log.info("status page at http://%s/", where)
         serve(self._application, listening, station.stop)
 
+    @property
+    def _counted(self) -> Path:
+        return folder_in(self._station.settings.node.data_directory)
+
+    def _page(self, *, refreshes: bool) -> Answer:
+        seen, settings = self._station.outlook.seen, self._station.settings
+        if seen is None:
+            page = unseen_page(settings, refreshes=refreshes)
+        else:
+            ended = self._ended(seen.facts)
+            sight = Sight(seen.facts, seen.troubles, ended, read_back(self._counted))
+            page = status_page(sight, settings, refreshes=refreshes)
+        return Answer(render(page).encode(), "text/html; charset=utf-8")
+
+    def _ended(self, facts: Facts) -> Sequence[EndedSeries] | None:
+        """None while the database is away: the rest of the page is told all the same."""
+        if facts.database_fault is not None:
+            return None
+        try:
+            with self._station.database.read() as session:
+                return ended_series(session, facts.at - _DAY)
+        except (DatabaseUnavailableError, StorageError):
+            return None
+
     def _metrics(self) -> Answer:
-        folder = folder_in(self._station.settings.node.data_directory)
         seen = self._station.outlook.seen
         looked_at = () if seen is None else (LookedAt(seen.facts, seen.troubles),)
-        return Answer(exposition(folder, *looked_at), CONTENT_TYPE)
+        return Answer(exposition(self._counted, *looked_at), CONTENT_TYPE)
 
     def _readiness(self) -> Answer:
         reasons = self._not_ready()

@@ -29,9 +29,9 @@ from dicomnode.monitor.http import serving
 from dicomnode.monitor.loops import Seen, Station
 from storage.database import Database
 from support.node import free_port
-from support.seen import quiet_node, troubled_node
+from support.seen import KEY, quiet_node, troubled_node
 from support.sources import ROOT
-from support.tools import promtool
+from support.tools import needed, npm_folder, promtool
 from support.wait import PATIENCE_SECONDS, wait_for
 
 
@@ -113,6 +113,47 @@ def test_it_is_ready_while_all_is_there_and_somebody_looks(station: Station) -> 
     told = json.loads(text)["reasons"]
     assert told[0] == "no receiver runs"
     assert re.fullmatch(r"the node was looked at 3\d\d s ago, and not since", told[1])
+
+
+def test_the_page_is_there_before_the_first_look_and_without_a_database(station: Station) -> None:
+    status, kind, text = get(station, "/")
+    assert (status, kind) == (200, "text/html; charset=utf-8")
+    assert "has not been looked at yet" in text
+    see(station, quiet_node())
+    assert "All is well" in get(station, "/still")[2]
+    see(station, replace(quiet_node(), database_fault="it is away"))
+    assert "the database does not answer" in get(station, "/")[2]
+    assert get(station, "/style.css")[:2] == (200, "text/css; charset=utf-8")
+    assert get(station, "/icon.svg")[:2] == (200, "image/svg+xml")
+
+
+@pytest.mark.long
+def test_chromium_shows_it_wide_and_narrow_light_and_dark(station: Station) -> None:
+    """Nothing is asked of elsewhere, nothing complained of; no line is cut, and no text is pale."""
+    modules, chromium = npm_folder("playwright-core"), needed("chromium", "chromium")
+    see(station, troubled_node())
+    address = f"http://127.0.0.1:{station.settings.http.port}"
+    done = subprocess.run(
+        ["node", str(ROOT / "tests/support/page.mjs"), str(modules), chromium, f"{address}/"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert len(seen) == 4
+    for told in seen.values():
+        assert set(told["requests"]) == {
+            f"{address}{each}" for each in ("/", "/style.css", "/icon.svg")
+        }
+        assert told["complaints"] == []
+        assert told["wider"] <= 0
+        assert told["pale"] == []
+        assert "errors and" in told["title"]
+        assert "killed by the kernel: out of memory" in told["text"]
+        assert KEY not in told["text"]
+    assert len({told["styled"] for told in seen.values()}) == 2, "light and dark differ"
 
 
 def raw(station: Station, sent: bytes) -> bytes:

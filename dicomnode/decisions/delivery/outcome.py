@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
 _COMMENT = ' (it says: "'
 
 
@@ -41,5 +40,5 @@ class Outcome:
 
 
 def without_comment(shown: str) -> str:
-    """What `Outcome.shown` told, without the peer's own words: for who may not read of a patient."""
+    """What `Outcome.shown` told, without the peer's own words, which may name a patient."""
     return shown.partition(_COMMENT)[0]
