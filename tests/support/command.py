@@ -11,9 +11,17 @@ from unittest.mock import patch
 from dicomnode.cli.main import main
 
 
-def dicomnode(*arguments: str) -> CompletedProcess[str]:
-    """`dicomnode ARGUMENTS` with nobody at its standard input."""
-    out, err = StringIO(), StringIO()
+class Screen(StringIO):
+    """An output that says it is a terminal; a dumb one, so that no colours are in it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def dicomnode(*arguments: str, terminal: bool = False) -> CompletedProcess[str]:
+    """`dicomnode ARGUMENTS` with nobody at its standard input; standard output is a pipe, or a
+    terminal."""
+    out, err = Screen() if terminal else StringIO(), StringIO()
     command, status = ["dicomnode", *arguments], 0
     with (
         patch.object(sys, "argv", command),

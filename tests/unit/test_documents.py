@@ -100,14 +100,14 @@ def exists(command: str) -> bool:
 def test_each_key_that_is_named_exists(page: Path) -> None:
     known = all_keys()
     last = {key.rpartition(".")[2] for key in known}
-    sections = {key.rpartition(".")[0] for key in known} | set(Settings.model_fields)
+    sections = {part for key in known for part in tables_of(key)} | set(Settings.model_fields)
     unknown = []
     for span in spans(text_of(page)):
         if match := re.fullmatch(r"\[{1,2}([a-z_.]+)\]{1,2}( [a-z_]+)?", span):
             section, key = match[1], (match[2] or "").strip()
             right = section in sections and (not key or f"{section}.{key}" in known)
         elif match := re.fullmatch(r"([a-z]+)\.[a-z_.]+", span):
-            right = match[1] not in Settings.model_fields or span in known
+            right = match[1] not in Settings.model_fields or span in known | sections
         elif match := re.match(r"([a-z_]+) = ", span):
             right = match[1] in last | NO_KEYS
         else:
@@ -115,6 +115,12 @@ def test_each_key_that_is_named_exists(page: Path) -> None:
         if not right:
             unknown.append(span)
     assert unknown == []
+
+
+def tables_of(key: str) -> list[str]:
+    """Those that a key stands in, from the outermost on."""
+    parts = key.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def all_keys() -> set[str]:

@@ -1,0 +1,155 @@
+"""What the documents show of commands is what the commands print, on the node of `support.clinic`.
+
+A block ```console holds commands, each behind `$ `, and below each its output on a terminal of 80
+columns. The blocks of a page are run in order on a copy of that node, in the process of the test.
+What a block is headed by may set the scene: `<!-- stopped -->`, the node does not run. Other lines
+are compared as they stand, but for what changes from run to run: `_CHANGING`.
+
+    WRITE_DOCUMENTS=1 .venv/bin/pytest tests/integration/test_documents.py
+
+puts what the commands print into the documents: to be read before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dicomnode.version import VERSION
+from support.clinic import Clinic, clinic, serving
+from support.command import dicomnode
+from support.handbook import PAGES, text_of
+
+_BLOCK = re.compile(r"(?:^<!-- (\w+) -->\n)?^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"^\$ (.+)\n", re.MULTILINE)
+
+_CHANGING = (
+    (r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ", "TIME"),
+    (r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(\+\d\d:\d\d|Z| UTC)?", "TIME"),
+    (r"\b\d\d:\d\d(:\d\d)?( UTC)?", "TIME"),
+    (r"\b\d+(\.\d+)?( |-)?(s|ms|min|h|d|seconds?|minutes?|hours?|days?)\b", "SPAN"),
+    (r"\b\d+(\.\d+)? ?(KB|MB|GB|TB|[KMGT]iB)\b", "SIZE"),
+    (r"\b2\.25\.\d+", "UID"),
+    (r"\b[0-9a-f]{12,64}\b", "DIGEST"),
+    (r"\b(process|pid) \d+", "PROCESS"),
+    (r"\b\d+\.\d{3,}\b", "NUMBER"),
+    (r"-\d{8}-\d{6}\b", "-TIME"),
+    (re.escape(VERSION), "VERSION"),
+    (r"[━─]+", "─"),
+    (r"[ \t]+", " "),  # columns are as wide as what is in them
+)
+"""Patterns of what changes, and what stands for it; in this order."""
+
+pytestmark = pytest.mark.long
+
+
+def same(text: str) -> list[str]:
+    for pattern, word in _CHANGING:
+        text = re.sub(pattern, word, text)
+    return [line.strip() for line in text.strip().splitlines()]
+
+
+@dataclass(frozen=True)
+class Step:
+    command: str
+    output: str
+
+
+def steps(block: str) -> list[Step]:
+    parts = _COMMAND.split(block)
+    assert not parts[0].strip(), "a block begins with a command"
+    return [Step(*pair) for pair in zip(parts[1::2], parts[2::2], strict=True)]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, small_models: Path) -> Iterator[Clinic]:
+    with clinic(tmp_path_factory.mktemp("clinic"), small_models) as made:
+        yield made
+
+
+class Terminal:
+    """Runs commands as if the node lay where a package puts it."""
+
+    def __init__(self, node: Clinic, folder: Path) -> None:
+        self._places = {
+            "/etc/dicomnode/dicomnode.toml": str(node.config),
+            "/var/lib/dicomnode": str(node.data),
+            "/etc/dicomnode": str(node.folder),
+            "/mnt/backup": str(folder / "backup"),
+            "192.0.2.10:104": f"127.0.0.1:{node.pacs.destination.port}",
+            "192.0.2.11:104": f"127.0.0.1:{node.archive.destination.port}",
+            "192.0.2.10": "127.0.0.1",
+        }
+
+    def run(self, command: str) -> str:
+        """With `| head -N` or `| grep WORD` behind it, as in a pipe; with `> FILE`, nothing."""
+        line, _, pipe = command.partition(" | ")
+        line, _, file = line.partition(" > ")
+        first, *arguments = shlex.split(self._there(line))
+        assert first == "dicomnode", f"a command that no test runs: {command}"
+        done = dicomnode(*arguments, terminal=not (pipe or file))
+        assert "Traceback" not in done.stderr
+        return "" if file else self._here(_piped(done.stdout, pipe) + done.stderr)
+
+    def _there(self, text: str) -> str:
+        for shown, real in self._places.items():
+            text = text.replace(shown, real)
+        return text
+
+    def _here(self, text: str) -> str:
+        for shown, real in self._places.items():
+            text = text.replace(real, shown)
+        return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+
+def _piped(text: str, pipe: str) -> str:
+    lines = text.splitlines(keepends=True)
+    if match := re.fullmatch(r"head -(\d+)", pipe):
+        lines = lines[: int(match[1])]
+    elif match := re.fullmatch(r"grep (\w+)", pipe):
+        lines = [each for each in lines if match[1] in each]
+    else:
+        assert not pipe, f"a pipe that no test knows: {pipe}"
+    return "".join(lines)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "```console" in text_of(page)], ids=lambda page: page.name
+)
+def test_what_a_document_shows_is_what_is_printed(
+    page: Path, template: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = template.copy(tmp_path / "node")
+    monkeypatch.setenv("DICOMNODE_CONFIG", str(node.config))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    terminal, text = Terminal(node, tmp_path), text_of(page)
+    wrong = []
+
+    def run(block: re.Match[str]) -> str:
+        with ExitStack() as stack:
+            if block[1] != "stopped":
+                stack.enter_context(serving(node.data))
+            written = ""
+            for step in steps(block[2]):
+                printed = terminal.run(step.command)
+                if same(printed) == same(step.output):
+                    printed = step.output.strip("\n")
+                else:
+                    wrong.append(f"$ {step.command}\n{printed}")
+                written += f"$ {step.command}\n{printed}\n" if printed else f"$ {step.command}\n"
+        return block[0].replace(block[2], written)
+
+    new = _BLOCK.sub(run, text)
+    if os.environ.get("WRITE_DOCUMENTS"):
+        page.write_text(new, encoding="utf-8")
+        return
+    assert wrong == [], "\n".join(wrong)
