@@ -21,6 +21,7 @@ from dicomnode.decisions.delivery.store_status import STORE_STATUSES
 from dicomnode.decisions.eligibility.eligibility import RULES
 from dicomnode.decisions.operating.troubles import Severity
 from dicomnode.decisions.stack.geometry import StackProblem
+from dicomnode.decisions.wording import KEYS
 from dicomnode.errors import PeerCause
 from inference.bundles.tasks import TASKS
 from inference.entry_errors import keys_of
@@ -143,6 +144,14 @@ def lists_of(schema: dict[str, object], name: str) -> Iterator[str]:
 def test_every_rule_stands_in_the_reasons() -> None:
     rows = [row for row in rows_below(of("reasons.md")) if "`" in row[0]]
     assert names_in([row[0] for row in rows]) == rules()
+
+
+def test_each_rule_stands_with_the_keys_that_set_its_limit() -> None:
+    rows = [row for row in rows_below(of("reasons.md")) if len(row) == 5 and "`" in row[0]]
+    told = {name: set(spans(row[3])) for row in rows for name in spans(row[0])}
+    assert told == {name: set(KEYS.get(name, ())) for name in told}
+    by_hand_or_failed = {"deadline"}
+    assert KEYS.keys() - told.keys() == by_hand_or_failed
 
 
 def rules() -> set[str]:
