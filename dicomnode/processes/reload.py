@@ -20,7 +20,7 @@ from storage.durable import DurableFiles
 RELOADED = (
     *("receive.admission", "receive.tls", "receive.resend_conflict", "completeness", "query"),
     *("eligibility", "chest", "study", "results", "delivery", "disk", "retention", "health"),
-    *("http", "destinations", "peers", "routes"),
+    *("alerts", "http", "destinations", "peers", "routes"),
 )
 """Keys, or what they begin with, that a running node takes over; `_KEPT` are exceptions."""
 
@@ -28,7 +28,7 @@ _KEPT = ("receive.tls.port",)
 
 _WITHOUT_WORKERS = (
     *("receive", "completeness", "query", "study", "delivery", "disk", "retention", "health"),
-    *("http", "peers"),
+    *("alerts", "http", "peers"),
 )
 """What no worker reads: none is started again for it."""
 
