@@ -97,6 +97,7 @@ class Refused:
     count: int
     first_at: datetime
     last_at: datetime
+    called_ae_title: str = ""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ WALLS = """
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage
-.health: . .config .decisions.arrival .decisions.operating .processes storage
+.health: . .config .decisions.arrival .decisions.delivery .decisions.operating .processes storage
 .methods: . .config .decisions inference inference.bundles inference.lungs
 .metrics: . .decisions.operating storage
 .monitor: . .audit .config .data_directory .decisions.operating .health .metrics .network .web

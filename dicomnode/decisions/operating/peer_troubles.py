@@ -18,6 +18,8 @@ _MOST_ADDRESSES = 20
 """A scan of the network, or somebody's malice, must not fill the screen."""
 
 _REFUSED_WITHIN = timedelta(hours=1)
+_CALLED = "/7"
+"""How the status ends where the called AE title is not ours (PS3.8 table 9-21)."""
 
 
 def silence_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
@@ -82,10 +84,19 @@ def _turned_away(found: list[Refused]) -> Trouble:
         f"{many(count, 'association')} of {named} from {address} rejected, the last at "
         f"{moment(last.last_at)} UTC: {sentence(last.reason)}"
     )
-    entry = f'{{ ae_title = "{foreign(last.calling_ae_title)}", networks = ["{address}"] }}'
-    remedy = f"where it may come, add {entry} to peers of [receive.admission]"
+    remedy = _let_in(last, address)
     since = min(each.first_at for each in found)
     return Trouble(f"peer_rejected:{address}", Severity.WARNING, text, remedy, since)
+
+
+def _let_in(refused: Refused, address: str) -> str:
+    if refused.status.endswith(_CALLED):
+        called = foreign(refused.called_ae_title)
+        return (
+            f'name the node there as here, or add "{called}" to receive.admission.called_ae_titles'
+        )
+    entry = f'{{ ae_title = "{foreign(refused.calling_ae_title)}", networks = ["{address}"] }}'
+    return f"where it may come, add {entry} to peers of [receive.admission]"
 
 
 def _refused(status: str, found: list[Refused]) -> Trouble:

@@ -189,14 +189,22 @@ def test_refusals_are_told_from_a_time_on(database: Database) -> None:
 
 def canary(number: int, passed: bool | None) -> CanaryRunRow:
     at = NOW + seconds(number)
+    names = [
+        "study_instance_uid",
+        "occasion",
+        "stage",
+        "version",
+        "configuration",
+        "models",
+        "scores",
+        "text",
+    ]
     return CanaryRunRow(
+        **dict.fromkeys(names, ""),
         series_instance_uid=f"1.{number}",
-        occasion="night",
-        stage="sent",
         started_at=at,
         ended_at=None if passed is None else at,
         passed=passed,
-        text="",
     )
 
 

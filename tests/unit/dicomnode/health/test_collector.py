@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import only_one
 from dicomnode.health.collector import Collector
 from storage.database import Database
+from support.clock import StandingClock
 
 
 def test_of_a_node_that_never_ran_nothing_is_made(tmp_path: Path) -> None:
@@ -40,3 +45,58 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_read(tmp_path: Path) -> Non
         facts = Collector(settings, database).collect()
     assert [(each.what, each.why) for each in facts.blind] == [("the processes", "ValueError")]
     assert facts.running is False
+
+
+class SetClock(StandingClock):
+    """Whose time of day a test sets."""
+
+    offset = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.offset
+
+
+def test_a_clock_that_is_set_is_noticed(tmp_path: Path) -> None:
+    settings = Settings(node=NodeSettings(data_directory=tmp_path))
+    clock = SetClock(datetime(2026, 3, 4, 12, 0, tzinfo=UTC))
+    with closing(Database.open_later(settings.database_url)) as database:
+        collector = Collector(settings, database, clock)
+        clock.move(10)
+        assert collector.collect().clock_step is None
+        clock.offset = timedelta(hours=-1)
+        clock.move(10)
+        step = collector.collect().clock_step
+        clock.move(10)
+        assert collector.collect().clock_step == step
+    assert step is not None
+    assert step.seconds == pytest.approx(-3600)
+    assert step.at == clock.now() - timedelta(seconds=10)
+
+
+def test_a_database_that_hangs_is_told_and_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicomnode.health.collector.DATABASE_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://node@127.0.0.1:{silent.getsockname()[1]}/name"
+        settings = Settings(node=NodeSettings(data_directory=tmp_path, database_url=url))
+        with closing(Database.open_later(settings.database_url)) as database:
+            facts = Collector(settings, database).collect()
+    assert facts.database_fault == "no answer within 0.05 s"
+    assert facts.disk is not None
+
+
+def test_one_question_that_fails_is_told_and_the_others_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(node=NodeSettings(data_directory=tmp_path))
+
+    def failing(_session: object) -> None:
+        raise RuntimeError("DOE^JANE")
+
+    monkeypatch.setattr("storage.overview.running_jobs", failing)
+    with closing(Database.open(settings.database_url)) as database:
+        facts = Collector(settings, database).collect()
+    assert [(each.what, each.why) for each in facts.blind] == [("the running jobs", "RuntimeError")]
+    assert facts.database_fault is None
+    assert facts.work.running == ()

@@ -305,6 +305,18 @@ def test_an_unknown_peer_is_told_with_the_entry_that_would_let_it_in() -> None:
     assert troubles(working(refused=(replace(first, last_at=ago(hours=25)),))) == ()
 
 
+def test_who_calls_the_node_by_another_name_is_told_how_to_call_it() -> None:
+    status = "A-ASSOCIATE-RJ 1/1/7"
+    refused = Refused(
+        *("association", "CT9", "192.0.2.9", status, "the called AE title is not ours"),
+        *(1, NOW, NOW, "OTHER"),
+    )
+    found = only(working(refused=(refused,)))
+    assert found.remedy == (
+        'name the node there as here, or add "OTHER" to receive.admission.called_ae_titles'
+    )
+
+
 def test_a_scan_of_the_network_fills_no_screen() -> None:
     many = tuple(
         Refused("association", f"A{n}", f"10.0.0.{n}", "rejected", "unknown", 1, NOW, NOW)
