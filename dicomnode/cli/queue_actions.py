@@ -18,10 +18,13 @@ from dicomnode.cli.common import (
     UidArgument,
     YesOption,
     ask,
+    config_file,
     open_database,
     print_json,
+    recorded,
 )
 from dicomnode.cli.queue import queue_app
+from dicomnode.config.reading import load_settings
 from storage.database import Database
 from storage.records import SeriesDetail
 
@@ -33,7 +36,9 @@ def queue_retry(uid: UidArgument, config: ConfigOption = None, as_json: JsonOpti
     from dicomnode.cli.views import queue_view
 
     database = open_database(config)
-    retried = try_again(database, queue_view.find(database, uid), datetime.now(UTC))
+    details = queue_view.find(database, uid)
+    retried = try_again(database, details, datetime.now(UTC))
+    _record("queue retry", [each.series_key for each in retried], details, config)
     if as_json:
         print_json([each.as_json() for each in retried])
         return
@@ -61,7 +66,7 @@ def queue_cancel(
             keys = ", ".join(each.series.series_key for each in details)
             ask(f"series {keys}", "Cancel its analysis?", "nothing was cancelled", as_json=as_json)
 
-    _do(by_hand.cancel, uid, config, as_json, ask_first)
+    _do("queue cancel", by_hand.cancel, uid, config, as_json, ask_first)
 
 
 @queue_app.command("hold")
@@ -72,7 +77,7 @@ def queue_hold(uid: UidArgument, config: ConfigOption = None, as_json: JsonOptio
     """
     from dicomnode.assess import by_hand
 
-    _do(by_hand.hold, uid, config, as_json)
+    _do("queue hold", by_hand.hold, uid, config, as_json)
 
 
 @queue_app.command("release")
@@ -91,7 +96,7 @@ def queue_release(
     def act(database: Database, details: Sequence[SeriesDetail], now: datetime) -> tuple[Done, ...]:
         return by_hand.release(database, details, take, now)
 
-    _do(act, uid, config, as_json)
+    _do("queue release", act, uid, config, as_json)
 
 
 @queue_app.command("first")
@@ -99,10 +104,14 @@ def queue_first(uid: UidArgument, config: ConfigOption = None, as_json: JsonOpti
     """Put a series at the head of the queue, before STAT, with what it is to deliver."""
     from dicomnode.assess import by_hand
 
-    _do(lambda database, details, _now: by_hand.put_first(database, details), uid, config, as_json)
+    def act(database: Database, details: Sequence[SeriesDetail], _: datetime) -> tuple[Done, ...]:
+        return by_hand.put_first(database, details)
+
+    _do("queue first", act, uid, config, as_json)
 
 
 def _do(
+    command: str,
     act: Callable[[Database, Sequence[SeriesDetail], datetime], tuple[Done, ...]],
     uid: str,
     config: ConfigOption,
@@ -117,8 +126,18 @@ def _do(
     exact = [each for each in details if each.series.series_key == uid.strip()]
     ask_first(exact or details)
     done = act(database, exact or details, datetime.now(UTC))
+    _record(command, [each.series_key for each in done], exact or details, config)
     if as_json:
         print_json([each.as_json() for each in done])
         return
     for each in done:
         typer.echo(f"series {each.series_key}: {each.text}")
+
+
+def _record(
+    command: str, keys: Sequence[str], details: Sequence[SeriesDetail], config: ConfigOption
+) -> None:
+    """What was done to which series, into the audit trail; not why: that may name a description."""
+    settings = load_settings(config_file(config))
+    studies = [each.series.study_instance_uid for each in details]
+    recorded(settings, command, f"series {', '.join(keys)}", studies)
