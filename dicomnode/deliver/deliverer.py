@@ -34,7 +34,12 @@ from dicomnode.lifecycle import (
     ends_process_on_fault,
     keep_looking,
 )
-from dicomnode.metrics.counters import DELIVERED_BYTES, DELIVERY_ATTEMPTS, DESTINATION_AWAY
+from dicomnode.metrics.counters import (
+    DELIVERED_BYTES,
+    DELIVERY_ATTEMPTS,
+    DESTINATION_AWAY,
+    expect_destination,
+)
 from dicomnode.metrics.stages import observe_stored
 from storage import deliveries, outbox, queries
 from storage.database import Database
@@ -337,6 +342,7 @@ def _threads(
     """One for each association that a destination may have at a time."""
     clock = Clock()
     reach = reach_of(settings, destination, clock)
+    expect_destination(destination.name, [each.value for each in Ending])
     return [
         threading.Thread(
             target=ends_process_on_fault(Deliverer(settings, destination, owner, clock, reach).run),

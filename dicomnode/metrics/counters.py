@@ -37,6 +37,14 @@ class Bounded:
         return "".join(c if c.isprintable() else "?" for c in value)[: self._longest]
 
 
+LOCAL_LIMIT = "local_limit_exceeded"
+REJECT_REASONS = (
+    "no_reason_given",
+    "calling_ae_title_not_recognized",
+    "called_ae_title_not_recognized",
+    LOCAL_LIMIT,
+)
+
 _caller = Bounded(100, 16)
 
 ASSOCIATIONS_ACCEPTED = Counter(
@@ -167,6 +175,17 @@ GPU_MEMORY = Gauge(
     registry=REGISTRY,
 )
 
+_KNOWN: tuple[tuple[Counter, tuple[str, ...]], ...] = (
+    (ASSOCIATIONS_REJECTED, REJECT_REASONS),
+    (ASSOCIATIONS_ENDED, ("released", "aborted", "lost")),
+    (INSTANCES_REFUSED, ("0xA700", "0xA900", "0xC000")),
+    (SERIES_DECIDED, ("queued", "skipped")),
+    (ANALYSES, ("analysed", "skipped", "failed", "superseded", "put_back")),
+)
+for _counter, _values in _KNOWN:
+    for _value in _values:
+        _counter.labels(_value)  # told as 0 from the start: else the first event is no increase
+
 
 def count_accepted(calling_ae_title: str) -> None:
     """An association."""
@@ -185,3 +204,11 @@ def count_decided(failed_rules: Collection[str]) -> None:
     SERIES_DECIDED.labels("skipped" if failed_rules else "queued").inc()
     for rule in failed_rules:
         SERIES_SKIPPED.labels(rule).inc()
+
+
+def expect_destination(name: str, outcomes: Collection[str]) -> None:
+    """Told as 0 from the start, as the others."""
+    for outcome in outcomes:
+        DELIVERY_ATTEMPTS.labels(name, outcome)
+    for each in (DESTINATION_AWAY, OBJECTS_COMMITTED, OBJECTS_NOT_COMMITTED, DELIVERED_BYTES):
+        each.labels(name)

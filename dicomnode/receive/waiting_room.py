@@ -11,7 +11,7 @@ import threading
 from pynetdicom import evt
 from pynetdicom.association import Association
 
-from dicomnode.metrics.counters import ASSOCIATIONS_REJECTED
+from dicomnode.metrics.counters import ASSOCIATIONS_REJECTED, LOCAL_LIMIT
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class WaitingRoom:
             return
         if not self._enter(event.assoc):
             self.refused += 1
-            ASSOCIATIONS_REJECTED.labels("local_limit_exceeded").inc()
+            ASSOCIATIONS_REJECTED.labels(LOCAL_LIMIT).inc()
             if self.refused.bit_count() == 1:  # 1, 2, 4, 8 …
                 log.warning(
                     "association from %s rejected: all %d places taken (%d rejected so far)",

@@ -22,11 +22,16 @@ def without_uids(text: str, sign: str = "…") -> str:
 
 
 def ago(at: datetime | None, now: datetime) -> str:
-    return NONE if at is None else f"{duration(now - at)} ago"
+    return NONE if at is None else f"{_rough(now - at)} ago"
 
 
 def span(since: datetime | None, now: datetime) -> str:
-    return NONE if since is None else duration(now - since)
+    return NONE if since is None else _rough(now - since)
+
+
+def _rough(lasted: timedelta) -> str:
+    """From a minute on without seconds."""
+    return re.sub(r" min \d+ s$", " min", duration(lasted))
 
 
 def clock(at: datetime, now: datetime) -> str:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pydicom
+from prometheus_client import CollectorRegistry, generate_latest
+from pydicom.uid import generate_uid
 from pynetdicom import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from sqlalchemy import update
 
 from dicomnode.decisions.arrival.admission import AdmissionPolicy, Peer
+from dicomnode.decisions.operating.health_policy import HealthPolicy
+from dicomnode.decisions.operating.judge import judge
+from dicomnode.health.collector import Collector
 from dicomnode.metrics.counters import REGISTRY
+from dicomnode.metrics.looked_at import LookedAt
+from dicomnode.metrics.read_back import Counted
 from dicomnode.network.associations import requestor
+from dicomnode.web.status_page import Sight, render, status_page
 from storage.models import DeliveryRow
+from storage.recent import ended_series
 from support.acceptor import running_acceptor
 from support.counted import counted, stage_seconds
 from support.pacs import running_pacs
@@ -87,3 +97,46 @@ def test_of_a_series_its_stages_scores_and_deliveries(tmp_path: Path, shared_mod
         if sample.name.endswith("_count") and sample.labels["manufacturer"] == "Phantom"
     ]
     assert scores
+
+
+def test_no_patient_is_named_by_metrics_or_page(tmp_path: Path, shared_models: Path) -> None:
+    files = write_series(tmp_path / "series")
+    planted = {"PatientName": "PLANTED^NAME", "PatientID": "PLANTED-ID", "AccessionNumber": "PL-7"}
+    planted |= {"StudyDescription": "PLANTED STUDY", "SeriesDescription": "PLANTED SERIES"}
+    for file in files:
+        data_set = pydicom.dcmread(file)
+        for keyword, value in planted.items():
+            setattr(data_set, keyword, value)
+        data_set.save_as(file)
+    header = pydicom.dcmread(files[0])
+    damaged = tmp_path / "damaged"
+    with running_pacs() as pacs:
+        node = Pipeline(tmp_path / "data", shared_models, [pacs.destination])
+        node.bring_to_results(files)
+        pacs.refuse_next = 4
+        node.deliver(pacs.destination)
+        node.receive([shortened(files[0], damaged)])
+        node.assess()
+        facts = Collector(node.settings, node.database).collect()
+        with node.database.read() as session:
+            ended = ended_series(session, facts.at - timedelta(days=1))
+        node.database.close()
+    troubles = judge(facts, HealthPolicy(), facts.at)
+    page = render(status_page(Sight(facts, troubles, ended, Counted()), node.settings))
+    registry = CollectorRegistry()
+    registry.register(LookedAt(facts, troubles))
+    text = page + (generate_latest(registry) + generate_latest(REGISTRY)).decode()
+    assert pacs.destination.name in text
+    assert "SCANNER" in text
+    uids = (header.StudyInstanceUID, header.SeriesInstanceUID, header.SOPInstanceUID)
+    assert [each for each in (*planted.values(), "PLANTED", *uids) if each in text] == []
+
+
+def shortened(file: Path, folder: Path) -> Path:
+    """A slice of another series, alone: it will not be analysed."""
+    folder.mkdir()
+    data_set = pydicom.dcmread(file)
+    data_set.SeriesInstanceUID = generate_uid()
+    data_set.SOPInstanceUID = data_set.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    data_set.save_as(folder / "one.dcm")
+    return folder / "one.dcm"

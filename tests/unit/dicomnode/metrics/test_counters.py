@@ -9,7 +9,16 @@ from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from dicomnode.metrics.counters import OTHERS, REGISTRY, Bounded, count_received
+from dicomnode.decisions.arrival.admission import RejectReason
+from dicomnode.metrics.counters import (
+    LOCAL_LIMIT,
+    OTHERS,
+    REGISTRY,
+    REJECT_REASONS,
+    Bounded,
+    count_received,
+)
+from storage.records import AssociationEnd
 from support.counted import counted
 
 ALL = {each.name: each for each in REGISTRY.collect()}
@@ -50,3 +59,20 @@ def test_what_no_text_can_hold_is_told_all_the_same() -> None:
     assert counted("instances_received_total", calling_ae_title='?"\\x') == before + 1
     families = text_string_to_metric_families(generate_latest(REGISTRY).decode())
     assert {each.name for each in families} >= set(ALL)
+
+
+def test_what_may_happen_is_told_as_0_before_it_does() -> None:
+    """An event that is the first sample of its series is no increase, and no alert."""
+    assert set(REJECT_REASONS) == {each.name.lower() for each in RejectReason} | {LOCAL_LIMIT}
+    told = {
+        (sample.name, value)
+        for each in REGISTRY.collect()
+        for sample in each.samples
+        for value in sample.labels.values()
+    }
+    for ending in AssociationEnd:
+        assert ("dicomnode_associations_ended_total", ending.value) in told
+    for reason in REJECT_REASONS:
+        assert ("dicomnode_associations_rejected_total", reason) in told
+    assert ("dicomnode_instances_refused_total", "0xA700") in told
+    assert ("dicomnode_analyses_total", "failed") in told

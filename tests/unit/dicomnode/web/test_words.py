@@ -43,6 +43,8 @@ def test_no_uid_is_left_whole(numbers: list[int], around: str) -> None:
 
 def test_times_are_told_as_a_person_would() -> None:
     assert ago(NOW - timedelta(minutes=4), NOW) == "4 min ago"
+    assert ago(NOW - timedelta(seconds=80), NOW) == "1 min ago"
+    assert span(NOW - timedelta(seconds=7280), NOW) == "2 h 1 min"
     assert (ago(None, NOW), span(None, NOW)) == ("–", "–")
     assert clock(NOW - timedelta(hours=2), NOW) == "09:30"
     assert clock(NOW - timedelta(hours=12), NOW) == "Mar 01, 23:30"
