@@ -15,6 +15,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from dicomnode.audit import trail
+from dicomnode.audit.events import AlertKind, Changed, Outcome
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import keep_settings
@@ -167,6 +169,9 @@ class Supervisor:
         except ConfigurationError as error:
             text, taken_over = f"nothing is changed: {error}", False
         log.log(logging.INFO if taken_over else logging.ERROR, "%s", text)
+        outcome = Outcome.SUCCESS if taken_over else Outcome.MINOR_FAILURE
+        kind = AlertKind.SOFTWARE_CONFIGURATION
+        trail.record(Changed("configuration", text, kind=kind, outcome=outcome))
         try:
             answer(self._settings.node.data_directory, self._clock.now(), taken_over, text)
         except OSError as error:

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from dicomnode.audit import trail
+from dicomnode.audit.events import Peer, Refused
 from dicomnode.config.http import HttpSettings
 from dicomnode.errors import ConfigurationError
+from dicomnode.logs import Repeats, so_far
 from dicomnode.web.guard import HEADERS, LOCAL_NAMES, Refusal, judge
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ class Application:
     ) -> None:
         self._token = settings.token
         self._names = LOCAL_NAMES | {each.lower() for each in settings.hosts}
+        self._repeats = Repeats()
         self._any_name = not settings.is_local
         self._pages, self._open_pages = pages, open_pages
 
@@ -58,6 +62,7 @@ class Application:
         path = environ.get("PATH_INFO", "")
         refusal = self._judge(method, path, environ)
         if refusal is not None:
+            self._tell_wrong_token(refusal, environ)
             body = f"{refusal.text}\n".encode()
             return Answer(body, TEXT, refusal.status, refusal.headers)
         page = self._open_pages.get(path) or self._pages.get(path)
@@ -68,6 +73,14 @@ class Application:
         except Exception:
             log.exception("%s cannot be told", path)
             return Answer(b"a fault: the log tells which\n", TEXT, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def _tell_wrong_token(self, refusal: Refusal, environ: Mapping[str, Any]) -> None:
+        """Of one that was shown: a browser shows none before it is asked."""
+        if refusal.status is HTTPStatus.UNAUTHORIZED and "HTTP_AUTHORIZATION" in environ:
+            address, why = environ.get("REMOTE_ADDR", ""), "HTTP with a wrong token"
+            if times := self._repeats.count(address):
+                log.warning("%s from %s%s", why, address, so_far(times))
+                trail.record(Refused(Peer("", address), why, times))
 
     def _judge(self, method: str, path: str, environ: Mapping[str, Any]) -> Refusal | None:
         if path in self._open_pages:

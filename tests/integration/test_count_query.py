@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,7 @@ from dicomnode.dicom_files.identity import identify_file
 from dicomnode.errors import PeerError
 from dicomnode.network.associations import associated, requestor
 from dicomnode.network.count_query import CONTEXTS, CountQuery, SeriesCount
+from support.audit_file import event_of, messages, recording, studies_of
 from support.find_scp import FindScp, match, running_dcmqrscp, running_find_scp, running_qrscp
 from support.node import free_port
 from support.orthanc import running_orthanc
@@ -196,3 +198,17 @@ def test_a_pacs_that_answers_again_is_asked_again(scp: FindScp) -> None:
         assert answered(counts).count is None
         scp.go_on.set()
         assert wait_for(lambda: answered(counts).count == 5, "it is asked again")
+
+
+def test_what_was_asked_is_in_the_audit_trail(scp: FindScp, tmp_path: Path) -> None:
+    scp.series = [match(SERIES, NumberOfSeriesRelatedInstances=5)]
+    with (
+        recording(tmp_path) as file,
+        closing(PacsCounts(QUICK, scp.destination, "NODE")) as counts,
+    ):
+        answered(counts)
+    first, *_rest = messages(file)
+    asked = next(first.iter("ParticipantObjectQuery")).text or ""
+    assert event_of(first) == "Query"
+    assert b64decode(asked).decode() == f"{STUDY}\\{SERIES}"
+    assert studies_of(first) == ["1.2.840.10008.5.1.4.1.2.2.1"]

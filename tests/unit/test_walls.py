@@ -72,7 +72,7 @@ WALLS = """
 .results.segmentation: .decisions .results.common .results.pictures inference inference.lungs
 .synthetic: . .decisions .results .results.common .results.documents inference inference.arrays
     inference.bundles inference.simulation
-.web: . .config .decisions .decisions.operating .metrics storage
+.web: . .audit .config .decisions .decisions.operating .metrics storage
 .weights: . .assess .config .decisions.eligibility .dicom_files .methods .results.common
     .results.pictures inference inference.arrays inference.backends inference.bundles
     inference.covnet inference.evaluation.measures inference.evaluation.report

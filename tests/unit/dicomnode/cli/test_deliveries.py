@@ -14,6 +14,7 @@ from rich.console import Console
 from sqlalchemy import update
 from typer.testing import CliRunner
 
+from dicomnode.audit.trail import user
 from dicomnode.cli.main import app
 from dicomnode.cli.views.queue_view import print_deliveries
 from storage import commitment_answers
@@ -22,6 +23,7 @@ from storage.database import Database
 from storage.deliveries import list_deliveries
 from storage.models import SeriesRow
 from storage.outbox import claim_deliveries, mark_refused, mark_retry, mark_stored
+from support.audit_file import messages
 from support.storage_samples import LEASE, NOW, SERIES, analyse, queue, receive, seconds
 
 Command = Callable[..., str]
@@ -178,3 +180,28 @@ def test_who_asked_for_storage_commitment_and_what_it_was_told(
     shown = command("deliveries", "commitments")
     assert "CT1" in shown
     assert "no address" in shown
+
+
+def test_what_a_person_changed_is_in_the_audit_trail(command: Command, tmp_path: Path) -> None:
+    """Each of these changes rows; to look at them leaves no trace."""
+    command("queue", "list")
+    command("deliveries", "retry", "--destination", "PACS")
+    command("deliveries", "drop", "--all")
+    command("queue", "hold", SERIES)
+    command("queue", "release", SERIES)
+    command("results", "resend", SERIES)
+    command("database", "release")
+    entered = json.loads(command("audit", "list", "--json"))
+    assert [each["what"].removeprefix("dicomnode ").partition(": ")[0] for each in entered] == [
+        "deliveries retry",
+        "deliveries drop",
+        "queue hold",
+        "queue release",
+        "results resend",
+        "database release",
+    ]
+    assert {tuple(each["about"]) for each in entered if "queue" in each["what"]} == {
+        ("1.2.826.1.1",)
+    }
+    assert {each["who"][0] for each in entered} == {user()}
+    assert len(messages(tmp_path / "audit" / "audit.log")) == 6

@@ -10,6 +10,7 @@ import pytest
 
 from dicomnode.data_directory.cleaner import Cleaned
 from storage.records import SeriesState
+from support.audit_file import event_of, messages, recording, studies_of
 from support.house import POLICY, House
 
 DAY = timedelta(days=1)
@@ -31,6 +32,18 @@ def test_a_series_goes_when_its_time_is_over_and_not_a_moment_before(house: Hous
     assert cleaner.clean(due + timedelta(seconds=1)) == Cleaned(series=1, files=3)
     assert house.state_of("1.2.1") == (0, 0, True)
     assert cleaner.clean(due + timedelta(seconds=2)) == Cleaned()
+
+
+def test_the_audit_trail_tells_whose_files_are_gone(house: House, tmp_path: Path) -> None:
+    house.add("1.2.1", SeriesState.SKIPPED, 10 * DAY)
+    with recording(tmp_path) as file:
+        house.cleaner().clean(house.now)
+    (message,) = messages(file)
+    assert (event_of(message), studies_of(message)) == (
+        "DICOM Instances Accessed",
+        ["1.2.826.1.1"],
+    )
+    assert message.find("EventIdentification[@EventActionCode='D']") is not None
 
 
 def test_what_a_dead_writer_left_goes_after_an_hour(house: House) -> None:

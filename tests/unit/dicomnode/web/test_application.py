@@ -11,6 +11,7 @@ from dicomnode.config.credentials import Credentials
 from dicomnode.config.http import HttpSettings
 from dicomnode.web.application import Answer, Application
 from dicomnode.web.guard import HEADERS
+from support.audit_file import event_of, messages, recording, studies_of
 
 
 class Client:
@@ -87,3 +88,22 @@ def test_a_token_that_is_gone_lets_nobody_in(
     client = Client(HttpSettings(token=Credentials(file=str(tmp_path / "gone"))))
     assert client.get("/", HTTP_AUTHORIZATION="Bearer x")[0] == 503
     assert "[http] token: credentials: the file cannot be read" in caplog.messages[0]
+
+
+def test_a_wrong_token_is_told_and_recorded_and_a_missing_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TOKEN", "right")
+    client = Client(HttpSettings(token=Credentials(variable="TOKEN")))
+    with recording(tmp_path) as file:
+        assert client.get("/")[0] == 401
+        for _ in range(3):
+            asked = {"HTTP_AUTHORIZATION": "Bearer wrong", "REMOTE_ADDR": "192.0.2.7"}
+            assert client.get("/", **asked)[0] == 401
+    assert caplog.messages == [
+        "HTTP with a wrong token from 192.0.2.7",
+        "HTTP with a wrong token from 192.0.2.7 (2 times so far)",
+    ]
+    assert [(event_of(each), studies_of(each)) for each in messages(file)] == [
+        ("Security Alert", ["192.0.2.7"])
+    ] * 2
