@@ -2,6 +2,7 @@
 
 adopt            What lies in a data directory becomes rows of a new database, and is held
 by_hand          What a person does with a series: hold it, let it go, cancel it, put it first
+canary_runs      The runs of the canary: which studies are its own, and how each ended
 commitment_answers   Requests for storage commitment that peers make of us, and the reports they get
 commitment_requests  What is stored and whose promise is asked for; what reports make of it
 commitment_tables    The tables of storage commitment: the requests in either direction

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, case, func, select, text
 from sqlalchemy.orm import Session
 
+from storage.canary_runs import CANARY_AE_TITLE
 from storage.decided import failed_rules
 from storage.models import (
     OPEN_DELIVERY,
@@ -184,14 +185,14 @@ def _count(session: Session, state: SeriesState, since: datetime) -> int:
 
 
 def sources(session: Session, since: datetime) -> tuple[Source, ...]:
-    """Who sent series since then, by AE title."""
+    """Who sent series since then, by AE title; not the canary, which is no scanner."""
     found = (
         select(
             SeriesRow.calling_ae_title,
             func.min(SeriesRow.first_received_at),
             func.max(SeriesRow.last_received_at),
         )
-        .where(SeriesRow.last_received_at >= since)
+        .where(SeriesRow.last_received_at >= since, SeriesRow.calling_ae_title != CANARY_AE_TITLE)
         .group_by(SeriesRow.calling_ae_title, SeriesRow.study_instance_uid)
     )
     hours: defaultdict[str, Counter[datetime]] = defaultdict(Counter)

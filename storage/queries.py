@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, String, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
+from storage.canary_runs import CANARY_AE_TITLE
 from storage.conflicts import claims_of, conflicts_of
 from storage.decided import OWN_RESULT
 from storage.models import (
@@ -50,7 +51,7 @@ class Wanted:
     """Which series; None: whichever. `since`, `before`: of the last instance, before excluded.
 
     `source`: a calling AE title. `undelivered`: with results that are on their way or parked.
-    Without `own_results` those are left out that this product made.
+    Without `own_results` those are left out that this product made, the canary among them.
     """
 
     states: Collection[SeriesState] | None = None
@@ -95,7 +96,7 @@ def _which(wanted: Wanted) -> list[ColumnElement[bool]]:
         going = (delivery.series_key == SeriesRow.series_key, delivery.state.in_(_UNDELIVERED))
         which.append(select(delivery.delivery_id).where(*going).exists())
     if not wanted.own_results:
-        which.append(~_own_result())
+        which += [~_own_result(), SeriesRow.calling_ae_title != CANARY_AE_TITLE]
     return which
 
 

@@ -10,6 +10,7 @@ from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.metrics.counters import ANALYSES, CLASS_SCORE, GPU_MEMORY, Bounded
 from dicomnode.metrics.stages import observe_analysed
 from inference.findings import Findings
+from storage.canary_runs import CANARY_AE_TITLE
 from storage.records import SeriesRecord
 
 _scanner = Bounded(20)
@@ -23,6 +24,8 @@ def measure(
     ended_at: datetime,
 ) -> None:
     """`decided`: the series as it was decided; `header`: of one of its slices."""
+    if decided.calling_ae_title == CANARY_AE_TITLE:  # no patient
+        return
     ANALYSES.labels("analysed").inc()
     observe_analysed(decided, began_at, ended_at)
     scanner = _scanner(header.manufacturer, header.manufacturer_model_name)

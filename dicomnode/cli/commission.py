@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.text import Text
@@ -21,10 +22,13 @@ from dicomnode.cli.common import (
     print_json,
 )
 from dicomnode.config.reading import load_settings
+from dicomnode.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dicomnode.commission.checks import Check
+    from dicomnode.config.settings import Settings
 
+_MOMENTS = ("started_at", "ended_at")
 _COLOURS = {"passed": "green", "failed": "red", "not tested": "yellow"}
 
 
@@ -43,6 +47,9 @@ def commission(
         float,
         typer.Option("--echo-wait", min=0, help="Wait so many seconds for a C-ECHO from each."),
     ] = 0.0,
+    canary: Annotated[
+        bool, typer.Option("--canary", help="Run the canary of the running node now, instead.")
+    ] = False,
 ) -> None:
     """Test each destination as before going live: stores a synthetic patient's results there.
 
@@ -62,6 +69,8 @@ def commission(
 
     logging.getLogger().setLevel(logging.ERROR)  # what is found stands in the sheet
     settings = load_settings(config_file(config))
+    if canary:
+        _run_canary(settings, as_json)
     tried = chosen(settings, destination or ())
     names = ", ".join(each.name for each in tried) or "no destination"
     if tried and not yes:
@@ -88,6 +97,27 @@ def commission(
     else:
         typer.echo(done.summary)
     raise SystemExit(1 if done.count(Result.FAILED) else 0)
+
+
+def _run_canary(settings: Settings, as_json: bool) -> NoReturn:
+    """Exit status 0 where it passed."""
+    from dicomnode.canary.run import run_canary
+    from dicomnode.cli.views.queue_view import open_existing
+    from dicomnode.health.lock import is_locked
+
+    if not settings.canary.enabled:
+        raise ConfigurationError("the canary is not admitted: set enabled = true in [canary]")
+    if not is_locked(settings.node.data_directory):
+        raise ConfigurationError("no node runs here, and the canary goes through it: serve first")
+    tell = (lambda _stage: None) if as_json else (lambda stage: typer.echo(f"{stage} …"))
+    done = run_canary(settings, open_existing(settings), "by hand", tell=tell)
+    if done is None:
+        raise SystemExit(1)
+    if as_json:
+        print_json({**asdict(done), **{at: str(getattr(done, at)) for at in _MOMENTS}})
+    else:
+        typer.echo(f"{'passed' if done.passed else f'failed at {done.stage}'}: {done.text}")
+    raise SystemExit(0 if done.passed else 1)
 
 
 def _tell(about: str, check: Check) -> None:

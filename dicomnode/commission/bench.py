@@ -129,7 +129,7 @@ def prepared(settings: Settings, now: datetime) -> Iterator[Bench]:
 def _listening(bench: Bench) -> Iterator[None]:
     """On the ports of the node, behind its door."""
     receive, title = bench.settings.receive, bench.settings.node.ae_title
-    gate = AssociationGate(receive.admission.for_node(title))
+    gate = AssociationGate(bench.settings.admission)
     ae = application_entity(title)
     ae.add_supported_context("1.2.840.10008.1.1")
     accept_storage_commitment(ae)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -62,6 +63,17 @@ class ReceiveSettings(Section):
         if self.plain and self.tls.enabled and self.port == self.tls.port:
             raise ValueError("receive.port and receive.tls.port must differ")
         return self
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """From where this machine reaches its own ports, the first of them where to."""
+        any_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be told from others
+        loopback = ("127.0.0.1", "::1")
+        here = any_address.get(self.address, self.address)
+        try:
+            return tuple(dict.fromkeys((str(ip_address(here)), *loopback)))
+        except ValueError:  # a host name
+            return loopback
 
     @property
     def ports(self) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ equal.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -23,16 +24,20 @@ from dicomnode.config.sections import (
     QuerySettings,
     ReceiveSettings,
 )
+from dicomnode.decisions.arrival.admission import AdmissionPolicy
+from dicomnode.decisions.arrival.admission import Peer as Admitted
 from dicomnode.decisions.arrival.completeness import CompletenessPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.decisions.delivery.routes import SENDER, Route, unknown_names
 from dicomnode.decisions.eligibility.chest import ChestPolicy
 from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
+from dicomnode.decisions.operating.canary import CanaryPolicy
 from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.logs import LogPolicy
+from storage.canary_runs import CANARY_AE_TITLE
 
 
 class Settings(Section):
@@ -55,6 +60,7 @@ class Settings(Section):
     log: LogPolicy = LogPolicy()
     audit: AuditSettings = AuditSettings()
     http: HttpSettings = HttpSettings()
+    canary: CanaryPolicy = CanaryPolicy()
     destinations: tuple[AnyDestination, ...] = ()
     peers: tuple[Peer, ...] = ()  # beside destinations: where requests for commitment are answered
     routes: tuple[Route, ...] = ()
@@ -68,7 +74,18 @@ class Settings(Section):
             raise ValueError(f"destinations: no name may be {SENDER!r} where there are routes")
         if wrong := unknown_names(self.routes, names):
             raise ValueError("; ".join(wrong))
+        if strange := set(self.canary.destinations) - set(names):
+            raise ValueError(f"canary.destinations: no destination is called {sorted(strange)}")
         return self
+
+    @property
+    def admission(self) -> AdmissionPolicy:
+        """Who may open associations: whom the site names, and its canary, from this machine."""
+        named = self.receive.admission.for_node(self.node.ae_title)
+        if not self.canary.enabled:
+            return named
+        own = Admitted(ae_title=CANARY_AE_TITLE, networks=self.receive.own_addresses)
+        return replace(named, peers=(*named.peers, own))
 
     @property
     def dicom_destinations(self) -> tuple[Destination, ...]:

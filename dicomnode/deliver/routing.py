@@ -18,6 +18,7 @@ from dicomnode.decisions.delivery.routes import (
     variants_of,
 )
 from dicomnode.decisions.result_options import Variant
+from storage.canary_runs import CANARY_AE_TITLE
 from storage.outbox import SR_STORAGE
 from storage.records import NOTE_KIND, ResultRecord
 
@@ -62,13 +63,22 @@ def object_kind(result: ResultRecord) -> ObjectKind:
 
 
 def routing(settings: Settings, senders: Collection[str]) -> Routing:
-    """For the series that these calling AE titles sent."""
-    found = takers(settings.routes, _targets(settings), senders)
+    """For the series that these calling AE titles sent.
+
+    What the canary sent goes where `[canary]` says and nowhere else, whatever the routes are.
+    """
+    targets = _targets(settings)
+    if CANARY_AE_TITLE in senders:
+        named = [each for each in targets if each.name in settings.canary.destinations]
+        return Routing(takers((), named, senders), settings.results.variant)
+    found = takers(settings.routes, targets, senders)
     return Routing(found, settings.results.variant)
 
 
 def warn_of_senders(settings: Settings, series_key: str, senders: Collection[str]) -> None:
     """What leads nowhere is told in the log, when it should have led somewhere."""
+    if CANARY_AE_TITLE in senders:
+        return
     for sender in senders_without_destination(settings.routes, _targets(settings), senders):
         text = "series %s: no destination has the AE title of its sender, %s: nothing goes back"
         log.warning(text, series_key, sender)

@@ -26,6 +26,7 @@ DATABASE_SECONDS = 5.0
 """So long an answer of the database is waited for."""
 
 _LEAST_STEP_SECONDS = 1.0
+_DAY_SECONDS = 86_400.0
 
 
 class Collector:
@@ -60,7 +61,10 @@ class Collector:
         )
 
     def _setup(self) -> Setup:
-        return Setup(self._settings.disk, self._settings.inference.deadline_seconds)
+        canary = self._settings.canary
+        longest = _DAY_SECONDS + canary.deadline_seconds if canary.enabled else None
+        seconds = self._settings.inference.deadline_seconds
+        return Setup(self._settings.disk, seconds, canary_seconds=longest)
 
     def _from_database(self, looks: Looks) -> tuple[str | None, Work]:
         """Where it is away no further question waits for it."""

@@ -1,5 +1,6 @@
 """The monitor, a process of the node: sees how it fares, and tells whoever must know.
 
+canary   The loop that runs the canary
 loops    What the loops of the monitor share, and what one is
 http     The loop that serves health, metrics and the status page
 monitor  The role: its loops, each in a thread of its own

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from dicomnode.config.settings import Settings
 from dicomnode.lifecycle import Outage, ends_process_on_fault, keep_looking
+from dicomnode.monitor.canary import running_the_canary
 from dicomnode.monitor.http import serving
 from dicomnode.monitor.loops import Loop, Station
 from dicomnode.monitor.records import anchoring, sending_trail
@@ -20,6 +21,7 @@ LOOPS: tuple[Callable[[Station], Loop], ...] = (
     serving,
     sending_trail,
     anchoring,
+    running_the_canary,
 )
 
 _FAULT_SECONDS = 5.0

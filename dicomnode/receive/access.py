@@ -28,6 +28,9 @@ from dicomnode.decisions.arrival.admission import (
 )
 from dicomnode.logs import Repeats, so_far
 from dicomnode.metrics.counters import ASSOCIATIONS_REJECTED
+from storage.canary_runs import CANARY_AE_TITLE, is_registered
+from storage.database import Database
+from storage.errors import DatabaseUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +41,16 @@ Note = Callable[[Association, str, str], None]
 class AssociationGate:
     """Lets in whom the policy names; refuses, logs, records and counts the others."""
 
-    def __init__(self, policy: AdmissionPolicy, note: Note = lambda *_told: None) -> None:
-        """`note`: what keeps a trace of each refusal, and takes no time."""
+    def __init__(
+        self,
+        policy: AdmissionPolicy,
+        note: Note = lambda *_told: None,
+        database: Database | None = None,
+    ) -> None:
+        """`note`: what keeps a trace of each refusal, and takes no time. `database`: knows the runs
+        of the canary; None: there is no canary."""
         self._note = note
+        self._database = database
         self._refused: Counter[RejectReason] = Counter()
         self._lock = threading.Lock()
         self._repeats = Repeats()
@@ -66,6 +76,21 @@ class AssociationGate:
         finally:
             if reject is not None:
                 self._refuse(event.assoc, reject)
+
+    def may_store(self, association: Association, study_instance_uid: str) -> bool:
+        """Anyone may call himself the canary: its studies are those that a run has registered.
+
+        While the database is away no study is one.
+        """
+        if association.requestor.ae_title.strip() != CANARY_AE_TITLE:
+            return True
+        if self._database is None:
+            return False
+        try:
+            with self._database.read() as session:
+                return is_registered(session, study_instance_uid)
+        except DatabaseUnavailableError:
+            return False
 
     def _judge(self, association: Association) -> RejectReason | None:
         request = cast("A_ASSOCIATE", association.requestor.primitive)

@@ -28,6 +28,7 @@ from dicomnode.data_directory.holding import settings_now
 from dicomnode.data_directory.own_data import note_first_start, own_or_take
 from dicomnode.decisions.arrival.store_answer import (
     CANNOT_UNDERSTAND,
+    NOT_AUTHORIZED,
     NOT_MATCHING,
     OUT_OF_RESOURCES,
 )
@@ -153,6 +154,8 @@ class StorageReceiver:
             log.warning("C-STORE refused: %s", error)
             code = NOT_MATCHING if error.rule == "command" else CANNOT_UNDERSTAND
             return status_of(code, str(error))
+        if not self._gate.may_store(request.association, identity.study_instance_uid):
+            return status_of(NOT_AUTHORIZED, "this AE title is the canary's alone")
         provenance = request_provenance(request, self._association(request.association))
         try:
             stored = self._store(identity, request, provenance)
@@ -286,8 +289,7 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
     indexer.start()
     refusals = Refusals(database, ready=lambda: indexer.begun)
     refusals.start(stop)
-    admission = settings.receive.admission.for_node(settings.node.ae_title)
-    gate = AssociationGate(admission, refusals.note_association)
+    gate = AssociationGate(settings.admission, refusals.note_association, database)
     disk, reports = DiskGate(settings.instances, settings.disk), Reports(settings, database)
     receiver = StorageReceiver(
         files,

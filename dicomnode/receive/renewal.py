@@ -30,7 +30,7 @@ class Renewable:
     tls: ServerTls | None
 
     def take_over(self, settings: Settings) -> None:
-        self.gate.take_over(settings.receive.admission.for_node(settings.node.ae_title))
+        self.gate.take_over(settings.admission)
         self.disk.take_over(settings.disk)
         self.reports.take_over(settings)
         if self.tls is not None:

@@ -9,12 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pydicom.uid import (
-    BasicTextSRStorage,
-    Comprehensive3DSRStorage,
-    SecondaryCaptureImageStorage,
-    SegmentationStorage,
-)
 from pynetdicom import _config
 from typer.testing import CliRunner
 
@@ -28,17 +22,17 @@ from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import only_one
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.result_options import ResultOptions
-from support.commitment_pacs import CommitmentPacs, Told, running_commitment_pacs, silent
+from support.commitment_pacs import (
+    RESULT_CLASSES,
+    CommitmentPacs,
+    Told,
+    running_commitment_pacs,
+    silent,
+)
 from support.node import free_port
 from support.orthanc import running_orthanc
 from support.receiver import running_receiver
 
-ALL = (
-    SecondaryCaptureImageStorage,
-    Comprehensive3DSRStorage,
-    SegmentationStorage,
-    BasicTextSRStorage,
-)
 FEW = ResultOptions(key_slices=1)
 
 
@@ -66,7 +60,7 @@ def _failed(checks: dict[str, Check]) -> dict[str, Check]:
 def test_a_destination_that_does_all_passes_and_is_left_with_a_withdrawal(tmp_path: Path) -> None:
     port = free_port()
     node = Peer(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
-    with running_commitment_pacs(pacs=CommitmentPacs(node=node), classes=ALL) as pacs:
+    with running_commitment_pacs(pacs=CommitmentPacs(node=node), classes=RESULT_CLASSES) as pacs:
         checks = _checks(_settings(tmp_path / "data", port, pacs.destination))
         names = {str(each.PatientName) for each in pacs.stored.values()}
         last = list(pacs.stored.values())[-1]
@@ -105,7 +99,7 @@ def test_a_promise_that_is_not_given_fails(tmp_path: Path, script: object, found
     port = free_port()
     node = Peer(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
     pacs = CommitmentPacs(node=node, script=script)  # type: ignore[arg-type]
-    with running_commitment_pacs(pacs=pacs, classes=ALL):
+    with running_commitment_pacs(pacs=pacs, classes=RESULT_CLASSES):
         impatient = pacs.destination.model_copy(update={"commitment_timeout_seconds": 1.0})
         checks = _checks(_settings(tmp_path / "data", port, impatient))
     assert set(_failed(checks)) == {"storage commitment"}
@@ -115,7 +109,7 @@ def test_a_promise_that_is_not_given_fails(tmp_path: Path, script: object, found
 def test_while_a_node_runs_its_receivers_take_the_report(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with (
-        running_commitment_pacs(classes=ALL) as pacs,
+        running_commitment_pacs(classes=RESULT_CLASSES) as pacs,
         running_receiver(folder, ReceiveSettings(), [pacs.destination]) as receiver,
         only_one(folder),
     ):
@@ -146,7 +140,7 @@ def _command(folder: Path, destination: Destination, *options: str) -> Sequence[
 
 
 def test_nothing_is_stored_before_somebody_agrees(tmp_path: Path) -> None:
-    with running_commitment_pacs(classes=ALL) as pacs:
+    with running_commitment_pacs(classes=RESULT_CLASSES) as pacs:
         result = CliRunner().invoke(app, _command(tmp_path, pacs.destination))
     assert result.exception is not None
     assert "--yes" in str(result.exception)

@@ -11,7 +11,10 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    BasicTextSRStorage,
+    Comprehensive3DSRStorage,
     SecondaryCaptureImageStorage,
+    SegmentationStorage,
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
     Verification,
@@ -31,6 +34,14 @@ from dicomnode.network.associations import (
 )
 from dicomnode.network.listeners import bind_listener
 from support.wait import wait_for
+
+RESULT_CLASSES = (
+    SecondaryCaptureImageStorage,
+    Comprehensive3DSRStorage,
+    SegmentationStorage,
+    BasicTextSRStorage,
+)
+"""Of all that is sent by default."""
 
 Told = tuple[str, list[tuple[str, str]], list[tuple[tuple[str, str], int]]]
 """What a report says: Transaction UID, what is committed, and what failed."""

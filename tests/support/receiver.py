@@ -82,7 +82,8 @@ def running_receiver(
     files = InstanceFiles(folder / "instances")
     indexer = ArrivalIndexer(database)
     indexer.start()
-    gate = AssociationGate(AdmissionPolicy(called_ae_titles=("*",), allow_any=True))
+    policy = AdmissionPolicy(called_ae_titles=("*",), allow_any=True)
+    gate = AssociationGate(policy, database=database)
     receiver = StorageReceiver(
         files,
         indexer,

@@ -18,9 +18,11 @@ WALLS = """
 .assess: . .audit .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack
     .deliver .dicom_files .methods .metrics .network .notes .results.common storage
 .audit: . .config
-.cli: . .analyse .assess .audit .cli.views .commission .config .conformance .data_directory
-    .decisions .deliver .network .offline .processes .receive .weights inference inference.bundles
-    inference.evaluation.report inference.training storage
+.canary: . .config .decisions .decisions.arrival .decisions.operating .deliver .methods .network
+    .synthetic storage
+.cli: . .analyse .assess .audit .canary .cli.views .commission .config .conformance .data_directory
+    .decisions .deliver .health .network .offline .processes .receive .weights inference
+    inference.bundles inference.evaluation.report inference.training storage
 .cli.views: . .analyse .audit .config .decisions .decisions.delivery .decisions.operating
     .dicom_files .health .methods .notes .offline .results.common inference inference.bundles
     inference.evaluation.report storage
@@ -52,8 +54,8 @@ WALLS = """
 .health: . .config .decisions.arrival .decisions.delivery .decisions.operating .processes storage
 .methods: . .config .decisions inference inference.bundles inference.lungs
 .metrics: . .decisions.operating storage
-.monitor: . .audit .config .data_directory .decisions.operating .health .metrics .network .web
-    storage
+.monitor: . .audit .canary .config .data_directory .decisions.operating .health .metrics .network
+    .web storage
 .network: . .audit .config .dicom_files
 .notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
     .results.documents storage

@@ -8,6 +8,7 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 NOT_MATCHING = 0xA900
 CANNOT_UNDERSTAND = 0xC000
+NOT_AUTHORIZED = 0x0124
 HANDLER_FAULT = 0xC211  # pynetdicom's: unhandled exception in the handler of a C-STORE
 
 
@@ -38,6 +39,11 @@ STORE_ANSWERS = (
         "Error: Cannot understand",
         "the data set does not tell whose instance it is: one of its UIDs is missing or no UID, or"
         " it cannot be parsed as far as that",
+    ),
+    AnswerRow(
+        NOT_AUTHORIZED,
+        "Refused: Not authorized",
+        "the AE title is that of the node's own canary, and the study is none that it runs now",
     ),
     AnswerRow(HANDLER_FAULT, "Error: Cannot understand", "a fault of this program; see its log"),
 )

@@ -1,5 +1,6 @@
 """What an administrator must know of a node that runs: from facts to troubles with a remedy.
 
+canary            The canary: is a run due, and is what came of it as it must be?
 facts             What was looked at: plain values of processes, database, disk, configuration
 health_policy     From where on something is a trouble: `[health]`
 judge             From facts to troubles; whether the node is ready to receive

@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.uid import BasicTextSRStorage, SecondaryCaptureImageStorage
 
 from dicomnode.config.destinations import Destination
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.routes import ObjectKind, Route
+from dicomnode.decisions.operating.canary import CanaryPolicy
 from dicomnode.decisions.result_options import AllSlices, SegmentationKind, SrClass, Variant
 from dicomnode.deliver.resend import Resent, resend
 from dicomnode.deliver.routing import (
@@ -24,6 +27,7 @@ from dicomnode.deliver.routing import (
 from dicomnode.errors import DataError
 from dicomnode.results.build import build_results
 from dicomnode.results.pictures.all_slices import SLICES
+from storage.canary_runs import CANARY_AE_TITLE
 from storage.database import Database
 from storage.records import NOTE_KIND, DeliveryRecord, ResultRecord
 from storage.result_sets import sets_of_series
@@ -156,3 +160,33 @@ def test_a_destination_without_a_report_in_its_variant_gets_nothing(database: Da
 def test_when_that_is_all_there_is_it_is_told(database: Database) -> None:
     with pytest.raises(DataError, match="modern: no report was made in its sr_class"):
         send_again(database, Settings(destinations=(MODERN,)), [REPORT, MONTAGE])
+
+
+ROUTES = st.lists(
+    st.builds(
+        Route,
+        to=st.lists(st.sampled_from(["pacs", "modern", "sender"]), min_size=1).map(tuple),
+        senders=st.lists(st.sampled_from(["CT1", CANARY_AE_TITLE])).map(tuple),
+        objects=st.lists(st.sampled_from(list(ObjectKind))).map(tuple),
+    ),
+    max_size=4,
+).map(tuple)
+
+
+@given(ROUTES, st.sets(st.sampled_from(["pacs", "modern"])), st.sets(st.just("CT1")))
+def test_whatever_the_routes_are_a_canary_reaches_only_whom_its_section_names(
+    routes: tuple[Route, ...], named: set[str], others: set[str]
+) -> None:
+    """Also a destination that bears its very AE title."""
+    back = place("modern", ae_title=CANARY_AE_TITLE)
+    canary = CanaryPolicy(enabled=True, destinations=tuple(sorted(named)))
+    settings = Settings(destinations=(PACS, back), routes=routes, canary=canary)
+    goes = routing(settings, {CANARY_AE_TITLE, *others})
+    assert {each.name for each in goes.takers} == named
+    assert set(goes.destinations_of(record("montage"))) == named
+
+
+def test_a_patient_is_routed_as_if_there_were_no_canary() -> None:
+    settings = Settings(destinations=(PACS, MODERN))
+    with_canary = settings.model_copy(update={"canary": CanaryPolicy(enabled=True)})
+    assert routing(with_canary, ["CT1"]) == routing(settings, ["CT1"])

@@ -1,0 +1,282 @@
+"""One run of the canary, stage by stage: sent, analysed, judged, delivered, withdrawn."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from pynetdicom import build_context
+from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
+
+from dicomnode.canary.own_port import own_peer
+from dicomnode.clock import Clock
+from dicomnode.config.digest import settings_digest
+from dicomnode.config.settings import Settings
+from dicomnode.decisions.operating.canary import Scores, Setting, lost_before, problems_of
+from dicomnode.decisions.reasons import failed_rules
+from dicomnode.decisions.rejection import RejectionReason
+from dicomnode.errors import NodeError, PeerCause, PeerError
+from dicomnode.methods.bundles import models_digest
+from dicomnode.methods.findings_json import kept_findings
+from dicomnode.network.associations import SUCCESS, associated, c_store, requestor
+from dicomnode.synthetic.chest import drawn_chest
+from dicomnode.synthetic.patient import SyntheticPatient
+from dicomnode.version import VERSION
+from storage import canary_runs, queries, result_sets
+from storage.canary_runs import CANARY_AE_TITLE, CanaryRecord
+from storage.database import Database
+from storage.records import DeliveryRecord, SeriesDetail, SeriesState
+
+_LOOK_SECONDS = 1.0
+_SEND_SECONDS = 60.0
+"""While the node starts its port may not answer yet."""
+
+_ENDED = {SeriesState.ANALYSED, SeriesState.SKIPPED, SeriesState.FAILED}
+T = TypeVar("T")
+Tell = Callable[[str], None]
+
+
+class CanaryBusyError(NodeError):
+    """Another run is under way."""
+
+
+class _FailedError(Exception):
+    """The text says what is not as it must be."""
+
+
+class _StoppedError(Exception):
+    """Somebody wishes this process to end."""
+
+
+def setting_of(settings: Settings) -> Setting:
+    """
+    Raises:
+        BundleError: the card of a configured bundle cannot be read.
+    """
+    return Setting(VERSION, settings_digest(settings), models_digest(settings))
+
+
+def run_canary(
+    settings: Settings,
+    database: Database,
+    occasion: str,
+    *,
+    clock: Clock | None = None,
+    stop: threading.Event | None = None,
+    tell: Tell = lambda _stage: None,
+) -> CanaryRecord | None:
+    """The run as it ended; None: it was broken off by `stop`, and nothing is kept of it.
+
+    Raises:
+        CanaryBusyError
+        DatabaseUnavailableError: it is not known how it ended; the next run says so.
+        BundleError: as `setting_of`.
+    """
+    clock = clock or Clock()
+    run = _Run(settings, database, clock, stop or threading.Event(), tell)
+    record = _register(settings, database, run.patient, occasion, clock)
+    try:
+        text = run.go()
+        passed = True
+    except _StoppedError:
+        with database.write() as session:
+            canary_runs.forget_run(session, record.series_instance_uid)
+        return None
+    except (_FailedError, NodeError, OSError) as error:
+        text, passed = str(error), False
+    with database.write() as session:
+        canary_runs.end_run(
+            session,
+            record.series_instance_uid,
+            clock.now(),
+            passed=passed,
+            text=text,
+            scores=json.dumps(run.scores) if run.scores else "",
+        )
+        return canary_runs.find_run(session, record.series_instance_uid)
+
+
+def _register(
+    settings: Settings,
+    database: Database,
+    patient: SyntheticPatient,
+    occasion: str,
+    clock: Clock,
+) -> CanaryRecord:
+    setting, now = setting_of(settings), clock.now()
+    record = CanaryRecord(
+        series_instance_uid=patient.series_instance_uid,
+        study_instance_uid=patient.study_instance_uid,
+        occasion=occasion,
+        stage="C-STORE",
+        version=setting.version,
+        configuration=setting.configuration,
+        models=setting.models,
+        started_at=now,
+    )
+    with database.write() as session:
+        canary_runs.end_lost_runs(session, lost_before(settings.canary, now), now)
+        last = canary_runs.last_run(session)
+        if last is not None and last.ended_at is None:
+            raise CanaryBusyError(f"a run of the canary is under way, at {last.stage}")
+        canary_runs.register(session, record)
+    return record
+
+
+class _Run:
+    """`scores`: what the methods said, once they have."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        stop: threading.Event,
+        tell: Tell,
+    ) -> None:
+        self._settings, self._database = settings, database
+        self._clock, self._stop, self._tell = clock, stop, tell
+        self.patient = SyntheticPatient.new("CANARY", clock.now().astimezone())
+        self._until = clock.now() + timedelta(seconds=settings.canary.deadline_seconds)
+        self.scores: Scores = {}
+
+    def go(self) -> str:
+        """What was measured, in words.
+
+        Raises:
+            _FailedError, PeerError, ConfigurationError: what is wrong.
+            _StoppedError
+        """
+        began = self._clock.seconds()
+        self._tell("C-STORE")
+        self._send()
+        sent = self._clock.seconds()
+        self._enter("analysis")
+        detail = self._wait(self._ended, "its analysis has not ended")
+        analysed = self._clock.seconds()
+        self._judge(detail)
+        words = f"sent in {sent - began:.0f} s, analysed {analysed - sent:.0f} s later"
+        if not self._settings.canary.destinations:
+            return words
+        self._enter("delivery")
+        try:
+            count = self._wait(self._delivered, "its results have not arrived")
+        finally:
+            if self._settings.canary.retract:
+                self._retract()
+        words += f", {count} results delivered {self._clock.seconds() - analysed:.0f} s after that"
+        if self._settings.canary.retract:
+            self._enter("withdrawal")
+            self._wait(self._delivered, "what withdraws them has not arrived")
+            words += ", and withdrawn"
+        return words
+
+    def _enter(self, stage: str) -> None:
+        self._tell(stage)
+        with self._database.write() as session:
+            canary_runs.enter_stage(session, self.patient.series_instance_uid, stage)
+
+    def _wait(self, look: Callable[[], T | None], late: str) -> T:
+        """What `look` returns once it returns something."""
+        while (found := look()) is None:
+            if self._clock.now() > self._until:
+                seconds = self._settings.canary.deadline_seconds
+                raise _FailedError(f"{late} within {seconds:g} s (canary.deadline_seconds)")
+            if self._stop.wait(_LOOK_SECONDS):
+                raise _StoppedError
+        return found
+
+    def _send(self) -> None:
+        """All instances over one association; a port that does not answer yet is waited for."""
+        until = self._clock.seconds() + _SEND_SECONDS
+        while True:
+            try:
+                self._send_once()
+                return
+            except PeerError as error:
+                gone = error.cause is PeerCause.UNREACHABLE and self._clock.seconds() < until
+                if not gone:
+                    raise
+            if self._stop.wait(_LOOK_SECONDS):
+                raise _StoppedError
+
+    def _send_once(self) -> None:
+        instances = list(self.patient.instances(drawn_chest()))
+        syntax = instances[0].file_meta.TransferSyntaxUID
+        timeout = self._settings.delivery.timeout_seconds
+        ae = requestor(CANARY_AE_TITLE, [build_context(CTImageStorage, syntax)], timeout)
+        with associated(ae, own_peer(self._settings)) as association:
+            for each in instances:
+                status = c_store(association, each)
+                if status != SUCCESS:
+                    raise _FailedError(f"this node answered 0x{status:04X} to C-STORE")
+
+    def _detail(self) -> SeriesDetail | None:
+        with self._database.read() as session:
+            return queries.series_detail(session, self.patient.series_instance_uid)
+
+    def _ended(self) -> SeriesDetail | None:
+        detail = self._detail()
+        return detail if detail is not None and detail.series.state in _ENDED else None
+
+    def _judge(self, detail: SeriesDetail) -> None:
+        """Against the truth, and against the first run with the same version and models."""
+        series = detail.series
+        if series.state is not SeriesState.ANALYSED:
+            failed = ", ".join(failed_rules(series.reasons)) or "no reason"
+            raise _FailedError(f"its series was {series.state.value}: {failed}")
+        self.scores = _scores(series.analysis or {})
+        setting = setting_of(self._settings)
+        with self._database.read() as session:
+            first = canary_runs.first_scores(session, setting.version, setting.models)
+        wrong = problems_of(
+            self.scores,
+            series.reasons,
+            json.loads(first) if first else {},
+            tolerance=self._settings.canary.tolerance,
+            lungs_ml=drawn_chest().lungs_ml,
+        )
+        if not any(each.kind == "sr" for each in detail.results):
+            wrong = (*wrong, "it has no report")
+        if wrong:
+            raise _FailedError("; ".join(wrong))
+
+    def _delivered(self) -> int | None:
+        """How many have arrived, once all have.
+
+        Raises:
+            _FailedError: one never will, or nothing goes to a destination that is named.
+        """
+        detail = self._detail()
+        deliveries = () if detail is None else detail.deliveries
+        reached = {each.destination for each in deliveries}
+        missing = set(self._settings.canary.destinations) - reached
+        if missing:
+            raise _FailedError(f"nothing is sent to {', '.join(sorted(missing))}")
+        parked = [each for each in deliveries if not (each.arrived or each.open)]
+        if parked:
+            raise _FailedError(_why_parked(parked))
+        return len(deliveries) if all(each.arrived for each in deliveries) else None
+
+    def _retract(self) -> None:
+        """Also where not all of it has arrived: what waits is not sent then."""
+        from dicomnode.deliver.retract import retract
+
+        uid, now = self.patient.series_instance_uid, self._clock.now()
+        with self._database.read() as session:
+            sets = result_sets.sets_of_series(session, uid)
+        for each in sets:
+            if each.stands and not each.is_retraction:
+                retract(self._database, self._settings, each, RejectionReason.OUTDATED, now)
+
+
+def _scores(analysis: Mapping[str, object]) -> Scores:
+    return {each["method"]: each["scores"] for each in kept_findings(analysis)}
+
+
+def _why_parked(parked: Sequence[DeliveryRecord]) -> str:
+    first = parked[0]
+    return f"{first.destination} did not take {len(parked)} results: {first.error or first.status}"
