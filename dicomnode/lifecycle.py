@@ -50,13 +50,15 @@ RENEWAL = signal.SIGHUP
 
 
 @contextmanager
-def tells_what_can_be_mended() -> Iterator[None]:
-    """Around a whole process: what a person can mend is told in one line, with EXIT_REFUSED."""
+def tells_what_can_be_mended(
+    status: Callable[[Exception], int] = lambda _error: EXIT_REFUSED,
+) -> Iterator[None]:
+    """Around a whole process: what a person can mend is told in one line, with this exit status."""
     try:
         yield
     except (NodeError, StorageError, InferenceError) as error:
         print(f"dicomnode: {error}", file=sys.stderr)
-        raise SystemExit(EXIT_REFUSED) from None
+        raise SystemExit(status(error)) from None
 
 
 class Stop(threading.Event):

@@ -9,6 +9,7 @@ commission      `dicomnode commission`: a go-live test of each destination, a sh
 conformance     `dicomnode conformance`: the DICOM conformance statement, to standard output
 database        `dicomnode database`: taken elsewhere, or begun anew over what lies here
 deliveries      `dicomnode deliveries`: what waits for which destination; trying again, dropping
+grammar         The grammar of the command line: order, an example of each command, exit statuses
 main            The command line: `dicomnode demo | serve | process | queue | results | …`
 model           `dicomnode model`: the bundles of weights
 model_evaluate  `dicomnode model evaluate`: how good a bundle is, on labelled scans

@@ -7,6 +7,7 @@ import json
 import typer
 
 from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json, recorded
+from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
 
 config_app = typer.Typer(
@@ -16,7 +17,7 @@ config_app = typer.Typer(
 
 
 @config_app.command("check")
-def config_check(config: ConfigOption = None) -> None:
+def config_check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Tell what is wrong, all at once: keys, port, folders, certificates, bundles, credentials.
 
     Changes nothing, and may be asked while the node runs. Exit status 0: a node starts with it;
@@ -29,12 +30,20 @@ def config_check(config: ConfigOption = None) -> None:
     file = config_file(config)
     found = read_configuration(file)
     findings = check_all(found.settings, Clock().now())
+    rows = []
     for each in findings:
         place = found.place_of(tuple(int(e) if e.isdigit() else e for e in each.key.split(".")))
-        kind = "warning: " if each.is_warning else ""
-        typer.echo(f"{kind}{each.key}: {each.text}" + (f" ({place})" if place else ""))
+        is_warning, shown = each.is_warning, str(place) if place else None
+        rows.append({"key": each.key, "text": each.text, "warning": is_warning, "place": shown})
+        kind = "warning: " if is_warning else ""
+        if not as_json:
+            typer.echo(f"{kind}{each.key}: {each.text}" + (f" ({place})" if place else ""))
     wrong = sum(not each.is_warning for each in findings)
-    typer.echo(f"{file}: {wrong} problem(s), {len(findings) - wrong} warning(s)")
+    warnings = how_many(len(findings) - wrong, "warning")
+    if as_json:
+        print_json(rows)
+    else:
+        typer.echo(f"{file}: {how_many(wrong, 'problem')}, {warnings}")
     if wrong:
         raise SystemExit(2)
 
@@ -59,7 +68,7 @@ def config_show(config: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 
 @config_app.command("reload")
-def config_reload(config: ConfigOption = None) -> None:
+def config_reload(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Have the running node take over the changed file, without losing an association.
 
     Who may send, certificates, destinations, routes and policies; with any other change it takes
@@ -74,4 +83,7 @@ def config_reload(config: ConfigOption = None) -> None:
     if not answer.taken_over:
         raise ConfigurationError(answer.text)
     recorded(settings, "config reload", answer.text, kind=AlertKind.SOFTWARE_CONFIGURATION)
-    typer.echo(answer.text)
+    if as_json:
+        print_json({"taken_over": answer.taken_over, "text": answer.text})
+    else:
+        typer.echo(answer.text)

@@ -42,10 +42,12 @@ def database_move(
     ],
     config: ConfigOption = None,
     as_json: JsonOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Take the database to another place, every table in one transaction; the node must not run.
 
-    Then name the new place as node.database_url. The former one stays as a back-up.
+    Then name the new place as node.database_url. The former one stays as a back-up. Asks before it
+    does, and with --json wants --yes.
     """
     from dicomnode.data_directory.holding import only_one
     from dicomnode.data_directory.own_data import check_own
@@ -55,6 +57,9 @@ def database_move(
     settings = load_settings(config_file(config))
     with only_one(settings.node.data_directory) as node_id:
         check_own(settings, node_id)
+        if not yes:
+            what = f"no node begins any more on the database of {settings.node.data_directory}"
+            ask(what, "Move it?", "nothing was moved", as_json=as_json)
         with (
             closing(Database.open(settings.database_url)) as source,
             closing(Database.open(to)) as target,
@@ -101,11 +106,14 @@ def database_downgrade(
 
 
 @database_app.command("adopt")
-def database_adopt(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def database_adopt(
+    config: ConfigOption = None, as_json: JsonOption = False, yes: YesOption = False
+) -> None:
     """Begin a database anew with what lies in the data directory, and hold all of it.
 
     For when it is lost and there is no back-up. Nothing is analysed or sent before `dicomnode
-    database release`; what was withdrawn stays so. The node must not run.
+    database release`; what was withdrawn stays so. The node must not run. Asks before it does, and
+    with --json wants --yes.
     """
     from dicomnode.data_directory.holding import only_one
     from dicomnode.data_directory.own_data import LostHistoryError, take_database
@@ -116,7 +124,9 @@ def database_adopt(config: ConfigOption = None, as_json: JsonOption = False) -> 
     with only_one(settings.node.data_directory) as node_id:
         try:
             take_database(settings, node_id)
-        except LostHistoryError:
+        except LostHistoryError as lost:
+            if not yes:
+                ask(str(lost), "Begin anew, and hold all?", "nothing was begun", as_json=as_json)
             with closing(Database.open(settings.database_url)) as database:
                 adopted = adopt_files(database, settings, node_id, datetime.now(UTC))
         else:

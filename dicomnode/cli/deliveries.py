@@ -11,6 +11,8 @@ import typer
 from dicomnode.cli.common import (
     ConfigOption,
     JsonOption,
+    YesOption,
+    ask,
     config_file,
     console,
     print_json,
@@ -96,14 +98,21 @@ def deliveries_drop(
         list[Undelivered] | None,
         typer.Option("--state", help="Only those in this state; else waiting, refused, failed."),
     ] = None,
+    yes: YesOption = False,
 ) -> None:
-    """Give up what has not arrived; `retry --state abandoned` takes it back."""
+    """Give up what has not arrived; `retry --state abandoned` takes it back.
+
+    Asks before it does, and with --json wants --yes.
+    """
     from dicomnode.cli.views import deliveries_view, queue_view
 
     if not destination and not every:
         raise typer.BadParameter("name a destination with --destination, or give --all")
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
+    if not yes:
+        what = f"what has not arrived at {', '.join(destination or ['any destination'])}"
+        ask(what, "Give it up?", "nothing was given up", as_json=as_json)
     count = deliveries_view.drop(database, settings, destination, state, datetime.now(UTC))
     recorded(settings, "deliveries drop", _of_destinations(count, destination))
     _tell(count, "abandoned", as_json)
@@ -127,7 +136,7 @@ def deliveries_commitments(
 
 
 def _of_destinations(count: int, destination: list[str] | None) -> str:
-    return f"{count} deliveries to {', '.join(destination) if destination else 'all'}"
+    return f"{how_many(count, 'delivery')} to {', '.join(destination) if destination else 'all'}"
 
 
 def _tell(count: int, what: str, as_json: bool) -> None:

@@ -14,11 +14,20 @@ from rich.console import Console
 from dicomnode.cli.audit import audit_app
 from dicomnode.cli.backup import backup, restore
 from dicomnode.cli.commission import commission
-from dicomnode.cli.common import ConfigOption, check_file, config_file, console, offline_settings
+from dicomnode.cli.common import (
+    ConfigOption,
+    JsonOption,
+    check_file,
+    config_file,
+    console,
+    offline_settings,
+    print_json,
+)
 from dicomnode.cli.config import config_app
 from dicomnode.cli.conformance import conformance
 from dicomnode.cli.database import database_app
 from dicomnode.cli.deliveries import deliveries_app
+from dicomnode.cli.grammar import STATUSES, InOrder, add_examples, exit_status
 from dicomnode.cli.model import model_app
 from dicomnode.cli.model_evaluate import model_evaluate as _model_evaluate  # noqa: F401  (adds its command)
 from dicomnode.cli.model_package import model_package as _model_package  # noqa: F401  (adds its command)
@@ -40,8 +49,9 @@ from dicomnode.logs import set_up_logging
 from dicomnode.version import VERSION
 
 app = typer.Typer(
+    cls=InOrder,
+    epilog=STATUSES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(queue_app, name="queue")
@@ -60,9 +70,9 @@ app.command()(status)
 
 
 def main() -> None:
-    """Run the command line; what a person can mend is told in one line, with exit status 2."""
+    """Run the command line; what a person can mend is told in one line."""
     try:
-        with tells_what_can_be_mended():
+        with tells_what_can_be_mended(exit_status):
             app()
     except BrokenPipeError:
         os._exit(141)  # `dicomnode queue list | head`
@@ -87,8 +97,11 @@ def options(
 
 
 @app.command()
-def version() -> None:
+def version(as_json: JsonOption = False) -> None:
     """Print the version."""
+    if as_json:
+        print_json({"version": VERSION})
+        return
     _tell_version(asked=True)
 
 
@@ -165,3 +178,6 @@ def demo(
 
     set_up_logging("demo")
     raise SystemExit(run_demo(out, data, pacs, console()))
+
+
+add_examples(app)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dicomnode.cli.common import console
+from dicomnode.cli.common import JsonOption, console, print_json
 from dicomnode.cli.model import model_app
 
 
@@ -33,6 +33,7 @@ def model_package(
     intended_use: Annotated[str, typer.Option(help="The same in a sentence, with limits.")] = "",
     notes: Annotated[str, typer.Option(help="More about the training data.")] = "",
     half: Annotated[bool, typer.Option("--half", help="Keep weights in half precision.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a bundle of a run's best weights; the card is filled from the run and the evaluation.
 
@@ -48,5 +49,8 @@ def model_package(
     folder = package(run, out, label, evaluation, half=half)
     settings = offline_settings(None)
     state = model_view.look_at(model_view.find(settings, str(folder)), settings, True)
-    model_view.print_card(console(), state)
+    if as_json:
+        print_json(state.as_json())
+    else:
+        model_view.print_card(console(), state)
     raise SystemExit(1 if state.problems else 0)

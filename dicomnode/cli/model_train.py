@@ -10,13 +10,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dicomnode.cli.grammar import ExitStatus
 from dicomnode.cli.model import model_app
 from dicomnode.errors import ConfigurationError
 from dicomnode.lifecycle import block_stop_signals, stop_on_request
 from dicomnode.logs import set_up_logging
-
-_STOPPED = 3
-"""Exit status of a run that was stopped and can go on."""
 
 
 class DeviceName(StrEnum):
@@ -81,7 +79,7 @@ def model_train(
         loop=_pairs(loop),
     )
     end = train(request, TrainView(Console(file=sys.stderr)), stop.is_set)
-    raise SystemExit(0 if end is End.FINISHED else _STOPPED)
+    raise SystemExit(0 if end is End.FINISHED else ExitStatus.UNFINISHED)
 
 
 def _pairs(given: list[str] | None) -> tuple[tuple[str, str], ...]:

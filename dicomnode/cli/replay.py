@@ -17,7 +17,9 @@ from dicomnode.cli.common import (
     console,
     print_json,
 )
+from dicomnode.cli.grammar import ExitStatus
 from dicomnode.config.reading import load_settings
+from dicomnode.errors import DataError
 
 
 def replay(
@@ -31,7 +33,7 @@ def replay(
     """Analyse a series again as it was analysed, and compare the findings; changes nothing.
 
     With the bundles of then, or it says which they were. Ends with 0 if the findings are the same,
-    with 1 if they differ, with 2 if it cannot be done. Example: dicomnode replay 1.2.840.99.1
+    with 1 if they differ, with 3 if it cannot be done.
     """
     from dicomnode.analyse.replay import replay as analyse_again
     from dicomnode.cli.views import queue_view, replay_view
@@ -41,7 +43,12 @@ def replay(
     database = queue_view.open_existing(settings)
     record = replay_view.record_of(database, uid, number)
     with reading_progress(Console(stderr=True)) as on_progress:
-        done = analyse_again(database, settings, record, partial(on_progress, record.series_key))
+        try:
+            on_step = partial(on_progress, record.series_key)
+            done = analyse_again(database, settings, record, on_step)
+        except DataError as error:
+            typer.echo(f"dicomnode: {error}", err=True)
+            raise typer.Exit(ExitStatus.UNFINISHED) from None
     if as_json:
         print_json({"record": record.number, "same": done.is_same} | asdict(done))
     else:

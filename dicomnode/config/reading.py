@@ -18,6 +18,7 @@ from dicomnode.config.environment import put_in, taken, unknown, unread
 from dicomnode.config.lines import line_of, lines_of
 from dicomnode.config.sections import FORMER
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
 from inference.entry_errors import At, placed_problems
 
@@ -79,7 +80,7 @@ def read_configuration(path: Path, environment: Mapping[str, str] = os.environ) 
             wrong.append(f"{sentence} ({place})" if place else sentence)
     if wrong:
         told = "\n".join(f"  {each}" for each in wrong)
-        raise ConfigurationError(f"{path}: {len(wrong)} problem(s)\n{told}") from None
+        raise ConfigurationError(f"{path}: {how_many(len(wrong), 'problem')}\n{told}") from None
     return Configuration(_anchored(settings, path.absolute().parent), path, lines, variables)
 
 

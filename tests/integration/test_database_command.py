@@ -57,7 +57,7 @@ def lose(site: Site, new_url: str) -> None:
 
 
 def adopt(site: Site, new_url: str) -> dict[str, Any]:
-    told = site.json("adopt", group="database")
+    told = site.json("adopt", "--yes", group="database")
     site.take(new_url)
     start(site)
     return dict(told)
@@ -83,7 +83,7 @@ def test_a_withdrawn_result_is_not_sent_though_the_database_is_new(
         assert not uids & set(withdrawn)
     states = {each["state"] for each in site.json("list")}
     assert states == {"withdrawn", "retraction"}
-    assert "are withdrawn: not sent again" in site.run("resend", withdrawn[0], status=2)
+    assert "are withdrawn: not sent again" in site.run("resend", withdrawn[0], status=1)
 
 
 def test_what_was_sent_and_withdrawn_gets_its_note_and_nothing_else(
@@ -110,7 +110,7 @@ def test_a_moved_database_knows_all_and_sends_nothing_withdrawn(
     before = site.json("list")
     with postgresql.empty_database() as url:
         site.node.database.close()
-        told = site.json("move", "--to", url, group="database")
+        told = site.json("move", "--to", url, "--yes", group="database")
         assert (told["rows"]["result"], told["rows"]["owner"]) == (OBJECTS, 1)
         with pytest.raises(LostHistoryError, match="database move"):
             start(site)
@@ -119,7 +119,7 @@ def test_a_moved_database_knows_all_and_sends_nothing_withdrawn(
         assert site.json("list") == before
         assert "deliveries" in site.run("show", site.uid)
         assert site.deliver() == 0
-        assert "not empty" in site.run("move", "--to", url, group="database", status=2)
+        assert "not empty" in site.run("move", "--to", url, "--yes", group="database", status=2)
         assert not (received(site)["plain"] | received(site)["rejecting"]) & withdrawn
         site.node.database.close()
 
@@ -135,7 +135,9 @@ def test_what_was_sent_is_not_sent_again_by_a_new_database(site: Site, new_url: 
     assert {each["state"] for each in listed["deliveries"]} == {"stored"}
     for each in (site.rejecting, site.plain):
         each.begin()
-    assert "0 series are decided on, 0 objects" in site.run("release", group="database")
+    assert "0 series to be decided on, 0 objects to be sent" in site.run(
+        "release", group="database"
+    )
     assert site.deliver() == 0
     assert site.json("retract", site.uid, "--yes")["told"] == ["plain", "rejecting"]
     assert site.deliver() == 2

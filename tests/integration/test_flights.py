@@ -113,7 +113,7 @@ def test_what_cannot_be_analysed_again_says_what_is_missing(
 ) -> None:
     spoil(node)
     done = node.run("replay", node.uid)
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert why in done.stderr
 
 

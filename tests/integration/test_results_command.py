@@ -51,7 +51,7 @@ def test_list_and_show_tell_where_results_are(site: Site) -> None:
     text = site.run("show", listed["results"][0]["sop_instance_uid"])
     assert "state    standing" in text
     assert text.count("rejecting") == 1, "the objects of which all is alike, in one row"
-    assert "none has the UID" in site.run("show", "9.9.9", status=2)
+    assert "none has the UID" in site.run("show", "9.9.9", status=1)
 
 
 def test_resend_sends_the_same_objects_again(site: Site) -> None:
@@ -131,7 +131,7 @@ def test_retract_again_changes_nothing_and_nothing_is_sent_again(site: Site) -> 
     again = site.json("retract", site.uid, "--reason", "worklist")
     assert (again["already_withdrawn"], again["told"]) == (True, [])
     assert site.deliver() == 0
-    assert "are withdrawn: not sent again" in site.run("resend", site.uid, status=2)
+    assert "are withdrawn: not sent again" in site.run("resend", site.uid, status=1)
     newest, first = site.json("list")
     assert (newest["state"], first["state"]) == ("retraction", "withdrawn")
     assert site.json("list", group="queue")[0]["progress"] == "withdrawn"
@@ -153,7 +153,7 @@ def test_what_was_not_sent_yet_is_only_stopped(unsent: Site) -> None:
 def test_a_set_whose_files_are_gone_cannot_be_withdrawn(site: Site) -> None:
     (report,) = [r for r in site.node.detail(site.uid).results if r.kind == "sr"]
     (site.node.settings.result_files / report.path).unlink()
-    assert "its file cannot be read" in site.run("retract", site.uid, "--yes", status=2)
+    assert "its file cannot be read" in site.run("retract", site.uid, "--yes", status=1)
     assert site.json("list")[0]["state"] == "standing"
 
 
@@ -187,7 +187,7 @@ def test_retract_asks_at_a_terminal(unsent: Site, answer: str, state: str) -> No
 
 def test_reinstate_sends_the_same_results_under_uids_of_their_own(site: Site) -> None:
     before = site.plain.by_uid()
-    assert "are not withdrawn" in site.run("reinstate", site.uid, "--yes", status=2)
+    assert "are not withdrawn" in site.run("reinstate", site.uid, "--yes", status=1)
     site.run("retract", site.uid, "--yes")
     assert site.deliver() == 2
     assert "give --yes" in site.run("reinstate", site.uid, status=2)
@@ -206,7 +206,7 @@ def test_reinstate_sends_the_same_results_under_uids_of_their_own(site: Site) ->
     states = [each["state"] for each in (newest, retraction, withdrawn)]
     assert states == ["standing", "retraction", "withdrawn"]
     old = withdrawn["results"][0]["sop_instance_uid"]
-    assert "newer set in their place" in site.run("reinstate", old, "--yes", status=2)
+    assert "newer set in their place" in site.run("reinstate", old, "--yes", status=1)
     assert "before: reinstated" in site.run("why", site.uid, group="queue")
     assert site.json("list", group="queue")[0]["progress"] != "withdrawn"
     assert set(site.json("retract", site.uid, "--yes")["withdrawn"]) == uids
@@ -266,5 +266,5 @@ def test_renew_finds_a_series_without_any_result(site: Site, tmp_path: Path) -> 
     keep_settings(load_settings(site.config))
     assert "is decided on and analysed again" in site.run("renew", uid)
     assert site.node.detail(uid).series.state is SeriesState.RECEIVING
-    assert "is not decided yet" in site.run("renew", uid, status=2)
-    assert "none has the UID" in site.run("renew", "9.9.9", status=2)
+    assert "is not decided yet" in site.run("renew", uid, status=1)
+    assert "none has the UID" in site.run("renew", "9.9.9", status=1)

@@ -108,7 +108,7 @@ def answer_line(why: Why) -> str:
     word = series_word(record, why.detail.deliveries, running=is_analysed_now(why.detail))
     if record.state in NOT_ANALYSED and record.on_hold_since is None:
         return f"{word}: {answer(record.reasons)}" if record.reasons else word
-    return f"{word}: {why.next}"
+    return f"{word}: {why.next if why.steps else ended(why.detail)}"
 
 
 def print_why(console: Console, why: Why) -> None:
@@ -223,11 +223,11 @@ def _print_history(console: Console, record: SeriesRecord) -> None:
 def _past(entry: HistoryEntry) -> str:
     if isinstance(entry, Withdrawal):
         told = f"; told: {', '.join(entry.notified)}" if entry.notified else ""
-        what = f"{how_many(len(entry.retracted), 'object')} withdrawn ({entry.title or entry.why})"
-        return f"before: {what} {shown_time(entry.decided_at)}{told}"
+        what = f"{how_many(len(entry.retracted), 'object')}, {entry.title or entry.why}"
+        return f"before: retracted {shown_time(entry.decided_at)}: {what}{told}"
     if isinstance(entry, Reinstatement):
-        what = f"{how_many(len(entry.results), 'object')} sent anew, the withdrawal undone"
-        return f"before: {what} {shown_time(entry.decided_at)}"
+        what = f"{how_many(len(entry.results), 'object')} sent anew"
+        return f"before: reinstated {shown_time(entry.decided_at)}: {what}"
     failed = failed_rules(entry.reasons)
     why = f": {', '.join(failed)}" if failed else ""
     text = f"{entry.state}{why}, {how_many(entry.instance_count, 'instance')}"

@@ -46,7 +46,7 @@ methods = [
     told = f"inference.methods.0.bundle: there is no folder {folder} (line 6)\n"
     assert told in done.stdout
     assert "warning: node.database_url: " in done.stdout
-    assert done.stdout.endswith(f"{config}: 1 problem(s), 1 warning(s)\n")
+    assert done.stdout.endswith(f"{config}: 1 problem, 1 warning\n")
 
 
 def test_what_works_is_told_too(config: Path) -> None:
@@ -54,7 +54,7 @@ def test_what_works_is_told_too(config: Path) -> None:
         f"[receive]\nport = {free_port()}\n[inference]\nallow_demonstration_model = true\n"
     )
     done = dicomnode("config", "check", "--config", str(config))
-    assert (done.returncode, done.stdout) == (0, f"{config}: 0 problem(s), 0 warning(s)\n")
+    assert (done.returncode, done.stdout) == (0, f"{config}: 0 problems, 0 warnings\n")
 
 
 def test_a_wrong_key_is_told_in_the_same_way(config: Path) -> None:

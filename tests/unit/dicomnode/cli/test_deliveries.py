@@ -93,7 +93,9 @@ def test_the_list_tells_where_each_object_is_and_when_it_is_tried_next(command: 
 def test_retry_and_drop_are_of_one_destination_or_of_all(command: Command) -> None:
     assert "1 delivery is tried again" in command("deliveries", "retry", "--destination", "PACS")
     assert "0" in command("deliveries", "retry", "--state", "failed", "--json")
-    dropped = command("deliveries", "drop", "--destination", "ARCHIVE", "--state", "waiting")
+    dropped = command(
+        "deliveries", "drop", "--destination", "ARCHIVE", "--state", "waiting", "--yes"
+    )
     assert "2 deliveries are abandoned" in dropped
     states = sorted((e["destination"], e["state"], e["error"]) for e in listed(command))
     assert states == [
@@ -104,7 +106,7 @@ def test_retry_and_drop_are_of_one_destination_or_of_all(command: Command) -> No
     command("deliveries", "retry", "--state", "abandoned")
     assert [e["state"] for e in listed(command, "--destination", "ARCHIVE")] == ["waiting"] * 2
     assert "1 delivery is abandoned" in command(
-        "deliveries", "drop", "--all", "--state", "waiting", "--destination", "PACS"
+        "deliveries", "drop", "--all", "--state", "waiting", "--destination", "PACS", "--yes"
     )
 
 
@@ -133,7 +135,7 @@ def test_a_series_of_which_one_object_is_refused_is_partly_refused(command: Comm
 
 
 def test_what_was_given_up_is_told_and_how_it_is_sent_all_the_same(command: Command) -> None:
-    command("deliveries", "drop", "--all")
+    command("deliveries", "drop", "--all", "--yes")
     assert json.loads(command("queue", "list", "--json"))[0]["progress"] == "delivered"
     assert json.loads(command("queue", "why", SERIES, "--json"))["next"] == (
         f"ARCHIVE: 2 kind abandoned (dropped by the administrator); wanted? {RESEND}; "
@@ -186,7 +188,7 @@ def test_what_a_person_changed_is_in_the_audit_trail(command: Command, tmp_path:
     """Each of these changes rows; to look at them leaves no trace."""
     command("queue", "list")
     command("deliveries", "retry", "--destination", "PACS")
-    command("deliveries", "drop", "--all")
+    command("deliveries", "drop", "--all", "--yes")
     command("queue", "hold", SERIES)
     command("queue", "release", SERIES)
     command("results", "resend", SERIES)

@@ -48,7 +48,7 @@ def test_the_first_line_is_the_answer() -> None:
         "on hold: a person: dicomnode queue release 1.2.3"
     )
     done = replace(a_series(), state=SeriesState.ANALYSED)
-    assert answer_line(why(done)) == "analysed: nothing; the series is done"
+    assert answer_line(why(done)) == "analysed: the series is done"
 
 
 def test_what_fails_comes_first_with_the_key_that_sets_its_limit() -> None:
@@ -73,7 +73,7 @@ def test_notes_and_withdrawals_are_told() -> None:
     lines = printed(why(series, detail=detail))
     moment = "2025-03-01 12:00:00 UTC"
     assert f"note     made {moment}: pacs stored" in lines
-    assert f"before: 1 object withdrawn (Rejected for safety) {moment}; told: pacs" in lines
+    assert f"before: retracted {moment}: 1 object, Rejected for safety; told: pacs" in lines
     assert f"before: failed: slice_thickness, 1 instance, decided {moment}" in lines
     told = why_json(why(series, detail=detail))
     assert [each["kind"] for each in told["notes"]] == [NOTE_KIND]
