@@ -28,7 +28,8 @@ from dicomnode.metrics.files import begin_anew, folder_in
 from dicomnode.monitor.http import serving
 from dicomnode.monitor.loops import Seen, Station
 from storage.database import Database
-from support.node import free_port
+from support.node import Node, free_port
+from support.phantom import write_series
 from support.seen import KEY, quiet_node, troubled_node
 from support.sources import ROOT
 from support.tools import needed, npm_folder, promtool
@@ -154,6 +155,53 @@ def test_chromium_shows_it_wide_and_narrow_light_and_dark(station: Station) -> N
         assert "killed by the kernel: out of memory" in told["text"]
         assert KEY not in told["text"]
     assert len({told["styled"] for told in seen.values()}) == 2, "light and dark differ"
+
+
+@pytest.mark.long
+def test_a_node_that_runs_tells_of_all_its_processes_and_counts_on_over_a_kill(
+    tmp_path: Path,
+) -> None:
+    port, files = free_port(), write_series(tmp_path / "series", slices=3)
+    node = Node(tmp_path / "node", toml=f"[http]\nport = {port}\n")
+    node.start()
+    try:
+        wait_for(lambda: fetched(port, "/readyz")[0] == 200, "it is ready")
+        node.send(files)
+        wait_for(lambda: sample(port, "instances_received_total") == 3, "three are counted")
+        for role in ("receiver-1", "receiver-2"):
+            node.kill(role)
+        wait_for(
+            lambda: sample(port, "process_restarts_total", role="receiver-2") == 1, "it is told"
+        )
+        node.wait_until_it_answers()
+        node.send(files)
+        wait_for(lambda: sample(port, "instances_received_total") == 6, "it counts on")
+        wait_for(lambda: sample(port, "associations_open") == 0, "and nobody is left open")
+        assert "receiver-1" in fetched(port, "/")[1]
+    finally:
+        node.close()
+
+
+def fetched(port: int, path: str) -> tuple[int, str]:
+    """Status and text; 0 while nobody answers."""
+    try:
+        with closing(http.client.HTTPConnection("localhost", port, PATIENCE_SECONDS)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def sample(port: int, name: str, **labels: str) -> float:
+    """The sum of the samples that have these labels."""
+    families = text_string_to_metric_families(fetched(port, "/metrics")[1])
+    return sum(
+        each.value
+        for family in families
+        for each in family.samples
+        if each.name == f"dicomnode_{name}" and labels.items() <= each.labels.items()
+    )
 
 
 def raw(station: Station, sent: bytes) -> bytes:
