@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import DownloadColumn, TextColumn, TimeElapsedColumn
 
 from dicomnode.audit.events import AlertKind
 from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json, recorded
+from dicomnode.cli.views.progress import bars
 from dicomnode.config.reading import load_settings
 
 
@@ -93,7 +93,6 @@ def _tell(as_json: bool, told: dict[str, Any], *lines: str) -> None:
 def _progress(what: str) -> Iterator[Any]:
     """Bytes and time, on a terminal alone."""
     columns = (TextColumn(what), DownloadColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with bars(*columns) as bar:
         task = bar.add_task(what, total=None)
         yield lambda size: bar.advance(task, size)

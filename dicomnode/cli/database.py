@@ -19,6 +19,7 @@ from dicomnode.cli.common import (
     print_json,
     recorded,
 )
+from dicomnode.cli.views.progress import at_work
 from dicomnode.config.reading import load_settings
 from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
@@ -63,6 +64,7 @@ def database_move(
         with (
             closing(Database.open(settings.database_url)) as source,
             closing(Database.open(to)) as target,
+            at_work("moving the database"),
         ):
             moved, place = move_rows(source, target), target.url
         recorded(settings, "database move", f"{sum(moved.values())} rows to {place}", kind=_KIND)
@@ -127,7 +129,10 @@ def database_adopt(
         except LostHistoryError as lost:
             if not yes:
                 ask(str(lost), "Begin anew, and hold all?", "nothing was begun", as_json=as_json)
-            with closing(Database.open(settings.database_url)) as database:
+            with (
+                closing(Database.open(settings.database_url)) as database,
+                at_work("reading what lies here"),
+            ):
                 adopted = adopt_files(database, settings, node_id, datetime.now(UTC))
         else:
             here = settings.node.data_directory

@@ -37,10 +37,12 @@ def model_check(
 ) -> None:
     """Verify weights against cards, all bundles or one; exit status 1 when any cannot be used."""
     from dicomnode.cli.views import model_view
+    from dicomnode.cli.views.progress import at_work
 
     settings = offline_settings(config)
     chosen = [model_view.find(settings, bundle)] if bundle else model_view.places(settings)
-    states = [model_view.look_at(place, settings, True) for place in chosen]
+    with at_work("checking weights"):
+        states = [model_view.look_at(place, settings, True) for place in chosen]
     _print_states(states, as_json, checked=True)
     raise SystemExit(1 if any(state.problems for state in states) else 0)
 

@@ -42,11 +42,13 @@ def model_package(
     """
     from dicomnode.cli.common import offline_settings
     from dicomnode.cli.views import model_view
+    from dicomnode.cli.views.progress import at_work
     from inference.bundles.packaging import Label, package
     from inference.findings import IntendedUse
 
     label = Label(name, version, licence, IntendedUse(use), intended_use, notes)
-    folder = package(run, out, label, evaluation, half=half)
+    with at_work("packaging"):
+        folder = package(run, out, label, evaluation, half=half)
     settings = offline_settings(None)
     state = model_view.look_at(model_view.find(settings, str(folder)), settings, True)
     if as_json:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
 from dicomnode.cli.model import model_app
+from dicomnode.cli.views.progress import DESCRIBED, bars
 
 
 @model_app.command("simulate")
@@ -31,9 +31,8 @@ def model_simulate(
     """
     from dicomnode.weights.simulate import simulate
 
-    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("scans", total=scans)
+    with bars(*DESCRIBED, MofNCompleteColumn(), TimeRemainingColumn()) as progress:
+        bar = progress.add_task("simulating", total=scans)
         simulate(hosts, out, scans, seed, workers, lambda done: progress.advance(bar, done))
     if pictures:
         from dicomnode.weights.simulate_pictures import write_pictures

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 from rich.text import Text
 
+from dicomnode.cli.views.progress import DESCRIBED, bars
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from inference.evaluation.report.document import Document, Heading, Notice, Paragraph, Table
 from inference.progress import Progress
@@ -18,13 +18,8 @@ from inference.progress import Progress
 @contextmanager
 def scan_progress(console: Console) -> Iterator[Progress]:
     """A progress bar; what it yields is told scan, done and total."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=console) as bar:
+    columns = (*DESCRIBED, MofNCompleteColumn(), TimeRemainingColumn())
+    with bars(*columns, console=console) as bar:
         task = bar.add_task("loading", total=None)
 
         def on_progress(scan: str, done: int, total: int) -> None:

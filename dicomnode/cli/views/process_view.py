@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 
 from dicomnode.cli.views.findings_view import findings_lines
+from dicomnode.cli.views.progress import DESCRIBED, bars
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.offline.process import SeriesOutcome
@@ -17,8 +18,7 @@ from dicomnode.offline.process import SeriesOutcome
 @contextmanager
 def reading_progress(console: Console) -> Iterator[Callable[[str, str, int, int], None]]:
     """A progress bar; give what it yields to `process_folder`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
+    with bars(*DESCRIBED, TimeElapsedColumn(), console=console) as bar:
         task = bar.add_task("reading", total=None)
 
         def on_progress(uid: str, stage: str, done: int, total: int) -> None:
