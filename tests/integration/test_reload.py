@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +19,8 @@ from support.command import dicomnode
 from support.node import Node, sop_instance_uids
 from support.phantom import write_series
 from support.receiver_process import Receivers
-from support.tools import needed
-from support.wait import PATIENCE_SECONDS, wait_for
+from support.restarts import StorescuLoop
+from support.wait import wait_for
 
 OTHERS_ONLY = AdmissionPolicy(peers=(Peer("CT1", ("127.0.0.0/8",)),))
 
@@ -58,37 +56,6 @@ def test_who_may_send_changes_while_an_association_goes_on(
     assert len(list(receivers.files.iter_paths())) == 2
 
 
-class Senders:
-    """DCMTK sends one series after the other, each over an association of its own."""
-
-    def __init__(self, node: Node, folder: Path) -> None:
-        self.sent: set[str] = set()
-        self.failed: list[str] = []
-        self._node, self._folder = node, folder
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(PATIENCE_SECONDS)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            files = write_series(self._folder / str(len(self.sent)), slices=4)
-            command = [needed("storescu", "dcmtk"), "-aec", "DICOMNODE", "127.0.0.1"]
-            command += [str(self._node.port), *map(str, files)]
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
-            )
-            if done.returncode:
-                self.failed.append(done.stderr)
-            else:
-                self.sent |= sop_instance_uids(files)
-
-
 @pytest.mark.long
 def test_a_node_that_receives_takes_over_each_change_and_loses_nothing(
     tmp_path: Path, shared_models: Path
@@ -98,7 +65,7 @@ def test_a_node_that_receives_takes_over_each_change_and_loses_nothing(
     node.start()
     receiving = [node.pid("receiver-1"), node.pid("receiver-2")]
     deliverer = node.pid("deliverer")
-    senders = Senders(node, tmp_path / "sent")
+    senders = StorescuLoop(node.port, tmp_path / "sent")
     senders.start()
     try:
         for days in (10.0, 20.0, 30.0):
@@ -106,8 +73,7 @@ def test_a_node_that_receives_takes_over_each_change_and_loses_nothing(
             done = dicomnode("config", "reload", "--config", str(node.config))
             assert (done.returncode, done.stderr) == (0, "")
             assert "taken over: retention.skipped_days" in done.stdout
-            before = len(senders.sent)
-            wait_for(lambda: len(senders.sent) > before, "sending goes on")  # noqa: B023
+            senders.wait_for_another()
         node.config.write_text(text.replace(f"port = {node.port}", "port = 104"))
         done = dicomnode("config", "reload", "--config", str(node.config))
         assert done.returncode == 2
@@ -129,11 +95,15 @@ def test_a_node_that_receives_takes_over_each_change_and_loses_nothing(
     assert "no node runs on the data directory" in done.stderr
 
 
-def check_what_became(node: Node, senders: Senders, receiving: list[int], deliverer: int) -> None:
+def check_what_became(
+    node: Node, senders: StorescuLoop, receiving: list[int], deliverer: int
+) -> None:
     """All that was answered is there; the receivers are those that began, the others are not."""
-    assert senders.failed == []
+    assert senders.failures == []
     assert [node.pid("receiver-1"), node.pid("receiver-2")] == receiving
     assert node.pid("deliverer") != deliverer
     files = InstanceFiles(node.settings.instances)
-    assert senders.sent
-    assert senders.sent <= sop_instance_uids([files.open_path(each) for each in files.iter_paths()])
+    assert senders.answered
+    assert senders.answered <= sop_instance_uids(
+        [files.open_path(each) for each in files.iter_paths()]
+    )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import pydicom
 from sqlalchemy import func, select
@@ -86,13 +87,16 @@ class Node:
     def start(self) -> None:
         """Start `dicomnode serve` and wait until it answers C-ECHO."""
         with (self.folder / "node.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "dicomnode", "serve", "--config", str(self.config)],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+            self.process = self.begin(log)
         self.wait_until_it_answers()
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "dicomnode", "serve", "--config", str(self.config)]
+
+    def begin(self, log: IO[str]) -> subprocess.Popen[bytes]:
+        """Start it, and wait for nothing."""
+        return subprocess.Popen(self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def wait_until_it_answers(self) -> None:
         wait_for(self._answers, f"C-ECHO answered; log:\n{self.log[-3000:]}")
