@@ -2,8 +2,9 @@
 
 A block ```console holds commands, each behind `$ `, and below each its output on a terminal of 80
 columns. The blocks of a page are run in order on a copy of that node, in the process of the test.
-What a block is headed by may set the scene: `<!-- stopped -->`, the node does not run. Other lines
-are compared as they stand, but for what changes from run to run: `_CHANGING`.
+What a block is headed by may set the scene: `<!-- stopped -->`, the node does not run;
+`<!-- pacs_down -->`, one of `support.faults`. Lines are compared as they stand, but for what
+changes from run to run: `_CHANGING`.
 
     WRITE_DOCUMENTS=1 .venv/bin/pytest tests/integration/test_documents.py
 
@@ -25,20 +26,22 @@ import pytest
 from dicomnode.version import VERSION
 from support.clinic import Clinic, clinic, serving
 from support.command import dicomnode
-from support.handbook import PAGES, text_of
+from support.faults import FAULTS
+from support.handbook import DOCS, PAGES, text_of
 
 _BLOCK = re.compile(r"(?:^<!-- (\w+) -->\n)?^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"^\$ (.+)\n", re.MULTILINE)
 
+_SPAN = r"\d+(?:\.\d+)? (?:s|ms|min|h|days?)\b"
 _CHANGING = (
     (r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ", "TIME"),
     (r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(\+\d\d:\d\d|Z| UTC)?", "TIME"),
     (r"\b\d\d:\d\d(:\d\d)?( UTC)?", "TIME"),
-    (r"\b\d+(\.\d+)?( |-)?(s|ms|min|h|d|seconds?|minutes?|hours?|days?)\b", "SPAN"),
+    (rf"\b{_SPAN}(?: {_SPAN})*", "SPAN"),
     (r"\b\d+(\.\d+)? ?(KB|MB|GB|TB|[KMGT]iB)\b", "SIZE"),
     (r"\b2\.25\.\d+", "UID"),
     (r"\b[0-9a-f]{12,64}\b", "DIGEST"),
-    (r"\b(process|pid) \d+", "PROCESS"),
+    (r"\bprocess \d+|command\[\d+\]", "PROCESS"),
     (r"\b\d+\.\d{3,}\b", "NUMBER"),
     (r"-\d{8}-\d{6}\b", "-TIME"),
     (re.escape(VERSION), "VERSION"),
@@ -83,9 +86,8 @@ class Terminal:
             "/var/lib/dicomnode": str(node.data),
             "/etc/dicomnode": str(node.folder),
             "/mnt/backup": str(folder / "backup"),
-            "192.0.2.10:104": f"127.0.0.1:{node.pacs.destination.port}",
-            "192.0.2.11:104": f"127.0.0.1:{node.archive.destination.port}",
-            "192.0.2.10": "127.0.0.1",
+            '"192.0.2.20", port 5432': '"127.0.0.2", port 1',
+            "192.0.2.20:5432": "127.0.0.2:1",
         }
 
     def run(self, command: str) -> str:
@@ -106,6 +108,9 @@ class Terminal:
     def _here(self, text: str) -> str:
         for shown, real in self._places.items():
             text = text.replace(real, shown)
+        text = re.sub(
+            r"127\.0\.0\.1(:\d+)?", lambda at: "192.0.2.10" + (":104" * bool(at[1])), text
+        )
         return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
 
 
@@ -113,8 +118,9 @@ def _piped(text: str, pipe: str) -> str:
     lines = text.splitlines(keepends=True)
     if match := re.fullmatch(r"head -(\d+)", pipe):
         lines = lines[: int(match[1])]
-    elif match := re.fullmatch(r"grep (\w+)", pipe):
-        lines = [each for each in lines if match[1] in each]
+    elif match := re.fullmatch(r"grep (-A1 )?('?)([\w ]+)\2", pipe):
+        found = [number for number, each in enumerate(lines) if match[3] in each]
+        lines = [lines[number + after] for number in found for after in range(2 if match[1] else 1)]
     else:
         assert not pipe, f"a pipe that no test knows: {pipe}"
     return "".join(lines)
@@ -126,30 +132,46 @@ def _piped(text: str, pipe: str) -> str:
 def test_what_a_document_shows_is_what_is_printed(
     page: Path, template: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = template.copy(tmp_path / "node")
-    monkeypatch.setenv("DICOMNODE_CONFIG", str(node.config))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("TERM", "dumb")
-    terminal, text = Terminal(node, tmp_path), text_of(page)
-    wrong = []
+    for name, value in {
+        "COLUMNS": "80",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "SUDO_USER": "admin",
+    }.items():
+        monkeypatch.setenv(name, value)
+    usual, wrong = template.copy(tmp_path / "usual"), list[str]()
 
     def run(block: re.Match[str]) -> str:
+        scene = block[1] or ""
+        node = template.copy(tmp_path / scene) if scene in FAULTS else usual
+        monkeypatch.setenv("DICOMNODE_CONFIG", str(node.config))
         with ExitStack() as stack:
-            if block[1] != "stopped":
-                stack.enter_context(serving(node.data))
-            written = ""
-            for step in steps(block[2]):
-                printed = terminal.run(step.command)
-                if same(printed) == same(step.output):
-                    printed = step.output.strip("\n")
-                else:
-                    wrong.append(f"$ {step.command}\n{printed}")
-                written += f"$ {step.command}\n{printed}\n" if printed else f"$ {step.command}\n"
+            if scene != "stopped":
+                states = stack.enter_context(serving(node.data))
+                if scene in FAULTS:
+                    FAULTS[scene](node, states)
+            written = "".join(
+                _shown(Terminal(node, tmp_path), step, wrong) for step in steps(block[2])
+            )
         return block[0].replace(block[2], written)
 
-    new = _BLOCK.sub(run, text)
+    text = _BLOCK.sub(run, text_of(page))
     if os.environ.get("WRITE_DOCUMENTS"):
-        page.write_text(new, encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
         return
     assert wrong == [], "\n".join(wrong)
+
+
+def _shown(terminal: Terminal, step: Step, wrong: list[str]) -> str:
+    """The step with what is printed; as it stands where that is the same."""
+    printed = terminal.run(step.command)
+    if same(printed) == same(step.output):
+        printed = step.output.strip("\n")
+    else:
+        wrong.append(f"$ {step.command}\n{printed}")
+    return f"$ {step.command}\n{printed}\n" if printed else f"$ {step.command}\n"
+
+
+def test_each_fault_that_can_be_planted_is_told_of_to_who_is_on_call() -> None:
+    scenes = {block[1] for block in _BLOCK.finditer(text_of(DOCS / "on-call.md")) if block[1]}
+    assert scenes == FAULTS.keys()

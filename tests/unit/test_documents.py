@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from dicomnode.decisions.operating.troubles import Severity
 from dicomnode.decisions.stack.geometry import StackProblem
 from dicomnode.decisions.wording import KEYS
 from dicomnode.errors import PeerCause
+from dicomnode.processes.reload import RELOADED
 from inference.bundles.tasks import TASKS
 from inference.entry_errors import keys_of
 from storage.records import DeliveryState, JobState, SeriesState
@@ -80,9 +82,38 @@ def test_each_command_that_is_named_exists_with_its_options(page: Path) -> None:
     assert [each for each in commands if not exists(each)] == []
 
 
+def test_every_command_stands_among_the_commands() -> None:
+    named = [each for each in spans(of("commands.md")) if each.startswith("dicomnode ")]
+    told = {" ".join(words(each)) for each in named}
+    assert told == set(commands(whole(), "dicomnode"))
+
+
+def test_what_a_reload_takes_over_stands_among_the_commands() -> None:
+    rows = [row for row in rows_below(of("commands.md"), "Acting") if len(row) == 1]
+    assert names_in([row[0] for row in rows]) == set(RELOADED)
+
+
+@cache
+def whole() -> Any:
+    return typer.main.get_command(app)
+
+
+def words(command: str) -> list[str]:
+    """Without arguments and options."""
+    return [word for word in command.split() if word.islower() and not word.startswith("-")]
+
+
+def commands(group: Any, name: str) -> Iterator[str]:
+    for word, found in group.commands.items():
+        if isinstance(found, TyperGroup):
+            yield from commands(found, f"{name} {word}")
+        elif not found.hidden:
+            yield f"{name} {word}"
+
+
 def exists(command: str) -> bool:
     """`UID`, `NAME` and what follows a word that is no command are arguments."""
-    found: Any = typer.main.get_command(app)
+    found: Any = whole()
     words = re.split(r"\s*[|>]", command)[0].split()[1:]
     while words and isinstance(found, TyperGroup):
         word = words.pop(0)
@@ -124,6 +155,7 @@ def tables_of(key: str) -> list[str]:
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
+@cache
 def all_keys() -> set[str]:
     """Dotted; those of tables in a list with the name of the list before them."""
     schema = Settings.model_json_schema()
