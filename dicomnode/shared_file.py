@@ -83,7 +83,7 @@ class SharedFile:
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
         if self._lock_descriptor is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            _make_folder(self.path.parent)
             self._lock_descriptor = _opened(self.path.with_name(f"{self.path.name}.lock"))
         fcntl.flock(self._lock_descriptor, how)
         try:
@@ -113,9 +113,34 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _opened(path: Path) -> int:
-    """Made by root, it is the folder's owner's: a command run by root locks out no node."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    if os.geteuid() == 0:
-        owner = path.parent.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    """No link is followed: who may write in the folder must not choose what root writes to.
+
+    Raises:
+        OSError
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o640)
+    except FileExistsError:
+        return os.open(path, flags)
+    _give_to_owner_of_folder(descriptor, path.parent)
     return descriptor
+
+
+def _make_folder(folder: Path) -> None:
+    """With those that it lies in."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o750)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        _give_to_owner_of_folder(descriptor, folder.parent)
+        os.close(descriptor)
+
+
+def _give_to_owner_of_folder(made: int, folder: Path) -> None:
+    """What root made: a command that root runs locks out no node."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(made, owner.st_uid, owner.st_gid)

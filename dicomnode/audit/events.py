@@ -98,3 +98,24 @@ class Changed:
 
 
 Event = Activity | Transferred | Queried | Refused | Changed
+
+RECORDED = (
+    ("Application Activity", "the node starts or stops"),
+    (
+        "DICOM Instances Transferred",
+        "an association that brought instances has ended, or objects were sent: a message for each"
+        " study, another for what failed",
+    ),
+    (
+        "DICOM Instances Accessed",
+        "a person holds, cancels, sends again, renews or withdraws by command; retention removes",
+    ),
+    ("Query", "a PACS is asked by C-FIND how many instances a series has"),
+    (
+        "Security Alert",
+        "Node Authentication: an association, TLS handshake or HTTP token is refused; Software"
+        " Configuration: another configuration or database; Use of Restricted Function: deliveries"
+        " are tried again or dropped for whole destinations",
+    ),
+)
+"""Which events there are, by the meaning of their Event ID, and when: for who asks (A.5 c)."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydicom.charset import python_encoding
 
+from dicomnode.audit.events import RECORDED
 from dicomnode.config.destinations import Destination, Peer
 from dicomnode.config.settings import Settings
 from dicomnode.conformance.contexts import heading
@@ -124,6 +125,7 @@ def media_to_security(settings: Settings) -> Iterator[Block]:
         "TLS 1.3 is preferred, with the suites of RFC 8446. As requestor the certificate of the"
         " peer is always verified, with its name; ours is shown where the peer asks for one."
     )
+    yield from _audit(settings)
     yield heading("7.2 Association level security")
     yield Paragraph(
         "Calling AE title with address, and called AE title, must be configured, for each"
@@ -136,3 +138,16 @@ def media_to_security(settings: Settings) -> Iterator[Block]:
         "No de-identification: results bear the identity of the patient as the analysed series has"
         " it. Logs and file names bear none. The pixels of results bear no identity."
     )
+
+
+def _audit(settings: Settings) -> Iterator[Block]:
+    """PS3.15 A.5 wants the events told that are detected, and how that is configured."""
+    where = " and to a syslog server" if settings.audit.syslog else ""
+    named = "" if settings.audit.patient_id else "not "
+    yield Paragraph(
+        f"Audit Trail Message Format Profile (PS3.15 annex A.5), to a file{where}; Audit Trail"
+        " Message Transmission by syslog (PS3.15 annexes A.6 and A.7) over TLS, TCP or UDP where"
+        f" [audit] syslog names a server. Patients are {named}named in messages ([audit]"
+        " patient_id). No messages of others are processed."
+    )
+    yield Table(("Event", "Recorded when"), RECORDED)

@@ -33,7 +33,7 @@ WALLS = """
     storage
 .config: . .decisions .decisions.arrival .decisions.delivery .decisions.eligibility
     .decisions.operating inference inference.demonstration storage
-.conformance: . .commitment .config .decisions .decisions.arrival .decisions.delivery
+.conformance: . .audit .commitment .config .decisions .decisions.arrival .decisions.delivery
     .decisions.eligibility .deliver .dicom_files .fast_scp .network .receive .results.common
     .results.documents .synthetic inference.bundles inference.evaluation.report
 .data_directory: . .audit .config .decisions storage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,25 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "node.log").mkdir()
     with pytest.raises(OSError, match="Is a directory"):
         SharedFile(tmp_path / "node.log", 0, 1).append(b"x\n")
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    """Root runs commands of a node too, in a folder that is not root's."""
+    (tmp_path / "passwd").write_text("root\n")
+    for name in ("audit.log", "other.log.lock"):
+        (tmp_path / name).symlink_to(tmp_path / "passwd")
+    for name in ("audit.log", "other.log"):
+        with pytest.raises(OSError, match="symbolic link"):
+            SharedFile(tmp_path / name, 0, 1).append(b"x\n")
+    assert (tmp_path / "passwd").read_text() == "root\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away: needs root")
+def test_what_root_makes_is_its_folders_owners(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12346)
+    file = SharedFile(tmp_path / "audit" / "audit.log", 0, 1)
+    file.append(b"x\n")
+    file.close()
+    made = [tmp_path / "audit", *(tmp_path / "audit").iterdir()]
+    assert len(made) == 3
+    assert {(each.stat().st_uid, each.stat().st_gid) for each in made} == {(12345, 12346)}

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomnode.audit.events import (
+    RECORDED,
     Activity,
     AlertKind,
     Changed,
@@ -22,6 +23,7 @@ from dicomnode.audit.events import (
     Transferred,
 )
 from dicomnode.audit.messages import Us, message
+from support.audit_file import event_of
 from support.audit_schema import checked
 
 NOW = datetime(2026, 11, 28, 12, 0, 0, 250000, UTC)
@@ -123,3 +125,8 @@ def test_a_command_names_the_person_and_the_studies() -> None:
     assert (person.get("UserID"), person.get("UserIsRequestor")) == ("alice", "true")
     (study,) = root.iter("ParticipantObjectIdentification")
     assert study.get("ParticipantObjectID") == STUDY
+
+
+def test_each_event_is_in_the_table_for_the_conformance_statement() -> None:
+    made = {event_of(checked(message(event, NOW, US))) for event in EVENTS}
+    assert made == {event for event, _when in RECORDED}
