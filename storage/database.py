@@ -135,6 +135,8 @@ class Database:
         with self._preparing:
             if not self._prepared:
                 prepare(self._engine)
+                if self._engine.dialect.name == "sqlite":
+                    event.listen(self._engine, "do_connect", _connect_to_what_is_there)
                 self._prepared = True
 
     @contextmanager
@@ -236,6 +238,14 @@ def _engine(url: URL) -> Engine:
 def _postgresql_connect(url: URL) -> dict[str, object]:
     defaults = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "dicomnode"}
     return {key: value for key, value in defaults.items() if key not in url.query}
+
+
+def _connect_to_what_is_there(
+    _dialect: object, _entry: object, arguments: list[Any], options: dict[str, Any]
+) -> None:
+    """A file that is moved away under its users is not made anew, empty, in its place."""
+    arguments[0] = Path(arguments[0]).as_uri() + "?mode=rw"
+    options["uri"] = True
 
 
 def _set_up_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:

@@ -96,7 +96,8 @@ def _let_in(refused: Refused, address: str) -> str:
             f'name the node there as here, or add "{called}" to receive.admission.called_ae_titles'
         )
     entry = f'{{ ae_title = "{foreign(refused.calling_ae_title)}", networks = ["{address}"] }}'
-    return f"where it may come, add {entry} to peers of [receive.admission]"
+    add = f"where it may come, add {entry} to peers of [receive.admission]"
+    return f"{add}, then: dicomnode config reload"
 
 
 def _refused(status: str, found: list[Refused]) -> Trouble:

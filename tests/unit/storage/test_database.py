@@ -255,3 +255,22 @@ def test_errors_do_not_tell_values_of_rows(database: Database) -> None:
         )
     assert "hidden" in str(caught.value)
     assert caught.value.hide_parameters
+
+
+def test_a_file_that_is_moved_away_is_not_made_anew_in_its_place(tmp_path: Path) -> None:
+    """Else whoever puts it back would find an empty one there, and the node would go on with it."""
+    file = tmp_path / "a folder" / "node #1.db"
+    database = Database.open(f"sqlite:///{file}")
+    database.close()
+    file.rename(tmp_path / "away")
+    for transaction in (database.read, database.write):
+        with (
+            pytest.raises(DatabaseUnavailableError, match="unable to open"),
+            transaction() as session,
+        ):
+            count_associations(session)
+    assert not file.exists()
+    (tmp_path / "away").rename(file)
+    with database.read() as session:
+        assert count_associations(session) == 0
+    database.close()
