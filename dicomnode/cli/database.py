@@ -86,7 +86,8 @@ def database_downgrade(
 ) -> None:
     """Go back to the schema of an earlier release, before that is installed again.
 
-    What only this release knows is lost: back up first. The node must not run.
+    What only this release knows is lost, flight records among it: back up first. The node must not
+    run.
     """
     from dicomnode.data_directory.holding import only_one
     from dicomnode.data_directory.own_data import check_own

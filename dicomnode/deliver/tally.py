@@ -13,6 +13,7 @@ from dicomnode.audit.events import Outcome as Success
 from dicomnode.audit.events import Peer, Transferred
 from dicomnode.config.destinations import AnyDestination, Destination
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
+from dicomnode.decisions.wording import how_many
 from dicomnode.logs import of_fields
 from storage.errors import UnsafePathError
 from storage.records import Delivery
@@ -48,7 +49,10 @@ class Tally:
             "study %s to %s: %s in %.1f s%s",
             self._study,
             self._destination.name,
-            ", ".join(f"{n} objects {_WORDS[ending]} ({s})" for (ending, s), n in counts.items()),
+            ", ".join(
+                f"{how_many(n, 'object')} {_WORDS[ending]} ({s})"
+                for (ending, s), n in counts.items()
+            ),
             seconds,
             self._of_promises,
             extra=of_fields(

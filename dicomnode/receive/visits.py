@@ -14,6 +14,7 @@ from dicomnode.audit import trail
 from dicomnode.audit.events import Outcome, Peer, Transferred
 from dicomnode.clock import Clock
 from dicomnode.decisions.arrival.admission import printable_ae_title
+from dicomnode.decisions.wording import how_many
 from dicomnode.dicom_files.identity import Identity
 from dicomnode.logs import of_fields
 from storage.records import AssociationEnd
@@ -96,12 +97,12 @@ class Visits:
     def _tell(self, visit: _Visit, end: AssociationEnd) -> None:
         seconds = self._clock.seconds() - visit.began
         log.info(
-            "association of %s (%s) %s after %.1f s: %d instances, %.1f MB%s",
+            "association of %s (%s) %s after %.1f s: %s, %.1f MB%s",
             visit.peer.ae_title,
             visit.peer.address,
             end.value,
             seconds,
-            visit.instances,
+            how_many(visit.instances, "instance"),
             visit.size_bytes / 1e6,
             "".join(f", {count} refused ({status})" for status, count in visit.statuses.items()),
             extra=of_fields(

@@ -37,7 +37,7 @@ def test_a_delivery_is_one_line_with_counts_statuses_and_seconds(
         _told(Tally(PACS, STUDY))
         Tally(PACS, STUDY).tell(1.0)  # nothing was settled: the destination is away
     assert caplog.messages == [
-        f"study {STUDY} to pacs: 2 objects stored (0x0000), 1 objects refused (0x0122) in 0.8 s; "
+        f"study {STUDY} to pacs: 2 objects stored (0x0000), 1 object refused (0x0122) in 0.8 s; "
         "without its promise"
     ]
 
