@@ -54,9 +54,7 @@ def commission(
     """Test each destination as before going live: stores a synthetic patient's results there.
 
     The node may run or not; only while it is stopped a C-ECHO from the destination is seen. What
-    is stored is withdrawn again, but stays there until somebody deletes it: asks before. Exit
-    status: 0 nothing failed, 1 something did, 2 it could not be tested. Example:
-    dicomnode commission --destination pacs --sheet acceptance.html
+    is stored is withdrawn again, but stays there until somebody deletes it: asks before.
     """
     from dicomnode.audit.events import Changed
     from dicomnode.audit.trail import record_command

@@ -15,8 +15,7 @@ def conformance(
 ) -> None:
     """Write the DICOM conformance statement (PS3.2) of this version and configuration.
 
-    Without a configuration file it is that of the defaults. Example:
-    dicomnode conformance --html > conformance.html
+    Without a configuration file it is that of the defaults.
     """
     from dicomnode.conformance.statement import conformance_statement
     from inference.evaluation.report.pages import to_html, to_markdown

@@ -20,7 +20,7 @@ from storage.durable import DurableFiles
 RELOADED = (
     *("receive.admission", "receive.tls", "receive.resend_conflict", "completeness", "query"),
     *("eligibility", "chest", "study", "results", "delivery", "disk", "retention", "health"),
-    *("alerts", "http", "destinations", "peers", "routes"),
+    *("alerts", "http", "canary", "destinations", "peers", "routes"),
 )
 """Keys, or what they begin with, that a running node takes over; `_KEPT` are exceptions."""
 

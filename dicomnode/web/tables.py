@@ -219,7 +219,7 @@ def canary(facts: Facts) -> Table:
         for each in facts.work.canary
     )
     columns = ("When", "Occasion", "Result", "What was seen")
-    empty = "No synthetic patient has been sent: dicomnode commission"
+    empty = "No synthetic patient has been sent: [canary] enabled = true"
     return Table("Canary", columns, rows, empty, note="A synthetic patient on the whole way.")
 
 

@@ -122,7 +122,7 @@ def canary_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Itera
         return
     since = f"since {duration(now - began)}" if passed else "yet"
     text = f"no run of the canary has passed {since}"
-    yield Trouble("canary_late", Severity.WARNING, text, "dicomnode commission", began)
+    yield Trouble("canary_late", Severity.WARNING, text, "dicomnode commission --canary", began)
 
 
 def _canary_failed(run: CanaryRun, runs: tuple[CanaryRun, ...]) -> Trouble:
