@@ -26,6 +26,7 @@ DATABASE_SECONDS = 5.0
 """So long an answer of the database is waited for."""
 
 _LEAST_STEP_SECONDS = 1.0
+_TELLING_SECONDS = 900.0
 _DAY_SECONDS = 86_400.0
 
 
@@ -64,7 +65,16 @@ class Collector:
         canary = self._settings.canary
         longest = _DAY_SECONDS + canary.deadline_seconds if canary.enabled else None
         seconds = self._settings.inference.deadline_seconds
-        return Setup(self._settings.disk, seconds, canary_seconds=longest)
+        alerts = self._settings.alerts
+        ways = {"webhook": alerts.webhook, "mail": alerts.mail}
+        return Setup(
+            self._settings.disk,
+            seconds,
+            canary_seconds=longest,
+            ways=tuple(name for name, way in ways.items() if way is not None),
+            least=alerts.least,
+            told_within_seconds=alerts.stand_seconds + _TELLING_SECONDS,
+        )
 
     def _from_database(self, looks: Looks) -> tuple[str | None, Work]:
         """Where it is away no further question waits for it."""

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from dicomnode.decisions.arrival.disk import DiskPolicy, DiskSpace
 from dicomnode.decisions.operating.processes import NodeState
+from dicomnode.decisions.operating.troubles import Severity
 from storage.overview_records import (
     AwaitedPromises,
     CanaryRun,
@@ -61,6 +62,12 @@ class Setup:
     deadline_seconds: float = 900.0
     canary_seconds: float | None = None
     """A run of the canary that began longer ago is overdue; None: none runs by itself."""
+
+    ways: tuple[str, ...] = ()
+    """By which troubles are to be told, beside the log; of weight `least` or more."""
+
+    least: Severity = Severity.WARNING
+    told_within_seconds: float = 900.0
 
 
 @dataclass(frozen=True)

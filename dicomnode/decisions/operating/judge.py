@@ -9,6 +9,7 @@ from datetime import datetime
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.machine_troubles import (
+    alert_troubles,
     blind_troubles,
     certificate_troubles,
     clock_troubles,
@@ -51,6 +52,7 @@ KINDS: tuple[_Judge, ...] = (
     promise_troubles,
     certificate_troubles,
     clock_troubles,
+    alert_troubles,
     blind_troubles,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from dicomnode.decisions.operating.facts import CertificateFile, Facts
+from dicomnode.decisions.operating.facts import CertificateFile, Facts, Setup
 from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.processes import (
     OUT_OF_MEMORY,
@@ -15,6 +15,7 @@ from dicomnode.decisions.operating.processes import (
 )
 from dicomnode.decisions.operating.troubles import Severity, Trouble
 from dicomnode.decisions.operating.wording import duration, many, moment
+from storage.overview_records import TroubleRecord
 
 _DOWN_SECONDS = 60.0
 """Longer than the longest wait of the supervisor before it starts a process again."""
@@ -22,6 +23,8 @@ _DOWN_SECONDS = 60.0
 _RESTARTS_WITHIN = timedelta(minutes=10)
 _FUTURE = timedelta(minutes=2)
 _CLOCK_TOLD = timedelta(hours=1)
+_STILL_SEEN = timedelta(minutes=5)
+_UNTOLD = "alerts_untold"
 
 
 def node_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
@@ -140,6 +143,26 @@ def clock_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterato
         text = f"an instance bears a time of arrival that lies {duration(newest - now)} ahead"
         what = "the clock of this machine was ahead, or is behind: timedatectl"
         yield Trouble("clock_behind", Severity.WARNING, text, what)
+
+
+def alert_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
+    """A way that tells nobody must be told by another, and by `status`."""
+    for way in facts.setup.ways if facts.running is not False else ():
+        untold = [each for each in facts.work.noted if _is_untold(each, way, facts.setup, now)]
+        if not untold:
+            continue
+        since = min(each.first_seen_at for each in untold)
+        count = many(len(untold), "trouble")
+        text = f"{count} could not be told by {way}, the oldest since {duration(now - since)}"
+        remedy = f'mend [alerts] {way}; the log tells why: grep "telling troubles by {way}"'
+        yield Trouble(f"alerts_untold:{way}", Severity.WARNING, text, remedy, since)
+
+
+def _is_untold(noted: TroubleRecord, way: str, setup: Setup, now: datetime) -> bool:
+    lasts = noted.over_at is None and now - noted.last_seen_at < _STILL_SEEN
+    due = now - noted.first_seen_at > timedelta(seconds=setup.told_within_seconds)
+    told_of = noted.severity in (Severity.ERROR, setup.least) and not noted.name.startswith(_UNTOLD)
+    return lasts and due and told_of and way not in noted.told
 
 
 def blind_troubles(facts: Facts, _policy: HealthPolicy, _now: datetime) -> Iterator[Trouble]:

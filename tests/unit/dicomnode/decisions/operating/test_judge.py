@@ -207,6 +207,33 @@ def test_a_status_page_that_is_not_served_is_told() -> None:
     assert (found.name, "already in use" in found.text) == ("http_down", True)
 
 
+def test_a_way_that_tells_nobody_is_told() -> None:
+    noted = TroubleRecord(
+        *("disk_full", "warning", "", ""),
+        ago(hours=1),
+        ago(hours=1),
+        NOW,
+        None,
+        frozenset({"mail"}),
+    )
+    both = Setup(ways=("webhook", "mail"))
+    facts = replace(FINE, setup=both, work=Work(noted=(noted,)))
+    found = only(facts)
+    assert found.name == "alerts_untold:webhook"
+    assert found.text == "1 trouble could not be told by webhook, the oldest since 1 h"
+    assert "telling troubles by webhook" in found.remedy
+
+    def told_of(record: TroubleRecord, setup: Setup = both) -> tuple[Trouble, ...]:
+        return troubles(replace(facts, setup=setup, work=Work(noted=(record,))))
+
+    assert told_of(replace(noted, first_seen_at=ago(minutes=15))) == ()
+    assert told_of(replace(noted, last_seen_at=ago(minutes=5))) == (), "of a former run"
+    assert told_of(replace(noted, over_at=NOW)) == ()
+    assert told_of(replace(noted, told=frozenset({"mail", "webhook"}))) == ()
+    assert told_of(noted, replace(both, least=Severity.ERROR)) == ()
+    assert told_of(replace(noted, name="alerts_untold:mail")) == ()
+
+
 # the work
 
 
