@@ -6,20 +6,22 @@ Nothing is made or changed here. What the configuration itself forbids `config.r
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dicomnode.config.destinations import AnyDestination, Peer, WebDestination
+from pydantic import BaseModel
+
+from dicomnode.config.credentials import Credentials
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import is_held, settings_now
 from dicomnode.disk_gate import disk_space
 from dicomnode.errors import ConfigurationError
 from dicomnode.methods.bundles import check_permitted
 from dicomnode.network.listeners import bind_listener
-from dicomnode.processes.ports import is_held_by_systemd, served
+from dicomnode.processes.ports import Address, is_held_by_systemd, served
 from dicomnode.tls import (
     DestinationTls,
     TlsPolicy,
@@ -161,8 +163,8 @@ def _database_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _port_findings(settings: Settings) -> Iterator[Finding]:
-    ours = _running_ports(settings.node.data_directory)
-    for key, address in served(settings.receive):
+    ours = [address for _, address in _running_ports(settings.node.data_directory)]
+    for key, address in _ports(settings):
         if address in ours or is_held_by_systemd(address[1]):
             continue
         try:
@@ -171,26 +173,40 @@ def _port_findings(settings: Settings) -> Iterator[Finding]:
             yield Finding(key, str(error))
 
 
-def _running_ports(data_directory: Path) -> list[tuple[str, int]]:
+def _ports(settings: Settings) -> tuple[tuple[str, Address], ...]:
+    http = settings.http
+    also = (("http.port", (http.address, http.port)),) if http.port else ()
+    return (*served(settings.receive), *also)
+
+
+def _running_ports(data_directory: Path) -> tuple[tuple[str, Address], ...]:
     """Of the node that runs on a data directory, if one does."""
     try:
-        if not is_held(data_directory):
-            return []
-        return [address for _, address in served(settings_now(data_directory).receive)]
+        return _ports(settings_now(data_directory)) if is_held(data_directory) else ()
     except (OSError, ValueError):  # who may not look there is told so of the folder
-        return []
+        return ()
 
 
 def _peer_findings(settings: Settings, now: datetime) -> Iterator[Finding]:
-    peers: list[tuple[str, Peer | AnyDestination]]
-    peers = [(f"destinations.{n}", each) for n, each in enumerate(settings.destinations)]
-    peers += [(f"peers.{n}", each) for n, each in enumerate(settings.peers)]
-    peers += [("query.peer", settings.query.peer)] if settings.query.peer else []
-    for key, each in peers:
-        yield from _tls_findings(f"{key}.tls", each.tls)
-        yield from _expiry(f"{key}.tls", each.tls, now)
-        if isinstance(each, WebDestination) and each.credentials:
+    """Of whomever we connect to: our certificates, theirs, and our secrets."""
+    for key, each in _parts(settings):
+        if isinstance(each, DestinationTls):
+            yield from _tls_findings(key, each)
+            yield from _expiry(key, each, now)
+        elif isinstance(each, Credentials):
             try:
-                each.credentials.authorization()
+                each.authorization()
             except ConfigurationError as error:
-                yield Finding(f"{key}.credentials", str(error).removeprefix("credentials: "))
+                yield Finding(key, str(error).removeprefix("credentials: "))
+
+
+def _parts(value: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """All that a section consists of, each with its key."""
+    yield key, value
+    inner: Iterable[tuple[object, object]] = ()
+    if isinstance(value, BaseModel):
+        inner = [(name, getattr(value, name)) for name in type(value).model_fields]
+    elif isinstance(value, tuple):
+        inner = enumerate(value)
+    for name, each in inner:
+        yield from _parts(each, f"{key}.{name}".lstrip("."))

@@ -34,6 +34,8 @@ def test_the_same_in_json(config: Path) -> None:
 def test_what_is_wrong_is_told_with_its_line_and_an_exit_status(config: Path) -> None:
     config.write_text("""[node]
 database_url = "postgresql://node@127.0.0.1:1/name"
+[http]
+port = 0
 [inference]
 allow_demonstration_model = true
 methods = [
@@ -43,16 +45,15 @@ methods = [
     done = dicomnode("config", "check", "--config", str(config))
     assert done.returncode == 2
     folder = config.parent / "mine"
-    told = f"inference.methods.0.bundle: there is no folder {folder} (line 6)\n"
+    told = f"inference.methods.0.bundle: there is no folder {folder} (line 8)\n"
     assert told in done.stdout
     assert "warning: node.database_url: " in done.stdout
     assert done.stdout.endswith(f"{config}: 1 problem, 1 warning\n")
 
 
 def test_what_works_is_told_too(config: Path) -> None:
-    config.write_text(
-        f"[receive]\nport = {free_port()}\n[inference]\nallow_demonstration_model = true\n"
-    )
+    quiet = "[http]\nport = 0\n[inference]\nallow_demonstration_model = true\n"
+    config.write_text(f"[receive]\nport = {free_port()}\n{quiet}")
     done = dicomnode("config", "check", "--config", str(config))
     assert (done.returncode, done.stdout) == (0, f"{config}: 0 problems, 0 warnings\n")
 

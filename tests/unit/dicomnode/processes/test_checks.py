@@ -36,7 +36,7 @@ def check(tmp_path: Path) -> Check:
 
 
 def receiving(port: int) -> str:
-    return f"[receive]\nport = {port}\n{ALLOWED}"
+    return f"[receive]\nport = {port}\n[http]\nport = 0\n{ALLOWED}"
 
 
 def test_all_that_is_wrong_is_told_at_once(check: Check, tmp_path: Path) -> None:
@@ -59,6 +59,9 @@ name = "archive"
 url = "https://h/dicom-web"
 tls = {{ peer_ca = "ca.pem" }}
 credentials = {{ file = "token" }}
+[http]
+port = {port}
+token = {{ variable = "NO_SUCH_VARIABLE" }}
 """)
     held.close()
     assert set(found) == {
@@ -71,6 +74,8 @@ credentials = {{ file = "token" }}
         "inference.methods.0.bundle",
         "destinations.0.tls.peer_ca",
         "destinations.0.credentials",
+        "http.port",
+        "http.token",
     }
     assert [key for key, (_, warns) in found.items() if warns] == ["node.database_url"]
     assert found["inference.methods.0.bundle"][0] == f"there is no folder {tmp_path / 'mine'}"
