@@ -45,6 +45,7 @@ class Application:
         self._token = settings.token
         self._names = LOCAL_NAMES | {each.lower() for each in settings.hosts}
         self._repeats = Repeats()
+        self._token_fault = ""  # the last that was told: somebody asks every few seconds
         self._any_name = not settings.is_local
         self._pages, self._open_pages = pages, open_pages
 
@@ -98,5 +99,7 @@ class Application:
         try:
             return None if self._token is None else self._token.authorization()
         except ConfigurationError as error:
-            log.error("[http] token: %s", error)
+            if str(error) != self._token_fault:
+                log.error("[http] token: %s", error)
+            self._token_fault = str(error)
             return ""
