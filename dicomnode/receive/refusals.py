@@ -93,11 +93,13 @@ class Refusals:
 
     def _refusal(self, association: Association, kind: str, status: str, why: str) -> Refusal:
         now, primitive = self._clock.now(), association.requestor.primitive
-        called = "" if primitive is None else str(primitive.called_ae_title)
+        calling, called = association.requestor.ae_title, ""
+        if primitive is not None:  # pynetdicom copies its calling AE title when it accepts
+            calling, called = primitive.calling_ae_title, primitive.called_ae_title
         return Refusal(
             kind=kind,
-            calling_ae_title=printable_ae_title(str(association.requestor.ae_title)),
-            called_ae_title=printable_ae_title(called),
+            calling_ae_title=printable_ae_title(str(calling)),
+            called_ae_title=printable_ae_title(str(called)),
             peer_address=str(association.requestor.address),
             status=status,
             reason=_NO_ROOM if status == "0xA700" else why,

@@ -37,10 +37,10 @@ ALL_OF_IT = DiskPolicy(refuse_below_bytes=1 << 60, resume_above_bytes=1 << 60)
 
 
 class Peer:
-    """What is asked of an association of pynetdicom."""
+    """What is asked of an association of pynetdicom, which has not accepted it (yet)."""
 
     primitive = SimpleNamespace(calling_ae_title="CT1", called_ae_title="DICOMNODE")
-    requestor = SimpleNamespace(ae_title="CT1", address="192.0.2.1", primitive=primitive)
+    requestor = SimpleNamespace(ae_title="", address="192.0.2.1", primitive=primitive)
 
 
 class Site:
