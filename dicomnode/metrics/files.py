@@ -62,5 +62,8 @@ def _reserve(file: Path) -> None:
 
 def forget(role: str, folder: Path) -> None:
     """The process that played this role is dead: what it measured of itself holds no more."""
-    for file in folder.glob(f"gauge_live*_{role}.db"):
-        file.unlink(missing_ok=True)
+    try:
+        for file in folder.glob(f"gauge_live*_{role}.db"):
+            file.unlink(missing_ok=True)
+    except OSError as error:  # a disk that takes nothing must not end the supervisor
+        log.warning("what %s measured is told still: %s", role, error.strerror)

@@ -72,6 +72,21 @@ def test_a_node_begins_to_count_anew(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_a_disk_that_takes_nothing_ends_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "gauge_livesum_receiver-1.db").write_bytes(b"")
+
+    def read_only(*_arguments: object, **_named: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    files.forget("receiver-1", tmp_path)
+    files.begin_anew(tmp_path)
+    assert len(caplog.messages) == 2
+    assert all(os.strerror(errno.EROFS) in each for each in caplog.messages)
+
+
 def test_without_room_a_process_counts_for_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
