@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ import typer
 from typer.core import TyperGroup
 
 from dicomnode.cli.main import app
+from dicomnode.config.reading import load_settings
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.resend import KNOWN_ELSEWHERE, TAKEN_ELSEWHERE
 from dicomnode.decisions.arrival.store_answer import STORE_ANSWERS
 from dicomnode.decisions.delivery.store_status import STORE_STATUSES
 from dicomnode.decisions.eligibility.eligibility import RULES
 from dicomnode.decisions.operating.troubles import Severity
+from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.decisions.stack.geometry import StackProblem
 from dicomnode.decisions.wording import KEYS
 from dicomnode.errors import PeerCause
@@ -147,6 +150,45 @@ def test_each_key_that_is_named_exists(page: Path) -> None:
         if not right:
             unknown.append(span)
     assert unknown == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=by_name)
+def test_each_piece_of_configuration_that_is_shown_can_be_read(page: Path, tmp_path: Path) -> None:
+    for number, text in enumerate(fenced(text_of(page), "toml")):
+        file = tmp_path / f"{number}.toml"
+        known = "" if "[[destinations]]" in text else _PACS
+        file.write_text(f"{text}\n{known}")
+        load_settings(file)
+
+
+_PACS = '[[destinations]]\nname = "pacs"\nae_title = "PACS"\naddress = "192.0.2.10"\nport = 104\n'
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=by_name)
+def test_each_file_of_the_product_that_is_named_is_there(page: Path) -> None:
+    text = text_of(page)
+    words = " ".join((*spans(text), *fenced(text, "sh"))).split()
+    named = {word.strip("'\",;") for word in words if word.startswith(("etc/", "tests/"))}
+    assert [each for each in sorted(named) if not (ROOT / each).exists()] == []
+
+
+def test_the_series_of_results_stand_with_their_numbers_and_names() -> None:
+    rows = rows_below(of("for-the-radiologist.md"), "What appears")
+    numbers = {int(number) for row in rows for number in row[0].split(", ")}
+    assert numbers == {*SERIES_NUMBERS.values(), SERIES_NUMBERS["note_series_number"] + 1}
+
+
+SERIES_NUMBERS = {
+    name: value for name, value in asdict(ResultOptions()).items() if name.endswith("series_number")
+}
+
+
+def test_what_the_report_says_stands_in_the_words_of_the_report() -> None:
+    rows = rows_below(of("for-the-radiologist.md"), "The report")
+    folder = ROOT / "dicomnode" / "results"
+    source = " ".join(path.read_text() for path in folder.rglob("*.py"))
+    begins = [re.split("[:…]", row[0])[0].strip() for row in rows]
+    assert [each for each in begins if each not in source] == []
 
 
 def tables_of(key: str) -> list[str]:
