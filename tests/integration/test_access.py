@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from pynetdicom.transport import AssociationSocket
 
 from dicomnode.decisions.arrival.admission import AdmissionPolicy, Peer, RejectReason
 from dicomnode.network.associations import requestor
+from dicomnode.receive.refusals import Refusals
+from storage.database import Database
+from storage.refusals import recent
 from support.acceptor import ANYBODY, Acceptor, running_acceptor
 from support.phantom import write_series
 from support.raw_peer import RawPeer, associate_rq_of
@@ -103,6 +107,18 @@ def test_who_is_not_is_refused_even_an_echo(
     assert len(lines) == 2
     assert all(logged in line and f"'{calling}'" in line for line in lines)
     assert all("127.0.0.1" in line for line in lines)
+
+
+def test_who_is_refused_leaves_a_trace_by_name(tmp_path: Path) -> None:
+    with closing(Database.open(f"sqlite:///{tmp_path}/node.sqlite3")) as database:
+        refusals = Refusals(database)
+        with running_acceptor(KNOWN, refusals=refusals) as acceptor:
+            assert dcmtk("echoscu", acceptor, "MR1", "DICOMNODE") != ""
+        refusals.write()
+        with database.read() as session:
+            (row,) = recent(session, None, None, 9)
+    assert (row.calling_ae_title, row.called_ae_title) == ("MR1", "DICOMNODE")
+    assert (row.peer_address, row.status) == ("127.0.0.1", "A-ASSOCIATE-RJ 1/1/3")
 
 
 def test_without_configuration_everybody_is_refused_and_the_log_says_so(

@@ -16,6 +16,7 @@ from dicomnode.fast_scp.association import PlainRequestHandler
 from dicomnode.network.associations import application_entity
 from dicomnode.network.tls_acceptor import ServerTls, TlsHandshakes
 from dicomnode.receive.access import AssociationGate
+from dicomnode.receive.refusals import Refusals
 from dicomnode.tls import TlsPolicy
 from support.wait import wait_for
 
@@ -39,10 +40,14 @@ class Acceptor:
 
 @contextmanager
 def running_acceptor(
-    admission: AdmissionPolicy = ANYBODY, tls: TlsPolicy | None = None
+    admission: AdmissionPolicy = ANYBODY,
+    tls: TlsPolicy | None = None,
+    refusals: Refusals | None = None,
 ) -> Iterator[Acceptor]:
     """It answers C-ECHO and C-STORE of CT instances with 0x0000, as DICOMNODE."""
-    ae, gate, stored = application_entity("DICOMNODE"), AssociationGate(admission), list[bytes]()
+    noted = () if refusals is None else (refusals.note_association,)
+    gate, stored = AssociationGate(admission, *noted), list[bytes]()
+    ae = application_entity("DICOMNODE")
     ae.acse_timeout = ae.network_timeout = 10
     ae.add_supported_context(Verification)
     ae.add_supported_context(CTImageStorage)

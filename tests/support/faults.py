@@ -98,8 +98,8 @@ def stuck_job(node: Clinic, _states: States) -> None:
 def unknown_ae(node: Clinic, _states: States) -> None:
     now = datetime.now(UTC)
     why = "the calling AE title is not known"
-    status = "rejected: calling AE title not recognized"
-    found = Refusal("association", "CT9", "DICOMNODE", "192.0.2.99", status, why, now, now, count=3)
+    rejected = ("A-ASSOCIATE-RJ 1/1/3", why)
+    found = Refusal("association", "CT9", "DICOMNODE", "192.0.2.99", *rejected, now, now, count=3)
     with _database(node).write() as session:
         refusals.enter(session, [found])
 
