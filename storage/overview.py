@@ -147,15 +147,20 @@ def running_jobs(session: Session) -> tuple[RunningJob, ...]:
     """Jobs that somebody holds, or held when it died."""
     found = (
         select(
-            JobRow.series_key, JobRow.kind, JobRow.attempt, JobRow.started_at, JobRow.lease_until
+            JobRow.series_key,
+            JobRow.kind,
+            JobRow.attempt,
+            JobRow.started_at,
+            JobRow.lease_until,
+            JobRow.owner,
         )
         .where(text(f"job.{OPEN_JOB}"), JobRow.state == JobState.RUNNING)
         .order_by(JobRow.started_at)
     )
     rows = session.execute(found)
     return tuple(
-        RunningJob(key, kind, attempt, at, until)
-        for key, kind, attempt, at, until in rows
+        RunningJob(key, kind, attempt, at, until, owner or "")
+        for key, kind, attempt, at, until, owner in rows
         if at and until
     )
 

@@ -64,6 +64,7 @@ class RunningJob:
     attempt: int
     started_at: datetime
     lease_until: datetime
+    owner: str = ""  # who has it: node_id/role/pid/…
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ DATABASE_SECONDS = 5.0
 _LEAST_STEP_SECONDS = 1.0
 _TELLING_SECONDS = 900.0
 _DAY_SECONDS = 86_400.0
+_SETTLED_SECONDS = 3600.0
+"""What was set so long ago is the time by now."""
 
 
 class Collector:
@@ -62,15 +64,14 @@ class Collector:
         )
 
     def _setup(self) -> Setup:
-        canary = self._settings.canary
-        longest = _DAY_SECONDS + canary.deadline_seconds if canary.enabled else None
-        seconds = self._settings.inference.deadline_seconds
-        alerts = self._settings.alerts
+        settings, canary, alerts = self._settings, self._settings.canary, self._settings.alerts
         ways = {"webhook": alerts.webhook, "mail": alerts.mail}
         return Setup(
-            self._settings.disk,
-            seconds,
-            canary_seconds=longest,
+            disk=settings.disk,
+            deadline_seconds=settings.inference.deadline_seconds,
+            admission=settings.receive.admission.for_node(settings.node.ae_title),
+            database_serves=not settings.database_url.startswith("sqlite"),
+            canary_seconds=_DAY_SECONDS + canary.deadline_seconds if canary.enabled else None,
             ways=tuple(name for name, way in ways.items() if way is not None),
             least=alerts.least,
             told_within_seconds=alerts.stand_seconds + _TELLING_SECONDS,
@@ -107,13 +108,18 @@ class _Clocks:
         self._clock = clock
         self._before = clock.now(), clock.seconds()
         self._step: ClockStep | None = None
+        self._set_at = 0.0
 
     def step(self) -> ClockStep | None:
-        """The last time that the clock was set, since this object is there."""
+        """The last time that the clock was set, since this object is there: by how much it is off
+        now. None where it was set right again."""
         now, seconds = self._clock.now(), self._clock.seconds()
         passed = timedelta(seconds=seconds - self._before[1])
         off = (now - self._before[0] - passed).total_seconds()
         if abs(off) >= _LEAST_STEP_SECONDS:
-            self._step = ClockStep(now, off)
+            if self._step is not None and seconds - self._set_at < _SETTLED_SECONDS:
+                off += self._step.seconds
+            self._step = ClockStep(now, off) if abs(off) >= _LEAST_STEP_SECONDS else None
+            self._set_at = seconds
         self._before = now, seconds
         return self._step

@@ -8,8 +8,6 @@ from dicomnode.decisions.operating.judge import judge
 from dicomnode.health.collector import Collector
 from dicomnode.monitor.loops import Loop, Seen, Station
 
-_LOOK_SECONDS = 10.0
-
 
 class Watch:
     """Looks at the node, and keeps what it saw for the other loops."""
@@ -26,4 +24,4 @@ class Watch:
 
 
 def watching(station: Station) -> Loop:
-    return Loop("watching", Watch(station).look, _LOOK_SECONDS)
+    return Loop("watching", Watch(station).look, station.settings.health.look_seconds)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from dicomnode.cli.views.step import Step
+from dicomnode.decisions.delivery.class_advice import OR_THERE
 from dicomnode.decisions.delivery.series_delivery import DeliveryCounts, delivery_word
 from dicomnode.decisions.wording import how_many
 from storage.decided import retractions
@@ -64,6 +65,7 @@ def _step(record: SeriesRecord, alike: Sequence[DeliveryRecord], now: datetime) 
     kinds = _kinds(alike)
     if first.state in _PARKED:
         what, remedy = _PARKED[first.state]
+        remedy = _KEY_SET if OR_THERE in why else remedy
         return Step(
             place, what.format(kinds), why=why, remedy=remedy.format(place, record.series_key)
         )
@@ -91,6 +93,12 @@ _PARKED = {
 }
 """States in which nothing goes on by itself: what was done with these kinds of objects, and what
 helps."""
+
+_KEY_SET = (
+    "key set? dicomnode config reload; dicomnode results renew {1}; "
+    "accepted there? dicomnode deliveries retry --destination {0}"
+)
+"""Instead, where what was refused is of a class that a key of ours chose."""
 
 
 def _kinds(deliveries: Sequence[DeliveryRecord]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ from dicomnode.cli.views.step import NODE, PERSON, Step, clock_time
 from dicomnode.config.settings import Settings
 from dicomnode.notes.series_note import MODALITY, needs_no_note
 from storage.notes import NOT_ANALYSED
+from storage.overview_records import TroubleRecord
 from storage.records import (
     NOTE_KIND,
     ConflictState,
@@ -29,11 +30,19 @@ node was away for too long."""
 
 @dataclass(frozen=True)
 class Around:
-    """What is asked beside a series: the other series of its study, and how many analyses are
-    before its own."""
+    """What is asked beside a series: the other series of its study, how many analyses are before
+    its own, and the trouble by which its analysis does not get on."""
 
     study: Sequence[SeriesRecord] = ()
     ahead: int | None = None
+    trouble: TroubleRecord | None = None
+
+
+def trouble_of(series_key: str, lasting: Iterable[TroubleRecord]) -> TroubleRecord | None:
+    """That its job is stuck, or that a worker does not run."""
+    names = (f"job_stuck:{series_key}", "process_down:worker", "process_restarting:worker")
+    found = (each for name in names for each in lasting if each.name.startswith(name))
+    return next((each for each in found if each.over_at is None), None)
 
 
 def next_steps(
@@ -72,13 +81,17 @@ def _of_job(
     if job.kind is JobKind.ASSESS:
         return _of_decision(job, detail.series, settings, why)
     attempt = [f"attempt {job.attempt}"] if job.attempt else []
+    trouble = around.trouble
+    why += [trouble.text] if trouble else []
+    remedy = trouble.remedy if trouble else ""
     if job.state is JobState.RUNNING:
         since = [f"since {clock_time(job.started_at, now)} UTC"] if job.started_at else []
-        return Step(NODE, "being analysed", why=", ".join((*attempt, *since, *why)))
+        told = ", ".join((*attempt, *since, *why))
+        return Step(NODE, "being analysed", why=told, remedy=remedy)
     before = [] if around.ahead is None else [f"{around.ahead} before it"]
     at = job.not_before if job.not_before > now else None
     what = "waits for a worker" if at is None else "waits for a worker, not before"
-    return Step(NODE, what, at, ", ".join((*before, *attempt, *why)))
+    return Step(NODE, what, at, ", ".join((*before, *attempt, *why)), remedy)
 
 
 def _of_decision(

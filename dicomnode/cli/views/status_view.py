@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.operating.facts import Facts
-from dicomnode.decisions.operating.judge import judge, not_ready
+from dicomnode.decisions.operating.judge import judge, not_ready, with_noted
 from dicomnode.decisions.operating.troubles import Severity, Trouble
 from dicomnode.decisions.operating.wording import duration, many, moment
 from dicomnode.health.collector import Collector
@@ -30,7 +30,7 @@ def look(settings: Settings) -> tuple[Facts, tuple[Trouble, ...]]:
     database = Database.open_later(settings.database_url)
     with closing(database):
         facts = Collector(settings, database).collect()
-    return facts, judge(facts, settings.health, facts.at)
+    return facts, with_noted(judge(facts, settings.health, facts.at), facts)
 
 
 def exit_status(troubles: Sequence[Trouble]) -> int:

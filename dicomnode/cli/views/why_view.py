@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from dicomnode.cli.views.delivery_words import is_analysed_now, series_word
-from dicomnode.cli.views.next_steps import Around, ended, next_steps
+from dicomnode.cli.views.next_steps import Around, ended, next_steps, trouble_of
 from dicomnode.cli.views.queue_view import as_json, print_series, say, shown_time
 from dicomnode.cli.views.refusals_view import told_of
 from dicomnode.cli.views.step import Step
@@ -35,6 +35,7 @@ from storage.instances import InstanceFiles
 from storage.notes import NOT_ANALYSED
 from storage.records import NOTE_KIND, ConflictState, SeriesDetail, SeriesRecord
 from storage.refusals import Refusal
+from storage.troubles import unfinished_troubles
 
 _VERDICT_STYLE = {"pass": "green", "warning": "yellow", "fail": "red"}
 
@@ -82,7 +83,8 @@ def look_up(
         brought = queries.instances_by_association(session, uid)
         series = study.series_of_study(session, uid)
         instances = index.instances_of_series(session, uid) if identity else ()
-        around = Around(series, queries.analyses_ahead(session).get(uid))
+        trouble = trouble_of(uid, unfinished_troubles(session, now))
+        around = Around(series, queries.analyses_ahead(session).get(uid), trouble)
         named = (detail.series.series_instance_uid, detail.series.study_instance_uid)
         refused = refusals.of_series(session, *named)
     others = tuple(each for each in series if each.series_key != uid)

@@ -39,7 +39,7 @@ class DiskSpace:
     total_bytes: int
 
     def __str__(self) -> str:
-        return f"{_told(self.free_bytes)} of {_told(self.total_bytes)} are free"
+        return f"{told_bytes(self.free_bytes)} of {told_bytes(self.total_bytes)} are free"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def judge_disk(space: DiskSpace, refusing: bool, policy: DiskPolicy) -> DiskVerd
     short = space.free_bytes < limit
     name = "resume_above_bytes" if refusing else "refuse_below_bytes"
     sign = "less" if short else "not less"
-    return DiskVerdict(short, f"{space}, {sign} than {_told(limit)} (disk.{name})")
+    return DiskVerdict(short, f"{space}, {sign} than {told_bytes(limit)} (disk.{name})")
 
 
 def fits(size_bytes: int, space: DiskSpace, policy: DiskPolicy) -> bool:
@@ -62,5 +62,5 @@ def fits(size_bytes: int, space: DiskSpace, policy: DiskPolicy) -> bool:
     return space.free_bytes - size_bytes >= policy.refuse_below_bytes
 
 
-def _told(number: int) -> str:
+def told_bytes(number: int) -> str:
     return f"{number / _GIB:.2f} GiB" if number >= _GIB else f"{number / (1 << 20):.1f} MiB"

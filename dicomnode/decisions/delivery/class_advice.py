@@ -16,9 +16,11 @@ _KEYS = (
 """Beginnings of SOP Class UIDs (PS3.4 table B.5-1), the first that fits, and keys of ours."""
 
 
+OR_THERE = ", or have the class accepted there"
+"""How an advice ends that names a key of ours: what was made before is of the class of then."""
+
+
 def class_advice(sop_class_uid: str) -> str:
     """A half sentence; for who is not known to have a key, what the other side can do."""
     key = next((key for begin, key in _KEYS if sop_class_uid.startswith(begin)), "")
-    return (
-        f"set {key}, or have the class accepted there" if key else "have the class accepted there"
-    )
+    return f"set {key}{OR_THERE}" if key else "have the class accepted there"

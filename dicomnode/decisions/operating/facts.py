@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy, DiskSpace
 from dicomnode.decisions.operating.processes import NodeState
 from dicomnode.decisions.operating.troubles import Severity
@@ -60,6 +61,8 @@ class Setup:
 
     disk: DiskPolicy = field(default_factory=DiskPolicy)
     deadline_seconds: float = 900.0
+    admission: AdmissionPolicy = field(default_factory=AdmissionPolicy)
+    database_serves: bool = False  # a server has it, and no file of the data directory
     canary_seconds: float | None = None
     """A run of the canary that began longer ago is overdue; None: none runs by itself."""
 

@@ -43,6 +43,7 @@ class ExpectedSource:
 class HealthPolicy:
     """From where on something is a trouble that `dicomnode status` and the alerts tell."""
 
+    look_seconds: Annotated[float, Field(ge=0.5, le=60)] = 10.0
     disk_warning_bytes: Annotated[int, Field(ge=0)] = 10 << 30
     certificate_days: NotNegative = 30.0
     queue_seconds: Positive = 1800.0

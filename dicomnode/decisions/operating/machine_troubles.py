@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from dicomnode.decisions.arrival.disk import told_bytes
 from dicomnode.decisions.operating.facts import CertificateFile, Facts, Setup
 from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.processes import (
@@ -54,19 +56,21 @@ def _of_process(process: ProcessState, policy: HealthPolicy, now: datetime) -> I
     if last is None:
         return
     recent = [each for each in process.ends if now - each.at <= _RESTARTS_WITHIN]
-    down = process.pid is None and (now - process.since).total_seconds() > _DOWN_SECONDS
+    steady = (now - process.since).total_seconds() > _DOWN_SECONDS
+    unusable = last.status == UNUSABLE_SETUP and (process.pid is None or not steady)
     told = f"last with status {last.status}: {last.cause}"
     if len(recent) >= policy.restarts:
         ends = f"{process.role} ended {many(len(recent), 'time')}"
         text = f"{ends} within {duration(_RESTARTS_WITHIN)}, {told}"
         name, since = f"process_restarting:{process.role}", recent[0].at
         yield Trouble(name, Severity.ERROR, text, _process_remedy(process, last), since)
-    elif down:
-        text = f"{process.role} does not run since {duration(now - process.since)}, {told}"
+    elif unusable or (process.pid is None and steady):
+        text = f"{process.role} does not run since {duration(now - last.at)}, {told}"
         name = f"process_down:{process.role}"
-        yield Trouble(name, Severity.ERROR, text, _process_remedy(process, last), process.since)
+        yield Trouble(name, Severity.ERROR, text, _process_remedy(process, last), last.at)
     elif (lost := _last_lost(process)) and now - lost.at <= timedelta(hours=policy.event_hours):
-        text = f"{process.role} was lost {duration(now - lost.at)} ago: {lost.cause}"
+        again = ", and runs again" if process.pid is not None else ""
+        text = f"{process.role} was lost {duration(now - lost.at)} ago{again}: {lost.cause}"
         name = f"process_lost:{process.role}"
         yield Trouble(name, Severity.WARNING, text, _process_remedy(process, lost), lost.at)
 
@@ -76,10 +80,12 @@ def _last_lost(process: ProcessState) -> ProcessEnd | None:
 
 
 def _process_remedy(process: ProcessState, end: ProcessEnd) -> str:
-    if end.cause == OUT_OF_MEMORY:
-        return "give the machine more memory, or set fewer [inference] workers"
+    if end.status == -signal.SIGKILL:
+        look = "" if end.cause == OUT_OF_MEMORY else "was memory short (dmesg | grep -i oom)? then "
+        more = "give the machine more memory, or set fewer [inference] workers"
+        return f"{look}{more}, and: systemctl restart dicomnode"
     if end.status == UNUSABLE_SETUP and process.role.startswith("worker"):
-        return "dicomnode model check"
+        return "dicomnode model check names the bundle: put it back; the worker starts by itself"
     return f"read the log from {process.role}: journalctl -u dicomnode | grep {process.role}"
 
 
@@ -87,13 +93,18 @@ def database_troubles(facts: Facts, _policy: HealthPolicy, _now: datetime) -> It
     if facts.database_fault is None or (facts.running is False and facts.node is None):
         return  # where no node ever ran there need be none
     text = f"the database does not answer: {facts.database_fault}"
-    remedy = "start it, or mend [node] database_url; instances are received meanwhile, and wait"
+    start = "put it back from its back-up"
+    if facts.setup.database_serves:
+        start = "on its machine: systemctl start postgresql"
+    remedy = f"{start}; instances are received meanwhile, and wait"
     yield Trouble("database_away", Severity.ERROR, text, remedy)
 
 
 def disk_troubles(facts: Facts, policy: HealthPolicy, _now: datetime) -> Iterator[Trouble]:
     disk, limits = facts.disk, facts.setup.disk
-    remedy = "free some: set [retention], or give the data directory a larger disk"
+    remedy = (
+        "remove from it what is not the node's, or set [retention], then: dicomnode config reload"
+    )
     if facts.read_only:
         text = "the disk of the data directory takes nothing: it is mounted read-only"
         yield Trouble("disk_read_only", Severity.ERROR, text, "mount it for writing")
@@ -104,7 +115,7 @@ def disk_troubles(facts: Facts, policy: HealthPolicy, _now: datetime) -> Iterato
         text = f"the disk is full: {disk}; instances are refused (0xA700)"
         yield Trouble("disk_full", Severity.ERROR, text, remedy)
     elif disk.free_bytes < warning_bytes:
-        limit = f"{limits.refuse_below_bytes / (1 << 30):.2f} GiB"
+        limit = told_bytes(limits.refuse_below_bytes)
         text = f"the disk is nearly full: {disk}; below {limit} instances are refused (0xA700)"
         yield Trouble("disk_near_full", Severity.WARNING, text, remedy)
 

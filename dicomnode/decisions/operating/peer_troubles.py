@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from dicomnode.decisions.arrival.admission import judge_admission
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.health_policy import ExpectedSource, HealthPolicy
 from dicomnode.decisions.operating.silence import missed_studies, silent_hours
@@ -57,7 +58,9 @@ def _silent(ae_title: str, last_at: datetime | None, why: str, now: datetime) ->
 def refusal_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
     day = now - timedelta(hours=policy.event_hours)
     associations = [
-        each for each in facts.work.refused if each.kind == "association" and each.last_at >= day
+        each
+        for each in facts.work.refused
+        if each.kind == "association" and each.last_at >= day and not _may_come_now(each, facts)
     ]
     by_address = sorted(associations, key=lambda each: each.peer_address)
     groups = [list(each) for _, each in groupby(by_address, key=lambda each: each.peer_address)]
@@ -72,6 +75,12 @@ def refusal_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Itera
         _refused(status, list(each))
         for status, each in groupby(by_status, key=lambda each: each.status)
     )
+
+
+def _may_come_now(refused: Refused, facts: Facts) -> bool:
+    """Whether somebody has let it in meanwhile."""
+    names = refused.calling_ae_title, refused.called_ae_title
+    return judge_admission(*names, refused.peer_address, facts.setup.admission).accepted
 
 
 def _turned_away(found: list[Refused]) -> Trouble:
@@ -93,7 +102,8 @@ def _let_in(refused: Refused, address: str) -> str:
     if refused.status.endswith(_CALLED):
         called = foreign(refused.called_ae_title)
         return (
-            f'name the node there as here, or add "{called}" to receive.admission.called_ae_titles'
+            f'name the node there as here, or add "{called}" to receive.admission.called_ae_titles,'
+            " then: dicomnode config reload"
         )
     entry = f'{{ ae_title = "{foreign(refused.calling_ae_title)}", networks = ["{address}"] }}'
     add = f"where it may come, add {entry} to peers of [receive.admission]"

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from dicomnode.decisions.delivery.class_advice import OR_THERE
 from dicomnode.decisions.delivery.outcome import without_comment
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.health_policy import HealthPolicy
+from dicomnode.decisions.operating.processes import ProcessState
 from dicomnode.decisions.operating.troubles import Severity, Trouble
 from dicomnode.decisions.operating.wording import duration, many, sentence
 from storage.overview_records import FailedSeries, OpenDeliveries, ParkedDeliveries, RunningJob
@@ -66,6 +68,12 @@ def _parked(each: ParkedDeliveries) -> Trouble:
     text = f"{what}; the last, of series {each.series_key}: {last}"
     options = f"--destination {each.destination} --state {each.state}"
     remedy = f"mend what it says, then: dicomnode deliveries retry {options} (or drop)"
+    if OR_THERE in (each.error or ""):
+        again = f"dicomnode results renew {each.series_key}"
+        remedy = (
+            f"set that key, then: dicomnode config reload; {again}; or have it accepted there, "
+            f"then: dicomnode deliveries retry {options}"
+        )
     if (each.error or "").startswith(_HELD):
         remedy = "dicomnode database release"
     return Trouble(name, Severity.ERROR, text, remedy)
@@ -97,20 +105,30 @@ def queue_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterato
 def stuck_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
     for each in facts.work.running:
         if why := _stuck(each, facts.setup.deadline_seconds, now):
-            text = f"the job of series {each.series_key} is stuck: {why}"
-            remedy = f"dicomnode queue cancel {each.series_key}, then retry; or restart the node"
+            holder = _holder(each, facts)
+            who = f"{holder.role} (process {holder.pid})" if holder else "who had it"
+            text = f"the job of series {each.series_key} is stuck: {who} {why}"
+            remedy = "systemctl restart dicomnode: another process takes it up"
+            if holder:
+                remedy = f"kill -9 {holder.pid}: another is started and takes it up"
             name = f"job_stuck:{each.series_key}"
             yield Trouble(name, Severity.ERROR, text, remedy, each.started_at)
+
+
+def _holder(job: RunningJob, facts: Facts) -> ProcessState | None:
+    """The process of this node that has it, where it runs."""
+    role_and_pid = job.owner.split("/")[1:3]
+    processes = facts.node.processes if facts.node else ()
+    return next((each for each in processes if [each.role, str(each.pid)] == role_and_pid), None)
 
 
 def _stuck(job: RunningJob, deadline_seconds: float, now: datetime) -> str:
     lasts = now - job.started_at
     if now - job.lease_until > _STUCK:
-        return f"who had it is gone since {duration(now - job.lease_until)}, and none takes it"
+        return f"is silent since {duration(now - job.lease_until)}, and none takes it"
     if job.kind is JobKind.ANALYSE and lasts > timedelta(seconds=deadline_seconds) + _STUCK:
-        return (
-            f"it runs since {duration(lasts)} (inference.deadline_seconds = {deadline_seconds:g})"
-        )
+        limit = f"inference.deadline_seconds = {deadline_seconds:g}"
+        return f"is at it since {duration(lasts)} ({limit})"
     return ""
 
 
@@ -128,7 +146,8 @@ def failed_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterat
         count = many(len(series), "series", "series")
         text = f"{count} failed within {hours} by {rule}, the last: {last.series_key}"
         why = f"dicomnode queue why {last.series_key}"
-        remedy = f"{why}, then: dicomnode queue retry {last.series_key}"
+        retry = f"dicomnode queue retry {last.series_key}"
+        remedy = f"{why}; damaged? have it sent again; else mend what it says, then: {retry}"
         since = min(each.ended_at for each in series)
         yield Trouble(f"series_failed:{rule}", Severity.WARNING, text, remedy, since)
 

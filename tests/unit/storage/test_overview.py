@@ -121,7 +121,7 @@ def test_jobs_are_counted_with_the_one_that_waits_longest(database: Database) ->
             OpenJobs(JobKind.ANALYSE, 0, 1, None),
             OpenJobs(JobKind.ASSESS, 1, 0, None),
         )
-        held = RunningJob(SERIES, JobKind.ANALYSE, 1, LATER, LATER + LEASE)
+        held = RunningJob(SERIES, JobKind.ANALYSE, 1, LATER, LATER + LEASE, "node/w/1/")
         assert overview.running_jobs(session) == (held,)
 
 

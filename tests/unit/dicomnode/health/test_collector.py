@@ -73,6 +73,26 @@ def test_a_clock_that_is_set_is_noticed(tmp_path: Path) -> None:
     assert step.at == clock.now() - timedelta(seconds=10)
 
 
+def test_a_clock_that_is_set_right_again_is_told_no_more(tmp_path: Path) -> None:
+    settings = Settings(node=NodeSettings(data_directory=tmp_path))
+    clock = SetClock(datetime(2026, 3, 4, 12, 0, tzinfo=UTC))
+    with closing(Database.open_later(settings.database_url)) as database:
+        collector = Collector(settings, database, clock)
+        steps = []
+        for hours in (2, 3, 0):
+            clock.offset = timedelta(hours=hours)
+            clock.move(10)
+            steps.append(collector.collect().clock_step)
+        clock.offset = timedelta(hours=2)
+        collector.collect()
+        clock.move(3600)
+        clock.offset = timedelta()
+        late = collector.collect().clock_step
+    assert [each and round(each.seconds / 3600) for each in steps] == [2, 3, None]
+    assert late is not None
+    assert round(late.seconds / 3600) == -2, "the time of an hour ago had become the right one"
+
+
 def test_a_database_that_hangs_is_told_and_holds_up_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

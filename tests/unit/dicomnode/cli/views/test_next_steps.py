@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from dicomnode.cli.views.next_steps import Around, ended, next_steps
+from dicomnode.cli.views.next_steps import Around, ended, next_steps, trouble_of
 from dicomnode.cli.views.step import PERSON, Step
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.result_options import ResultOptions
 from storage.by_hand import cancelled_reason
 from storage.decided import OWN_RESULT, Reason, SeriesEvidence, Verdict
+from storage.overview_records import TroubleRecord
 from storage.records import (
     NOTE_KIND,
     DeliveryRecord,
@@ -115,6 +116,40 @@ def test_deliveries_are_told_by_destination_those_that_need_a_person_last() -> N
         "pacs: refused SR, parked (not supported there)",
         "mended? dicomnode deliveries retry --destination pacs",
     ]
+
+
+def test_a_report_of_a_refused_class_is_made_anew_once_its_key_is_set() -> None:
+    error = 'set sr_class = "enhanced", or have the class accepted there'
+    refused = delivery(DeliveryState.REFUSED, error=error)
+    assert told(SeriesDetail(ANALYSED, deliveries=(refused,))) == (
+        f"pacs: refused SR, parked ({error}); key set? dicomnode config reload; "
+        f"dicomnode results renew {ANALYSED.series_key}; "
+        "accepted there? dicomnode deliveries retry --destination pacs"
+    )
+
+
+def trouble(name: str, over_at: datetime | None = None) -> TroubleRecord:
+    return TroubleRecord(name, "error", "worker-1 is ill", "kill -9 7: it", NOW, NOW, NOW, over_at)
+
+
+def test_an_analysis_that_does_not_get_on_is_told_with_what_mends_it() -> None:
+    queued = SeriesDetail(a_series(), jobs=(job(JobKind.ANALYSE, not_before=NOW),))
+    ill = trouble("process_down:worker-1")
+    assert told(queued, around=Around(ahead=0, trouble=ill)) == (
+        "waits for a worker (0 before it, worker-1 is ill); kill -9 7: it"
+    )
+    running = job(JobKind.ANALYSE, JobState.RUNNING, attempt=1, started_at=NOW)
+    assert told(replace(queued, jobs=(running,)), around=Around(trouble=ill)).endswith(
+        "worker-1 is ill); kill -9 7: it"
+    )
+
+
+def test_the_trouble_of_a_series_is_its_own_or_the_workers() -> None:
+    stuck, down = trouble("job_stuck:1.2.3"), trouble("process_down:worker-1")
+    assert trouble_of("1.2.3", (down, stuck)) == stuck
+    assert trouble_of("1.2.4", (stuck, down)) == down
+    assert trouble_of("1.2.4", (stuck, trouble("disk_full"))) is None
+    assert trouble_of("1.2.3", (replace(stuck, over_at=NOW),)) is None
 
 
 OTHER = replace(SKIPPED, series_key="1.2.4", ended_at=NOW + seconds(10))

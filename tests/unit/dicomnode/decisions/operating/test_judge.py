@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomnode.decisions.arrival.disk import DiskSpace
+from dicomnode.decisions.arrival.admission import AdmissionPolicy, Peer
+from dicomnode.decisions.arrival.disk import DiskPolicy, DiskSpace
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.operating.facts import (
     Blind,
@@ -21,7 +22,7 @@ from dicomnode.decisions.operating.facts import (
     Work,
 )
 from dicomnode.decisions.operating.health_policy import ExpectedSource, HealthPolicy
-from dicomnode.decisions.operating.judge import judge, not_ready
+from dicomnode.decisions.operating.judge import judge, not_ready, with_noted
 from dicomnode.decisions.operating.processes import NodeState, ProcessEnd, ProcessState
 from dicomnode.decisions.operating.troubles import Severity, Trouble
 from storage.overview_records import (
@@ -74,6 +75,15 @@ def test_since_when_it_lasts_is_known_from_what_the_monitor_noted() -> None:
     assert only(replace(facts, work=Work(noted=(over,)))).since is None
 
 
+def test_what_only_the_monitor_sees_is_told_as_it_noted_it() -> None:
+    noted = TroubleRecord("clock_set", "warning", "2 h", "timedatectl", NOW, NOW, NOW)
+    facts = working(noted=(noted, replace(noted, name="disk_full")))
+    told = (Trouble("clock_set", Severity.WARNING, "2 h", "timedatectl", NOW),)
+    assert with_noted((), facts) == told
+    assert with_noted((), replace(facts, running=False)) == ()
+    assert with_noted((), working(noted=(replace(noted, over_at=NOW),))) == ()
+
+
 def test_of_a_node_that_works_nothing_is_told() -> None:
     assert troubles(FINE) == ()
     assert not_ready(FINE) == ()
@@ -109,7 +119,7 @@ def test_what_ends_again_and_again_is_told_with_its_last_cause() -> None:
     found = only(process(*twice, end(ago(minutes=1), 2, "no bundle"), pid=None))
     assert (found.name, found.severity) == ("process_restarting:worker-1", Severity.ERROR)
     assert found.text == "worker-1 ended 3 times within 10 min, last with status 2: no bundle"
-    assert found.remedy == "dicomnode model check"
+    assert found.remedy.startswith("dicomnode model check")
     assert troubles(process(end(ago(minutes=11)), *twice)) == ()
 
 
@@ -121,12 +131,23 @@ def test_what_does_not_come_back_is_told() -> None:
     assert "journalctl -u dicomnode | grep worker-1" in found.remedy
 
 
+def test_what_cannot_use_its_models_is_told_at_once_and_until_it_runs_steadily() -> None:
+    once = end(ago(seconds=2), 2, "no bundle")
+    for facts in (process(once, pid=None, since=NOW), process(once, since=ago(seconds=59))):
+        found = only(facts)
+        assert (found.name, found.severity) == ("process_down:worker-1", Severity.ERROR)
+        assert found.text == "worker-1 does not run since 2 s, last with status 2: no bundle"
+        assert found.remedy.startswith("dicomnode model check")
+    assert troubles(process(once, since=ago(seconds=61))) == ()
+
+
 def test_a_worker_killed_for_memory_is_told_for_a_day() -> None:
     cause = "killed by the kernel: out of memory"
     found = only(process(end(ago(hours=3), -9, cause)))
     assert (found.name, found.severity) == ("process_lost:worker-1", Severity.WARNING)
-    assert found.text == f"worker-1 was lost 3 h ago: {cause}"
-    assert "memory" in found.remedy
+    assert found.text == f"worker-1 was lost 3 h ago, and runs again: {cause}"
+    assert found.remedy.startswith("give the machine more memory")
+    assert "dmesg" in only(process(end(ago(hours=3), -9, "by a person"))).remedy
     assert troubles(process(end(ago(hours=25), -9, cause))) == ()
     restarted = process(end(ago(hours=3), -9, cause), end(ago(hours=2)))
     assert only(restarted).name == "process_lost:worker-1", "whatever happened since"
@@ -140,6 +161,9 @@ def test_a_database_that_is_away_is_told_unless_no_node_ever_ran() -> None:
     assert not_ready(away) == (
         "the database does not answer: postgresql://h/n: refused\nby the server",
     )
+    assert "systemctl" not in found.remedy
+    served = only(replace(away, setup=Setup(database_serves=True)))
+    assert "systemctl start postgresql" in served.remedy
     never = replace(away, running=False, node=None)
     assert [each.name for each in troubles(never)] == ["node_down"]
 
@@ -157,6 +181,15 @@ def test_a_disk_is_told_before_it_is_full_and_when_it_is(free: int, name: str | 
     facts = replace(FINE, disk=DiskSpace(free, 100 * GIB))
     assert [each.name for each in troubles(facts)] == ([name] if name else [])
     assert bool(not_ready(facts)) == (name == "disk_full")
+
+
+def test_a_disk_nearly_full_is_told_in_units_that_can_be_read() -> None:
+    setup = Setup(DiskPolicy(8 << 20, 12 << 20))
+    found = only(replace(FINE, setup=setup, disk=DiskSpace(30 << 20, 256 << 20)))
+    assert found.text == (
+        "the disk is nearly full: 30.0 MiB of 256.0 MiB are free;"
+        " below 8.0 MiB instances are refused (0xA700)"
+    )
 
 
 def test_a_disk_that_takes_nothing_is_told() -> None:
@@ -271,6 +304,11 @@ def test_a_refused_class_is_told_with_what_to_set() -> None:
     assert found.text.startswith("pacs refuses 3 objects of kind report; the last, of series 1.2.3")
     assert 'sr_class = "enhanced"' in found.text
     assert "dicomnode deliveries retry --destination pacs --state refused" in found.remedy
+    assert found.remedy.startswith(
+        "set that key, then: dicomnode config reload; dicomnode results renew 1.2.3; or "
+    )
+    other = only(working(parked=(replace(parked, error="C-STORE answered 0x0112"),)))
+    assert other.remedy.startswith("mend what it says, then: dicomnode deliveries retry ")
     given_up = only(working(parked=(replace(parked, state="failed", count=1, error=None),)))
     assert given_up.text.startswith("1 object of kind report for pacs were given up")
     held = replace(parked, state="failed", error="held: its history was lost")
@@ -296,11 +334,27 @@ def test_a_job_beyond_its_deadline_or_without_a_holder_is_told() -> None:
     job = RunningJob("1.2.3", JobKind.ANALYSE, 1, ago(minutes=15), NOW)
     assert troubles(working(running=(job,))) == ()
     late = only(working(running=(replace(job, started_at=ago(minutes=17)),)))
-    assert (late.name, "runs since 17 min" in late.text) == ("job_stuck:1.2.3", True)
+    assert (late.name, "at it since 17 min" in late.text) == ("job_stuck:1.2.3", True)
     lost = only(working(running=(replace(job, lease_until=ago(minutes=2)),)))
-    assert "gone since 2 min" in lost.text
+    assert "silent since 2 min" in lost.text
+    assert "systemctl restart" in lost.remedy
     assess = replace(job, kind=JobKind.ASSESS, started_at=ago(minutes=60))
     assert troubles(working(running=(assess,))) == ()
+
+
+def test_a_process_that_holds_a_job_and_is_silent_is_named() -> None:
+    job = RunningJob(
+        "1.2.3", JobKind.ANALYSE, 1, ago(minutes=5), ago(minutes=2), "node/worker-1/7/"
+    )
+    facts = replace(process(), work=Work(running=(job,)))
+    found = only(facts)
+    assert found.text == (
+        "the job of series 1.2.3 is stuck: worker-1 (process 7) is silent since 2 min,"
+        " and none takes it"
+    )
+    assert found.remedy == "kill -9 7: another is started and takes it up"
+    other = replace(facts, work=Work(running=(replace(job, owner="node/worker-1/6/"),)))
+    assert "who had it is silent" in only(other).text
 
 
 def test_failed_series_are_told_by_the_rule_that_they_failed_by() -> None:
@@ -313,7 +367,10 @@ def test_failed_series_are_told_by_the_rule_that_they_failed_by() -> None:
     unreadable, lost = troubles(working(failed=series))
     assert unreadable.name == "series_failed:unreadable_instances"
     assert lost.text == "2 series failed within 24 h by worker_lost, the last: 1.1"
-    assert lost.remedy == "dicomnode queue why 1.1, then: dicomnode queue retry 1.1"
+    assert lost.remedy == (
+        "dicomnode queue why 1.1; damaged? have it sent again; "
+        "else mend what it says, then: dicomnode queue retry 1.1"
+    )
 
 
 # those who send
@@ -332,6 +389,23 @@ def test_an_unknown_peer_is_told_with_the_entry_that_would_let_it_in() -> None:
     assert troubles(working(refused=(replace(first, last_at=ago(hours=25)),))) == ()
 
 
+def test_an_unknown_peer_that_was_let_in_since_is_told_no_more() -> None:
+    refused = Refused(
+        *("association", "CT9", "192.0.2.9", "A-ASSOCIATE-RJ 1/1/3", "not known"),
+        *(1, NOW, NOW, "NODE"),
+    )
+    facts = working(refused=(refused,))
+    assert only(facts).remedy.endswith("then: dicomnode config reload")
+    for networks, called, told in (
+        ("192.0.2.9", "NODE", 0),
+        ("192.0.2.8", "NODE", 1),
+        ("192.0.2.9", "OTHER", 1),
+    ):
+        peers = (Peer("CT9", (networks,)),)
+        setup = Setup(admission=AdmissionPolicy(peers, (called,)))
+        assert len(troubles(replace(facts, setup=setup))) == told
+
+
 def test_who_calls_the_node_by_another_name_is_told_how_to_call_it() -> None:
     status = "A-ASSOCIATE-RJ 1/1/7"
     refused = Refused(
@@ -340,7 +414,8 @@ def test_who_calls_the_node_by_another_name_is_told_how_to_call_it() -> None:
     )
     found = only(working(refused=(refused,)))
     assert found.remedy == (
-        'name the node there as here, or add "OTHER" to receive.admission.called_ae_titles'
+        'name the node there as here, or add "OTHER" to receive.admission.called_ae_titles,'
+        " then: dicomnode config reload"
     )
 
 
