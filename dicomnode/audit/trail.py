@@ -46,7 +46,7 @@ class Trail:
         self._thread.start()
 
     def record(self, event: Event) -> None:
-        """Never waits, never raises OSError."""
+        """Never waits; what hinders the writing is told by the thread that writes."""
         try:
             self._waiting.put_nowait(line(event, self._clock.now(), self._us))
         except queue.Full:
