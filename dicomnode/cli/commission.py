@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from dicomnode.cli.common import (
@@ -76,8 +80,8 @@ def commission(
         ask(what, "Go on?", "nothing was stored", as_json=as_json)
     if sheet is not None:
         check_file(sheet)
-    with prepared(settings, datetime.now(UTC)) as bench:
-        parts = run_checks(bench, tried, echo_wait, (lambda *_: None) if as_json else _tell)
+    with prepared(settings, datetime.now(UTC)) as bench, _telling(as_json) as tell:
+        parts = run_checks(bench, tried, echo_wait, tell)
         done = Sheet(
             ae_title=settings.node.ae_title,
             done_at=bench.patient.drawn_at,
@@ -99,6 +103,8 @@ def commission(
 
 def _run_canary(settings: Settings, as_json: bool) -> NoReturn:
     """Exit status 0 where it passed."""
+    from dicomnode.audit.events import Changed
+    from dicomnode.audit.trail import record_command
     from dicomnode.canary.run import run_canary
     from dicomnode.cli.views.queue_view import open_existing
     from dicomnode.health.lock import is_locked
@@ -109,6 +115,7 @@ def _run_canary(settings: Settings, as_json: bool) -> NoReturn:
         raise ConfigurationError("no node runs here, and the canary goes through it: serve first")
     tell = (lambda _stage: None) if as_json else (lambda stage: typer.echo(f"{stage} …"))
     done = run_canary(settings, open_existing(settings), "by hand", tell=tell)
+    record_command(settings, Changed("commission --canary", done.text if done else "broken off"))
     if done is None:
         raise SystemExit(1)
     if as_json:
@@ -118,10 +125,21 @@ def _run_canary(settings: Settings, as_json: bool) -> NoReturn:
     raise SystemExit(0 if done.passed else 1)
 
 
-def _tell(about: str, check: Check) -> None:
-    """A line for each check, as it is done; what to do in a line below."""
+@contextmanager
+def _telling(as_json: bool) -> Iterator[Callable[[str, Check], None]]:
+    """A line for each check as it is done; on a terminal something moves until the next."""
+    shown = console()
+    if as_json:
+        yield lambda *_: None
+        return
+    with shown.status("testing"):
+        yield partial(_tell, shown)
+
+
+def _tell(shown: Console, about: str, check: Check) -> None:
+    """What to do stands in a line below."""
     line = Text(f"{check.result:<10} ", style=_COLOURS[check.result])
     line.append(f"{about}: {check.what}: {check.found}", style="default")
-    console().print(line, soft_wrap=True)
+    shown.print(line, soft_wrap=True)
     if check.remedy:
-        console().print(Text(f"{'':<10} set or do: {check.remedy}"), soft_wrap=True)
+        shown.print(Text(f"{'':<10} set or do: {check.remedy}"), soft_wrap=True)

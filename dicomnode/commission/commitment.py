@@ -20,7 +20,7 @@ from dicomnode.commitment.reports import Reports
 from dicomnode.config.destinations import Destination
 from dicomnode.decisions.delivery.store_status import shown
 from dicomnode.errors import PeerError
-from dicomnode.network.associations import SUCCESS, associated, requestor
+from dicomnode.network.associations import SUCCESS, associated, requestor, unanswered
 from storage import commitment_requests as requests
 
 _WHAT = "storage commitment"
@@ -56,12 +56,15 @@ def _ask(association: Association, uid: str, made: Made) -> Check | None:
     if PUSH_MODEL not in accepted:
         return failed(_WHAT, found="it offers none", remedy="storage_commitment = false")
     named = [(str(each.sop_class_uid), str(each.sop_instance_uid)) for each, _ in made.objects]
-    status, _ = association.send_n_action(
-        action_information(uid, named),
-        REQUEST_COMMITMENT,
-        StorageCommitmentPushModel,
-        StorageCommitmentPushModelInstance,
-    )
+    try:
+        status, _ = association.send_n_action(
+            action_information(uid, named),
+            REQUEST_COMMITMENT,
+            StorageCommitmentPushModel,
+            StorageCommitmentPushModelInstance,
+        )
+    except RuntimeError as error:  # not established any more
+        raise unanswered(association, "N-ACTION") from error
     code = status.get("Status")
     if code == SUCCESS:
         return None

@@ -22,7 +22,7 @@ from dicomnode.decisions.arrival.admission import judge_admission
 from dicomnode.decisions.delivery.class_advice import class_advice
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.deliver.dicom_sender import COMPRESSED, dicom_sender, proposed_contexts
-from dicomnode.deliver.sender import Sender, outcome_of
+from dicomnode.deliver.sender import NoneTakenError, Sender, outcome_of
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.network.associations import associated, echo, requestor
 from dicomnode.network.count_query import CONTEXTS as FIND_CONTEXTS
@@ -167,12 +167,18 @@ def _send(
 def send_all(
     sender: Sender, objects: Sequence[tuple[ResultObject, Path]]
 ) -> tuple[list[Check], set[str]]:
-    """As `_send`, by any way to a destination; a conversation that breaks is told, and ends it."""
+    """As `_send`, by any way to a destination.
+
+    Raises:
+        NoneTakenError: what came of one object would come of every other.
+    """
     outcomes: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
     stored = set()
     for each, path in objects:
         try:
             outcome = sender.send(path)
+        except NoneTakenError:
+            raise
         except PeerError as error:
             outcome = outcome_of(error)
         key = ("withdrawal" if each.kind == "retraction" else "stores", str(each.sop_class_uid))

@@ -128,6 +128,13 @@ def test_where_nobody_answers_the_rest_is_not_tested(tmp_path: Path) -> None:
     assert checks["all else"].result is Result.NOT_TESTED
 
 
+def test_a_web_server_that_is_away_is_told_once(tmp_path: Path) -> None:
+    away = WebDestination(name="web", url=f"http://127.0.0.1:{free_port()}/dicom-web")
+    checks = _checks(_settings(tmp_path / "data", free_port(), away))
+    assert {what: each.result for what, each in checks.items()} == {"STOW-RS": Result.FAILED}
+    assert "url" in checks["STOW-RS"].remedy
+
+
 def _command(folder: Path, destination: Destination, *options: str) -> Sequence[str]:
     config = folder / "dicomnode.toml"
     config.write_text(

@@ -29,6 +29,7 @@ from dicomnode.network.listeners import bind_listener
 from inference.evaluation.report.document import Document
 from support.data import PHILIPS
 from support.documents import tables_below
+from support.orthanc import running_orthanc
 from support.phantom import write_series
 from support.receiver import Receiver, running_receiver
 from support.result_kinds import every_kind
@@ -111,6 +112,21 @@ def test_storage_of_dcmtk_is_taken_and_its_query_is_not(node: Receiver, tmp_path
     find += ["-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID="]
     asked = subprocess.run(find, check=False, capture_output=True, text=True)
     assert "No Acceptable Presentation Contexts" in asked.stderr + asked.stdout
+
+
+@pytest.mark.long
+def test_what_orthanc_proposes_is_stated_and_taken(
+    stated: Document, node: Receiver, tmp_path: Path
+) -> None:
+    """It sends CT as it has it, and asks by C-ECHO before."""
+    classes = {row[1] for row in tables_below(stated, "4.2.1.4.1.1 ")[0].rows}
+    with running_orthanc(tmp_path / "orthanc", node.peer) as orthanc:
+        orthanc.upload(PHILIPS[0])
+        (instance,) = orthanc.get("/instances")
+        assert orthanc.get(f"/instances/{instance}/metadata/SopClassUid") in classes
+        orthanc.post("/modalities/node/echo", {})
+        told = orthanc.post("/modalities/node/store", instance)
+    assert told["FailedInstancesCount"] == 0
 
 
 def test_what_is_stated_for_a_destination_is_what_its_peer_is_offered(stated: Document) -> None:
