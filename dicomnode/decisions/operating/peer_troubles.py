@@ -93,7 +93,8 @@ def _turned_away(found: list[Refused]) -> Trouble:
         f"{many(count, 'association')} of {named} from {address} rejected, the last at "
         f"{moment(last.last_at)} UTC: {sentence(last.reason)}"
     )
-    remedy = _let_in(last, address)
+    others = "; each of them: dicomnode queue refusals" if len(found) > 1 else ""
+    remedy = _let_in(last, address) + others
     since = min(each.first_at for each in found)
     return Trouble(f"peer_rejected:{address}", Severity.WARNING, text, remedy, since)
 

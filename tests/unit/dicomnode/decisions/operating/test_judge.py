@@ -386,6 +386,7 @@ def test_an_unknown_peer_is_told_with_the_entry_that_would_let_it_in() -> None:
     assert found.name == "peer_rejected:192.0.2.9"
     assert found.text.startswith("15 associations of CT9, CT8?[2J? from 192.0.2.9 rejected")
     assert '{ ae_title = "CT9", networks = ["192.0.2.9"] }' in found.remedy
+    assert found.remedy.endswith("dicomnode queue refusals")
     assert troubles(working(refused=(replace(first, last_at=ago(hours=25)),))) == ()
 
 
