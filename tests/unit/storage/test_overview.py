@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import Engine, event, update
 from sqlalchemy.orm import Session
 
 from storage import overview
+from storage.canary_runs import CANARY_AE_TITLE
 from storage.database import Database
 from storage.jobs import claim, hand_back_owned
 from storage.models import SeriesRow
@@ -156,6 +158,11 @@ def test_a_source_is_told_by_its_studies_in_each_hour(database: Database) -> Non
         assert overview.newest_arrival(session) == LATER + seconds(60)
         (recent,) = overview.sources(session, LATER)
     assert recent.hours == ((LATER, 1),)
+
+
+def test_the_canary_is_no_source_that_could_fall_silent(database: Database) -> None:
+    receive(database, replace(instance(1), calling_ae_title=CANARY_AE_TITLE))
+    assert told_sources(database) == ()
 
 
 def told_sources(database: Database) -> tuple[Source, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from inference.findings import (
     ModelIdentity,
     Training,
 )
+from storage.canary_runs import CANARY_AE_TITLE
 from support.counted import counted, stage_seconds
 from support.storage_samples import NOW, a_series
 
@@ -31,7 +33,7 @@ FOUND = Findings(
 )
 
 
-def measured(manufacturer: str, model_name: str) -> None:
+def measured(manufacturer: str, model_name: str, sender: str = "SCANNER") -> None:
     header = InstanceHeader(
         sop_instance_uid="1.2.3.1",
         sop_class_uid="1.2",
@@ -42,7 +44,8 @@ def measured(manufacturer: str, model_name: str) -> None:
         manufacturer_model_name=model_name,
     )
     began = NOW + timedelta(seconds=3)
-    measure(a_series(), header, [FOUND], began, began + timedelta(seconds=20))
+    series = replace(a_series(), calling_ae_title=sender)
+    measure(series, header, [FOUND], began, began + timedelta(seconds=20))
 
 
 def test_scores_are_counted_by_scanner_and_bundle_and_times_by_stage() -> None:
@@ -57,6 +60,13 @@ def test_scores_are_counted_by_scanner_and_bundle_and_times_by_stage() -> None:
     assert counted("class_score_count", **labels, finding="other") == 1
     assert stage_seconds("analysis") == (before[0] + 1, before[1] + 20)
     assert counted("analyses_total", outcome="analysed") == analysed + 1
+
+
+def test_the_canary_is_no_patient_and_is_not_counted() -> None:
+    before, analysed = stage_seconds("analysis"), counted("analyses_total", outcome="analysed")
+    measured("drawn", "canary", CANARY_AE_TITLE)
+    assert stage_seconds("analysis") == before
+    assert counted("analyses_total", outcome="analysed") == analysed
 
 
 def test_a_gpu_is_asked_only_where_this_process_uses_one(monkeypatch: pytest.MonkeyPatch) -> None:
