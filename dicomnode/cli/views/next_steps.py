@@ -54,12 +54,14 @@ def next_steps(
         return ()
     if series.on_hold_since is not None:
         since = f"on hold since {clock_time(series.on_hold_since, now)} UTC"
-        return (Step(PERSON, f"dicomnode queue release {series.series_key}", why=since),)
+        remedy = f"dicomnode queue release {series.series_key}"
+        return (Step(PERSON, "release it", why=since, remedy=remedy),)
     waiting = [job for job in detail.jobs if job.state in {JobState.QUEUED, JobState.RUNNING}]
     if waiting:
         return tuple(_of_job(job, detail, settings, now, around) for job in waiting)
     if held := _held(detail):
-        return (Step(PERSON, f"dicomnode queue release {held} --take …"),)
+        remedy = f"dicomnode queue release {held} --take first (or newest)"
+        return (Step(PERSON, "choose which content to take", remedy=remedy),)
     note = _note(detail, settings, now, around)
     return (*(() if note is None else (note,)), *undelivered(series, detail.deliveries, now))
 

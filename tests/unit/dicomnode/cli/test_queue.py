@@ -99,7 +99,7 @@ def test_a_time_that_is_none_is_wrong_use(command: Command) -> None:
 def test_a_series_is_held_released_put_first_and_cancelled(command: Command) -> None:
     assert "is on hold" in command("hold", SERIES)
     assert told(command, "list")[0]["progress"] == "on hold"
-    assert command("why", SERIES).startswith("on hold: a person: dicomnode queue release")
+    assert command("why", SERIES).startswith("on hold: a person: release it (on hold since ")
     assert "is on hold no more" in command("release", SERIES)
     assert "goes first now: its decision" in command("first", SERIES)
     asked = command("cancel", SERIES, status=2)

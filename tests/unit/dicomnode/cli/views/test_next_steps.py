@@ -99,7 +99,12 @@ def test_a_series_in_the_queue_says_how_many_are_before_it() -> None:
 def test_a_person_has_the_next_word_on_a_series_on_hold() -> None:
     held = SeriesDetail(replace(a_series(), on_hold_since=NOW), jobs=(job(JobKind.ANALYSE),))
     (step,) = next_steps(held, SETTINGS, NOW, NOTHING)
-    assert step == Step(PERSON, "dicomnode queue release 1.2.3", why="on hold since 12:00:00 UTC")
+    assert step == Step(
+        PERSON,
+        "release it",
+        why="on hold since 12:00:00 UTC",
+        remedy="dicomnode queue release 1.2.3",
+    )
 
 
 def test_deliveries_are_told_by_destination_those_that_need_a_person_last() -> None:
