@@ -192,8 +192,8 @@ def _copies(detail: SeriesDetail) -> list[str]:
     ]
     known = Counter((each.owner_key, each.owner_study_uid) for each in detail.claims)
     lines += [
-        f"{how_many(count, 'instance')} known under series {key} of study {study}: "
-        f"{'it names' if count == 1 else 'they name'} this series"
+        f"{how_many(count, 'instance')} that {'names' if count == 1 else 'name'} this series "
+        f"{'is' if count == 1 else 'are'} known under series {key} of study {study}"
         for (key, study), count in known.items()
     ]
     return lines
