@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dicomnode.config.reading import Configuration
+from dicomnode.config.reading import Configuration, schema_of_settings
 from dicomnode.config.sections import FORMER
-from dicomnode.config.settings import Settings
 from inference.entry_errors import At, is_secret
 from storage.database import shown_url
 
@@ -32,7 +31,7 @@ class Shown:
 
 def shown_settings(configuration: Configuration) -> tuple[Shown, ...]:
     """Every key, in the order of the sections; of lists of tables each key of each table."""
-    dumped, schema = configuration.settings.model_dump(mode="json"), Settings.model_json_schema()
+    dumped, schema = configuration.settings.model_dump(mode="json"), schema_of_settings()
     return tuple(
         Shown(at, _value(at, value, is_secret(at, schema)), _origin(at, configuration))
         for at, value in _leaves(dumped)

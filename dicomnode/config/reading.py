@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,7 +21,7 @@ from dicomnode.config.sections import FORMER
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
-from inference.entry_errors import At, placed_problems
+from inference.entry_errors import At, Schema, placed_problems
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,15 @@ def load_settings(path: Path) -> Settings:
     for key in FORMER:
         if ("inference", key) in found.lines:
             log.info("%s: [inference] %s is replaced by [[inference.methods]] bundle", path, key)
-    for each in unread(os.environ, Settings.model_json_schema()):
+    for each in unread(os.environ, schema_of_settings()):
         log.info("%s", each)
     return found.settings
+
+
+@cache
+def schema_of_settings() -> Schema:
+    """Every key with what is allowed; made once, as that takes a twentieth of a second."""
+    return Settings.model_json_schema()
 
 
 def read_configuration(path: Path, environment: Mapping[str, str] = os.environ) -> Configuration:
@@ -69,7 +76,7 @@ def read_configuration(path: Path, environment: Mapping[str, str] = os.environ) 
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
-    lines, schema = lines_of(text), Settings.model_json_schema()
+    lines, schema = lines_of(text), schema_of_settings()
     variables, wrong = taken(environment, schema), list(unknown(environment, schema))
     put_in(data, environment, schema)
     try:

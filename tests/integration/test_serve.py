@@ -229,6 +229,18 @@ def test_what_cannot_start_says_why(tmp_path: Path, toml: str, told: str) -> Non
 
 
 @pytest.mark.long
+def test_weights_that_are_not_those_of_the_card_end_the_node(tmp_path: Path) -> None:
+    """It receives meanwhile, but not for ever."""
+    bundle = make_untrained_bundle(tmp_path / "models")
+    (weights,) = bundle.glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    told = serve(Node(tmp_path / "node", models=bundle).config).stderr
+    assert f"bundle {bundle.name}: {weights.name}: sha256 is " in told
+    assert told.endswith("dicomnode: the models cannot be loaded\n")
+    assert "listening as DICOMNODE" in told
+
+
+@pytest.mark.long
 def test_a_dead_destination_holds_up_no_other_and_gets_its_own_later(
     tmp_path: Path, shared_models: Path
 ) -> None:
