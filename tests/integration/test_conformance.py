@@ -1,4 +1,5 @@
-"""The conformance statement against what is negotiated in fact, with DCMTK and Orthanc as peers."""
+"""The conformance statement against what is negotiated in fact, with DCMTK, dcmjs-dimse and
+Orthanc as peers."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
+import pydicom
 import pytest
 from pydicom._uid_dict import UID_dictionary
 from pynetdicom import build_context, evt
@@ -28,6 +30,7 @@ from dicomnode.network.associations import (
 from dicomnode.network.listeners import bind_listener
 from inference.evaluation.report.document import Document
 from support.data import PHILIPS
+from support.dcmjs import dcmjs_send
 from support.documents import tables_below
 from support.orthanc import running_orthanc
 from support.phantom import write_series
@@ -112,6 +115,19 @@ def test_storage_of_dcmtk_is_taken_and_its_query_is_not(node: Receiver, tmp_path
     find += ["-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID="]
     asked = subprocess.run(find, check=False, capture_output=True, text=True)
     assert "No Acceptable Presentation Contexts" in asked.stderr + asked.stdout
+
+
+def test_what_dcmjs_proposes_is_stated_and_taken(
+    stated: Document, node: Receiver, tmp_path: Path
+) -> None:
+    classes = {row[1] for row in tables_below(stated, "4.2.1.4.1.1 ")[0].rows}
+    syntaxes = {row[1] for row in tables_below(stated, "4.2.1.4.1.2 ")[0].rows}
+    files = write_series(tmp_path, slices=2)
+    for file in files:
+        header = pydicom.dcmread(file, stop_before_pixels=True)
+        assert header.SOPClassUID in classes
+        assert header.file_meta.TransferSyntaxUID in syntaxes
+    assert dcmjs_send(node.peer.port, files) == ["0", "0"]
 
 
 @pytest.mark.long
