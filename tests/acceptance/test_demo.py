@@ -91,7 +91,7 @@ def test_the_demo_with_a_real_pacs_over_what_an_earlier_demo_left(tmp_path: Path
 
 def test_a_pacs_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
     done = run_demo(tmp_path / "out", "--pacs", "127.0.0.1:1:NOBODY")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "cannot be reached" in done.stderr
     assert "Traceback" not in done.stderr
 
