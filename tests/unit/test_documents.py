@@ -328,7 +328,7 @@ def _troubles_in(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
     for node in sorted(both, key=lambda each: each.lineno):
         if isinstance(node, ast.Assign):
             texts |= _texts(node)
-        else:
+        elif not isinstance(node.args[0], ast.Attribute):  # else one that was noted is told again
             kind, severity = node.args[0], node.args[1]
             if isinstance(kind, ast.Name):
                 kind = texts[kind.id]
