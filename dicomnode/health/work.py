@@ -25,8 +25,8 @@ from storage.troubles import unfinished_troubles
 _T = TypeVar("_T")
 _Told = TypeVar("_Told", OpenDeliveries, ParkedDeliveries)
 
-_SOURCES_EVERY = timedelta(minutes=5)
-"""The arrivals of five weeks are read for them."""
+_LOOKS_FOR_SOURCES = 30
+"""They are read at every so many looks: for them the arrivals of five weeks are."""
 
 
 class WorkReader:
@@ -38,6 +38,7 @@ class WorkReader:
         self._policy = policy
         self._sources: tuple[Source, ...] = ()
         self._sources_at: datetime | None = None
+        self._sources_every = timedelta(seconds=_LOOKS_FOR_SOURCES * policy.look_seconds)
 
     def fault(self) -> str | None:
         """Why the database does not answer; None where it does. It is not made by asking."""
@@ -89,7 +90,7 @@ class WorkReader:
 
     def _read_sources(self, session: Session, now: datetime) -> tuple[Source, ...]:
         at = self._sources_at
-        if at is None or not timedelta() <= now - at < _SOURCES_EVERY:
+        if at is None or not timedelta() <= now - at < self._sources_every:
             self._sources, self._sources_at = overview.sources(session, now - LOOK_BACK), now
         return self._sources
 

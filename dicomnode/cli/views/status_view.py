@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.operating.facts import Facts
-from dicomnode.decisions.operating.judge import judge, not_ready, with_noted
+from dicomnode.decisions.operating.judge import judge, not_ready
 from dicomnode.decisions.operating.troubles import Severity, Trouble
 from dicomnode.decisions.operating.wording import duration, many, moment
 from dicomnode.health.collector import Collector
@@ -23,6 +23,8 @@ _FACTS = TypeAdapter(Facts)
 _TROUBLES = TypeAdapter(tuple[Trouble, ...])
 _LEFT_OUT: Any = {"work": {"sources": {"__all__": {"hours"}}, "noted": True}}
 _LABEL_WIDTH = 13
+_SEEN_BY_MONITOR = ("clock_set", "http_down")
+"""Warnings by what changes from look to look, or in its own process."""
 
 
 def look(settings: Settings) -> tuple[Facts, tuple[Trouble, ...]]:
@@ -31,6 +33,16 @@ def look(settings: Settings) -> tuple[Facts, tuple[Trouble, ...]]:
     with closing(database):
         facts = Collector(settings, database).collect()
     return facts, with_noted(judge(facts, settings.health, facts.at), facts)
+
+
+def with_noted(troubles: tuple[Trouble, ...], facts: Facts) -> tuple[Trouble, ...]:
+    """For who looks once: with what only the monitor can see, as it noted it."""
+    noted = (
+        Trouble(each.name, Severity(each.severity), each.text, each.remedy, each.since)
+        for each in facts.work.noted
+        if each.name in _SEEN_BY_MONITOR and each.over_at is None and facts.running
+    )
+    return (*troubles, *noted)
 
 
 def exit_status(troubles: Sequence[Trouble]) -> int:

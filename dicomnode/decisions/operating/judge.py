@@ -34,9 +34,6 @@ from dicomnode.decisions.operating.work_troubles import (
     stuck_troubles,
 )
 
-_SEEN_BY_MONITOR = ("clock_set", "http_down")
-"""Warnings by what changes from look to look, or in its own process."""
-
 _Judge = Callable[[Facts, HealthPolicy, datetime], Iterator[Trouble]]
 
 KINDS: tuple[_Judge, ...] = (
@@ -69,16 +66,6 @@ def judge(facts: Facts, policy: HealthPolicy, now: datetime) -> tuple[Trouble, .
         for one in kind(facts, policy, now)
     }
     return tuple(sorted(found.values(), key=lambda each: each.severity is not Severity.ERROR))
-
-
-def with_noted(troubles: tuple[Trouble, ...], facts: Facts) -> tuple[Trouble, ...]:
-    """For who looks once: with what only the monitor can see, as it noted it."""
-    noted = (
-        Trouble(each.name, Severity(each.severity), each.text, each.remedy, each.since)
-        for each in facts.work.noted
-        if each.name in _SEEN_BY_MONITOR and each.over_at is None and facts.running
-    )
-    return (*troubles, *noted)
 
 
 def _in_lines(trouble: Trouble) -> Trouble:

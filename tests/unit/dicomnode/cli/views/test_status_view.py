@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dicomnode.cli.views.status_view import as_json, exit_status, lines
+from dicomnode.cli.views.status_view import as_json, exit_status, lines, with_noted
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.disk import DiskSpace
 from dicomnode.decisions.operating.facts import CertificateFile, Facts, Work
@@ -20,6 +20,7 @@ from storage.overview_records import (
     OpenJobs,
     ParkedDeliveries,
     Source,
+    TroubleRecord,
 )
 from storage.records import JobKind, SeriesState
 
@@ -43,6 +44,16 @@ FACTS = Facts(
 )
 AWAY = Trouble("destination_away:pacs", Severity.WARNING, "pacs is away", "mend it", NOW - HOUR)
 LATE = Trouble("deliveries_late:pacs", Severity.ERROR, "results are late", "look")
+
+
+def test_what_only_the_monitor_sees_is_told_as_it_noted_it() -> None:
+    noted = TroubleRecord("clock_set", "warning", "2 h", "timedatectl", NOW, NOW, NOW)
+    facts = replace(FACTS, work=Work(noted=(noted, replace(noted, name="disk_full"))))
+    told = (Trouble("clock_set", Severity.WARNING, "2 h", "timedatectl", NOW),)
+    assert with_noted((AWAY,), facts) == (AWAY, *told)
+    assert with_noted((), replace(facts, running=False)) == ()
+    over = Work(noted=(replace(noted, over_at=NOW),))
+    assert with_noted((), replace(facts, work=over)) == ()
 
 
 def test_all_of_it_stands_on_one_screen() -> None:

@@ -22,7 +22,7 @@ from dicomnode.decisions.operating.facts import (
     Work,
 )
 from dicomnode.decisions.operating.health_policy import ExpectedSource, HealthPolicy
-from dicomnode.decisions.operating.judge import judge, not_ready, with_noted
+from dicomnode.decisions.operating.judge import judge, not_ready
 from dicomnode.decisions.operating.processes import NodeState, ProcessEnd, ProcessState
 from dicomnode.decisions.operating.troubles import Severity, Trouble
 from storage.overview_records import (
@@ -73,15 +73,6 @@ def test_since_when_it_lasts_is_known_from_what_the_monitor_noted() -> None:
     assert only(facts).since == ago(hours=1)
     over = replace(noted, over_at=ago(minutes=5))
     assert only(replace(facts, work=Work(noted=(over,)))).since is None
-
-
-def test_what_only_the_monitor_sees_is_told_as_it_noted_it() -> None:
-    noted = TroubleRecord("clock_set", "warning", "2 h", "timedatectl", NOW, NOW, NOW)
-    facts = working(noted=(noted, replace(noted, name="disk_full")))
-    told = (Trouble("clock_set", Severity.WARNING, "2 h", "timedatectl", NOW),)
-    assert with_noted((), facts) == told
-    assert with_noted((), replace(facts, running=False)) == ()
-    assert with_noted((), working(noted=(replace(noted, over_at=NOW),))) == ()
 
 
 def test_of_a_node_that_works_nothing_is_told() -> None:
