@@ -58,7 +58,7 @@ def dicom_checks(bench: Bench, destination: Destination, echo_seconds: float) ->
     yield _echo_from_it(bench, destination, echo_seconds)
     made = bench.make(destination)
     yield from _negotiation(bench, destination, made)
-    yield from _storage(bench, destination, made)
+    yield from _storing(bench, destination, made)
 
 
 def _admission(bench: Bench, destination: Destination) -> Check:
@@ -123,7 +123,7 @@ def _class_check(association: Association, uid: str, destination: Destination) -
     return passed(what, found=found)
 
 
-def _storage(bench: Bench, destination: Destination, made: Made) -> Iterator[Check]:
+def _storing(bench: Bench, destination: Destination, made: Made) -> Iterator[Check]:
     """Stored, found, committed, withdrawn: what was stored is withdrawn whatever failed."""
     checks, stored = _send(bench, destination, made.objects)
     yield from checks
