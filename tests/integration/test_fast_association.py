@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -72,6 +73,7 @@ class Acceptor:
     files: InstanceFiles
     digests: dict[str, str] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
+    unkept: list[tuple[str, ...]] = field(default_factory=list)
     answer: Callable[[StoreRequest], int | Dataset] = lambda _request: 0x0000
     fast: int = 0
 
@@ -115,7 +117,11 @@ def acceptor(tmp_path: Path) -> Iterator[Acceptor]:
             *((event, note) for event in told),
         ],
         server_class=ThreadedAssociationServer,
-        request_handler=request_handler(made.store, lambda: made.files.grow(ROOM)),
+        request_handler=request_handler(
+            made.store,
+            lambda: made.files.grow(ROOM),
+            lambda _association, *told: made.unkept.append(told),
+        ),
     )
     ae._servers.append(server)
     assert server.socket is not None
@@ -304,6 +310,27 @@ def test_a_data_set_too_large_for_memory_grows_in_a_file(acceptor: Acceptor) -> 
     (stored,) = (acceptor.files.open_path(path) for path in acceptor.files.iter_paths())
     assert stored.stat().st_size == ROOM + 80 * (1 << 20)
     assert list((stored.parents[2] / "incoming").iterdir()) == []
+
+
+def test_a_data_set_that_the_disk_does_not_take_as_it_grows_is_refused_by_its_name(
+    acceptor: Acceptor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_files: InstanceFiles, _room: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(InstanceFiles, "grow", full)
+    with RawPeer(acceptor.port, 30) as peer:
+        peer.associate()
+        peer.say(whole_command(store_command("1.2.7")))
+        for number in range(66):
+            pieces = data_pdus(bytes(1 << 20), 30_000)
+            peer.say(*(pieces if number == 65 else [p[:11] + b"\0" + p[12:] for p in pieces]))
+        status = b"\0\0\0\x09\2\0\0\0\0\xa7"  # (0000,0900), 0xA700
+        assert status in peer.hear()
+        peer.say(release_rq())
+        peer.hear()
+    assert acceptor.unkept == [(str(CTImageStorage), "1.2.7")]
+    assert acceptor.digests == {}
 
 
 COMMAND_PDU = whole_command(store_command())
