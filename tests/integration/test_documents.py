@@ -29,6 +29,7 @@ from support.command import dicomnode
 from support.faults import FAULTS
 from support.handbook import DOCS, PAGES, text_of
 
+_HOW_TO_WRITE = "what is printed now is put there by WRITE_DOCUMENTS=1"
 _BLOCK = re.compile(r"(?:^<!-- (\w+) -->\n)?^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"^\$ (.+)\n", re.MULTILINE)
 
@@ -159,16 +160,18 @@ def test_what_a_document_shows_is_what_is_printed(
     if os.environ.get("WRITE_DOCUMENTS"):
         page.write_text(text, encoding="utf-8")
         return
-    assert wrong == [], "\n".join(wrong)
+    assert wrong == [], "\n".join([*wrong, _HOW_TO_WRITE])
 
 
 def _shown(terminal: Terminal, step: Step, wrong: list[str]) -> str:
-    """The step with what is printed; as it stands where that is the same."""
+    """The step with what is printed; each line as it stands where that is the same."""
     printed = terminal.run(step.command)
-    if same(printed) == same(step.output):
-        printed = step.output.strip("\n")
-    else:
+    if same(printed) != same(step.output):
         wrong.append(f"$ {step.command}\n{printed}")
+    former = dict(enumerate(step.output.strip("\n").splitlines()))
+    lines = enumerate(printed.splitlines())
+    kept = (former.get(n, new) if same(new) == same(former.get(n, "")) else new for n, new in lines)
+    printed = "\n".join(kept)
     return f"$ {step.command}\n{printed}\n" if printed else f"$ {step.command}\n"
 
 

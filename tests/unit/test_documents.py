@@ -7,9 +7,10 @@ import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import typer
@@ -22,6 +23,7 @@ from dicomnode.decisions.arrival.resend import KNOWN_ELSEWHERE, TAKEN_ELSEWHERE
 from dicomnode.decisions.arrival.store_answer import STORE_ANSWERS
 from dicomnode.decisions.delivery.store_status import STORE_STATUSES
 from dicomnode.decisions.eligibility.eligibility import RULES
+from dicomnode.decisions.operating.message import Message
 from dicomnode.decisions.operating.troubles import Severity
 from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.decisions.stack.geometry import StackProblem
@@ -30,6 +32,7 @@ from dicomnode.errors import PeerCause
 from dicomnode.processes.reload import RELOADED
 from inference.bundles.tasks import TASKS
 from inference.entry_errors import keys_of
+from storage.overview_records import TroubleRecord
 from storage.records import DeliveryState, JobState, SeriesState
 from support.handbook import (
     DOCS,
@@ -170,6 +173,16 @@ def test_each_file_of_the_product_that_is_named_is_there(page: Path) -> None:
     words = " ".join((*spans(text), *fenced(text, "sh"))).split()
     named = {word.strip("'\",;") for word in words if word.startswith(("etc/", "tests/"))}
     assert [each for each in sorted(named) if not (ROOT / each).exists()] == []
+
+
+def test_what_a_webhook_gets_stands_in_the_monitoring() -> None:
+    rows = rows_below(of("monitoring.md"), "E-mail and webhook")
+    fields = names_in([cell for row in rows if not row[0].startswith("`alerts.") for cell in row])
+    now = datetime(2026, 3, 4, tzinfo=UTC)
+    record = TroubleRecord("a", "error", "b", "c", now, now, now, None)
+    sent = Message("n", "h", "1", now, (record,), ()).as_json()
+    (began,) = cast("list[dict[str, object]]", sent["began"])
+    assert fields == {*sent, *began}
 
 
 def test_the_series_of_results_stand_with_their_numbers_and_names() -> None:
