@@ -65,11 +65,11 @@ def acceptance(settings: Settings) -> Iterator[Block]:
     )
     rows = tuple((*map(str, numbers), why) for numbers, why in _REJECTIONS.items())
     yield Table(("Result", "Source", "Reason/Diag.", "When"), rows)
-    yield from _storage()
+    yield from _storage_service()
     yield from _other(settings)
 
 
-def _storage() -> Iterator[Block]:
+def _storage_service() -> Iterator[Block]:
     yield heading("4.2.1.4.1 Activity: receive instances (Storage, SCP)")
     yield Paragraph(
         "Each instance is stored as it came, byte for byte, and answered when it is durable. Which"

@@ -37,7 +37,7 @@ _BEHAVIOUR = {
 def initiation(settings: Settings, made: MadeObjects) -> Iterator[Block]:
     """4.2.1.3."""
     yield heading("4.2.1.3 Association initiation policy")
-    yield from _storage(settings, made)
+    yield from _storage_service(settings, made)
     yield from _commitment(settings)
     yield from _find(settings)
     yield heading("4.2.1.3.5 Activity: verify a peer (Verification, SCU)")
@@ -45,7 +45,7 @@ def initiation(settings: Settings, made: MadeObjects) -> Iterator[Block]:
     yield contexts_table([build_context(Verification)], "SCU")
 
 
-def _storage(settings: Settings, made: MadeObjects) -> Iterator[Block]:
+def _storage_service(settings: Settings, made: MadeObjects) -> Iterator[Block]:
     yield heading("4.2.1.3.1 Activity: send results (Storage, SCU)")
     yield Paragraph(
         "When a series has been analysed, or was not and a note tells why, or results were"
