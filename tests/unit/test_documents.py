@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -173,6 +174,21 @@ def test_each_file_of_the_product_that_is_named_is_there(page: Path) -> None:
     words = " ".join((*spans(text), *fenced(text, "sh"))).split()
     named = {word.strip("'\",;") for word in words if word.startswith(("etc/", "tests/"))}
     assert [each for each in sorted(named) if not (ROOT / each).exists()] == []
+
+
+def test_the_ports_of_the_firewall_are_the_defaults() -> None:
+    rows = [row for row in rows_below(of("firewall.md")) if len(row) == 6]
+    told = {key: row[2] for row in reversed(rows) for key in spans(row[5])[:1]}
+    settings = Settings()
+    assert told["receive.port"] == str(settings.receive.port)
+    assert told["receive.tls.port"] == str(settings.receive.tls.port)
+    assert told["[http] port"] == str(settings.http.port)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=by_name)
+def test_what_is_to_be_typed_into_a_shell_is_one(page: Path) -> None:
+    for script in fenced(text_of(page), "sh"):
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
 def test_what_a_webhook_gets_stands_in_the_monitoring() -> None:
