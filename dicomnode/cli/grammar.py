@@ -76,7 +76,7 @@ EXAMPLES = {
 
 STATUSES = (
     "Exit status: 0 done; 1 not as hoped, as something failed or nothing matched; 2 wrong use or "
-    "configuration; 3 not brought to its end: a training that was stopped, a replay without its "
+    "configuration; 3 an error in status, a training that was stopped, a replay that lacks its "
     "inputs."
 )
 
@@ -87,7 +87,7 @@ class ExitStatus(IntEnum):
     DONE = 0
     NOT_AS_HOPED = 1
     WRONG_USE = 2
-    UNFINISHED = 3
+    UNFINISHED = 3  # of `status`: an error
 
 
 _OF_THE_CALL = (DatabaseUrlError, MoveError, SchemaTooNewError)
