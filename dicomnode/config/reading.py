@@ -74,7 +74,7 @@ def read_configuration(path: Path, environment: Mapping[str, str] = os.environ) 
     try:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # of UTF-8, of TOML, of a huge number
         raise ConfigurationError(f"{path}: {error}") from error
     lines, schema = lines_of(text), schema_of_settings()
     variables, wrong = taken(environment, schema), list(unknown(environment, schema))

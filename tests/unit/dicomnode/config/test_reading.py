@@ -69,6 +69,17 @@ def test_what_no_syntax_allows_has_its_line(tmp_path: Path) -> None:
         read_configuration(path)
 
 
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000])
+def test_what_the_reader_of_toml_gives_up_on_is_refused_as_the_rest(
+    tmp_path: Path, text: str
+) -> None:
+    """Any other fault would end a node that is asked to reload."""
+    path = tmp_path / "dicomnode.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError):
+        read_configuration(path)
+
+
 def test_a_variable_takes_the_place_of_a_key(tmp_path: Path) -> None:
     path = tmp_path / "dicomnode.toml"
     path.write_text("[receive]\nport = 104\n[node]\nae_title = 'FILE'\n")
