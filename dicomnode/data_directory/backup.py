@@ -254,10 +254,14 @@ class _Copied:
         digest = self._known.get(path)
         if self._former is None or digest is None:
             return False
-        before, now = (self._former / path).stat(), file.stat()
-        if (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+        now = file.stat()
+        try:
+            before = (self._former / path).stat()
+            if (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+                return False
+            os.link(self._former / path, target)
+        except OSError:  # gone from the back-up before, or a file system that knows no links
             return False
-        os.link(self._former / path, target)
         self.digests[path] = digest
         self.linked += 1
         self._on_progress(now.st_size)

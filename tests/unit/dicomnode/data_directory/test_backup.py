@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -90,6 +91,28 @@ def test_what_did_not_change_is_linked_and_what_is_new_is_copied(
     shutil.rmtree(first)  # each stands on its own
     assert damaged_files(second) == ()
     assert contents(second) == contents(house.settings.node.data_directory)
+
+
+def test_what_the_backup_before_has_lost_is_copied(house: House, tmp_path: Path) -> None:
+    first, _ = backed_up(house, tmp_path)
+    next((first / "results").rglob("*.dcm")).unlink()
+    second, told = backed_up(house, tmp_path, later=1)
+    assert (told.missing, told.files) == ((), 9 + 1 + 2)
+    assert contents(second) == contents(house.settings.node.data_directory)
+
+
+def test_without_links_all_is_copied_each_time(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on FAT, or a share by SMB."""
+    backed_up(house, tmp_path)
+
+    def link(*_paths: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    second, told = backed_up(house, tmp_path, later=1)
+    assert (told.linked, damaged_files(second)) == (0, ())
 
 
 def test_a_backup_of_another_node_is_not_linked_to(house: House, tmp_path: Path) -> None:
