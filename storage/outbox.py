@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from storage.errors import LeaseLostError
 from storage.jobs import FREE
-from storage.models import OPEN_ASSESS, DeliveryRow, JobRow, ResultRow, SeriesRow
+from storage.models import OPEN_ASSESS, OPEN_DELIVERY, DeliveryRow, JobRow, ResultRow, SeriesRow
 from storage.records import (
     ENDED_WITHOUT_ARRIVAL,
     ON_THEIR_WAY,
@@ -262,9 +262,11 @@ def _enter_delivery(
 
 
 def _due(destination: str, now: datetime) -> ColumnElement[bool]:
+    """With the condition of the partial index as text: as parameters it would not fit them."""
     waiting = and_(DeliveryRow.state == DeliveryState.WAITING, DeliveryRow.not_before <= now)
     lost = and_(DeliveryRow.state == DeliveryState.SENDING, DeliveryRow.lease_until <= now)
-    return and_(DeliveryRow.destination == destination, or_(waiting, lost))
+    open_one = text(f"delivery.{OPEN_DELIVERY}")
+    return and_(open_one, DeliveryRow.destination == destination, or_(waiting, lost))
 
 
 def _may_go() -> ColumnElement[bool]:

@@ -243,6 +243,7 @@ def statements() -> Iterator[list[tuple[str, object]]]:
 
 
 FEW = (
+    "uq_job_open_assess",
     *("ix_delivery_claim", "ix_delivery_parked", "ix_delivery_confirm", "ix_job_claim"),
     "ix_canary_run_started_at",  # of which the first is asked for
 )
@@ -267,6 +268,8 @@ def few(step: str) -> bool:
         overview.newest_arrival,
         lambda session: overview.recent_refusals(session, NOW),
         overview.last_canary_runs,
+        lambda session: claim(session, list(JobKind), "node/w/1/", NOW, LEASE),
+        lambda session: claimed(session, "PACS"),
     ],
 )
 def test_no_question_looks_through_a_whole_table(
