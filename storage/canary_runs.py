@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Update, delete, select, update
+from sqlalchemy import Update, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.operating_tables import CanaryRunRow
@@ -38,11 +38,15 @@ def register(session: Session, record: CanaryRecord) -> None:
     session.add(CanaryRunRow(**asdict(record)))
 
 
-def is_registered(session: Session, study_instance_uid: str) -> bool:
-    """Whether a run of this study is under way: nobody but who registered it knows the UID."""
-    under_way = CanaryRunRow.ended_at.is_(None)
-    which = CanaryRunRow.study_instance_uid == study_instance_uid
-    return session.scalar(select(CanaryRunRow.run_id).where(which, under_way)) is not None
+def is_registered(session: Session, study_instance_uid: str, series_instance_uid: str) -> bool:
+    """Whether a run of this series is under way. A PACS that has its results tells the UIDs of its
+    study: no other series may be named a canary's by them, for it would go to no destination."""
+    which = (
+        CanaryRunRow.ended_at.is_(None),
+        CanaryRunRow.study_instance_uid == study_instance_uid,
+        CanaryRunRow.series_instance_uid == series_instance_uid,
+    )
+    return session.scalar(select(CanaryRunRow.run_id).where(*which)) is not None
 
 
 def enter_stage(session: Session, series_instance_uid: str, stage: str) -> None:
@@ -71,16 +75,21 @@ def forget_run(session: Session, series_instance_uid: str) -> None:
     session.execute(delete(CanaryRunRow).where(which))
 
 
-def end_lost_runs(session: Session, began_before: datetime, now: datetime) -> None:
-    """Runs whose process died: nobody would end them."""
-    lost = CanaryRunRow.ended_at.is_(None), CanaryRunRow.started_at < began_before
+def end_lost_runs(session: Session, began_before: datetime, now: datetime) -> tuple[str, ...]:
+    """Runs whose process died: nobody would end them. Their series.
+
+    One that began after `now` did so by a clock that was wrong.
+    """
+    began = CanaryRunRow.started_at
+    lost = CanaryRunRow.ended_at.is_(None), or_(began < began_before, began > now)
     text = "it was never ended: the process that ran it died"
-    session.execute(update(CanaryRunRow).where(*lost).values(ended_at=now, passed=False, text=text))
+    ended = update(CanaryRunRow).where(*lost).values(ended_at=now, passed=False, text=text)
+    return tuple(session.scalars(ended.returning(CanaryRunRow.series_instance_uid)))
 
 
 def last_run(session: Session) -> CanaryRecord | None:
-    """The newest, also one that is under way."""
-    row = session.scalar(select(CanaryRunRow).order_by(CanaryRunRow.started_at.desc()).limit(1))
+    """The newest, whatever the clock said then; also one that is under way."""
+    row = session.scalar(select(CanaryRunRow).order_by(CanaryRunRow.run_id.desc()).limit(1))
     return None if row is None else _record(row)
 
 

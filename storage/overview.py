@@ -228,7 +228,7 @@ def recent_refusals(session: Session, since: datetime) -> tuple[Refused, ...]:
 
 def last_canary_runs(session: Session) -> tuple[CanaryRun, ...]:
     """The last one, the last that has ended, and the last that passed; newest first, each once."""
-    newest = select(CanaryRunRow).order_by(CanaryRunRow.started_at.desc()).limit(1)
+    newest = select(CanaryRunRow).order_by(CanaryRunRow.run_id.desc()).limit(1)
     ended = newest.where(CanaryRunRow.ended_at.is_not(None))
     passed = newest.where(CanaryRunRow.passed.is_(True))
     found = map(session.scalar, (newest, ended, passed))

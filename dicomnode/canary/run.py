@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -15,6 +16,7 @@ from dicomnode.canary.own_port import own_peer
 from dicomnode.clock import Clock
 from dicomnode.config.digest import settings_digest
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
 from dicomnode.decisions.operating.canary import Scores, Setting, lost_before, problems_of
 from dicomnode.decisions.reasons import failed_rules
 from dicomnode.decisions.rejection import RejectionReason
@@ -25,10 +27,12 @@ from dicomnode.network.associations import SUCCESS, associated, c_store, request
 from dicomnode.synthetic.chest import drawn_chest
 from dicomnode.synthetic.patient import SyntheticPatient
 from dicomnode.version import VERSION
-from storage import canary_runs, queries, result_sets
+from storage import by_hand, canary_runs, queries, result_sets
 from storage.canary_runs import CANARY_AE_TITLE, CanaryRecord
 from storage.database import Database
 from storage.records import DeliveryRecord, SeriesDetail, SeriesState
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _SEND_SECONDS = 60.0
@@ -77,16 +81,20 @@ def run_canary(
     """
     clock = clock or Clock()
     run = _Run(settings, database, clock, stop or threading.Event(), tell)
-    record = _register(settings, database, run.patient, occasion, clock)
+    record, lost = _register(settings, database, run.patient, occasion, clock)
+    for uid in lost:
+        run.take_back(uid)
     try:
         text = run.go()
         passed = True
     except _StoppedError:
+        run.take_back(record.series_instance_uid)
         with database.write() as session:
             canary_runs.forget_run(session, record.series_instance_uid)
         return None
     except (_FailedError, NodeError, OSError) as error:
         text, passed = str(error), False
+        run.take_back(record.series_instance_uid)
     with database.write() as session:
         canary_runs.end_run(
             session,
@@ -105,7 +113,8 @@ def _register(
     patient: SyntheticPatient,
     occasion: str,
     clock: Clock,
-) -> CanaryRecord:
+) -> tuple[CanaryRecord, tuple[str, ...]]:
+    """The new run, and the series of those that were lost."""
     setting, now = setting_of(settings), clock.now()
     record = CanaryRecord(
         series_instance_uid=patient.series_instance_uid,
@@ -118,12 +127,12 @@ def _register(
         started_at=now,
     )
     with database.write() as session:
-        canary_runs.end_lost_runs(session, lost_before(settings.canary, now), now)
+        lost = canary_runs.end_lost_runs(session, lost_before(settings.canary, now), now)
         last = canary_runs.last_run(session)
         if last is not None and last.ended_at is None:
             raise CanaryBusyError(f"a run of the canary is under way, at {last.stage}")
         canary_runs.register(session, record)
-    return record
+    return record, lost
 
 
 class _Run:
@@ -166,7 +175,7 @@ class _Run:
             count = self._wait(self._delivered, "its results have not arrived")
         finally:
             if self._settings.canary.retract:
-                self._retract()
+                self._retract(self.patient.series_instance_uid)
         words += f", {count} results delivered {self._clock.seconds() - analysed:.0f} s after that"
         if self._settings.canary.retract:
             self._enter("withdrawal")
@@ -261,11 +270,25 @@ class _Run:
             raise _FailedError(_why_parked(parked))
         return len(deliveries) if all(each.arrived for each in deliveries) else None
 
-    def _retract(self) -> None:
+    def take_back(self, uid: str) -> None:
+        """Of a run that came to no good end: nothing is made of its series any more, and what was
+        sent is withdrawn, unless results are to stay."""
+        if not self._settings.canary.retract:
+            return
+        with self._database.write() as session:
+            if queries.series_detail(session, uid) is None:
+                return
+            by_hand.cancel(session, uid, self._clock.now(), STUDY_CHOICE)
+        try:
+            self._retract(uid)
+        except (NodeError, OSError) as error:
+            log.error("what came of the canary %s is not withdrawn: %s", uid, error)
+
+    def _retract(self, uid: str) -> None:
         """Also where not all of it has arrived: what waits is not sent then."""
         from dicomnode.deliver.retract import retract
 
-        uid, now = self.patient.series_instance_uid, self._clock.now()
+        now = self._clock.now()
         with self._database.read() as session:
             sets = result_sets.sets_of_series(session, uid)
         for each in sets:

@@ -77,10 +77,12 @@ class AssociationGate:
             if reject is not None:
                 self._refuse(event.assoc, reject)
 
-    def may_store(self, association: Association, study_instance_uid: str) -> bool:
-        """Anyone may call himself the canary: its studies are those that a run has registered.
+    def may_store(
+        self, association: Association, study_instance_uid: str, series_instance_uid: str
+    ) -> bool:
+        """Anyone may call himself the canary: its series are those that a run has registered.
 
-        While the database is away no study is one.
+        While the database is away no series is one.
         """
         if association.requestor.ae_title.strip() != CANARY_AE_TITLE:
             return True
@@ -88,7 +90,7 @@ class AssociationGate:
             return False
         try:
             with self._database.read() as session:
-                return is_registered(session, study_instance_uid)
+                return is_registered(session, study_instance_uid, series_instance_uid)
         except DatabaseUnavailableError:
             return False
 

@@ -154,7 +154,8 @@ class StorageReceiver:
             log.warning("C-STORE refused: %s", error)
             code = NOT_MATCHING if error.rule == "command" else CANNOT_UNDERSTAND
             return status_of(code, str(error))
-        if not self._gate.may_store(request.association, identity.study_instance_uid):
+        uids = (identity.study_instance_uid, identity.series_instance_uid)
+        if not self._gate.may_store(request.association, *uids):
             return status_of(NOT_AUTHORIZED, "this AE title is the canary's alone")
         provenance = request_provenance(request, self._association(request.association))
         try:

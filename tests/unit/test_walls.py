@@ -18,8 +18,8 @@ WALLS = """
 .assess: . .audit .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack
     .deliver .dicom_files .methods .metrics .network .notes .results.common storage
 .audit: . .config
-.canary: . .config .decisions .decisions.arrival .decisions.operating .deliver .methods .network
-    .synthetic storage
+.canary: . .config .decisions .decisions.arrival .decisions.eligibility .decisions.operating
+    .deliver .methods .network .synthetic storage
 .cli: . .analyse .assess .audit .canary .cli.views .commission .config .conformance .data_directory
     .decisions .deliver .health .network .offline .processes .receive .weights inference
     inference.bundles inference.evaluation.report inference.training storage

@@ -64,18 +64,21 @@ def occasion_of_run(
     """Why a run is due at `now`, in local time; None: none is.
 
     None while one is under way, so long as it may be. A run that failed is not repeated at once:
-    somebody is told of it, and mends it first.
+    somebody is told of it, and mends it first. One that began later than `now`, by a clock that
+    was wrong, keeps no other back.
     """
     if not policy.enabled:
         return None
     if former is None:
         return "first run"
-    if former.ended_at is None and now - former.started_at < _patience(policy):
+    since = now - former.started_at
+    if former.ended_at is None and timedelta() <= since < _patience(policy):
         return None
     for name in ("version", "models", "configuration"):
         if getattr(former.setting, name) != getattr(setting, name):
             return f"new {name}"
-    return "nightly" if former.started_at < _last_night(policy, now) else None
+    tonight = _last_night(policy, now) <= former.started_at <= now
+    return None if tonight else "nightly"
 
 
 def lost_before(policy: CanaryPolicy, now: datetime) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from storage import canary_runs
+from storage import canary_runs, overview
 from storage.canary_runs import CANARY_AE_TITLE, CanaryRecord
 from storage.database import Database
 from storage.queries import Wanted, list_series
@@ -19,13 +19,14 @@ def register(database: Database, *runs: CanaryRecord) -> None:
             canary_runs.register(session, each)
 
 
-def test_a_study_is_a_canary_only_while_its_run_is_under_way(database: Database) -> None:
+def test_a_series_is_a_canary_only_while_its_run_is_under_way(database: Database) -> None:
     register(database, RUN)
     with database.write() as session:
-        assert canary_runs.is_registered(session, "2.25.2")
-        assert not canary_runs.is_registered(session, "2.25.1")
+        assert canary_runs.is_registered(session, "2.25.2", "2.25.1")
+        assert not canary_runs.is_registered(session, "2.25.1", "2.25.1")
+        assert not canary_runs.is_registered(session, "2.25.2", "1.2.840.1")  # a patient's
         canary_runs.end_run(session, "2.25.1", NOW, passed=True, text="fine", scores="{}")
-        assert not canary_runs.is_registered(session, "2.25.2")
+        assert not canary_runs.is_registered(session, "2.25.2", "2.25.1")
 
 
 def test_it_ends_once_and_what_was_broken_off_leaves_nothing(database: Database) -> None:
@@ -43,11 +44,24 @@ def test_runs_whose_process_died_are_ended_as_failed(database: Database) -> None
     young = replace(RUN, series_instance_uid="2.25.9", started_at=NOW + seconds(9))
     register(database, RUN, young)
     with database.write() as session:
-        canary_runs.end_lost_runs(session, NOW + seconds(5), NOW + seconds(10))
+        lost = canary_runs.end_lost_runs(session, NOW + seconds(5), NOW + seconds(10))
         old, new = (canary_runs.find_run(session, uid) for uid in ("2.25.1", "2.25.9"))
     assert old is not None
     assert new is not None
-    assert (old.passed, new.passed) == (False, None)
+    assert (old.passed, new.passed, lost) == (False, None, ("2.25.1",))
+
+
+def test_a_clock_that_was_wrong_keeps_no_later_run_back(database: Database) -> None:
+    future = replace(RUN, series_instance_uid="2.25.8", started_at=NOW + seconds(1e8))
+    register(database, future)
+    with database.write() as session:
+        assert canary_runs.end_lost_runs(session, NOW - seconds(5), NOW) == ("2.25.8",)
+    register(database, replace(RUN, passed=True, ended_at=NOW))
+    with database.read() as session:
+        last = canary_runs.last_run(session)
+        assert last is not None
+        assert last.series_instance_uid == "2.25.1"
+        assert overview.last_canary_runs(session)[0].started_at == NOW
 
 
 def test_the_first_scores_are_those_of_the_same_version_and_models(database: Database) -> None:

@@ -245,7 +245,7 @@ def statements() -> Iterator[list[tuple[str, object]]]:
 FEW = (
     "uq_job_open_assess",
     *("ix_delivery_claim", "ix_delivery_parked", "ix_delivery_confirm", "ix_job_claim"),
-    "ix_canary_run_started_at",  # of which the first is asked for
+    "canary_run",  # of which the last is asked for
 )
 
 

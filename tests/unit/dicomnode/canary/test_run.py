@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,13 @@ from dicomnode.config.sections import NodeSettings, ReceiveSettings
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.operating.canary import CanaryPolicy
 from dicomnode.decisions.reasons import Reason, Verdict
-from storage import canary_runs
+from storage import canary_runs, queries
 from storage.canary_runs import CanaryRecord
 from storage.database import Database
 from storage.records import DeliveryRecord, DeliveryState, ResultRecord, SeriesDetail, SeriesState
 from support.clock import StandingClock
 from support.node import free_port
-from support.storage_samples import SR, a_series
+from support.storage_samples import SR, a_series, instance, receive
 
 NOW = datetime(2026, 3, 1, 3, 15, tzinfo=UTC)
 LUNGS = Reason("lung_volume", "3805 ml", "at least 500 ml", Verdict.PASS)
@@ -159,6 +159,48 @@ def test_one_that_is_stopped_leaves_nothing(ran: RunWith) -> None:
     assert ran([None]) is None
     with ran.database.read() as session:
         assert canary_runs.last_run(session) is None
+
+
+def series_state(database: Database) -> SeriesState:
+    with database.read() as session:
+        (found,) = queries.list_series(session)
+    return found.state
+
+
+def test_one_that_comes_to_no_end_is_not_analysed_and_sent_later(
+    ran: RunWith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would withdraw it then."""
+    settings = ran.settings(replace(ON, retract=True))
+
+    def sent(run: canary._Run) -> None:
+        uids = (run.patient.series_instance_uid, run.patient.study_instance_uid)
+        receive(ran.database, instance(1, uids[0], study=uids[1]))
+
+    monkeypatch.setattr(canary._Run, "_send", sent)
+    ran.stop.set()
+    assert run_canary(settings, ran.database, "nightly", clock=ran.clock, stop=ran.stop) is None
+    assert series_state(ran.database) is SeriesState.SKIPPED
+
+
+def test_one_whose_process_died_is_taken_back_by_the_next(ran: RunWith) -> None:
+    receive(ran.database, instance(1, "2.25.1", study="2.25.2"))
+    lost = CanaryRecord(
+        *("2.25.1", "2.25.2", "nightly", "analysis", "1", "c", "m"), NOW - timedelta(days=1)
+    )
+    with ran.database.write() as session:
+        canary_runs.register(session, lost)
+    assert ran([analysed(0.75, delivery(DeliveryState.STORED))]) is not None
+    assert series_state(ran.database) is SeriesState.RECEIVING  # results are to stay
+    with ran.database.write() as session:
+        canary_runs.register(session, replace(lost, series_instance_uid="2.25.3"))
+    receive(ran.database, instance(1, "2.25.3", study="2.25.4"))
+    ran.stop.set()
+    assert ran([None], replace(ON, retract=True)) is None
+    with ran.database.read() as session:
+        detail = queries.series_detail(session, "2.25.3")
+    assert detail is not None
+    assert detail.series.state is SeriesState.SKIPPED
 
 
 def test_there_is_one_at_a_time(ran: RunWith) -> None:

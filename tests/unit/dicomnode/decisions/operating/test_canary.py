@@ -51,6 +51,13 @@ def test_the_first_is_at_once_and_none_where_it_is_off() -> None:
     assert occasion_of_run(CanaryPolicy(), SETTING, None, NOON) is None
 
 
+@pytest.mark.parametrize("ended_at", [None, NOON + timedelta(days=400)])
+def test_a_run_of_the_future_keeps_none_back(ended_at: datetime | None) -> None:
+    """The clock was wrong then, and has been set right."""
+    future = replace(FORMER, started_at=NOON + timedelta(days=400), ended_at=ended_at)
+    assert occasion_of_run(ON, SETTING, future, NOON) == "nightly"
+
+
 def test_while_one_is_under_way_there_is_no_other_until_it_must_be_lost() -> None:
     under_way = replace(FORMER, started_at=TONIGHT - timedelta(minutes=1), ended_at=None)
     assert occasion_of_run(ON, SETTING, under_way, TONIGHT) is None
