@@ -148,19 +148,19 @@ class Node:
         """Send files over one association; those that were answered 0x0000."""
         return list(send_files(files, self.peer, "TESTER"))
 
-    def _open_database(self) -> Database:
+    def open_database(self) -> Database:
         if self._database is None:
             self._database = Database.open(self.settings.database_url)
         return self._database
 
     def detail(self, uid: str) -> SeriesDetail | None:
         """What the database says of a series now."""
-        with self._open_database().read() as session:
+        with self.open_database().read() as session:
             return queries.series_detail(session, uid)
 
     def ended_associations(self) -> int:
         """How many associations that brought instances have ended."""
-        with self._open_database().read() as session:
+        with self.open_database().read() as session:
             ended = select(func.count()).where(AssociationRow.ended_at.is_not(None))
             return session.scalar(ended) or 0
 
