@@ -86,7 +86,7 @@ def _machine(settings: Settings, facts: Facts) -> Iterator[tuple[str, str]]:
     for each in facts.node.processes if facts.node else ():
         if each.pid is not None:
             again = f", started {each.starts} times" if each.starts > 1 else ""
-            yield f"  {each.role}", f"process {each.pid} since {_age(each.since, facts)}{again}"
+            yield f"  {each.role}", f"process {each.pid} for {_age(each.since, facts)}{again}"
     yield "receives", _ports(settings)
     yield "database", f"{_url(settings)} {'does not answer' if facts.database_fault else 'answers'}"
     yield "disk", str(facts.disk) if facts.disk else "not known"
@@ -100,7 +100,7 @@ def _node(facts: Facts) -> str:
         return "not known whether it runs"
     if not facts.running or facts.node is None:
         return "does not run"
-    return f"{facts.node.version} runs since {_age(facts.node.started_at, facts)}"
+    return f"{facts.node.version} runs for {_age(facts.node.started_at, facts)}"
 
 
 def _ports(settings: Settings) -> str:
@@ -129,13 +129,13 @@ def _work(facts: Facts) -> Iterator[tuple[str, str]]:
 
 
 def _jobs(job: OpenJobs, facts: Facts) -> str:
-    oldest = f", one since {_age(job.oldest_due_at, facts)}" if job.oldest_due_at else ""
+    oldest = f", one for {_age(job.oldest_due_at, facts)}" if job.oldest_due_at else ""
     return f"{job.kind.value}: {job.queued} waiting{oldest}, {job.running} running"
 
 
 def _deliveries(each: OpenDeliveries, facts: Facts) -> str:
     away = ", it is away" if each.held else ""
-    oldest = f", one since {_age(each.oldest_at, facts)}" if each.oldest_at else ""
+    oldest = f", one for {_age(each.oldest_at, facts)}" if each.oldest_at else ""
     return f"{each.destination}: {many(each.count, 'object')} on the way{oldest}{away}"
 
 

@@ -65,7 +65,7 @@ def _of_process(process: ProcessState, policy: HealthPolicy, now: datetime) -> I
         name, since = f"process_restarting:{process.role}", recent[0].at
         yield Trouble(name, Severity.ERROR, text, _process_remedy(process, last), since)
     elif unusable or (process.pid is None and steady):
-        text = f"{process.role} does not run since {duration(now - last.at)}, {told}"
+        text = f"{process.role} has not run for {duration(now - last.at)}, {told}"
         name = f"process_down:{process.role}"
         yield Trouble(name, Severity.ERROR, text, _process_remedy(process, last), last.at)
     elif (lost := _last_lost(process)) and now - lost.at <= timedelta(hours=policy.event_hours):
@@ -164,7 +164,7 @@ def alert_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Iterat
             continue
         since = min(each.first_seen_at for each in untold)
         count = many(len(untold), "trouble")
-        text = f"{count} could not be told by {way}, the oldest since {duration(now - since)}"
+        text = f"{count} could not be told by {way}, the oldest for {duration(now - since)}"
         remedy = f'mend [alerts] {way}; the log tells why: grep "telling troubles by {way}"'
         yield Trouble(f"alerts_untold:{way}", Severity.WARNING, text, remedy, since)
 

@@ -49,7 +49,7 @@ def _expected(expected: ExpectedSource, source: Source | None, facts: Facts) -> 
 
 def _silent(ae_title: str, last_at: datetime | None, why: str, now: datetime) -> Trouble:
     name = foreign(ae_title)
-    since = f"since {duration(now - last_at)}" if last_at else "yet"
+    since = f"for {duration(now - last_at)}" if last_at else "yet"
     text = f"{name} has sent nothing {since}: {why}"
     remedy = f"see whether {name} works, and still sends here: C-ECHO from it to this node"
     return Trouble(f"source_silent:{name}", Severity.WARNING, text, remedy, last_at)
@@ -131,7 +131,7 @@ def canary_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Itera
     began = passed.started_at if passed else (facts.node.started_at if facts.node else None)
     if limit is None or began is None or now - began <= timedelta(seconds=limit):
         return
-    since = f"since {duration(now - began)}" if passed else "yet"
+    since = f"for {duration(now - began)}" if passed else "yet"
     text = f"no run of the canary has passed {since}"
     yield Trouble("canary_late", Severity.WARNING, text, "dicomnode commission --canary", began)
 

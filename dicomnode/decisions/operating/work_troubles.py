@@ -32,7 +32,7 @@ def destination_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> I
 def _away(each: OpenDeliveries, now: datetime) -> Iterator[Trouble]:
     if not each.held:
         return
-    since = f", the oldest since {duration(now - each.oldest_at)}" if each.oldest_at else ""
+    since = f", the oldest for {duration(now - each.oldest_at)}" if each.oldest_at else ""
     text = f"{each.destination} is away ({_why(each)}); {many(each.held, 'object')} wait{since}"
     remedy = f"mend {each.destination} or the way to it; what waits is sent by itself then"
     yield Trouble(f"destination_away:{each.destination}", Severity.WARNING, text, remedy)
@@ -42,7 +42,7 @@ def _overdue(each: OpenDeliveries, policy: HealthPolicy, now: datetime) -> Itera
     oldest = each.oldest_at
     if oldest is None or (now - oldest).total_seconds() <= policy.delivery_seconds:
         return
-    waits = f"{many(each.count, 'object')} on the way, the oldest since {duration(now - oldest)}"
+    waits = f"{many(each.count, 'object')} on the way, the oldest for {duration(now - oldest)}"
     text = f"results for {each.destination} are late: {waits} ({_why(each)})"
     remedy = f"dicomnode deliveries list --destination {each.destination}"
     yield Trouble(f"deliveries_late:{each.destination}", Severity.ERROR, text, remedy, oldest)
@@ -85,7 +85,7 @@ def promise_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Itera
         if age.total_seconds() <= policy.commitment_seconds:
             continue
         objects = many(each.count, "object")
-        text = f"{each.destination} has not promised to keep {objects}, one since {duration(age)}"
+        text = f"{each.destination} has not promised to keep {objects}, one for {duration(age)}"
         remedy = "see that it may open associations to this node: dicomnode commission"
         name = f"commitment_late:{each.destination}"
         yield Trouble(name, Severity.WARNING, text, remedy, each.oldest_stored_at)
@@ -96,7 +96,7 @@ def queue_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterato
         oldest = each.oldest_due_at
         if oldest is None or (now - oldest).total_seconds() <= policy.queue_seconds:
             continue
-        longest = f"one waits {_WAITS[each.kind]} since {duration(now - oldest)}"
+        longest = f"one has waited {duration(now - oldest)} {_WAITS[each.kind]}"
         text = f"the queue is long: {many(each.queued, 'series', 'series')}, {longest}"
         remedy = "dicomnode queue list; more [inference] workers where this is every day's load"
         yield Trouble(f"queue_late:{each.kind.value}", Severity.ERROR, text, remedy, oldest)
@@ -125,10 +125,10 @@ def _holder(job: RunningJob, facts: Facts) -> ProcessState | None:
 def _stuck(job: RunningJob, deadline_seconds: float, now: datetime) -> str:
     lasts = now - job.started_at
     if now - job.lease_until > _STUCK:
-        return f"is silent since {duration(now - job.lease_until)}, and none takes it"
+        return f"has been silent for {duration(now - job.lease_until)}, and none takes it"
     if job.kind is JobKind.ANALYSE and lasts > timedelta(seconds=deadline_seconds) + _STUCK:
         limit = f"inference.deadline_seconds = {deadline_seconds:g}"
-        return f"is at it since {duration(lasts)} ({limit})"
+        return f"has been at it for {duration(lasts)} ({limit})"
     return ""
 
 

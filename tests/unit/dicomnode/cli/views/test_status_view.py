@@ -63,8 +63,8 @@ def test_all_of_it_stands_on_one_screen() -> None:
         head
         == f"""dicomnode {VERSION}, DICOMNODE, 2026-03-04 12:00
 
-node         0.9 runs since 5 h
-  worker-1   process 7 since 1 h, started 3 times
+node         0.9 runs for 5 h
+  worker-1   process 7 for 1 h, started 3 times
 receives     on 127.0.0.1 port 11112; status page http://127.0.0.1:11180/
 """
     )
@@ -73,8 +73,8 @@ receives     on 127.0.0.1 port 11112; status page http://127.0.0.1:11180/
         == """disk         500.00 GiB of 1000.00 GiB are free
 certificates the first of 1 ends 2026-03-05 12:00 UTC
 series       of the last day: 40 analysed, 2 skipped
-queue        analyse: 3 waiting, one since 30 min, 1 running
-deliveries   pacs: 12 objects on the way, one since 1 h, it is away
+queue        analyse: 3 waiting, one for 30 min, 1 running
+deliveries   pacs: 12 objects on the way, one for 1 h, it is away
 deliveries   pacs: 1 object of kind report refused
 canary       passed, begun 2026-03-04 02:00 UTC
 

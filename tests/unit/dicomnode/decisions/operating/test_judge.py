@@ -127,7 +127,7 @@ def test_what_cannot_use_its_models_is_told_at_once_and_until_it_runs_steadily()
     for facts in (process(once, pid=None, since=NOW), process(once, since=ago(seconds=59))):
         found = only(facts)
         assert (found.name, found.severity) == ("process_down:worker-1", Severity.ERROR)
-        assert found.text == "worker-1 does not run since 2 s, last with status 2: no bundle"
+        assert found.text == "worker-1 has not run for 2 s, last with status 2: no bundle"
         assert found.remedy.startswith("dicomnode model check")
     assert troubles(process(once, since=ago(seconds=61))) == ()
 
@@ -244,7 +244,7 @@ def test_a_way_that_tells_nobody_is_told() -> None:
     facts = replace(FINE, setup=both, work=Work(noted=(noted,)))
     found = only(facts)
     assert found.name == "alerts_untold:webhook"
-    assert found.text == "1 trouble could not be told by webhook, the oldest since 1 h"
+    assert found.text == "1 trouble could not be told by webhook, the oldest for 1 h"
     assert "telling troubles by webhook" in found.remedy
 
     def told_of(record: TroubleRecord, setup: Setup = both) -> tuple[Trouble, ...]:
@@ -266,7 +266,7 @@ def test_a_destination_that_is_away_is_told_with_the_cause_and_what_waits() -> N
     waits = OpenDeliveries("pacs", 12, ago(minutes=3), 12, error)
     found = only(working(deliveries=(waits,)))
     assert (found.name, found.severity) == ("destination_away:pacs", Severity.WARNING)
-    assert found.text == f"pacs is away ({error}); 12 objects wait, the oldest since 3 min"
+    assert found.text == f"pacs is away ({error}); 12 objects wait, the oldest for 3 min"
     late = working(deliveries=(replace(waits, oldest_at=ago(minutes=16)),))
     assert [each.name for each in troubles(late)] == [
         "deliveries_late:pacs",
@@ -316,7 +316,7 @@ def test_a_queue_that_does_not_move_is_told() -> None:
     jobs = OpenJobs(JobKind.ANALYSE, 40, 1, ago(minutes=31))
     found = only(working(jobs=(jobs,)))
     assert (found.name, found.since) == ("queue_late:analyse", ago(minutes=31))
-    assert "40 series, one waits for its analysis since 31 min" in found.text
+    assert "40 series, one has waited 31 min for its analysis" in found.text
     assert troubles(working(jobs=(replace(jobs, oldest_due_at=ago(minutes=29)),))) == ()
     assert troubles(working(jobs=(replace(jobs, oldest_due_at=None),))) == ()
 
@@ -325,9 +325,9 @@ def test_a_job_beyond_its_deadline_or_without_a_holder_is_told() -> None:
     job = RunningJob("1.2.3", JobKind.ANALYSE, 1, ago(minutes=15), NOW)
     assert troubles(working(running=(job,))) == ()
     late = only(working(running=(replace(job, started_at=ago(minutes=17)),)))
-    assert (late.name, "at it since 17 min" in late.text) == ("job_stuck:1.2.3", True)
+    assert (late.name, "at it for 17 min" in late.text) == ("job_stuck:1.2.3", True)
     lost = only(working(running=(replace(job, lease_until=ago(minutes=2)),)))
-    assert "silent since 2 min" in lost.text
+    assert "silent for 2 min" in lost.text
     assert "systemctl restart" in lost.remedy
     assess = replace(job, kind=JobKind.ASSESS, started_at=ago(minutes=60))
     assert troubles(working(running=(assess,))) == ()
@@ -340,12 +340,12 @@ def test_a_process_that_holds_a_job_and_is_silent_is_named() -> None:
     facts = replace(process(), work=Work(running=(job,)))
     found = only(facts)
     assert found.text == (
-        "the job of series 1.2.3 is stuck: worker-1 (process 7) is silent since 2 min,"
+        "the job of series 1.2.3 is stuck: worker-1 (process 7) has been silent for 2 min,"
         " and none takes it"
     )
     assert found.remedy == "kill -9 7: another is started and takes it up"
     other = replace(facts, work=Work(running=(replace(job, owner="node/worker-1/6/"),)))
-    assert "who had it is silent" in only(other).text
+    assert "who had it has been silent" in only(other).text
 
 
 def test_failed_series_are_told_by_the_rule_that_they_failed_by() -> None:
@@ -439,7 +439,7 @@ def test_a_sender_that_misses_many_studies_is_silent() -> None:
     found = only(working(sources=(silent,)))
     assert found.name == "source_silent:CT1"
     assert found.text == (
-        "CT1 has sent nothing since 3 h: as the last weeks went 12 studies would have come"
+        "CT1 has sent nothing for 3 h: as the last weeks went 12 studies would have come"
     )
     assert troubles(working(sources=(replace(silent, last_at=ago(minutes=45)),))) == ()
     assert troubles(working(sources=(silent,)), HealthPolicy(silent_studies=0)) == ()
