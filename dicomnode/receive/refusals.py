@@ -74,7 +74,7 @@ class Refusals:
         try:
             identity = identify(request.data_set, request.transfer_syntax)
         except DataError:
-            self._note(replace(refusal, sop_instance_uid=request.sop_instance_uid))
+            self._note(replace(refusal, sop_instance_uid=_readable(request.sop_instance_uid)))
             return
         self._note(
             replace(
@@ -89,7 +89,7 @@ class Refusals:
     def note_unkept(self, association: Association, sop_instance_uid: str, status: int) -> None:
         """The disk did not take a data set while it came: only its command tells what it was."""
         refusal = self._refusal(association, INSTANCE, f"0x{status:04X}", _NO_ROOM)
-        self._note(replace(refusal, sop_instance_uid=sop_instance_uid))
+        self._note(replace(refusal, sop_instance_uid=_readable(sop_instance_uid)))
 
     def _refusal(self, association: Association, kind: str, status: str, why: str) -> Refusal:
         now, primitive = self._clock.now(), association.requestor.primitive
@@ -146,3 +146,8 @@ class Refusals:
         keep_looking(self.write, stop, outage, fault, _LOOK_SECONDS, _FAULT_SECONDS)
         with outage.reported():
             self.write()
+
+
+def _readable(uid: str) -> str:
+    """As a command named it: a NUL in it would keep PostgreSQL from taking any of the trace."""
+    return "".join(each if each.isascii() and each.isprintable() else "?" for each in uid)

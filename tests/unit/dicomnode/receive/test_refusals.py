@@ -97,6 +97,18 @@ def test_what_the_disk_has_no_room_for_is_found_by_series_and_study(site: Site) 
     assert (row.last_at - row.first_at).total_seconds() == 5
 
 
+@pytest.mark.parametrize("uid", ["1.2\0.3", "1.2\x1b[31m", "1.2\ud800"])
+def test_no_uid_of_a_hostile_command_keeps_the_trace_from_being_written(
+    site: Site, uid: str
+) -> None:
+    """PostgreSQL takes no text with a NUL, and no half of a character."""
+    assert site.store(b"no data set", uid) == 0xC000
+    site.refusals.write()
+    (row,) = site.trace()
+    assert row.sop_instance_uid.isprintable()
+    assert row.sop_instance_uid.startswith("1.2?")
+
+
 def test_an_instance_that_is_not_what_its_command_says_leaves_a_trace(site: Site) -> None:
     assert site.store(encoded("1.2.3", 1), "9.9.9") == 0xA900
     assert site.store(b"no data set", "1.2.3.4") == 0xC000
