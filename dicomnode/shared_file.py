@@ -123,7 +123,7 @@ def _opened(path: Path) -> int:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o640)
     except FileExistsError:
         return os.open(path, flags)
-    _give_to_owner_of_folder(descriptor, path.parent)
+    give_to_owner_of_folder(descriptor, path.parent)
     return descriptor
 
 
@@ -135,11 +135,11 @@ def _make_folder(folder: Path) -> None:
     with suppress(FileExistsError):
         folder.mkdir(mode=0o750)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        _give_to_owner_of_folder(descriptor, folder.parent)
+        give_to_owner_of_folder(descriptor, folder.parent)
         os.close(descriptor)
 
 
-def _give_to_owner_of_folder(made: int, folder: Path) -> None:
+def give_to_owner_of_folder(made: int, folder: Path) -> None:
     """What root made: a command that root runs locks out no node."""
     if os.geteuid() == 0:
         owner = folder.stat()

@@ -28,6 +28,7 @@ from sqlalchemy import select
 
 from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
+from dicomnode.shared_file import give_to_owner_of_folder
 from dicomnode.version import VERSION
 from storage.adopt import hold
 from storage.database import Database
@@ -73,8 +74,10 @@ def may_remove(data_directory: Path, wait: bool = False) -> Iterator[bool]:
     Raises:
         OSError
     """
-    lock = os.open(data_directory / _LOCK, os.O_RDWR | os.O_CREAT, FILE_MODE)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    lock = os.open(data_directory / _LOCK, flags, FILE_MODE)
     try:
+        give_to_owner_of_folder(lock, data_directory)  # else the cleaner is locked out by root
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield True
     except BlockingIOError:

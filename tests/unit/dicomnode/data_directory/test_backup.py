@@ -115,6 +115,15 @@ def test_without_links_all_is_copied_each_time(
     assert (told.linked, damaged_files(second)) == (0, ())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away: needs root")
+def test_a_backup_that_root_makes_locks_no_cleaner_out(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    with may_remove(tmp_path) as free:
+        assert free
+    (lock,) = tmp_path.iterdir()
+    assert lock.stat().st_uid == 12345
+
+
 def test_a_backup_of_another_node_is_not_linked_to(house: House, tmp_path: Path) -> None:
     backed_up(house, tmp_path)
     (house.settings.node.data_directory / "node.id").write_text("b" * 32)
