@@ -36,6 +36,7 @@ from storage.overview_records import (
     Source,
 )
 from storage.records import JobState, SeriesState
+from storage.refusals import ASSOCIATION, INSTANCE
 from storage.statements import shared_fields
 
 _MOST = 1000
@@ -216,14 +217,21 @@ def newest_arrival(session: Session) -> datetime | None:
 
 
 def recent_refusals(session: Session, since: datetime) -> tuple[Refused, ...]:
-    """What was refused since then, newest first."""
-    found = (
+    """What was refused since then, newest first; of each kind by itself: a scan of the network
+    must not hide that a scanner's images are refused."""
+    newest = (
         select(RefusalRow)
         .where(RefusalRow.last_at >= since)
         .order_by(RefusalRow.last_at.desc())
         .limit(_MOST)
     )
-    return tuple(Refused(**shared_fields(Refused, row)) for row in session.scalars(found))
+    rows = [
+        row
+        for kind in (ASSOCIATION, INSTANCE)
+        for row in session.scalars(newest.where(RefusalRow.kind == kind))
+    ]
+    rows.sort(key=lambda row: row.last_at, reverse=True)
+    return tuple(Refused(**shared_fields(Refused, row)) for row in rows)
 
 
 def last_canary_runs(session: Session) -> tuple[CanaryRun, ...]:

@@ -110,10 +110,14 @@ def recent(
 
 
 def forget(session: Session, before: datetime, most: int) -> None:
-    """Remove what was refused for the last time before then, and all but the newest so many."""
+    """Remove what was refused for the last time before then, and all but the newest so many of
+    each kind: who knocks under ever other AE titles pushes out no trace of an instance."""
     newest = select(RefusalRow.refusal_id).order_by(RefusalRow.last_at.desc()).limit(most)
-    kept = newest.where(RefusalRow.last_at >= before).subquery()
-    session.execute(delete(RefusalRow).where(RefusalRow.refusal_id.not_in(select(kept))))
+    for kind in (ASSOCIATION, INSTANCE):
+        of_kind = RefusalRow.kind == kind
+        kept = newest.where(of_kind, RefusalRow.last_at >= before).subquery()
+        forgotten = RefusalRow.refusal_id.not_in(select(kept))
+        session.execute(delete(RefusalRow).where(of_kind, forgotten))
 
 
 def _newest(session: Session, *which: ColumnElement[bool], limit: int = 100) -> tuple[Refusal, ...]:

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from storage import overview
 from storage.database import Database
-from storage.refusals import INSTANCE, Refusal, enter, find, forget, of_series, recent
+from storage.refusals import ASSOCIATION, INSTANCE, Refusal, enter, find, forget, of_series, recent
 from support.storage_samples import NOW, SERIES, STUDY, seconds
 
 FULL = Refusal(
@@ -99,3 +100,20 @@ def test_old_ones_and_too_many_are_forgotten(database: Database) -> None:
         assert [each.series_instance_uid for each in recent(session, None, None, 9)] == ["1.5"]
         forget(session, NOW + timedelta(days=1), 99)
         assert recent(session, None, None, 9) == ()
+
+
+def test_who_knocks_under_many_titles_pushes_out_no_trace_of_an_instance(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "_MOST", 3)
+    knocks = (
+        replace(FULL, kind=ASSOCIATION, calling_ae_title=f"SCAN{n}", last_at=NOW + seconds(60 + n))
+        for n in range(9)
+    )
+    with database.write() as session:
+        enter(session, [FULL, *knocks])
+        found = overview.recent_refusals(session, NOW)
+        assert [each.kind for each in found] == [ASSOCIATION] * 3 + [INSTANCE]
+        forget(session, NOW, 5)
+        assert len(recent(session, None, None, 99)) == 6
+        assert find(session, SERIES)[-1].kind == INSTANCE
