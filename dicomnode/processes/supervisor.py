@@ -166,7 +166,7 @@ class Supervisor:
         self._manager.reloading()
         try:
             text, taken_over = self._renew(self._read()), True
-        except ConfigurationError as error:
+        except (ConfigurationError, OSError) as error:  # as of a folder that we may not look into
             text, taken_over = f"nothing is changed: {error}", False
         log.log(logging.INFO if taken_over else logging.ERROR, "%s", text)
         outcome = Outcome.SUCCESS if taken_over else Outcome.MINOR_FAILURE

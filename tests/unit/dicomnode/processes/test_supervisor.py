@@ -18,6 +18,7 @@ from dicomnode.data_directory.holding import settings_now
 from dicomnode.data_directory.own_data import Taking
 from dicomnode.errors import ConfigurationError
 from dicomnode.lifecycle import READY_PIPE
+from dicomnode.processes import supervisor
 from dicomnode.processes.child import RECEIVER
 from dicomnode.processes.reload import last_answer
 from dicomnode.processes.supervisor import Supervisor
@@ -219,6 +220,19 @@ def test_what_cannot_be_taken_over_changes_nothing(started: Started) -> None:
     assert started.reload(receive={"processes": 3}, disk={"refuse_below_bytes": 5}) == []
     assert started.answer == ("nothing is changed: receive.processes: holds only from a restart on")
     assert not (started.folder / "settings.json").exists()
+
+
+def test_a_folder_that_cannot_be_looked_into_ends_no_node(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_settings: Settings) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/models")
+
+    started.roles_at(100.0)
+    monkeypatch.setattr(supervisor, "check_start", closed)
+    assert started.reload(disk={"refuse_below_bytes": 5}) == []
+    assert "nothing is changed" in started.answer
+    assert "Permission denied: '/models'" in started.answer
 
 
 def test_a_process_that_fails_as_it_takes_over_waits_as_after_any_fault(started: Started) -> None:
