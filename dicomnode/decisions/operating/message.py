@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dicomnode.decisions.operating.wording import duration, many, moment
+from dicomnode.decisions.operating.wording import duration, line, many, moment
 from storage.decided import JsonObject
 from storage.overview_records import TroubleRecord
 
@@ -32,7 +32,7 @@ class Message:
         """On one line: the first trouble, or how many."""
         told = (*self.began, *self.over)
         if len(told) == 1:
-            return f"[{self._heading()}] {self.node}: {told[0].text}"[:200]
+            return f"[{self._heading()}] {self.node}: {line(told[0].text)}"[:200]
         parts = [
             many(len(self.began), "trouble") + " began" if self.began else "",
             many(len(self.over), "trouble") + " over" if self.over else "",
@@ -47,10 +47,11 @@ class Message:
     def text(self) -> str:
         lines = [f"{self.node} on {self.host}, {moment(self.at)} {self.at:%Z}".rstrip()]
         for each in self.began:
-            lines += ["", f"{each.severity.upper()}  {each.text}", f"  what to do: {each.remedy}"]
+            what, remedy = line(each.text), line(each.remedy)
+            lines += ["", f"{each.severity.upper()}  {what}", f"  what to do: {remedy}"]
         for each in self.over:
             lasted = duration((each.over_at or self.at) - each.since)
-            lines += ["", f"OVER  after {lasted}: {each.text}"]
+            lines += ["", f"OVER  after {lasted}: {line(each.text)}"]
         if self.lasting:
             lines += ["", f"{many(self.lasting, 'other trouble')} told before still lasting."]
         return "\n".join([*lines, "", "dicomnode status tells all of it.", ""])

@@ -32,6 +32,13 @@ def test_one_trouble_is_the_subject_and_several_are_counted() -> None:
     assert len(message(replace(AWAY, text="x" * 500)).subject) == 200
 
 
+def test_no_line_break_in_a_name_keeps_an_alert_from_being_told() -> None:
+    """A header of a mail takes none, and a line of its own would be a trouble that is none."""
+    told = message(replace(AWAY, text="pacs\r\nBcc: x is away", remedy="mend\npacs"))
+    assert told.subject == "[dicomnode warning] NODE: pacs Bcc: x is away"
+    assert "WARNING  pacs Bcc: x is away\n  what to do: mend pacs\n" in told.text
+
+
 def test_the_text_says_what_to_do_and_how_long_it_lasted() -> None:
     assert message(AWAY, over=(OVER,), lasting=2).text == (
         "NODE on ct-ai, 2026-03-04 12:00 UTC\n\n"
