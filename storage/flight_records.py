@@ -168,13 +168,16 @@ def _between(first: int, last: int) -> str:
 def _is_as_written(each: FlightRecord) -> bool:
     if digest_of(each.previous, each.record) != each.digest:
         return False
-    content = each.content
-    return (
-        content.get("number") == each.number
-        and content.get("series_key") == each.series_key
-        and content.get("study_instance_uid") == each.study_instance_uid
-        and content.get("recorded_at") == each.recorded_at.isoformat()
-    )
+    try:
+        content = each.content
+        return (
+            content.get("number") == each.number
+            and content.get("series_key") == each.series_key
+            and content.get("study_instance_uid") == each.study_instance_uid
+            and content.get("recorded_at") == each.recorded_at.isoformat()
+        )
+    except (ValueError, AttributeError):  # no JSON, or no object, under a digest of its own
+        return False
 
 
 def canonical(content: JsonObject) -> str:

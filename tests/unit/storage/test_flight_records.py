@@ -61,6 +61,17 @@ def test_a_record_that_was_changed_is_found(database: Database, chain: list[Anch
     assert _breaks(database) == [Break(3, "record 3 was changed")]
 
 
+@pytest.mark.parametrize("text", ["no JSON", "[]"])
+def test_a_last_record_that_is_none_is_found_although_its_digest_fits(
+    database: Database, chain: list[Anchor], text: str
+) -> None:
+    digest = flight_records.digest_of(chain[3].digest, text)
+    with database.write() as session:
+        changed = update(FlightRecordRow).where(FlightRecordRow.number == 5)
+        session.execute(changed.values(record=text, digest=digest))
+    assert _breaks(database) == [Break(5, "record 5 was changed")]
+
+
 @pytest.mark.parametrize(
     "column", [{"series_key": "1.9"}, {"study_instance_uid": "1.9"}, {"recorded_at": NOW.min}]
 )
