@@ -72,7 +72,8 @@ def run_canary(
     stop: threading.Event | None = None,
     tell: Tell = lambda _stage: None,
 ) -> CanaryRecord | None:
-    """The run as it ended; None: it was broken off by `stop`, and nothing is kept of it.
+    """The run as it ended; None: it was broken off by `stop`, or by a person at the keyboard, and
+    nothing is kept of it.
 
     Raises:
         CanaryBusyError
@@ -87,7 +88,7 @@ def run_canary(
     try:
         text = run.go()
         passed = True
-    except _StoppedError:
+    except (_StoppedError, KeyboardInterrupt):
         run.take_back(record.series_instance_uid)
         with database.write() as session:
             canary_runs.forget_run(session, record.series_instance_uid)

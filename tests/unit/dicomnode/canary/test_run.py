@@ -161,6 +161,17 @@ def test_one_that_is_stopped_leaves_nothing(ran: RunWith) -> None:
         assert canary_runs.last_run(session) is None
 
 
+def test_one_that_a_person_breaks_off_keeps_no_other_back(
+    ran: RunWith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_off(_run: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(canary._Run, "_send", broken_off)
+    assert run_canary(ran.settings(ON), ran.database, "by hand", clock=ran.clock) is None
+    assert ran([analysed(0.75, delivery(DeliveryState.STORED))]) is not None
+
+
 def series_state(database: Database) -> SeriesState:
     with database.read() as session:
         (found,) = queries.list_series(session)
