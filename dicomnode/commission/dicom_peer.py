@@ -170,16 +170,17 @@ def send_all(
     """As `_send`, by any way to a destination.
 
     Raises:
-        NoneTakenError: what came of one object would come of every other.
+        NoneTakenError: what came of the first object would come of every other. Of a later one it
+            is an answer as any: what was stored has to be withdrawn.
     """
     outcomes: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
-    stored = set()
+    stored: set[str] = set()
     for each, path in objects:
         try:
             outcome = sender.send(path)
-        except NoneTakenError:
-            raise
         except PeerError as error:
+            if isinstance(error, NoneTakenError) and not stored:
+                raise
             outcome = outcome_of(error)
         key = ("withdrawal" if each.kind == "retraction" else "stores", str(each.sop_class_uid))
         outcomes[key].append(outcome)
