@@ -43,10 +43,8 @@ def copy_rows(source: Database, target: Database) -> dict[str, int]:
     """
     copied: dict[str, int] = {}
     with source.read() as rows, target.write() as session:
+        check_empty(session, target.url)
         tables = METADATA.sorted_tables  # a table after those that it refers to
-        taken = [each.name for each in tables if _count(session, each)]
-        if taken:
-            raise MoveError(f"{target.url} is not empty: it has rows in {', '.join(taken)}")
         for each in tables:
             _copy(rows, session, each)
         for each in tables:
@@ -54,6 +52,17 @@ def copy_rows(source: Database, target: Database) -> dict[str, int]:
             if copied[each.name] != (expected := _count(rows, each)):
                 raise MoveError(f"{each.name}: {copied[each.name]} rows of {expected} arrived")
     return copied
+
+
+def check_empty(session: Session, url: str) -> None:
+    """`url`: how the error names the database.
+
+    Raises:
+        MoveError: some table holds rows.
+    """
+    taken = [each.name for each in METADATA.sorted_tables if _count(session, each)]
+    if taken:
+        raise MoveError(f"{url} is not empty: it has rows in {', '.join(taken)}")
 
 
 def move_rows(source: Database, target: Database) -> dict[str, int]:

@@ -31,13 +31,13 @@ from dicomnode.errors import ConfigurationError
 from dicomnode.shared_file import give_to_owner_of_folder
 from dicomnode.version import VERSION
 from storage.adopt import hold
-from storage.database import Database
+from storage.database import Database, is_missing
 from storage.direct_io import FILE_MODE
 from storage.durable import INCOMING, DurableFiles
 from storage.errors import MoveError
 from storage.folders import make_folder, sync_folder
 from storage.models import SCHEMA_REVISION, InstanceConflictRow, InstanceRow, ResultRow
-from storage.move import copy_rows
+from storage.move import check_empty, copy_rows
 
 ABOUT, DIGESTS, ROWS = "backup.json", "files.sha256", "database.sqlite3"
 NODE_ID = "node.id"
@@ -189,17 +189,42 @@ def put_back(
     for name in _FOLDERS:
         if any(each.is_file() for each in (here / name).rglob("*")):
             raise ConfigurationError(f"{here / name} is not empty: move it elsewhere first")
+    _check_empty(settings.database_url)
     try:
         for path, digest in _digests(folder).items():
             if path.partition("/")[0] in _FOLDERS:
                 make_folder((here / path).parent)
                 if _copy(folder / path, here / path, on_progress) != digest:
-                    raise ConfigurationError(f"{folder / path} is damaged: nothing was begun")
+                    raise ConfigurationError(
+                        f"{folder / path} is damaged; {here} holds a part of the files now, and "
+                        "the database nothing: empty it before another try"
+                    )
         DurableFiles(here).put(NODE_ID, (backup.node_id.encode(),))
         os.sync()
-        return _restored_rows(folder, settings, now)
+        held = _restored_rows(folder, settings, now)
+        _give_to_owner(here)
+        return held
     except OSError as error:
         raise ConfigurationError(f"{error.filename or here}: {error.strerror}") from error
+
+
+def _check_empty(url: str) -> None:
+    if is_missing(url):
+        return
+    try:
+        with closing(Database.open(url)) as database, database.read() as session:
+            check_empty(session, database.url)
+    except MoveError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _give_to_owner(folder: Path) -> None:
+    """What root put back is for the node's user, whose the folder is."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        for above, folders, names in os.walk(folder):
+            for name in (*folders, *names):
+                os.chown(Path(above, name), owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _restored_rows(folder: Path, settings: Settings, now: datetime) -> tuple[int, int]:

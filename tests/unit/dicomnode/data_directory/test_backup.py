@@ -185,7 +185,20 @@ def test_nothing_is_put_into_a_database_that_is_in_use(house: House, tmp_path: P
     node = NodeSettings(data_directory=tmp_path / "new", database_url=house.settings.database_url)
     with pytest.raises(ConfigurationError, match="not empty"):
         put_back(folder, Settings(node=node), house.now)
-    assert not list((tmp_path / "new").glob(".unfinished*"))
+    assert contents(tmp_path / "new") == {}
+
+
+def test_what_root_puts_back_is_the_folders_owner_s(house: House, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may give files away")
+    folder, _ = backed_up(house, tmp_path)
+    settings = elsewhere(tmp_path)
+    settings.node.data_directory.mkdir()
+    os.chown(settings.node.data_directory, 4711, 4712)
+    put_back(folder, settings, house.now)
+    put = list(settings.node.data_directory.rglob("*"))
+    assert len(put) > 10
+    assert {(each.lstat().st_uid, each.lstat().st_gid) for each in put} == {(4711, 4712)}
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone", "list"])
