@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,17 +21,28 @@ settings.load_profile("patient")  # a machine with other work slows a test, it d
 
 
 @pytest.fixture(autouse=True)
-def _no_log_handler_stays() -> Iterator[None]:
+def _no_log_set_up_stays() -> Iterator[None]:
     """A command that a test, or a fixture of many tests, runs in its own process logs to the output
-    of that moment, closed after it. pytest's own handlers are of classes of their own."""
-    _remove_log_handlers()
+    of that moment, closed after it, from a level of its own on."""
+    _undo_log_set_up()
     yield
-    _remove_log_handlers()
+    _undo_log_set_up()
 
 
-def _remove_log_handlers() -> None:
+def _undo_log_set_up() -> None:
     root = logging.getLogger()
-    root.handlers = [each for each in root.handlers if type(each) is not logging.StreamHandler]
+    root.handlers = [each for each in root.handlers if type(each).__module__.startswith("_pytest")]
+    root.setLevel(min(root.level, logging.WARNING))
+
+
+@pytest.fixture(autouse=True)
+def _no_acceptor_stays_unrestricted() -> Iterator[None]:
+    """pynetdicom has one setting for all acceptors of a process; ours sets it."""
+    config = sys.modules.get("pynetdicom._config")
+    before = bool(config and config.UNRESTRICTED_STORAGE_SERVICE)
+    yield
+    if (config := sys.modules.get("pynetdicom._config")) is not None:
+        config.UNRESTRICTED_STORAGE_SERVICE = before  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

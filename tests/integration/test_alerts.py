@@ -16,7 +16,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import only_one
 from dicomnode.data_directory.own_data import take_database
 from dicomnode.decisions.operating.health_policy import HealthPolicy
-from dicomnode.monitor import monitor, telling, watch
+from dicomnode.monitor import monitor, telling
 from storage.database import Database
 from storage.deliveries import abandon_deliveries
 from storage.outbox import claim_deliveries, hold_deliveries
@@ -25,13 +25,12 @@ from support.alert_receivers import WebhookServer, running
 from support.storage_samples import LEASE, NOW, analyse, queue, receive
 from support.wait import PATIENCE_SECONDS, wait_for
 
-ANY_DISK = HealthPolicy(disk_warning_bytes=0, delivery_seconds=1e10)
+ANY_DISK = HealthPolicy(look_seconds=0.5, disk_warning_bytes=0, delivery_seconds=1e10)
 
 
 @pytest.fixture
 def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookServer]:
-    for loop in (watch, telling):
-        monkeypatch.setattr(loop, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(telling, "_LOOK_SECONDS", 0.05)
     server = WebhookServer()
     with running(server):
         yield server

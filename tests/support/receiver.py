@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pydicom
-from pynetdicom import AE, build_context
+from pynetdicom import AE, _config, build_context
 
 from dicomnode.commitment.answering import Answers
 from dicomnode.commitment.reports import Reports
@@ -76,6 +76,7 @@ def running_receiver(
 
     `destinations`: whose reports on storage commitment are taken.
     """
+    unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE  # ours sets it for the whole process
     folder.mkdir(exist_ok=True)
     (folder / "node.sqlite3").write_bytes(_empty_database())
     database = Database.open(f"sqlite:///{folder / 'node.sqlite3'}")
@@ -108,6 +109,7 @@ def running_receiver(
     peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
     yield Receiver(ae, peer, database, files, folder)
     ae.shutdown()
+    _config.UNRESTRICTED_STORAGE_SERVICE = unrestricted
     stop.set()
     if not indexer.close(timeout=10):
         raise AssertionError("the index did not take what was stored")

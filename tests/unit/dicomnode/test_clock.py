@@ -11,6 +11,7 @@ SHELLS = ("analyse", "assess", "cleaner", "deliver", "disk_gate", "notes", "proc
 READS = {("datetime", "now"), ("time", "time"), ("time", "monotonic"), ("time", "sleep")}
 WAITING = {
     "dicomnode.processes.ports.bound",  # for a port that another process still holds
+    "dicomnode.processes.reload_request.ask_to_reload",  # for the answer of the node
     "dicomnode.receive.receiver._let_associations_end",  # to end, at a stop
 }
 """Loops that wait for something outside, and end after a while."""
