@@ -115,7 +115,7 @@ def test_the_same_series_again_changes_nothing(site: Site) -> None:
     wait_for(lambda: site.node.ended_associations() > ended, "it is indexed")
     assert site.node.detail(site.uid) == detail
     assert site.held() == before
-    assert "deliveries wait" in site.results("resend", site.uid).stdout
+    assert "deliveries to be sent again" in site.results("resend", site.uid).stdout
     site.wait_for_objects(OBJECTS)
     assert site.held() == before
 

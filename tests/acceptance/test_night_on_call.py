@@ -36,7 +36,7 @@ from support.postgresql import PostgresqlServer, postgresql_server
 from support.small_disk import small_disk
 from support.wait import wait_for
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow  # one node through a night of ten minutes
 
 MEGABYTES = 256
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
