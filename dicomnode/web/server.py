@@ -39,8 +39,9 @@ def listener(settings: HttpSettings) -> socket.socket:
 
 def serve(application: Any, listening: socket.socket, stop: threading.Event) -> None:
     """Until `stop`; closes the socket."""
-    logging.getLogger("waitress").setLevel(logging.ERROR)
-    sockets: dict[int, Any] = {}
+    theirs, sockets = logging.getLogger("waitress"), dict[int, Any]()
+    level = theirs.level
+    theirs.setLevel(logging.ERROR)
     server = create_server(
         application, map=sockets, sockets=[listening], threads=_THREADS, ident=None, **_LIMITS
     )
@@ -50,3 +51,4 @@ def serve(application: Any, listening: socket.socket, stop: threading.Event) -> 
     finally:
         server.task_dispatcher.shutdown(timeout=1)
         wasyncore.close_all(sockets, ignore_all=True)
+        theirs.setLevel(level)
