@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -24,12 +24,15 @@ from dicomnode.cli.common import (
     config_file,
     console,
     print_json,
+    recorded,
 )
 from dicomnode.config.reading import load_settings
 from dicomnode.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dicomnode.commission.checks import Check
+    from dicomnode.commission.sheet import Sheet
+    from dicomnode.config.destinations import AnyDestination
     from dicomnode.config.settings import Settings
 
 _MOMENTS = ("started_at", "ended_at")
@@ -60,13 +63,8 @@ def commission(
     The node may run or not; only while it is stopped a C-ECHO from the destination is seen. What
     is stored is withdrawn again, but stays there until somebody deletes it: asks before.
     """
-    from dicomnode.audit.events import Changed
-    from dicomnode.audit.trail import record_command
-    from dicomnode.commission.bench import prepared
     from dicomnode.commission.checks import Result
-    from dicomnode.commission.run import chosen, no_destination, run_checks
-    from dicomnode.commission.sheet import Sheet
-    from dicomnode.config.digest import settings_digest
+    from dicomnode.commission.run import chosen
     from inference.evaluation.report.pages import to_html
 
     logging.getLogger().setLevel(logging.ERROR)  # what is found stands in the sheet
@@ -80,18 +78,8 @@ def commission(
         ask(what, "Go on?", "nothing was stored", as_json=as_json)
     if sheet is not None:
         check_file(sheet)
-    with prepared(settings, datetime.now(UTC)) as bench, _telling(as_json) as tell:
-        parts = run_checks(bench, tried, echo_wait, tell)
-        done = Sheet(
-            ae_title=settings.node.ae_title,
-            done_at=bench.patient.drawn_at,
-            configuration=settings_digest(settings),
-            patient_id=bench.patient.patient_id,
-            node_ran=bench.node_runs,
-            parts=parts if tried else (*parts, no_destination()),
-        )
-    event = Changed("commission", f"{names}: {done.summary}", (bench.patient.study_instance_uid,))
-    record_command(settings, event)
+    done, study = _tested(settings, tried, echo_wait, as_json)
+    recorded(settings, "commission", f"{names}: {done.summary}", [study])
     if sheet is not None:
         sheet.write_text(to_html(done.document()), "utf-8")
     if as_json:
@@ -101,10 +89,30 @@ def commission(
     raise SystemExit(1 if done.count(Result.FAILED) else 0)
 
 
+def _tested(
+    settings: Settings, tried: Sequence[AnyDestination], echo_wait: float, as_json: bool
+) -> tuple[Sheet, str]:
+    """The sheet, and the Study Instance UID of the synthetic patient."""
+    from dicomnode.commission.bench import prepared
+    from dicomnode.commission.run import no_destination, run_checks
+    from dicomnode.commission.sheet import Sheet
+    from dicomnode.config.digest import settings_digest
+
+    with prepared(settings, datetime.now(UTC)) as bench, _telling(as_json) as tell:
+        parts = run_checks(bench, tried, echo_wait, tell)
+        sheet = Sheet(
+            ae_title=settings.node.ae_title,
+            done_at=bench.patient.drawn_at,
+            configuration=settings_digest(settings),
+            patient_id=bench.patient.patient_id,
+            node_ran=bench.node_runs,
+            parts=parts if tried else (*parts, no_destination()),
+        )
+        return sheet, bench.patient.study_instance_uid
+
+
 def _run_canary(settings: Settings, as_json: bool) -> NoReturn:
     """Exit status 0 where it passed."""
-    from dicomnode.audit.events import Changed
-    from dicomnode.audit.trail import record_command
     from dicomnode.canary.run import run_canary
     from dicomnode.cli.views.queue_view import open_existing
     from dicomnode.health.lock import is_locked
@@ -115,7 +123,7 @@ def _run_canary(settings: Settings, as_json: bool) -> NoReturn:
         raise ConfigurationError("no node runs here, and the canary goes through it: serve first")
     tell = (lambda _stage: None) if as_json else (lambda stage: typer.echo(f"{stage} …"))
     done = run_canary(settings, open_existing(settings), "by hand", tell=tell)
-    record_command(settings, Changed("commission --canary", done.text if done else "broken off"))
+    recorded(settings, "commission --canary", done.text if done else "broken off")
     if done is None:
         raise SystemExit(1)
     if as_json:
