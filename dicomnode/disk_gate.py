@@ -16,6 +16,11 @@ LOOK_SECONDS = 0.5
 """The file system is asked so often; what was let in meanwhile counts as written."""
 
 
+def existing(folder: Path) -> Path:
+    """The folder, or the innermost around it that is there."""
+    return next(each for each in (folder, *folder.absolute().parents) if each.exists())
+
+
 def disk_space(folder: Path) -> DiskSpace:
     """Of the file system that `folder` lies on.
 

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +22,9 @@ from dicomnode.errors import ConfigurationError
 
 DICOM_TLS_PORT = 2762
 """The registered port of DICOM's upper layer protocol on TLS (PS3.15 annex B.12)."""
+
+WARNING_BEFORE_END = timedelta(days=30)
+"""The end of a certificate is told from so long before it on."""
 
 TlsVersion = Literal["1.2", "1.3"]
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}

@@ -22,6 +22,7 @@ from storage.outbox import DestinationsOf, enter_results, to_each
 from storage.records import (
     NOTE_KIND,
     ON_THEIR_WAY,
+    OPEN_SERIES,
     RETRACTION_KIND,
     DeliveryState,
     JobState,
@@ -39,7 +40,6 @@ HELD_DELIVERY = "held: adopted or restored; `dicomnode database release` sends i
 """Error of a delivery that was adopted, or restored from a back-up."""
 
 _HELD = Reason(HELD, "adopted or restored: until `dicomnode database release`", None, Verdict.FAIL)
-_OPEN = (SeriesState.RECEIVING, SeriesState.QUEUED)
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ def enter_found(
         for destination in sorted(named.union(goes(each) if each in waiting else ())):
             sent = noted.get((each.sop_instance_uid, destination))
             _enter_delivery(session, each, destination, sent, series.priority, now)
-    if any(each.kind != NOTE_KIND for each in lasting) and series.state in _OPEN:
+    if any(each.kind != NOTE_KIND for each in lasting) and series.state in OPEN_SERIES:
         _end(session, series, SeriesState.ANALYSED, now)
     return len(new)
 
 
 def hold(session: Session, now: datetime) -> tuple[int, int]:
     """Whatever waits to be analysed or sent is held; how many series, and how many deliveries."""
-    keys = select(SeriesRow.series_key).where(SeriesRow.state.in_(_OPEN))
+    keys = select(SeriesRow.series_key).where(SeriesRow.state.in_(OPEN_SERIES))
     held = session.scalars(keys.order_by(SeriesRow.series_key)).all()
     for key in held:
         series = lock_series(session, key)

@@ -16,14 +16,12 @@ from storage import jobs
 from storage.decided import Reason, Verdict, with_later
 from storage.enqueue import wake_assess
 from storage.models import DeliveryRow, JobRow
-from storage.records import ON_THEIR_WAY, DeliveryState, SeriesState
+from storage.records import ON_THEIR_WAY, OPEN_SERIES, DeliveryState, SeriesState
 from storage.statements import lock_series
 from storage.study import lock_study_of, reconsider
 
 CANCELLED = "cancelled"
 """Rule of the reason that a series is skipped with since a person does not want it analysed."""
-
-_OPEN = (SeriesState.RECEIVING, SeriesState.QUEUED)
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def cancel(session: Session, series_key: str, now: datetime, study_rule: str) ->
     """
     lock_study_of(session, series_key)
     series = lock_series(session, series_key)
-    if series.state not in _OPEN:
+    if series.state not in OPEN_SERIES:
         return None
     ran = jobs.free(session, series_key, now, ended_as=CANCELLED)
     series.state, series.on_hold_since = SeriesState.SKIPPED, None

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from storage.decided import JsonObject
 from storage.operating_tables import FlightRecordRow
-from storage.statements import lock_flight_records
+from storage.statements import lock_flight_records, shared_fields
 
 BEGINNING = "0" * 64
 """What stands for a digest before the first record."""
@@ -79,13 +79,7 @@ def append(
     lock_flight_records(session)
     recorded_at, last = recorded_at.astimezone(UTC), head(session)
     number = last.number + 1
-    named = {
-        "number": number,
-        "recorded_at": recorded_at.isoformat(),
-        "series_key": series_key,
-        "study_instance_uid": study_instance_uid,
-    }
-    record = canonical(content | named)
+    record = canonical(content | _named(number, recorded_at, series_key, study_instance_uid))
     digest = digest_of(last.digest, record)
     session.add(
         FlightRecordRow(
@@ -100,6 +94,16 @@ def append(
     )
     session.flush()
     return Anchor(number, digest)
+
+
+def _named(number: int, recorded_at: datetime, series_key: str, study: str) -> JsonObject:
+    """What the text of a record and its columns both tell."""
+    return {
+        "number": number,
+        "recorded_at": recorded_at.isoformat(),
+        "series_key": series_key,
+        "study_instance_uid": study,
+    }
 
 
 def head(session: Session) -> Anchor:
@@ -123,21 +127,9 @@ def records(session: Session, uid: str = "") -> Iterator[FlightRecord]:
         rows = session.scalars(statement).all()
         if not rows:
             return
-        yield from (_record(row) for row in rows)
+        yield from (FlightRecord(**shared_fields(FlightRecord, row)) for row in rows)
         after = rows[-1].number
         session.expunge_all()
-
-
-def _record(row: FlightRecordRow) -> FlightRecord:
-    return FlightRecord(
-        row.number,
-        row.recorded_at,
-        row.series_key,
-        row.study_instance_uid,
-        row.record,
-        row.previous,
-        row.digest,
-    )
 
 
 def check(chain: Iterable[FlightRecord], anchor: Anchor | None = None) -> Iterator[Break]:
@@ -170,12 +162,8 @@ def _is_as_written(each: FlightRecord) -> bool:
         return False
     try:
         content = each.content
-        return (
-            content.get("number") == each.number
-            and content.get("series_key") == each.series_key
-            and content.get("study_instance_uid") == each.study_instance_uid
-            and content.get("recorded_at") == each.recorded_at.isoformat()
-        )
+        named = _named(each.number, each.recorded_at, each.series_key, each.study_instance_uid)
+        return all(content.get(key) == value for key, value in named.items())
     except (ValueError, AttributeError):  # no JSON, or no object, under a digest of its own
         return False
 

@@ -11,12 +11,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.decided import RETRACTED, Reason, Verdict
 from storage.errors import LeaseLostError
-from storage.models import OPEN_JOB, DeliveryRow, JobRow, ResultRow, SeriesRow
+from storage.models import IS_OPEN_JOB, DeliveryRow, JobRow, ResultRow, SeriesRow
 from storage.records import (
     RETRACTION_KIND,
     DeliveryState,
@@ -205,10 +205,9 @@ def withhold(session: Session, series_key: str) -> None:
 
 
 def _due(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:
-    """With the condition of the partial index as text: as parameters it would not fit them."""
     queued = and_(JobRow.state == JobState.QUEUED, JobRow.not_before <= now)
     lost = and_(JobRow.state == JobState.RUNNING, JobRow.lease_until <= now)
-    return and_(text(f"job.{OPEN_JOB}"), JobRow.kind.in_(kinds), or_(queued, lost), ~_on_hold())
+    return and_(IS_OPEN_JOB, JobRow.kind.in_(kinds), or_(queued, lost), ~_on_hold())
 
 
 def _on_hold() -> ColumnElement[bool]:

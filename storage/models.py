@@ -53,6 +53,11 @@ PARKED_DELIVERY = "state IN ('refused', 'failed')"
 REMOVABLE = "ended_at IS NOT NULL AND removed_at IS NULL"
 
 
+# as text: with parameters a condition would not fit that of the partial index
+IS_OPEN_JOB = text(f"job.{OPEN_JOB}")
+IS_OPEN_DELIVERY = text(f"delivery.{OPEN_DELIVERY}")
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """Aware times in, aware times in UTC out, on SQLite too (which knows no time zones)."""
 

@@ -16,16 +16,16 @@ from sqlalchemy.orm import Session
 
 from storage.errors import LeaseLostError
 from storage.jobs import FREE
-from storage.models import OPEN_ASSESS, OPEN_DELIVERY, DeliveryRow, JobRow, ResultRow, SeriesRow
+from storage.models import IS_OPEN_DELIVERY, OPEN_ASSESS, DeliveryRow, JobRow, ResultRow, SeriesRow
 from storage.records import (
     ENDED_WITHOUT_ARRIVAL,
     ON_THEIR_WAY,
+    OPEN_SERIES,
     RETRACTION_KIND,
     Delivery,
     DeliveryRecord,
     DeliveryState,
     ResultRecord,
-    SeriesState,
 )
 from storage.result_history import Sent
 from storage.statements import insert_into, shared_fields
@@ -47,7 +47,6 @@ NOT_TRIED = dict.fromkeys(
 """The columns of a delivery that an attempt fills, as they are before the first."""
 
 _SLOWEST_BYTES_PER_SECOND = 20_000
-_OPEN_SERIES = (SeriesState.RECEIVING, SeriesState.QUEUED)
 
 
 DestinationsOf = Callable[[ResultRecord], Collection[str]]
@@ -262,11 +261,9 @@ def _enter_delivery(
 
 
 def _due(destination: str, now: datetime) -> ColumnElement[bool]:
-    """With the condition of the partial index as text: as parameters it would not fit them."""
     waiting = and_(DeliveryRow.state == DeliveryState.WAITING, DeliveryRow.not_before <= now)
     lost = and_(DeliveryRow.state == DeliveryState.SENDING, DeliveryRow.lease_until <= now)
-    open_one = text(f"delivery.{OPEN_DELIVERY}")
-    return and_(open_one, DeliveryRow.destination == destination, or_(waiting, lost))
+    return and_(IS_OPEN_DELIVERY, DeliveryRow.destination == destination, or_(waiting, lost))
 
 
 def _may_go() -> ColumnElement[bool]:
@@ -275,7 +272,7 @@ def _may_go() -> ColumnElement[bool]:
         ResultRow.kind == RETRACTION_KIND,
     )
     on_hold = SeriesRow.on_hold_since.is_not(None)
-    decided = and_(SeriesRow.state.not_in(_OPEN_SERIES), ~_looked_at(), ~on_hold)
+    decided = and_(SeriesRow.state.not_in(OPEN_SERIES), ~_looked_at(), ~on_hold)
     return or_(decided, is_retraction.correlate(DeliveryRow).exists())
 
 

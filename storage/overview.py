@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from storage.canary_runs import CANARY_AE_TITLE
 from storage.decided import failed_rules
 from storage.models import (
-    OPEN_DELIVERY,
-    OPEN_JOB,
+    IS_OPEN_DELIVERY,
+    IS_OPEN_JOB,
     PARKED_DELIVERY,
     REMOVABLE,
     DeliveryRow,
@@ -54,7 +54,7 @@ def open_deliveries(session: Session) -> tuple[OpenDeliveries, ...]:
             func.count().filter(_held()),
         )
         .join(SeriesRow, SeriesRow.series_key == DeliveryRow.series_key)
-        .where(_open_delivery())
+        .where(IS_OPEN_DELIVERY)
         .group_by(DeliveryRow.destination)
         .order_by(DeliveryRow.destination)
     )
@@ -62,10 +62,6 @@ def open_deliveries(session: Session) -> tuple[OpenDeliveries, ...]:
         OpenDeliveries(name, count, oldest, held, _last_error(session, name))
         for name, count, oldest, held in session.execute(counted)
     )
-
-
-def _open_delivery() -> ColumnElement[bool]:
-    return text(f"delivery.{OPEN_DELIVERY}")  # type: ignore[return-value]
 
 
 def _held() -> ColumnElement[bool]:
@@ -77,7 +73,7 @@ def _last_error(session: Session, destination: str) -> str | None:
     told = (DeliveryRow.destination == destination, DeliveryRow.error.is_not(None))
     return session.scalar(
         select(DeliveryRow.error)
-        .where(_open_delivery(), *told)
+        .where(IS_OPEN_DELIVERY, *told)
         .order_by(DeliveryRow.priority, DeliveryRow.created_at, DeliveryRow.delivery_id)
         .limit(1)
     )
@@ -137,7 +133,7 @@ def open_jobs(session: Session, now: datetime) -> tuple[OpenJobs, ...]:
             func.min(case((due, due_at)), type_=JobRow.created_at.type),
         )
         .join(SeriesRow, SeriesRow.series_key == JobRow.series_key)
-        .where(text(f"job.{OPEN_JOB}"))
+        .where(IS_OPEN_JOB)
         .group_by(JobRow.kind)
         .order_by(JobRow.kind)
     )
@@ -155,7 +151,7 @@ def running_jobs(session: Session) -> tuple[RunningJob, ...]:
             JobRow.lease_until,
             JobRow.owner,
         )
-        .where(text(f"job.{OPEN_JOB}"), JobRow.state == JobState.RUNNING)
+        .where(IS_OPEN_JOB, JobRow.state == JobState.RUNNING)
         .order_by(JobRow.started_at)
     )
     rows = session.execute(found)

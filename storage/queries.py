@@ -22,6 +22,7 @@ from storage.models import (
 )
 from storage.outbox import arrived, delivery_record, result_record
 from storage.records import (
+    ON_THEIR_WAY,
     Association,
     DeliveryRecord,
     DeliveryState,
@@ -35,12 +36,7 @@ from storage.records import (
 )
 from storage.statements import in_batches, shared_fields
 
-_UNDELIVERED = (
-    DeliveryState.WAITING,
-    DeliveryState.SENDING,
-    DeliveryState.REFUSED,
-    DeliveryState.FAILED,
-)
+_UNDELIVERED = (*ON_THEIR_WAY, DeliveryState.REFUSED, DeliveryState.FAILED)
 
 _ENDINGS = (6, 8, 10, 12, 16, 24)
 """Lengths of endings that are tried, in characters."""

@@ -36,6 +36,10 @@ class SeriesState(StrEnum):
     FAILED = "failed"  # eligible, but could not be analysed, with reasons
 
 
+OPEN_SERIES = (SeriesState.RECEIVING, SeriesState.QUEUED)
+"""All others have ended."""
+
+
 class JobKind(StrEnum):
     ASSESS = "assess"  # is the series complete, and may we analyse it?
     ANALYSE = "analyse"

@@ -10,27 +10,22 @@ from sqlalchemy.orm import Session
 
 from storage.operating_tables import TroubleRow
 from storage.overview_records import TroubleRecord
+from storage.statements import shared_fields
 
 
 def unfinished_troubles(session: Session, over_since: datetime) -> tuple[TroubleRecord, ...]:
     """Those that last, and those that were over since then, oldest first."""
     lasting = or_(TroubleRow.over_at.is_(None), TroubleRow.over_at >= over_since)
     rows = session.scalars(select(TroubleRow).where(lasting).order_by(TroubleRow.trouble_id))
-    return tuple(
-        TroubleRecord(
-            row.name,
-            row.severity,
-            row.text,
-            row.remedy,
-            row.since,
-            row.first_seen_at,
-            row.last_seen_at,
-            row.over_at,
-            frozenset(row.told.split()),
-            frozenset(row.told_over.split()),
-        )
-        for row in rows
-    )
+    return tuple(_record(row) for row in rows)
+
+
+def _record(row: TroubleRow) -> TroubleRecord:
+    ways = {
+        "told": frozenset(row.told.split()),
+        "told_over": frozenset(row.told_over.split()),
+    }
+    return TroubleRecord(**shared_fields(TroubleRecord, row) | ways)
 
 
 def put_troubles(session: Session, records: Iterable[TroubleRecord]) -> None:

@@ -14,7 +14,6 @@ and verdict, for its value may be a description that somebody typed.
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.methods.bundles import Engines
 from dicomnode.methods.findings_json import findings_json, model_json
 from dicomnode.version import MANUFACTURER, PRODUCT_NAME, VERSION
+from inference.files import file_digest
 from storage.decided import JsonObject
 from storage.records import Job, ResultRecord, SeriesRecord, StoredInstance
 from storage.results import ResultFiles
@@ -102,11 +102,7 @@ def with_digests(
     Raises:
         OSError
     """
-    found = []
-    for each in results:
-        with files.open_path(each.path).open("rb") as file:
-            found.append((each, hashlib.file_digest(file, "sha256").hexdigest()))
-    return found
+    return [(each, file_digest(files.open_path(each.path))) for each in results]
 
 
 def scanner(header: InstanceHeader) -> JsonObject:

@@ -6,10 +6,9 @@ The running node finds it in the rows: work that must not go on ends within seco
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -54,9 +53,9 @@ def hold(database: Database, details: Sequence[SeriesDetail], now: datetime) -> 
         held = by_hand.hold(session, key, now)
         if held is None:
             return None
-        return Done(key, {"on_hold_since": now.isoformat()} | _stopped(held), _held(held))
+        return Done(key, {"on_hold_since": now.isoformat()} | asdict(held), _held(held))
 
-    return _each(database, details, act, lambda _series: "it is on hold already")
+    return _each(database, details, act, lambda _detail: "it is on hold already")
 
 
 def cancel(database: Database, details: Sequence[SeriesDetail], now: datetime) -> tuple[Done, ...]:
@@ -88,10 +87,12 @@ def put_first(database: Database, details: Sequence[SeriesDetail]) -> tuple[Done
         moved = by_hand.put_first(session, key)
         if moved is None:
             return None
-        facts = {"jobs": moved.jobs, "deliveries": moved.deliveries}
-        return Done(key, facts, _moved(moved, detail.series))
+        return Done(key, asdict(moved), _moved(moved, detail.series))
 
-    return _each(database, details, act, lambda series: f"{series.state.value}: nothing waits")
+    def why_not(detail: SeriesDetail) -> str:
+        return f"{detail.series.state.value}: nothing waits"
+
+    return _each(database, details, act, why_not)
 
 
 def release(
@@ -114,14 +115,14 @@ def release(
         texts += [f"the {take} of {how_many(count, 'instance')} will be taken"] if count else []
         return Done(key, facts, ", ".join(texts)) if facts else None
 
-    return _each(database, details, act, partial(_why_not_released, details))
+    return _each(database, details, act, _why_not_released)
 
 
 def _each(
     database: Database,
     details: Sequence[SeriesDetail],
     act: _Act,
-    why_not: Callable[[SeriesRecord], str],
+    why_not: Callable[[SeriesDetail], str],
 ) -> tuple[Done, ...]:
     """Each in a transaction of its own; those of which nothing was done are told if all are."""
     done, refused = [], []
@@ -131,14 +132,10 @@ def _each(
         if found is not None:
             done.append(found)
         else:
-            refused.append(f"{detail.series.series_key}: {why_not(detail.series)}")
+            refused.append(f"{detail.series.series_key}: {why_not(detail)}")
     if not done:
         raise DataError("series", "; ".join(refused))
     return tuple(done)
-
-
-def _stopped(held: Held) -> dict[str, object]:
-    return {"analysis_stopped": held.analysis_stopped, "being_sent": held.being_sent}
 
 
 def _held(held: Held) -> str:
@@ -150,10 +147,7 @@ def _held(held: Held) -> str:
 
 
 def _ended(done: Cancelled) -> dict[str, object]:
-    return {
-        "analysis_stopped": done.analysis_stopped,
-        "reconsidered": list(done.reconsidered),
-    }
+    return asdict(done) | {"reconsidered": list(done.reconsidered)}
 
 
 def _told(done: Cancelled) -> str:
@@ -177,12 +171,11 @@ _ENDED = {
 }
 
 
-def _why_not_cancelled(series: SeriesRecord) -> str:
-    return _ENDED.get(series.state, "it has just been decided on: try again")
+def _why_not_cancelled(detail: SeriesDetail) -> str:
+    return _ENDED.get(detail.series.state, "it has just been decided on: try again")
 
 
-def _why_not_released(details: Sequence[SeriesDetail], series: SeriesRecord) -> str:
-    (detail,) = [each for each in details if each.series.series_key == series.series_key]
+def _why_not_released(detail: SeriesDetail) -> str:
     if any(each.state is ConflictState.HELD for each in detail.conflicts):
         return "a person has to choose: give --take first, or --take newest"
     claimed = sorted({each.owner_key for each in detail.claims})

@@ -7,4 +7,5 @@ Its calling AE title is reserved: receivers take from it only the studies that a
 own_port  This node as a peer of its own, through TLS where that is all it serves
 run       One run, stage by stage
 schedule  The loop of the monitor that starts a run when one is due
+setting   What a run was made with
 """

@@ -13,24 +13,22 @@ from pynetdicom import build_context
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
 from dicomnode.canary.own_port import own_peer
+from dicomnode.canary.setting import setting_of
 from dicomnode.clock import Clock
-from dicomnode.config.digest import settings_digest
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
-from dicomnode.decisions.operating.canary import Scores, Setting, lost_before, problems_of
+from dicomnode.decisions.operating.canary import Scores, lost_before, problems_of
 from dicomnode.decisions.reasons import failed_rules
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.errors import NodeError, PeerCause, PeerError
-from dicomnode.methods.bundles import models_digest
 from dicomnode.methods.findings_json import kept_findings
 from dicomnode.network.associations import SUCCESS, associated, c_store, requestor
 from dicomnode.synthetic.chest import drawn_chest
 from dicomnode.synthetic.patient import SyntheticPatient
-from dicomnode.version import VERSION
 from storage import by_hand, canary_runs, queries, result_sets
 from storage.canary_runs import CANARY_AE_TITLE, CanaryRecord
 from storage.database import Database
-from storage.records import DeliveryRecord, SeriesDetail, SeriesState
+from storage.records import OPEN_SERIES, DeliveryRecord, SeriesDetail, SeriesState
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +36,6 @@ _LOOK_SECONDS = 1.0
 _SEND_SECONDS = 60.0
 """While the node starts its port may not answer yet."""
 
-_ENDED = {SeriesState.ANALYSED, SeriesState.SKIPPED, SeriesState.FAILED}
 T = TypeVar("T")
 Tell = Callable[[str], None]
 
@@ -53,14 +50,6 @@ class _FailedError(Exception):
 
 class _StoppedError(Exception):
     """Somebody wishes this process to end."""
-
-
-def setting_of(settings: Settings) -> Setting:
-    """
-    Raises:
-        BundleError: the card of a configured bundle cannot be read.
-    """
-    return Setting(VERSION, settings_digest(settings), models_digest(settings))
 
 
 def run_canary(
@@ -230,7 +219,7 @@ class _Run:
 
     def _ended(self) -> SeriesDetail | None:
         detail = self._detail()
-        return detail if detail is not None and detail.series.state in _ENDED else None
+        return detail if detail is not None and detail.series.state not in OPEN_SERIES else None
 
     def _judge(self, detail: SeriesDetail) -> None:
         """Against the truth, and against the first run with the same version and models."""

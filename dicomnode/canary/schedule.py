@@ -39,7 +39,7 @@ class CanarySchedule:
 
     def occasion(self, now: datetime) -> str | None:
         """Why a run is due at `now`, in local time; None: none is."""
-        from dicomnode.canary.run import setting_of
+        from dicomnode.canary.setting import setting_of
 
         with self._database.read() as session:
             last = canary_runs.last_run(session)

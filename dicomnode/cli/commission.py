@@ -115,11 +115,11 @@ def _run_canary(settings: Settings, as_json: bool) -> NoReturn:
     """Exit status 0 where it passed."""
     from dicomnode.canary.run import run_canary
     from dicomnode.cli.views.queue_view import open_existing
-    from dicomnode.health.lock import is_locked
+    from dicomnode.data_directory.holding import is_held
 
     if not settings.canary.enabled:
         raise ConfigurationError("the canary is not admitted: set enabled = true in [canary]")
-    if not is_locked(settings.node.data_directory):
+    if not is_held(settings.node.data_directory):
         raise ConfigurationError("no node runs here, and the canary goes through it: serve first")
     tell = (lambda _stage: None) if as_json else (lambda stage: typer.echo(f"{stage} …"))
     done = run_canary(settings, open_existing(settings), "by hand", tell=tell)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 from pydicom.uid import generate_uid
 from sqlalchemy import text
@@ -15,7 +14,7 @@ from dicomnode.commission.checks import Check, failed, not_tested, passed
 from dicomnode.commission.tls_peer import file_check
 from dicomnode.config.destinations import Peer
 from dicomnode.config.settings import Settings
-from dicomnode.disk_gate import disk_space
+from dicomnode.disk_gate import disk_space, existing
 from dicomnode.errors import ConfigurationError, PeerError
 from dicomnode.methods.bundles import check_permitted, load_bundles
 from dicomnode.network.associations import associated, requestor
@@ -41,15 +40,11 @@ def machine_checks(bench: Bench) -> Iterator[Check]:
 
 
 def _disk(settings: Settings) -> Check:
-    space = disk_space(_existing(settings.node.data_directory.absolute()))
+    space = disk_space(existing(settings.node.data_directory))
     found = f"{space.free_bytes / _GIB:.0f} GiB free of {space.total_bytes / _GIB:.0f}"
     if space.free_bytes < settings.disk.resume_above_bytes:
         return failed("disk", found=found, remedy="room, or [disk], [retention]")
     return passed("disk", found=found)
-
-
-def _existing(folder: Path) -> Path:
-    return folder if folder.exists() else _existing(folder.parent)
 
 
 def _database(settings: Settings) -> Check:

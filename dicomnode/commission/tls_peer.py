@@ -10,8 +10,7 @@ from pathlib import Path
 
 from dicomnode.commission.checks import Check, failed, passed
 from dicomnode.errors import ConfigurationError
-from dicomnode.network.tls_acceptor import WARNING_BEFORE_END
-from dicomnode.tls import DestinationTls, client_context, expiry_of_pem, reason
+from dicomnode.tls import WARNING_BEFORE_END, DestinationTls, client_context, expiry_of_pem, reason
 
 _SECONDS = 10.0
 

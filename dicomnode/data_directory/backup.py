@@ -27,6 +27,7 @@ from typing import Any
 from sqlalchemy import select
 
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import NODE_ID
 from dicomnode.errors import ConfigurationError
 from dicomnode.shared_file import give_to_owner_of_folder
 from dicomnode.version import VERSION
@@ -40,7 +41,6 @@ from storage.models import SCHEMA_REVISION, InstanceConflictRow, InstanceRow, Re
 from storage.move import check_empty, copy_rows
 
 ABOUT, DIGESTS, ROWS = "backup.json", "files.sha256", "database.sqlite3"
-NODE_ID = "node.id"
 _FOLDERS = ("instances", "results", "models", "audit")
 _LOCK = "removal.lock"
 _UNFINISHED = ".unfinished-"
@@ -232,18 +232,25 @@ def _restored_rows(folder: Path, settings: Settings, now: datetime) -> tuple[int
     work = settings.node.data_directory / f"{_UNFINISHED}{ROWS}"
     shutil.copyfile(folder / ROWS, work)
     try:
-        with (
-            closing(Database.open(f"sqlite:///{work.absolute()}")) as rows,
-            closing(Database.open(settings.database_url)) as database,
-        ):
+        with _opened(work) as rows, closing(Database.open(settings.database_url)) as database:
             copy_rows(rows, database)
             with database.write() as session:
                 return hold(session, now)
     except MoveError as error:
         raise ConfigurationError(str(error)) from error
     finally:
-        for file in work.parent.glob(f"{work.name}*"):
-            file.unlink()
+        work.unlink()
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Database]:
+    """What SQLite lays beside it goes again."""
+    try:
+        with closing(Database.open(f"sqlite:///{file.absolute()}")) as database:
+            yield database
+    finally:
+        for beside in file.parent.glob(f"{file.name}?*"):
+            beside.unlink()
 
 
 class _Copied:
@@ -297,32 +304,23 @@ class _Copied:
 
 
 def _snapshot(url: str, to: Path) -> int:
-    with (
-        closing(Database.open(url)) as source,
-        closing(Database.open(f"sqlite:///{to.absolute()}")) as target,
-    ):
-        rows = sum(copy_rows(source, target).values())
-    for lock in to.parent.glob(f"{to.name}?*"):
-        lock.unlink()
-    return rows
+    with closing(Database.open(url)) as source, _opened(to) as target:
+        return sum(copy_rows(source, target).values())
 
 
 def _named_but_missing(folder: Path, copied: set[str]) -> tuple[str, ...]:
     """Paths of files that the rows of a back-up name and that are not in it."""
-    url = f"sqlite:///{(folder / ROWS).absolute()}"
     columns = {
         "instances": (InstanceRow.path, InstanceConflictRow.path),
         "results": (ResultRow.path,),
     }
-    with closing(Database.open(url)) as database, database.read() as session:
+    with _opened(folder / ROWS) as database, database.read() as session:
         named = {
             f"{name}/{path}"
             for name, of_kind in columns.items()
             for column in of_kind
             for path in session.scalars(select(column))
         }
-    for lock in folder.glob(f"{ROWS}?*"):
-        lock.unlink()
     return tuple(sorted(named - copied))
 
 

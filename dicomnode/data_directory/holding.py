@@ -15,6 +15,9 @@ from storage.durable import DurableFiles
 
 _LOCK = "node.lock"
 
+NODE_ID = "node.id"
+"""Name of the file in the data directory that holds the node's own id."""
+
 KEPT = "settings.json"
 """Name of the file in the data directory: the settings that the node runs, or last ran, with."""
 
@@ -62,7 +65,7 @@ def is_held(data_directory: Path) -> bool:
 
 def _node_id(data_directory: Path) -> str:
     """Made at the first start, and durable before it is used."""
-    file = data_directory / "node.id"
+    file = data_directory / NODE_ID
     node_id = file.read_text().strip() if file.exists() else ""
     if not node_id:
         node_id = uuid.uuid4().hex

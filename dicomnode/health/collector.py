@@ -11,11 +11,11 @@ from pathlib import Path
 
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import is_held
 from dicomnode.decisions.arrival.disk import DiskSpace
 from dicomnode.decisions.operating.facts import ClockStep, Facts, Setup, Work
 from dicomnode.disk_gate import disk_space
 from dicomnode.health.certificates import certificate_files
-from dicomnode.health.lock import is_locked
 from dicomnode.health.looks import Looks
 from dicomnode.health.patience import Patience
 from dicomnode.health.work import WorkReader
@@ -51,7 +51,7 @@ class Collector:
             at=self._clock.now().astimezone(),
             setup=self._setup(),
             node=looks.at("the processes", lambda: read_state(folder), None),
-            running=looks.at("the lock of the node", lambda: is_locked(folder), None),
+            running=looks.at("the lock of the node", lambda: is_held(folder), None),
             database_fault=fault,
             disk=looks.at("the disk", self._disk, None),
             read_only=looks.at("the disk", lambda: _is_read_only(folder), nothing=False),

@@ -18,11 +18,10 @@ from dicomnode.audit import trail
 from dicomnode.audit.events import Peer, Refused
 from dicomnode.errors import ConfigurationError
 from dicomnode.logs import Repeats, so_far
-from dicomnode.tls import TlsPolicy, expiry_of_pem, reason, server_context
+from dicomnode.tls import WARNING_BEFORE_END, TlsPolicy, expiry_of_pem, reason, server_context
 
 log = logging.getLogger(__name__)
 
-WARNING_BEFORE_END = timedelta(days=30)
 _A_ASSOCIATE_RQ = b"\x01"  # the first byte of that PDU (PS3.8 table 9-11)
 
 _Signature = tuple[tuple[int, int, int] | None, ...]

@@ -31,7 +31,7 @@ from dicomnode.offline.demo_outcome import export_results, print_summary
 from dicomnode.offline.demo_pacs import StandInPacs, stand_in_pacs
 from storage import queries
 from storage.database import Database
-from storage.records import JobKind, JobState, SeriesDetail, SeriesState
+from storage.records import OPEN_SERIES, JobKind, JobState, SeriesDetail, SeriesState
 
 SHIPPED_DATA = Path(__file__).resolve().parents[2] / "tests" / "data" / "ct"
 _MARKER = ".dicomnode-demo"
@@ -39,7 +39,6 @@ _SENDER = "DEMOSENDER"
 _START_SECONDS = 120.0
 _RUN_SECONDS = 600.0
 _LOOK_SECONDS = 0.3
-_ENDED = {SeriesState.ANALYSED, SeriesState.SKIPPED, SeriesState.FAILED}
 
 _CONFIG = """\
 # Made by `dicomnode demo`. Try: dicomnode queue list --config {file}
@@ -107,7 +106,7 @@ def run_demo(out: Path, data: Path | None, pacs: str | None, console: Console) -
         print_summary(console, {each.series_instance_uid: each.name for each in series}, details)
     if missing:
         console.print(f"{missing} results did not arrive at the PACS", style="red")
-    explained = all(detail.series.state in _ENDED for detail in details.values())
+    explained = all(detail.series.state not in OPEN_SERIES for detail in details.values())
     return 0 if explained and not missing else 1
 
 
@@ -256,7 +255,7 @@ def _stage(detail: SeriesDetail) -> str:
 
 def _all_done(details: Mapping[str, SeriesDetail], count: int) -> bool:
     return len(details) == count and all(
-        detail.series.state in _ENDED and all(each.arrived for each in detail.deliveries)
+        detail.series.state not in OPEN_SERIES and all(each.arrived for each in detail.deliveries)
         for detail in details.values()
     )
 

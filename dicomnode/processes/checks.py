@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -17,12 +17,13 @@ from pydantic import BaseModel
 from dicomnode.config.credentials import Credentials
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import is_held, settings_now
-from dicomnode.disk_gate import disk_space
+from dicomnode.disk_gate import disk_space, existing
 from dicomnode.errors import ConfigurationError
 from dicomnode.methods.bundles import check_permitted
 from dicomnode.network.listeners import bind_listener
 from dicomnode.processes.ports import Address, is_held_by_systemd, served
 from dicomnode.tls import (
+    WARNING_BEFORE_END,
     DestinationTls,
     TlsPolicy,
     client_context,
@@ -34,7 +35,6 @@ from inference.errors import BundleError
 from storage.database import check_answers, is_missing
 from storage.errors import StorageError
 
-_WARNED_BEFORE = timedelta(days=30)
 _TLS_FILES = ("certificate", "private_key", "peer_ca")
 
 
@@ -119,7 +119,7 @@ def _expiry(key: str, tls: TlsPolicy | DestinationTls | None, now: datetime) -> 
         if file:
             end = expiry_of_pem(Path(file).read_bytes())
             over, day = end <= now, end.date().isoformat()
-            if end < now + _WARNED_BEFORE:
+            if end < now + WARNING_BEFORE_END:
                 text = f"{file}: has ended on {day}" if over else f"{file}: ends on {day}"
                 yield Finding(f"{key}.certificate", text, is_warning=not over)
 
@@ -133,21 +133,16 @@ def _folder_findings(settings: Settings) -> Iterator[Finding]:
         if why := _not_writable(folder):
             yield Finding(key, f"{folder}: {why}")
     with suppress(OSError):
-        free, least = disk_space(_existing(data)).free_bytes, settings.disk.refuse_below_bytes
+        free, least = disk_space(existing(data)).free_bytes, settings.disk.refuse_below_bytes
         if free < least:
             text = f"{free} bytes are free at {data}: below {least} nothing is taken (0xA700)"
             yield Finding("disk.refuse_below_bytes", text, is_warning=True)
 
 
-def _existing(folder: Path) -> Path:
-    """The folder, or the innermost around it that is there."""
-    return next(each for each in (folder, *folder.absolute().parents) if each.exists())
-
-
 def _not_writable(folder: Path) -> str:
     """Why nothing can be made in a folder, or the folder itself; "" when it can."""
     try:
-        with tempfile.TemporaryFile(dir=_existing(folder)):
+        with tempfile.TemporaryFile(dir=existing(folder)):
             return ""
     except OSError as error:
         return error.strerror or type(error).__name__

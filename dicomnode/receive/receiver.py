@@ -130,17 +130,20 @@ class StorageReceiver:
         """Answer one C-STORE request; never raises."""
         answer = self._answer(request)
         if isinstance(answer, Dataset):
-            self.visits.refused(request.association, request.sop_class_uid, answer.Status)
+            self._count_refused(request.association, request.sop_class_uid, answer.Status)
             if self._refusals is not None:
                 self._refusals.note_instance(request, answer.Status, answer.ErrorComment)
         return answer
 
     def _unkept(self, assoc: DicomAssociation, sop_class_uid: str, sop_instance_uid: str) -> None:
         """The disk did not take a data set that grew in a file."""
-        status_of(OUT_OF_RESOURCES, "")
-        self.visits.refused(assoc, sop_class_uid, OUT_OF_RESOURCES)
+        self._count_refused(assoc, sop_class_uid, OUT_OF_RESOURCES)
         if self._refusals is not None:
             self._refusals.note_unkept(assoc, sop_instance_uid, OUT_OF_RESOURCES)
+
+    def _count_refused(self, assoc: DicomAssociation, sop_class_uid: str, status: int) -> None:
+        counters.INSTANCES_REFUSED.labels(f"0x{status:04X}").inc()
+        self.visits.refused(assoc, sop_class_uid, status)
 
     def _answer(self, request: StoreRequest) -> int | Dataset:
         grown = isinstance(request.content, GrowingFile)  # the disk was asked as it grew

@@ -8,7 +8,6 @@ from pynetdicom.association import Association as DicomAssociation
 from dicomnode.dicom_files.identity import Identity, Provenance
 from dicomnode.errors import DataError
 from dicomnode.fast_scp.association import StoreRequest
-from dicomnode.metrics import counters
 from storage.records import Association
 
 _PRIORITY_ORDER = {1: 0, 0: 1, 2: 2}  # Priority (0000,0700): HIGH 1, MEDIUM 0, LOW 2
@@ -28,7 +27,6 @@ def check_command(identity: Identity, request: StoreRequest) -> None:
 
 
 def status_of(code: int, comment: str) -> Dataset:
-    counters.INSTANCES_REFUSED.labels(f"0x{code:04X}").inc()
     answer = Dataset()
     answer.Status = code
     answer.ErrorComment = comment[:64]  # (0000,0902) is LO

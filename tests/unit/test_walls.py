@@ -21,8 +21,8 @@ WALLS = """
 .canary: . .config .decisions .decisions.arrival .decisions.eligibility .decisions.operating
     .deliver .methods .network .synthetic storage
 .cli: . .analyse .assess .audit .canary .cli.views .commission .config .conformance .data_directory
-    .decisions .deliver .health .network .offline .processes .receive .weights inference
-    inference.bundles inference.evaluation.report inference.training storage
+    .decisions .deliver .network .offline .processes .receive .weights inference inference.bundles
+    inference.evaluation.report inference.training storage
 .cli.views: . .analyse .audit .config .decisions .decisions.delivery .decisions.operating
     .dicom_files .health .methods .notes .offline .results.common inference inference.bundles
     inference.evaluation.report storage
@@ -51,7 +51,8 @@ WALLS = """
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage
-.health: . .config .decisions.arrival .decisions.delivery .decisions.operating .processes storage
+.health: . .config .data_directory .decisions.arrival .decisions.delivery .decisions.operating
+    .processes storage
 .methods: . .config .decisions inference inference.bundles inference.lungs
 .metrics: . .decisions.operating storage
 .monitor: . .audit .canary .config .data_directory .decisions.operating .health .metrics .network
