@@ -79,8 +79,8 @@ class Database:
 
     @property
     def url(self) -> str:
-        """The URL, with the password hidden."""
-        return self._engine.url.render_as_string(hide_password=True)
+        """As `shown_url`."""
+        return _shown(self._engine.url)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -209,7 +209,11 @@ def shown_url(url: str) -> str:
     Raises:
         DatabaseUrlError
     """
-    return checked_url(url).set(query={}).render_as_string(hide_password=True)
+    return _shown(checked_url(url))
+
+
+def _shown(url: URL) -> str:
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _engine(url: URL) -> Engine:

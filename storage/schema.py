@@ -96,7 +96,7 @@ def _migrations(connection: Connection) -> tuple[Config, set[str]]:
 
 def _check_known(connection: Connection, found: str | None, known: set[str]) -> None:
     if found is not None and found not in known:
-        url = connection.engine.url.render_as_string(hide_password=True)
+        url = connection.engine.url.set(query={}).render_as_string(hide_password=True)
         raise SchemaTooNewError(url, found, SCHEMA_REVISION)
 
 

@@ -40,9 +40,11 @@ class Around:
 
 def trouble_of(series_key: str, lasting: Iterable[TroubleRecord]) -> TroubleRecord | None:
     """That its job is stuck, or that a worker does not run."""
-    names = (f"job_stuck:{series_key}", "process_down:worker", "process_restarting:worker")
-    found = (each for name in names for each in lasting if each.name.startswith(name))
-    return next((each for each in found if each.over_at is None), None)
+    still = [each for each in lasting if each.over_at is None]
+    found = [each for each in still if each.name == f"job_stuck:{series_key}"]
+    for kind in ("process_down:worker", "process_restarting:worker"):
+        found += [each for each in still if each.name.startswith(kind)]
+    return next(iter(found), None)
 
 
 def next_steps(

@@ -16,7 +16,7 @@ from dicomnode.decisions.operating.troubles import Severity, Trouble
 from dicomnode.decisions.operating.wording import duration, many, moment
 from dicomnode.health.collector import Collector
 from dicomnode.version import VERSION
-from storage.database import Database
+from storage.database import Database, shown_url
 from storage.overview_records import OpenDeliveries, OpenJobs
 
 _FACTS = TypeAdapter(Facts)
@@ -61,7 +61,7 @@ def as_json(settings: Settings, facts: Facts, troubles: tuple[Trouble, ...]) -> 
         "not_ready": list(not_ready(facts)),
         "troubles": _TROUBLES.dump_python(troubles, mode="json"),
         "ports": list(settings.receive.ports),
-        "database": _url(settings),
+        "database": shown_url(settings.database_url),
         **_FACTS.dump_python(facts, mode="json", exclude=_LEFT_OUT),
     }
 
@@ -88,7 +88,8 @@ def _machine(settings: Settings, facts: Facts) -> Iterator[tuple[str, str]]:
             again = f", started {each.starts} times" if each.starts > 1 else ""
             yield f"  {each.role}", f"process {each.pid} for {_age(each.since, facts)}{again}"
     yield "receives", _ports(settings)
-    yield "database", f"{_url(settings)} {'does not answer' if facts.database_fault else 'answers'}"
+    answers = "does not answer" if facts.database_fault else "answers"
+    yield "database", f"{shown_url(settings.database_url)} {answers}"
     yield "disk", str(facts.disk) if facts.disk else "not known"
     ends = [each.ends_at for each in facts.certificates if each.ends_at is not None]
     if ends:
@@ -147,9 +148,3 @@ def _canary(facts: Facts) -> str:
 
 def _age(at: datetime, facts: Facts) -> str:
     return duration(facts.at - at)
-
-
-def _url(settings: Settings) -> str:
-    """Without its password."""
-    with closing(Database.open_later(settings.database_url)) as database:
-        return database.url

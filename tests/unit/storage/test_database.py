@@ -19,7 +19,7 @@ from sqlalchemy import Engine, create_engine, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
-from storage.database import Database
+from storage.database import Database, shown_url
 from storage.errors import DatabaseUnavailableError, DatabaseUrlError, SchemaTooNewError
 from storage.index import open_association
 from storage.models import SCHEMA_REVISION, AssociationRow, SeriesRow
@@ -221,6 +221,12 @@ def test_sqlite_is_set_to_survive_a_power_cut(tmp_path: Path) -> None:
         ]
     database.close()
     assert values == ["wal", 2, 1, 30_000]  # 2: FULL
+
+
+def test_a_url_is_shown_without_what_may_be_a_password() -> None:
+    url = "postgresql://node:secret@pacs/node?password=secret&sslmode=require"
+    database = Database.open_later(url)
+    assert database.url == shown_url(url) == "postgresql+psycopg://node:***@pacs/node"
 
 
 def test_an_unreachable_server_is_named_without_its_password(tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ def test_the_trouble_of_a_series_is_its_own_or_the_workers() -> None:
     assert trouble_of("1.2.4", (stuck, down)) == down
     assert trouble_of("1.2.4", (stuck, trouble("disk_full"))) is None
     assert trouble_of("1.2.3", (replace(stuck, over_at=NOW),)) is None
+    assert trouble_of("1.2", (stuck,)) is None  # the UID of another series begins alike
 
 
 OTHER = replace(SKIPPED, series_key="1.2.4", ended_at=NOW + seconds(10))
