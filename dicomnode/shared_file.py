@@ -50,8 +50,7 @@ class SharedFile:
         """All files from the oldest to that which is written, each with its number for ever."""
         with self._one_thread, self._locked(fcntl.LOCK_SH):
             full = full_files(self.path)
-            newest = full[-1][0] + 1 if full else 1
-            return [*full, *([(newest, self.path)] if self.path.exists() else [])]
+            return [*full, *([(_next_number(full), self.path)] if self.path.exists() else [])]
 
     def _write(self, line: bytes) -> bool:
         """Whether the file is full now."""
@@ -74,7 +73,7 @@ class SharedFile:
         if os.fstat(self._current()).st_size < self._most_bytes:
             return
         full = full_files(self.path)
-        number = full[-1][0] + 1 if full else 1
+        number = _next_number(full)
         self.path.rename(self.path.with_name(f"{self.path.name}.{number}"))
         for old, path in full:
             if old <= number - self._kept:
@@ -90,6 +89,10 @@ class SharedFile:
             yield
         finally:
             fcntl.flock(self._lock_descriptor, fcntl.LOCK_UN)
+
+
+def _next_number(full: list[tuple[int, Path]]) -> int:
+    return full[-1][0] + 1 if full else 1
 
 
 def full_files(path: Path) -> list[tuple[int, Path]]:

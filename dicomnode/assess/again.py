@@ -17,8 +17,8 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from dicomnode.config.reading import kept_settings
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import settings_now
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.deliver.result_settings import analysis_digest
 from dicomnode.deliver.routing import routing
@@ -27,8 +27,6 @@ from storage.database import Database
 from storage.decided import AnalysisMarks
 from storage.records import SeriesDetail, SeriesRecord, SeriesState
 from storage.reopening import reopen_ended, retry_failed
-
-_KEPT = "settings.json"
 
 _NEXT = {
     SeriesState.RECEIVING: "it is not decided yet: `queue why` tells what it waits for",
@@ -67,7 +65,7 @@ def check_started_with(settings: Settings, sender: str) -> None:
         ConfigurationError: it did not.
     """
     try:
-        started = kept_settings(settings.node.data_directory / _KEPT)
+        started = settings_now(settings.node.data_directory)
     except OSError as error:
         raise ConfigurationError("no node has run yet on this data directory") from error
     except ValidationError as error:

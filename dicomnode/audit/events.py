@@ -65,8 +65,6 @@ class AlertKind(Enum):
     """Event Type Code of a Security Alert: code and meaning (A.5.3.11, PS3.16 CID 403)."""
 
     NODE_AUTHENTICATION = ("110126", "Node Authentication")
-    NETWORK_CONFIGURATION = ("110128", "Network Configuration")
-    SECURITY_CONFIGURATION = ("110129", "Security Configuration")
     SOFTWARE_CONFIGURATION = ("110131", "Software Configuration")
     RESTRICTED_FUNCTION = ("110132", "Use of Restricted Function")
 

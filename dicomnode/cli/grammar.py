@@ -69,7 +69,7 @@ EXAMPLES = {
     "database adopt": "dicomnode database adopt",
     "database release": "dicomnode database release",
     "backup": "dicomnode backup /mnt/backup",
-    "restore": "dicomnode restore /mnt/backup/2026-11-28T021500Z --check",
+    "restore": "dicomnode restore /mnt/backup/2026-11-28T02-15-00Z --check",
     "version": "dicomnode version",
 }
 """By the words of the command; each is shown at the end of its help."""

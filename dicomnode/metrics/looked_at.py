@@ -167,17 +167,16 @@ class LookedAt(Collector):
             [((_shown(each.ae_title),), each.last_at.timestamp()) for each in work.sources],
             "calling_ae_title",
         )
-        ended = [each for each in work.canary if each.ended_at is not None]
-        passed = [each for each in ended if each.passed]
+        ended, passed = work.last_ended, work.last_passed
         yield _gauge(
             "canary_passed",
             "1 where the last run of the canary that ended has passed.",
-            [((), bool(ended[0].passed))] if ended else [],
+            [((), bool(ended.passed))] if ended else [],
         )
         yield _gauge(
             "canary_last_passed_timestamp_seconds",
             "When the last run of the canary began that passed.",
-            [((), passed[0].started_at.timestamp())] if passed else [],
+            [((), passed.started_at.timestamp())] if passed else [],
         )
 
 

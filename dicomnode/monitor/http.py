@@ -20,7 +20,7 @@ from dicomnode.monitor.loops import Loop, Station
 from dicomnode.web.application import Answer, Application
 from dicomnode.web.server import listener, serve
 from dicomnode.web.status_page import Sight, render, static, status_page, unseen_page
-from storage.errors import DatabaseUnavailableError, StorageError
+from storage.errors import StorageError
 from storage.recent import EndedSeries, ended_series
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class _Serving:
         try:
             with self._station.database.read() as session:
                 return ended_series(session, facts.at - _DAY)
-        except (DatabaseUnavailableError, StorageError):
+        except StorageError:
             return None
 
     def _metrics(self) -> Answer:

@@ -25,16 +25,8 @@ class Outlook:
     """The last look at the node; for all threads."""
 
     def __init__(self) -> None:
-        self._seen: Seen | None = None
+        self.seen: Seen | None = None  # put by one assignment: who reads has the one or the other
         self.http_fault = ""
-
-    @property
-    def seen(self) -> Seen | None:
-        """None before the first look."""
-        return self._seen
-
-    def put(self, seen: Seen) -> None:
-        self._seen = seen  # one assignment: whoever reads has the one or the other
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Watch:
         outlook = self._station.outlook
         facts = replace(self._collector.collect(), http_fault=outlook.http_fault)
         troubles = judge(facts, self._station.settings.health, facts.at)
-        outlook.put(Seen(facts, troubles))
+        outlook.seen = Seen(facts, troubles)
 
 
 def watching(station: Station) -> Loop:

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.troubles import Severity, Trouble
+from dicomnode.decisions.wording import how_many
 from dicomnode.metrics.read_back import Counted
 from dicomnode.version import PRODUCT_NAME, VERSION
 from dicomnode.web import tables
@@ -90,17 +91,13 @@ def unseen_page(settings: Settings, *, refreshes: bool = True) -> Page:
 def _headline(troubles: Sequence[Trouble]) -> tuple[Mood, str, str]:
     counts = Counter(each.severity for each in troubles)
     errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
-    parts = [_many(errors, "error"), _many(warnings, "warning")]
-    headline = " and ".join(part for part in parts if part)
+    counted = ((errors, "error"), (warnings, "warning"))
+    headline = " and ".join(how_many(number, word) for number, word in counted if number)
     if errors:
         return Mood.BAD, headline, "Results are late, lost or refused until somebody acts."
     if warnings:
         return Mood.WARNING, headline, "It works. Somebody should look by day."
     return Mood.GOOD, "All is well", "Nothing troubles this node."
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}" if count else ""
 
 
 def _notice(trouble: Trouble, facts: Facts) -> Notice:
@@ -129,9 +126,7 @@ def _figures(facts: Facts) -> tuple[Figure, ...]:
 
 
 def _canary(facts: Facts) -> Figure:
-    runs = facts.work.canary
-    passed = next((each for each in runs if each.passed), None)
-    ended = next((each for each in runs if each.ended_at is not None), None)
+    ended, passed = facts.work.last_ended, facts.work.last_passed
     failed = ended is not None and not ended.passed
     value = ago(passed.started_at, facts.at) if passed else "never"
     note = "the last one failed" if failed else ""

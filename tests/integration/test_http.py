@@ -74,7 +74,7 @@ def get(station: Station, path: str, host: str = "localhost") -> tuple[int, str,
 
 def see(station: Station, facts: Facts) -> None:
     """As the loop that looks at the node would."""
-    station.outlook.put(Seen(facts, judge(facts, HealthPolicy(), facts.at)))
+    station.outlook.seen = Seen(facts, judge(facts, HealthPolicy(), facts.at))
 
 
 def test_it_lives_and_tells_its_metrics(station: Station) -> None:

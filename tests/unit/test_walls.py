@@ -15,8 +15,9 @@ WALLS = """
 .analyse: . .assess .config .data_directory .decisions .decisions.arrival .decisions.contrast
     .decisions.eligibility .decisions.stack .deliver .dicom_files .methods .metrics .results
     .results.common inference inference.arrays inference.lungs storage
-.assess: . .audit .config .decisions .decisions.arrival .decisions.eligibility .decisions.stack
-    .deliver .dicom_files .methods .metrics .network .notes .results.common storage
+.assess: . .audit .config .data_directory .decisions .decisions.arrival .decisions.eligibility
+    .decisions.stack .deliver .dicom_files .methods .metrics .network .notes .results.common
+    storage
 .audit: . .config
 .canary: . .config .decisions .decisions.arrival .decisions.eligibility .decisions.operating
     .deliver .methods .network .synthetic storage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from dicomnode.cli.views.step import Step
@@ -102,7 +102,12 @@ _KEY_SET = (
 
 
 def _kinds(deliveries: Sequence[DeliveryRecord]) -> str:
-    counts = Counter(_KIND_WORDS.get(each.result.kind, each.result.kind) for each in deliveries)
+    return counted(_KIND_WORDS.get(each.result.kind, each.result.kind) for each in deliveries)
+
+
+def counted(kinds: Iterable[str]) -> str:
+    """Kinds of objects, each once, with how many there are of it."""
+    counts = Counter(kinds)
     return ", ".join(kind if n == 1 else f"{n} {kind}" for kind, n in counts.items())
 
 

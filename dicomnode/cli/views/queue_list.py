@@ -114,7 +114,7 @@ def look(
         ahead = queries.analyses_ahead(session)
         studies = {
             each.series_key: study.series_of_study(session, each.series_key)
-            for each in records
+            for each in (records if settings.results.note == "study" else ())
             if each.state in NOT_ANALYSED and each.modality == MODALITY
         }
         counts = queries.count_series(session, wanted)

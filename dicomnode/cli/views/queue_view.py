@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy.engine import make_url
 
-from dicomnode.cli.views.delivery_words import series_word
+from dicomnode.cli.views.delivery_words import counted, series_word
 from dicomnode.cli.views.findings_view import findings_lines
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config.settings import Settings
@@ -135,12 +134,6 @@ def print_deliveries(console: Console, deliveries: Iterable[DeliveryRecord]) -> 
     for (series, *rest), kinds in alike.items():
         add_row(table, f"{counted(kinds)} of …{series[-8:]}", *rest)
     print_table(console, table)
-
-
-def counted(kinds: Iterable[str]) -> str:
-    """Kinds of objects, each once, with how many there are of it."""
-    counts = Counter(kinds)
-    return ", ".join(kind if n == 1 else f"{n} {kind}" for kind, n in counts.items())
 
 
 def next_time(delivery: DeliveryRecord) -> datetime | None:

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from dicomnode.cli.views import queue_view
-from dicomnode.cli.views.queue_view import as_json, counted, print_deliveries, say, shown_time
+from dicomnode.cli.views.delivery_words import counted
+from dicomnode.cli.views.queue_view import as_json, print_deliveries, say, shown_time
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.errors import DataError
 from storage import result_sets

@@ -13,7 +13,8 @@ from dicomnode.config.settings import Settings
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.judge import judge, not_ready
 from dicomnode.decisions.operating.troubles import Severity, Trouble
-from dicomnode.decisions.operating.wording import duration, many, moment
+from dicomnode.decisions.operating.wording import duration, moment
+from dicomnode.decisions.wording import how_many
 from dicomnode.health.collector import Collector
 from dicomnode.version import VERSION
 from storage.database import Database, shown_url
@@ -123,7 +124,7 @@ def _work(facts: Facts) -> Iterator[tuple[str, str]]:
     for delivery in work.deliveries:
         yield "deliveries", _deliveries(delivery, facts)
     for parked in work.parked:
-        what = f"{many(parked.count, 'object')} of kind {parked.kind} {parked.state}"
+        what = f"{how_many(parked.count, 'object')} of kind {parked.kind} {parked.state}"
         yield "deliveries", f"{parked.destination}: {what}"
     if work.canary:
         yield "canary", _canary(facts)
@@ -137,7 +138,7 @@ def _jobs(job: OpenJobs, facts: Facts) -> str:
 def _deliveries(each: OpenDeliveries, facts: Facts) -> str:
     away = ", it is away" if each.held else ""
     oldest = f", one for {_age(each.oldest_at, facts)}" if each.oldest_at else ""
-    return f"{each.destination}: {many(each.count, 'object')} on the way{oldest}{away}"
+    return f"{each.destination}: {how_many(each.count, 'object')} on the way{oldest}{away}"
 
 
 def _canary(facts: Facts) -> str:

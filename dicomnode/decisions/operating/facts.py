@@ -90,6 +90,14 @@ class Work:
     canary: tuple[CanaryRun, ...] = ()  # the last run, the last that ended, the last that passed
     noted: tuple[TroubleRecord, ...] = ()  # the troubles that last, as the monitor noted them
 
+    @property
+    def last_ended(self) -> CanaryRun | None:
+        return next((each for each in self.canary if each.ended_at is not None), None)
+
+    @property
+    def last_passed(self) -> CanaryRun | None:
+        return next((each for each in self.canary if each.passed), None)
+
 
 @dataclass(frozen=True)
 class Facts:

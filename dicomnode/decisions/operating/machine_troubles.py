@@ -16,7 +16,8 @@ from dicomnode.decisions.operating.processes import (
     ProcessState,
 )
 from dicomnode.decisions.operating.troubles import Severity, Trouble
-from dicomnode.decisions.operating.wording import duration, many, moment
+from dicomnode.decisions.operating.wording import duration, moment
+from dicomnode.decisions.wording import how_many
 from storage.overview_records import TroubleRecord
 
 _DOWN_SECONDS = 60.0
@@ -60,7 +61,7 @@ def _of_process(process: ProcessState, policy: HealthPolicy, now: datetime) -> I
     unusable = last.status == UNUSABLE_SETUP and (process.pid is None or not steady)
     told = f"last with status {last.status}: {last.cause}"
     if len(recent) >= policy.restarts:
-        ends = f"{process.role} ended {many(len(recent), 'time')}"
+        ends = f"{process.role} ended {how_many(len(recent), 'time')}"
         text = f"{ends} within {duration(_RESTARTS_WITHIN)}, {told}"
         name, since = f"process_restarting:{process.role}", recent[0].at
         yield Trouble(name, Severity.ERROR, text, _process_remedy(process, last), since)
@@ -163,7 +164,7 @@ def alert_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Iterat
         if not untold:
             continue
         since = min(each.first_seen_at for each in untold)
-        count = many(len(untold), "trouble")
+        count = how_many(len(untold), "trouble")
         text = f"{count} could not be told by {way}, the oldest for {duration(now - since)}"
         remedy = f'mend [alerts] {way}; the log tells why: grep "telling troubles by {way}"'
         yield Trouble(f"alerts_untold:{way}", Severity.WARNING, text, remedy, since)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dicomnode.decisions.operating.wording import duration, line, many, moment
+from dicomnode.decisions.operating.wording import duration, line, moment
+from dicomnode.decisions.wording import how_many
 from storage.decided import JsonObject
 from storage.overview_records import TroubleRecord
 
@@ -34,8 +35,8 @@ class Message:
         if len(told) == 1:
             return f"[{self._heading()}] {self.node}: {line(told[0].text)}"[:200]
         parts = [
-            many(len(self.began), "trouble") + " began" if self.began else "",
-            many(len(self.over), "trouble") + " over" if self.over else "",
+            how_many(len(self.began), "trouble") + " began" if self.began else "",
+            how_many(len(self.over), "trouble") + " over" if self.over else "",
         ]
         return f"[{self._heading()}] {self.node}: {', '.join(filter(None, parts))}"
 
@@ -53,7 +54,7 @@ class Message:
             lasted = duration((each.over_at or self.at) - each.since)
             lines += ["", f"OVER  after {lasted}: {line(each.text)}"]
         if self.lasting:
-            lines += ["", f"{many(self.lasting, 'other trouble')} told before still lasting."]
+            lines += ["", f"{how_many(self.lasting, 'other trouble')} told before still lasting."]
         return "\n".join([*lines, "", "dicomnode status tells all of it.", ""])
 
     def as_json(self) -> JsonObject:

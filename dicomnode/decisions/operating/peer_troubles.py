@@ -11,7 +11,8 @@ from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.health_policy import ExpectedSource, HealthPolicy
 from dicomnode.decisions.operating.silence import missed_studies, silent_hours
 from dicomnode.decisions.operating.troubles import Severity, Trouble
-from dicomnode.decisions.operating.wording import duration, foreign, many, moment, sentence
+from dicomnode.decisions.operating.wording import duration, foreign, moment, sentence
+from dicomnode.decisions.wording import how_many
 from storage.overview_records import CanaryRun, Refused, Source
 
 _MOST_NAMED = 3
@@ -90,7 +91,7 @@ def _turned_away(found: list[Refused]) -> Trouble:
     named = ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
     address = foreign(last.peer_address)
     text = (
-        f"{many(count, 'association')} of {named} from {address} rejected, the last at "
+        f"{how_many(count, 'association')} of {named} from {address} rejected, the last at "
         f"{moment(last.last_at)} UTC: {sentence(last.reason)}"
     )
     others = "; each of them: dicomnode queue refusals" if len(found) > 1 else ""
@@ -113,7 +114,7 @@ def _let_in(refused: Refused, address: str) -> str:
 
 def _refused(status: str, found: list[Refused]) -> Trouble:
     last = max(found, key=lambda each: each.last_at)
-    count = many(sum(each.count for each in found), "instance")
+    count = how_many(sum(each.count for each in found), "instance")
     name, reason = foreign(last.calling_ae_title), sentence(last.reason)
     text = f"{count} refused with {status}, the last of {name}: {reason}"
     remedy = f"mend what it says, then send them again from {name}"
@@ -123,11 +124,9 @@ def _refused(status: str, found: list[Refused]) -> Trouble:
 
 def canary_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
     """The last run that ended counts; one that never ends is late as one that never began."""
-    runs, limit = facts.work.canary, facts.setup.canary_seconds
-    ended = next((each for each in runs if each.ended_at is not None), None)
+    limit, ended, passed = facts.setup.canary_seconds, facts.work.last_ended, facts.work.last_passed
     if ended is not None and not ended.passed:
-        yield _canary_failed(ended, runs)
-    passed = next((each for each in runs if each.passed), None)
+        yield _canary_failed(ended, passed)
     began = passed.started_at if passed else (facts.node.started_at if facts.node else None)
     if limit is None or began is None or now - began <= timedelta(seconds=limit):
         return
@@ -136,10 +135,8 @@ def canary_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Itera
     yield Trouble("canary_late", Severity.WARNING, text, "dicomnode commission --canary", began)
 
 
-def _canary_failed(run: CanaryRun, runs: tuple[CanaryRun, ...]) -> Trouble:
-    last = next(
-        (f", passed last at {moment(each.started_at)} UTC" for each in runs if each.passed), ""
-    )
+def _canary_failed(run: CanaryRun, passed: CanaryRun | None) -> Trouble:
+    last = f", passed last at {moment(passed.started_at)} UTC" if passed else ""
     text = f"the canary of {moment(run.started_at)} UTC failed at {run.stage}{last}: {run.text}"
     remedy = "dicomnode commission: it tells which step fails"
     return Trouble("canary_failed", Severity.ERROR, sentence(text), remedy, run.started_at)

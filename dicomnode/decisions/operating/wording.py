@@ -21,11 +21,6 @@ def duration(span: timedelta) -> str:
     return " ".join(shown) or "0 s"
 
 
-def many(count: int, one: str, more: str = "") -> str:
-    """ "1 object", "2 objects"; `more` where the plural is another word."""
-    return f"{count} {one if count == 1 else more or one + 's'}"
-
-
 def moment(at: datetime) -> str:
     """To the minute, in the zone that it bears."""
     return f"{at:%Y-%m-%d %H:%M}"

@@ -12,7 +12,8 @@ from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.processes import ProcessState
 from dicomnode.decisions.operating.troubles import Severity, Trouble
-from dicomnode.decisions.operating.wording import duration, many, sentence
+from dicomnode.decisions.operating.wording import duration, sentence
+from dicomnode.decisions.wording import how_many
 from storage.overview_records import FailedSeries, OpenDeliveries, ParkedDeliveries, RunningJob
 from storage.records import JobKind
 
@@ -33,7 +34,7 @@ def _away(each: OpenDeliveries, now: datetime) -> Iterator[Trouble]:
     if not each.held:
         return
     since = f", the oldest for {duration(now - each.oldest_at)}" if each.oldest_at else ""
-    text = f"{each.destination} is away ({_why(each)}); {many(each.held, 'object')} wait{since}"
+    text = f"{each.destination} is away ({_why(each)}); {how_many(each.held, 'object')} wait{since}"
     remedy = f"mend {each.destination} or the way to it; what waits is sent by itself then"
     yield Trouble(f"destination_away:{each.destination}", Severity.WARNING, text, remedy)
 
@@ -42,7 +43,7 @@ def _overdue(each: OpenDeliveries, policy: HealthPolicy, now: datetime) -> Itera
     oldest = each.oldest_at
     if oldest is None or (now - oldest).total_seconds() <= policy.delivery_seconds:
         return
-    waits = f"{many(each.count, 'object')} on the way, the oldest for {duration(now - oldest)}"
+    waits = f"{how_many(each.count, 'object')} on the way, the oldest for {duration(now - oldest)}"
     text = f"results for {each.destination} are late: {waits} ({_why(each)})"
     remedy = f"dicomnode deliveries list --destination {each.destination}"
     yield Trouble(f"deliveries_late:{each.destination}", Severity.ERROR, text, remedy, oldest)
@@ -59,7 +60,7 @@ def parked_troubles(facts: Facts, _policy: HealthPolicy, _now: datetime) -> Iter
 
 def _parked(each: ParkedDeliveries) -> Trouble:
     name = f"deliveries_{each.state}:{each.destination}/{each.kind}"
-    objects = many(each.count, f"object of kind {each.kind}", f"objects of kind {each.kind}")
+    objects = f"{how_many(each.count, 'object')} of kind {each.kind}"
     what = {
         "refused": f"{each.destination} refuses {objects}",
         "failed": f"{objects} for {each.destination} were given up",
@@ -84,7 +85,7 @@ def promise_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Itera
         age = now - each.oldest_stored_at
         if age.total_seconds() <= policy.commitment_seconds:
             continue
-        objects = many(each.count, "object")
+        objects = how_many(each.count, "object")
         text = f"{each.destination} has not promised to keep {objects}, one for {duration(age)}"
         remedy = "see that it may open associations to this node: dicomnode commission"
         name = f"commitment_late:{each.destination}"
@@ -97,7 +98,7 @@ def queue_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterato
         if oldest is None or (now - oldest).total_seconds() <= policy.queue_seconds:
             continue
         longest = f"one has waited {duration(now - oldest)} {_WAITS[each.kind]}"
-        text = f"the queue is long: {many(each.queued, 'series', 'series')}, {longest}"
+        text = f"the queue is long: {how_many(each.queued, 'series')}, {longest}"
         remedy = "dicomnode queue list; more [inference] workers where this is every day's load"
         yield Trouble(f"queue_late:{each.kind.value}", Severity.ERROR, text, remedy, oldest)
 
@@ -143,7 +144,7 @@ def failed_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterat
         series = list(found)
         last = max(series, key=lambda each: each.ended_at)
         hours = f"{policy.event_hours:g} h"
-        count = many(len(series), "series", "series")
+        count = how_many(len(series), "series")
         text = f"{count} failed within {hours} by {rule}, the last: {last.series_key}"
         why = f"dicomnode queue why {last.series_key}"
         retry = f"dicomnode queue retry {last.series_key}"

@@ -61,7 +61,7 @@ class Node:
     def look(self, seconds: float, *troubles: Trouble, database: str | None = None) -> None:
         """Another look so many seconds later."""
         facts = Facts(self.clock.move(seconds), database_fault=database)
-        self.station.outlook.put(Seen(facts, troubles))
+        self.station.outlook.seen = Seen(facts, troubles)
         self.teller.look()
 
 
