@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,22 @@ def _undo_log_set_up() -> None:
     root.setLevel(min(root.level, logging.WARNING))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_acceptor_of_a_module_stays_unrestricted() -> Iterator[None]:
+    """pynetdicom has one setting for all acceptors of a process; ours sets it."""
+    with _acceptors_as_before():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_acceptor_stays_unrestricted() -> Iterator[None]:
-    """pynetdicom has one setting for all acceptors of a process; ours sets it."""
+    """The same for one test; a receiver of its module goes on as it was."""
+    with _acceptors_as_before():
+        yield
+
+
+@contextmanager
+def _acceptors_as_before() -> Iterator[None]:
     config = sys.modules.get("pynetdicom._config")
     before = bool(config and config.UNRESTRICTED_STORAGE_SERVICE)
     yield

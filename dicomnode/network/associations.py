@@ -65,13 +65,17 @@ def _introduced(ae: AE) -> AE:
     return ae
 
 
-def accept_any_storage(ae: AE) -> None:
-    """Accept C-ECHO, and whatever a peer wants to store. Holds for all acceptors of this process.
+def accept_any_storage() -> None:
+    """Accept whatever a peer wants to store. Holds for all acceptors of this process.
 
     In the transfer syntax that is named first, and what pynetdicom does not know as any service,
     unless the acceptor's association is a `StorageAssociation` of the fast SCP.
     """
     _config.UNRESTRICTED_STORAGE_SERVICE = True
+
+
+def accept_verification(ae: AE) -> None:
+    """Answer C-ECHO (PS3.4 annex A)."""
     ae.add_supported_context(Verification)
 
 

@@ -13,6 +13,7 @@ from dicomnode.config.destinations import Peer
 from dicomnode.network.associations import (
     SUCCESS,
     accept_any_storage,
+    accept_verification,
     application_entity,
     listen,
 )
@@ -42,7 +43,8 @@ def stand_in_pacs(folder: Path, ae_title: str = "DEMOPACS") -> Iterator[tuple[St
     folder.mkdir(parents=True, exist_ok=True)
     pacs = StandInPacs(folder)
     ae = application_entity(ae_title)
-    accept_any_storage(ae)
+    accept_verification(ae)
+    accept_any_storage()
     listener = bind_listener(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     listen(ae, listener, {evt.EVT_C_STORE: pacs.on_store})

@@ -54,6 +54,7 @@ from dicomnode.metrics import counters
 from dicomnode.network.associations import (
     SUCCESS,
     Handler,
+    accept_any_storage,
     end_broken_association,
     listen,
     stop_listening,
@@ -310,6 +311,7 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
     answers.start(stop)
     handlers = receiver.handlers() | commitment_handlers(answers, reports)
     tls = ServerTls(settings.receive.tls) if settings.receive.tls.enabled else None
+    accept_any_storage()
     for port, listener in zip(settings.receive.ports, listeners_of(settings.receive), strict=True):
         secured = tls if port == settings.receive.tls.port else None
         listen(

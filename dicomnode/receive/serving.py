@@ -10,8 +10,8 @@ from pynetdicom import AE
 from dicomnode.config.sections import ReceiveSettings
 from dicomnode.lifecycle import LISTENER
 from dicomnode.network.associations import (
-    accept_any_storage,
     accept_storage_commitment,
+    accept_verification,
     application_entity,
 )
 from dicomnode.network.listeners import bind_listener
@@ -24,13 +24,16 @@ _THREADS_OF_SILENT_PEERS = 256
 
 
 def storage_ae(ae_title: str, settings: ReceiveSettings) -> AE:
-    """An Application Entity that accepts every storage SOP class, private ones too."""
+    """An Application Entity that accepts C-ECHO and storage commitment as it is.
+
+    Every storage SOP class too, private ones as well, once `accept_any_storage` was called.
+    """
     ae = application_entity(ae_title)
     ae.maximum_associations = _NO_LIMIT  # the waiting room's business
     ae.maximum_pdu_size = settings.maximum_pdu_length
     ae.network_timeout = settings.network_timeout_seconds
     ae.acse_timeout = settings.acse_timeout_seconds
-    accept_any_storage(ae)
+    accept_verification(ae)
     accept_storage_commitment(ae)
     return ae
 

@@ -21,7 +21,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.disk_gate import DiskGate
-from dicomnode.network.associations import associated, listen, requestor
+from dicomnode.network.associations import accept_any_storage, associated, listen, requestor
 from dicomnode.network.listeners import bind_listener
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.arrivals import ArrivalIndexer
@@ -99,6 +99,7 @@ def running_receiver(
     ae = storage_ae("DICOMNODE", settings)
     listener = bind_listener(("127.0.0.1", 0))
     port = listener.getsockname()[1]
+    accept_any_storage()
     listen(
         ae,
         listener,
@@ -107,10 +108,12 @@ def running_receiver(
         most_threads=most_threads(settings),
     )
     peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
-    yield Receiver(ae, peer, database, files, folder)
-    ae.shutdown()
-    _config.UNRESTRICTED_STORAGE_SERVICE = unrestricted
-    stop.set()
+    try:
+        yield Receiver(ae, peer, database, files, folder)
+    finally:
+        ae.shutdown()
+        _config.UNRESTRICTED_STORAGE_SERVICE = unrestricted
+        stop.set()
     if not indexer.close(timeout=10):
         raise AssertionError("the index did not take what was stored")
     database.close()
