@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -99,7 +100,13 @@ def _tested(
     from dicomnode.config.digest import settings_digest
 
     with prepared(settings, datetime.now(UTC)) as bench, _telling(as_json) as tell:
-        parts = run_checks(bench, tried, echo_wait, tell)
+        with _stopped_by(signal.SIGTERM):
+            try:
+                parts = run_checks(bench, tried, echo_wait, tell)
+            except BaseException:
+                for text in bench.take_back():
+                    typer.echo(text, err=True)
+                raise
         sheet = Sheet(
             ae_title=settings.node.ae_title,
             done_at=bench.patient.drawn_at,
@@ -109,6 +116,16 @@ def _tested(
             parts=parts if tried else (*parts, no_destination()),
         )
         return sheet, bench.patient.study_instance_uid
+
+
+@contextmanager
+def _stopped_by(number: signal.Signals) -> Iterator[None]:
+    """As by Ctrl-C, so that what was stored is withdrawn first."""
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _run_canary(settings: Settings, as_json: bool) -> NoReturn:

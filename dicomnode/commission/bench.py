@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +20,7 @@ from typing import Any
 from pynetdicom import evt
 from pynetdicom.dimse_messages import C_ECHO_RQ
 
+from dicomnode.commission.checks import Check, Result
 from dicomnode.commitment.reports import Reports
 from dicomnode.config.destinations import AnyDestination
 from dicomnode.config.settings import Settings
@@ -44,6 +45,8 @@ from storage.database import Database
 
 PURPOSE = "COMMISSIONING"
 
+Withdraw = Callable[[], Sequence[Check]]
+
 
 @dataclass(frozen=True)
 class Made:
@@ -63,7 +66,8 @@ class Made:
 @dataclass
 class Bench:
     """`node_runs`: then `database` is the node's. `echoes`: C-ECHO requests that came to us, by
-    calling AE title; none are seen while a node runs."""
+    calling AE title; none are seen while a node runs. `owed`: by destination, what withdraws that
+    which was stored there and may not be withdrawn yet."""
 
     settings: Settings
     patient: SyntheticPatient
@@ -72,6 +76,7 @@ class Bench:
     node_runs: bool
     echoes: Counter[str] = field(default_factory=Counter)
     came: threading.Condition = field(default_factory=threading.Condition)
+    owed: dict[str, Withdraw] = field(default_factory=dict)
 
     @property
     def timeout(self) -> float:
@@ -91,6 +96,21 @@ class Bench:
             path = self.folder / f"{each.sop_instance_uid}.dcm"
             path.write_bytes(encode(each))
             yield each, path
+
+    @contextmanager
+    def storing(self, destination: AnyDestination, withdraw: Withdraw) -> Iterator[None]:
+        """Around all from the first object stored to the withdrawal: owed if it is broken off."""
+        self.owed[destination.name] = withdraw
+        yield
+        del self.owed[destination.name]
+
+    def take_back(self) -> Iterator[str]:
+        """Withdraw what is owed; what is done, in words."""
+        for name, withdraw in self.owed.items():
+            yield f"stopped: withdrawing what was stored at {name}"
+            bad = [each for each in withdraw() if each.result is Result.FAILED]
+            why = f"NOT withdrawn ({bad[0].found})" if bad else "withdrawn"
+            yield f"{name}: {why}; delete the study of Patient ID {self.patient.patient_id} there"
 
     def wait_for_echo(self, ae_title: str, seconds: float) -> bool:
         """Whether a C-ECHO of this AE came to us by then."""

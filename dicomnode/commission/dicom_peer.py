@@ -13,7 +13,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from dicomnode.commission.bench import Bench, Made
+from dicomnode.commission.bench import Bench, Made, Withdraw
 from dicomnode.commission.checks import Check, failed, not_tested, passed
 from dicomnode.commission.commitment import commitment_check
 from dicomnode.commission.tls_peer import tls_checks
@@ -125,6 +125,17 @@ def _class_check(association: Association, uid: str, destination: Destination) -
 
 def _storing(bench: Bench, destination: Destination, made: Made) -> Iterator[Check]:
     """Stored, found, committed, withdrawn: what was stored is withdrawn whatever failed."""
+
+    def withdraw() -> Sequence[Check]:
+        return _send(bench, destination, [made.withdrawal])[0]
+
+    with bench.storing(destination, withdraw):
+        yield from _stored(bench, destination, made, withdraw)
+
+
+def _stored(
+    bench: Bench, destination: Destination, made: Made, withdraw: Withdraw
+) -> Iterator[Check]:
     checks, stored = _send(bench, destination, made.objects)
     yield from checks
     if not stored:
@@ -135,8 +146,7 @@ def _storing(bench: Bench, destination: Destination, made: Made) -> Iterator[Che
         yield commitment_check(bench, destination, made)
     else:
         yield not_tested("storage commitment", found="not configured (storage_commitment)")
-    checks, _ = _send(bench, destination, [made.withdrawal])
-    yield from checks
+    yield from withdraw()
     yield withdrawn_by_hand(bench, destination.rejection_notes)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from urllib3.util import parse_url
 
-from dicomnode.commission.bench import Bench, Made
+from dicomnode.commission.bench import Bench, Made, Withdraw
 from dicomnode.commission.checks import Check, failed, not_tested, passed
 from dicomnode.commission.dicom_peer import send_all, withdrawn_by_hand
 from dicomnode.commission.tls_peer import tls_checks
@@ -30,19 +30,33 @@ def web_checks(bench: Bench, destination: WebDestination) -> Iterator[Check]:
         where = str(url.host), url.port or 443
         yield from tls_checks(*where, destination.tls, bench.patient.drawn_at)
     made = bench.make(destination)
+
+    def withdraw() -> Sequence[Check]:
+        try:
+            with web_sender(destination, bench.timeout) as sender:
+                return send_all(sender, [made.withdrawal])[0]
+        except (PeerError, ConfigurationError) as error:
+            return [failed("withdrawal", found=str(error), remedy="see its log")]
+
+    with bench.storing(destination, withdraw):
+        yield from _stored(bench, destination, made, withdraw)
+
+
+def _stored(
+    bench: Bench, destination: WebDestination, made: Made, withdraw: Withdraw
+) -> Iterator[Check]:
     try:
         with web_sender(destination, bench.timeout) as sender:
             checks, stored = send_all(sender, made.objects)
             yield from checks
             yield from _search(bench, destination, made, stored)
-            if not stored:
-                yield not_tested("withdrawn", found="nothing was stored")
-                return
-            checks, _ = send_all(sender, [made.withdrawal])
-            yield from checks
     except (PeerError, ConfigurationError) as error:
         yield failed("STOW-RS", found=str(error), remedy="url, tls and credentials of it")
         return
+    if not stored:
+        yield not_tested("withdrawn", found="nothing was stored")
+        return
+    yield from withdraw()
     yield withdrawn_by_hand(bench, destination.rejection_notes)
 
 

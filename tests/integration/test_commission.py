@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,6 +15,7 @@ from pynetdicom import _config
 from typer.testing import CliRunner
 
 from dicomnode.cli.main import app
+from dicomnode.commission import dicom_peer
 from dicomnode.commission.bench import prepared
 from dicomnode.commission.checks import Check, Part, Result
 from dicomnode.commission.run import run_checks
@@ -167,6 +170,26 @@ def test_the_command_writes_a_sheet_and_its_exit_status_tells(tmp_path: Path) ->
     page = sheet.read_text("utf-8")
     assert "Signature" in page
     assert "sr_class" in page
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_stored_is_withdrawn_when_the_test_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def stop(*_told: object) -> Check:
+        os.kill(os.getpid(), number)
+        signal.pause()
+        raise AssertionError
+
+    monkeypatch.setattr(dicom_peer, "_found", stop)
+    with running_commitment_pacs(classes=RESULT_CLASSES) as pacs:
+        result = CliRunner().invoke(app, _command(tmp_path, pacs.destination, "--yes"))
+        stored = list(pacs.stored.values())
+    assert result.exit_code != 0
+    assert len(stored) > 1
+    assert stored[-1].SeriesDescription.startswith("WITHDRAWN")
+    assert "stopped: withdrawing what was stored at pacs" in result.stderr
+    assert f"pacs: withdrawn; delete the study of Patient ID {stored[0].PatientID}" in result.stderr
 
 
 @pytest.mark.long
