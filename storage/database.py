@@ -26,7 +26,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.errors import DatabaseUnavailableError, DatabaseUrlError
 from storage.outage import is_outage
-from storage.schema import prepare, step_back
+from storage.schema import prepare, revision_of, step_back
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a writer waits for its turn; no write transaction spans inference or the network."""
@@ -161,16 +161,16 @@ def is_missing(url: str) -> bool:
     return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file()
 
 
-def check_answers(url: str) -> None:
-    """See that a database answers; nothing is made or migrated.
+def check_answers(url: str) -> str | None:
+    """See that a database answers; nothing is made or migrated. Its schema; None: it has none yet.
 
     Raises:
         DatabaseUrlError, DatabaseUnavailableError
     """
     database = Database.open_later(url)
     try:
-        with database._named_faults(), database._engine.connect():
-            pass
+        with database._named_faults(), database._reading.connect() as connection:
+            return revision_of(connection)
     finally:
         database.close()
 

@@ -41,7 +41,7 @@ def prepare(engine: Engine) -> None:
 
 def _migrate_if_needed(engine: Engine) -> None:
     with engine.connect() as connection:
-        if _revision(connection) == SCHEMA_REVISION:
+        if revision_of(connection) == SCHEMA_REVISION:
             return
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -49,7 +49,8 @@ def _migrate_if_needed(engine: Engine) -> None:
         _migrate(connection)
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """Of the schema that is there; None: of none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -67,7 +68,7 @@ def step_back(engine: Engine, revision: str) -> None:
 
     with engine.begin() as connection:
         config, known = _migrations(connection)
-        found = _revision(connection)
+        found = revision_of(connection)
         _check_known(connection, found, known)
         earlier = sorted(each for each in known if each < (found or ""))
         if revision not in earlier:
@@ -80,7 +81,7 @@ def _migrate(connection: Connection) -> None:
     from alembic import command  # Alembic costs 0.1 s to import, and is needed once a release
 
     config, known = _migrations(connection)
-    _check_known(connection, _revision(connection), known)
+    _check_known(connection, revision_of(connection), known)
     command.upgrade(config, "head")
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
 
 from pydicom.uid import generate_uid
-from sqlalchemy import text
 
 from dicomnode.commission.bench import Bench
 from dicomnode.commission.checks import Check, failed, not_tested, passed
@@ -20,8 +18,9 @@ from dicomnode.methods.bundles import check_permitted, load_bundles
 from dicomnode.network.associations import associated, requestor
 from dicomnode.network.count_query import CONTEXTS, CountQuery
 from inference.errors import InferenceError
-from storage.database import Database, is_missing
+from storage.database import check_answers, is_missing
 from storage.errors import StorageError
+from storage.models import SCHEMA_REVISION
 
 _GIB = 1 << 30
 
@@ -51,11 +50,16 @@ def _database(settings: Settings) -> Check:
     try:
         if is_missing(settings.database_url):
             return not_tested("database", found="there is none yet: the first start makes it")
-        with closing(Database.open(settings.database_url)) as database, database.read() as session:
-            session.execute(text("SELECT 1"))
+        schema = check_answers(settings.database_url)
     except StorageError as error:
         return failed("database", found=str(error), remedy="node.database_url")
-    return passed("database", found="answers, with the schema of this version")
+    if schema == SCHEMA_REVISION:
+        return passed("database", found="answers, with the schema of this version")
+    if schema is not None and schema > SCHEMA_REVISION:
+        later = f"its schema {schema} is that of a later release, this one knows {SCHEMA_REVISION}"
+        return failed("database", found=later, remedy="install that release")
+    found = f"answers; the next start brings its schema from {schema or 'none'} to this version's"
+    return passed("database", found=found)
 
 
 def _models(settings: Settings) -> Check:

@@ -14,7 +14,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import is_held
 from dicomnode.decisions.arrival.disk import DiskSpace
 from dicomnode.decisions.operating.facts import ClockStep, Facts, Setup, Work
-from dicomnode.disk_gate import disk_space
+from dicomnode.disk_gate import disk_space, existing
 from dicomnode.health.certificates import certificate_files
 from dicomnode.health.looks import Looks
 from dicomnode.health.patience import Patience
@@ -25,6 +25,7 @@ from storage.database import Database
 DATABASE_SECONDS = 5.0
 """So long an answer of the database is waited for."""
 
+_UNKNOWN_DISK: tuple[DiskSpace | None, str] = None, ""
 _LEAST_STEP_SECONDS = 1.0
 _TELLING_SECONDS = 900.0
 _DAY_SECONDS = 86_400.0
@@ -47,13 +48,15 @@ class Collector:
         folder = self._settings.node.data_directory
         looks = Looks()
         fault, work = self._from_database(looks)
+        disk, disk_of = looks.at("the disk", self._disk, _UNKNOWN_DISK)
         return Facts(
             at=self._clock.now().astimezone(),
             setup=self._setup(),
             node=looks.at("the processes", lambda: read_state(folder), None),
             running=looks.at("the lock of the node", lambda: is_held(folder), None),
             database_fault=fault,
-            disk=looks.at("the disk", self._disk, None),
+            disk=disk,
+            disk_of=disk_of,
             read_only=looks.at("the disk", lambda: _is_read_only(folder), nothing=False),
             certificates=looks.at(
                 "the certificates", lambda: certificate_files(self._settings), ()
@@ -91,10 +94,11 @@ class Collector:
         looks.blind += own.blind
         return answer
 
-    def _disk(self) -> DiskSpace:
-        """Of the instances, or of where they will be."""
-        places = (self._settings.instances, self._settings.node.data_directory)
-        return disk_space(next((each for each in places if each.exists()), Path(places[1].anchor)))
+    def _disk(self) -> tuple[DiskSpace | None, str]:
+        """Of the instances, or of where they will be; and which folder was asked in their place."""
+        folder = self._settings.instances
+        asked = existing(folder)
+        return disk_space(asked), "" if asked == folder else str(asked)
 
 
 def _is_read_only(folder: Path) -> bool:

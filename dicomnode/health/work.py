@@ -25,6 +25,9 @@ from storage.troubles import unfinished_troubles
 _T = TypeVar("_T")
 _Told = TypeVar("_Told", OpenDeliveries, ParkedDeliveries)
 
+_DAY = timedelta(hours=24)
+"""Whatever `event_hours` is: what is shown of series is called that of the last day."""
+
 _LOOKS_FOR_SOURCES = 30
 """They are read at every so many looks: for them the arrivals of five weeks are."""
 
@@ -74,7 +77,9 @@ class WorkReader:
             failed=ask(
                 "the failed series", lambda session: overview.failed_series(session, since), ()
             ),
-            series=ask("the series", lambda session: overview.series_counts(session, since), {}),
+            series=ask(
+                "the series", lambda session: overview.series_counts(session, now - _DAY), {}
+            ),
             sources=ask("the sources", lambda session: self._read_sources(session, now), ()),
             newest_arrival_at=ask("the newest arrival", overview.newest_arrival, None),
             refused=ask(

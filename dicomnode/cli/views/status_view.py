@@ -91,7 +91,8 @@ def _machine(settings: Settings, facts: Facts) -> Iterator[tuple[str, str]]:
     yield "receives", _ports(settings)
     answers = "does not answer" if facts.database_fault else "answers"
     yield "database", f"{shown_url(settings.database_url)} {answers}"
-    yield "disk", str(facts.disk) if facts.disk else "not known"
+    yet = f" at {facts.disk_of}: {settings.instances} is not there yet" if facts.disk_of else ""
+    yield "disk", f"{facts.disk}{yet}" if facts.disk else "not known"
     ends = [each.ends_at for each in facts.certificates if each.ends_at is not None]
     if ends:
         yield "certificates", f"the first of {len(facts.certificates)} ends {moment(min(ends))} UTC"

@@ -120,3 +120,4 @@ class Facts:
     http_fault: str = ""  # why the status page is not served, though it should be
     work: Work = Work()
     blind: tuple[Blind, ...] = ()
+    disk_of: str = ""  # where the folder of the instances is not there yet, the nearest around it

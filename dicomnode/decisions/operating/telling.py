@@ -17,6 +17,12 @@ _KEPT = timedelta(days=1)
 """So long after its end it is tried to tell that a trouble is over."""
 
 
+_EVENTS = ("process_lost",)
+"""Kinds that happen, and do not last: what happens once more is told once more, but so often: """
+
+_ONCE_IN = timedelta(hours=1)
+
+
 @dataclass(frozen=True)
 class Damping:
     """Seconds that a trouble must stand, or be away, before it is told."""
@@ -58,11 +64,14 @@ def _is_open_to_some(record: TroubleRecord) -> bool:
 
 
 def _again(record: TroubleRecord, trouble: Trouble, now: datetime) -> TroubleRecord:
-    """Seen again; to whom it was over, it begins anew."""
+    """Seen again; to whom it was over, it begins anew, and to all what has happened anew."""
+    since = trouble.since or record.since
+    anew = trouble.kind in _EVENTS and since - record.since >= _ONCE_IN
     return replace(
         record,
         over_at=None,
-        told=record.told - record.told_over,
+        since=since if anew else record.since,
+        told=frozenset() if anew else record.told - record.told_over,
         told_over=frozenset(),
         severity=trouble.severity.value,
         text=trouble.text,

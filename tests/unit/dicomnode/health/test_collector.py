@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from dicomnode.cli.views.status_view import lines
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import only_one
+from dicomnode.decisions.arrival.disk import DiskSpace
 from dicomnode.health.collector import Collector
 from storage.database import Database
 from support.clock import StandingClock
@@ -36,6 +38,29 @@ def test_a_node_that_runs_holds_its_data_directory(tmp_path: Path) -> None:
     assert facts.database_fault is None
     assert facts.disk is not None
     assert facts.disk.total_bytes > facts.disk.free_bytes > 0
+
+
+def test_the_disk_is_that_of_the_nearest_folder_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def ask(folder: Path) -> DiskSpace:
+        asked.append(folder)
+        return DiskSpace(1, 2)
+
+    monkeypatch.setattr("dicomnode.health.collector.disk_space", ask)
+    settings = Settings(node=NodeSettings(data_directory=tmp_path / "mounted" / "node"))
+    with closing(Database.open_later(settings.database_url)) as database:
+        before = Collector(settings, database).collect()
+        settings.instances.mkdir(parents=True)
+        after = Collector(settings, database).collect()
+    assert asked == [tmp_path, settings.instances]
+    assert (before.disk_of, after.disk_of) == (str(tmp_path), "")
+    shown = dict(line.split(maxsplit=1) for line in lines(settings, before, ()) if line)
+    assert shown["disk"] == (
+        f"0.0 MiB of 0.0 MiB are free at {tmp_path}: {settings.instances} is not there yet"
+    )
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_read(tmp_path: Path) -> None:

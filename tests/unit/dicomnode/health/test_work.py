@@ -46,3 +46,15 @@ def test_the_past_of_the_sources_is_read_now_and_then_only(tmp_path: Path) -> No
         assert (source.ae_title, source.last_at) == ("SCANNER", NOW)
         back = reader.read(Looks(), NOW - timedelta(hours=1))
         assert back.sources == (source,), "a clock that was set back stops nothing"
+
+
+def test_the_series_of_the_last_day_are_counted_however_long_events_are_told(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/node.db"
+    with closing(Database.open(url)) as database:
+        receive(database, instance(1))
+        for hours, counted in ((1, 1), (23, 1), (25, 0)):
+            reader = WorkReader(url, database, HealthPolicy(event_hours=2 if hours < 24 else 99))
+            series = reader.read(Looks(), NOW + timedelta(hours=hours)).series
+            assert sum(series.values()) == counted

@@ -69,6 +69,23 @@ def test_what_passes_quickly_is_never_told() -> None:
     assert story.look(200, AWAY) == []
 
 
+def test_what_happens_again_is_told_again_but_once_an_hour_at_most() -> None:
+    story = Story()
+
+    def look(seconds: float, lost_at: float) -> list[str]:
+        at = NOW + timedelta(seconds=lost_at)
+        lost = Trouble("process_lost:worker-1", Severity.WARNING, "lost", "look", at)
+        return story.look(seconds, lost)
+
+    assert look(0, 0) == []
+    assert look(60, 0) == ["+process_lost:worker-1"]
+    assert look(1210, 1200) == [], "so soon it is the same"
+    assert look(7000, 6990) == ["+process_lost:worker-1"]
+    assert look(7010, 6990) == []
+    assert look(7020, 7015) == []
+    assert [story.look(seconds) for seconds in (7100, 7140)] == [[], ["-process_lost:worker-1"]]
+
+
 def test_what_comes_and_goes_for_a_while_is_one_trouble() -> None:
     story = Story()
     heard = [story.look(10 * n, *([AWAY] if n % 2 else [])) for n in range(30)]
