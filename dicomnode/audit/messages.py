@@ -10,6 +10,7 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from dicomnode.audit.events import (
@@ -195,11 +196,18 @@ def _participant(user: str, role: tuple[str, str] | None, *, requestor: bool, ho
     found.set("UserIsRequestor", str(requestor).lower())
     if host:
         found.set("NetworkAccessPointID", _legal(host))
-        is_name = re.search("[g-zG-Z]", host) and ":" not in host
-        found.set("NetworkAccessPointTypeCode", _MACHINE_NAME if is_name else _IP_ADDRESS)
+        found.set("NetworkAccessPointTypeCode", _IP_ADDRESS if _is_ip(host) else _MACHINE_NAME)
     if role is not None:
         _code(found, "RoleIDCode", role)
     return found
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _study(uid: str, sop_classes: tuple[tuple[str, int], ...] = ()) -> Element:

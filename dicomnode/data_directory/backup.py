@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import Any
 from sqlalchemy import select
 
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.holding import NODE_ID
+from dicomnode.data_directory.holding import NODE_ID, locked_folder
 from dicomnode.errors import ConfigurationError
 from dicomnode.shared_file import give_to_owner_of_folder
 from dicomnode.version import VERSION
@@ -109,37 +109,57 @@ def back_up(
         if finished.exists():
             raise ConfigurationError(f"{finished} is there already")
         former = _newest(to, node_id)
-        unfinished.mkdir(mode=0o700)
-        with may_remove(here, wait=True):
-            rows = _snapshot(settings.database_url, unfinished / ROWS)
-            copied = _Copied(former, unfinished, on_progress)
-            for folder in _FOLDERS:
-                copied.take_folder(here, folder)
-        missing = _named_but_missing(unfinished, set(copied.digests))
-        copied.take(here / NODE_ID, NODE_ID)
-        copied.enter(ROWS)
-        told = Backup(
-            now.isoformat(),
-            VERSION,
-            SCHEMA_REVISION,
-            node_id,
-            rows,
-            len(copied.digests),
-            copied.bytes,
-            copied.linked,
-            missing,
-        )
-        lines = (f"{digest}  {path}\n" for path, digest in sorted(copied.digests.items()))
-        (unfinished / DIGESTS).write_text("".join(lines), "utf-8")
-        (unfinished / ABOUT).write_text(json.dumps(asdict(told), indent=2) + "\n", "utf-8")
-        os.sync()
-        unfinished.rename(finished)
-        sync_folder(to)
+        with _work_folder(unfinished):
+            with may_remove(here, wait=True):
+                rows = _snapshot(settings.database_url, unfinished / ROWS)
+                copied = _Copied(former, unfinished, on_progress)
+                for folder in _FOLDERS:
+                    copied.take_folder(here, folder)
+            missing = _named_but_missing(unfinished, set(copied.digests))
+            copied.take(here / NODE_ID, NODE_ID)
+            copied.enter(ROWS)
+            told = Backup(
+                now.isoformat(),
+                VERSION,
+                SCHEMA_REVISION,
+                node_id,
+                rows,
+                len(copied.digests),
+                copied.bytes,
+                copied.linked,
+                missing,
+            )
+            lines = (f"{digest}  {path}\n" for path, digest in sorted(copied.digests.items()))
+            (unfinished / DIGESTS).write_text("".join(lines), "utf-8")
+            (unfinished / ABOUT).write_text(json.dumps(asdict(told), indent=2) + "\n", "utf-8")
+            os.sync()
+            unfinished.rename(finished)
+            sync_folder(to)
     except OSError as error:
         raise ConfigurationError(f"{error.filename or to}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return finished, told
+
+
+@contextmanager
+def _work_folder(folder: Path) -> Iterator[None]:
+    """Made, locked for as long as we live, and gone at the end unless it has another name by then.
+    What such folders beside it hold whose makers died is removed first.
+
+    Raises:
+        OSError
+    """
+    with ExitStack() as held:
+        with locked_folder(
+            folder.parent, wait=True
+        ):  # else another took ours before its lock for left
+            for other in folder.parent.glob(f"{_UNFINISHED}*"):
+                with locked_folder(other) as is_left:
+                    if is_left:
+                        shutil.rmtree(other, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            held.callback(shutil.rmtree, folder, ignore_errors=True)
+            held.enter_context(locked_folder(folder))
+        yield
 
 
 def read_backup(folder: Path) -> Backup:

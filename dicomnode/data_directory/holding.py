@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dicomnode.config.reading import kept_settings
@@ -93,3 +94,16 @@ def settings_now(data_directory: Path) -> Settings:
         ValueError: another version of the node did.
     """
     return kept_settings(data_directory / KEPT)
+
+
+@contextmanager
+def locked_folder(folder: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Whether the lock of a folder is ours: not where another has it, or no locks are."""
+    with ExitStack() as held:
+        is_ours = False
+        with suppress(OSError):
+            opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            held.callback(os.close, opened)
+            fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            is_ours = True
+        yield is_ours

@@ -78,6 +78,16 @@ def _role(participant: Element) -> str | None:
     return None if role is None else role.get("csd-code")
 
 
+@pytest.mark.parametrize(
+    ("host", "type_code"),
+    [("cafe", "1"), ("dead.beef", "1"), ("192.0.2.7", "2"), ("fe80::1", "2"), ("ct-1", "1")],
+)
+def test_a_host_named_of_hexadecimal_letters_is_no_ip_address(host: str, type_code: str) -> None:
+    event = Transferred(True, Peer("CT1", host), STUDY, ((CT, 120),))
+    source = _participants(checked(message(event, NOW, US)))["110153"]
+    assert source.get("NetworkAccessPointTypeCode") == type_code
+
+
 def test_instances_that_came_name_both_sides_and_the_study_and_no_patient() -> None:
     root = checked(message(EVENTS[2], NOW, US))
     event = root.find("EventIdentification")

@@ -57,6 +57,39 @@ def backed_up(house: House, tmp_path: Path, later: int = 0) -> tuple[Path, Backu
     return back_up(house.settings, tmp_path / "backups", house.now + timedelta(seconds=later))
 
 
+def test_what_a_killed_backup_left_goes_and_what_a_running_one_makes_stays(
+    house: House, tmp_path: Path
+) -> None:
+    to = tmp_path / "backups"
+    left = to / ".unfinished-2026-01-01T00-00-00Z"
+    (left / "instances").mkdir(parents=True)
+    (left / "instances" / "1.dcm").write_bytes(b"CT")
+
+    def back_up_beside(_size: int) -> None:
+        running = list(to.glob(".unfinished-*"))
+        if (running[0] / "node.id").exists():  # files may be removed again
+            beside.append(running)
+            if len(beside) == 1:
+                backed_up(house, tmp_path, 60)
+
+    beside: list[list[Path]] = []
+    first, _ = back_up(house.settings, to, house.now, back_up_beside)
+    assert beside[0] == [to / f".unfinished-{first.name}"], "the killed one's is gone"
+    assert damaged_files(first) == ()
+    assert len(list(to.iterdir())) == 2
+
+
+def test_a_backup_of_the_same_second_takes_nothing_from_the_other(
+    house: House, tmp_path: Path
+) -> None:
+    def second(_size: int) -> None:
+        with pytest.raises(ConfigurationError, match="exists"):
+            backed_up(house, tmp_path)
+
+    first, _ = back_up(house.settings, tmp_path / "backups", house.now, second)
+    assert damaged_files(first) == ()
+
+
 def elsewhere(tmp_path: Path) -> Settings:
     return Settings(node=NodeSettings(data_directory=tmp_path / "new"))
 
