@@ -17,11 +17,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.orm import Session
 
 from storage.decided import JsonObject
 from storage.operating_tables import FlightRecordRow
+from storage.queries import find_series
 from storage.statements import lock_flight_records, shared_fields
 
 BEGINNING = "0" * 64
@@ -115,21 +116,30 @@ def head(session: Session) -> Anchor:
 
 
 def records(session: Session, uid: str = "") -> Iterator[FlightRecord]:
-    """All in their order; with `uid` those of a study or series."""
+    """All in their order; with `uid` those of a study or series, by a UID or what else names it in
+    the queue."""
     after = 0
     of = FlightRecordRow
+    same = _meant_by(session, uid) if uid else true()
     while True:
-        statement = select(of).where(of.number > after).order_by(of.number).limit(_BATCH)
-        if uid:
-            key = of.series_key
-            same = or_(key == uid, key.startswith(f"{uid}~"), of.study_instance_uid == uid)
-            statement = statement.where(same)
+        statement = select(of).where(of.number > after, same).order_by(of.number).limit(_BATCH)
         rows = session.scalars(statement).all()
         if not rows:
             return
         yield from (FlightRecord(**shared_fields(FlightRecord, row)) for row in rows)
         after = rows[-1].number
         session.expunge_all()
+
+
+def _meant_by(session: Session, text: str) -> ColumnElement[bool]:
+    """By an ending only where it is no whole UID: of a series that is gone, too."""
+    wanted = text.strip().removeprefix("…")
+    key, study = FlightRecordRow.series_key, FlightRecordRow.study_instance_uid
+    in_queue = key.in_(find_series(session, wanted))
+    whole = or_(key == wanted, key.startswith(f"{wanted}~"), study == wanted, in_queue)
+    if session.scalar(select(FlightRecordRow.number).where(whole).limit(1)) is not None:
+        return whole
+    return or_(*(each.endswith(wanted, autoescape=True) for each in (key, study)))
 
 
 def check(chain: Iterable[FlightRecord], anchor: Anchor | None = None) -> Iterator[Break]:

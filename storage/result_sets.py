@@ -52,7 +52,7 @@ def find_sets(session: Session, text: str) -> tuple[ResultSet, ...]:
     A SOP Instance UID of a result, its Series Instance UID, or the ending of its SOP Instance UID
     means the set that it is of; whatever `find_series` finds means all sets of these series.
     """
-    wanted = text.strip()
+    wanted = text.strip().removeprefix("…")
     if not wanted:
         return ()
     sop, series = ResultRow.sop_instance_uid, ResultRow.result_series_instance_uid

@@ -35,6 +35,7 @@ def audit_list(
     Example: dicomnode audit list --event alert --since 2026-11-28
     """
     from dicomnode.cli.views import audit_view
+    from dicomnode.cli.views.tables import nothing_found
 
     settings = load_settings(config_file(config))
     after = _moment(since) if since else None
@@ -45,14 +46,18 @@ def audit_list(
     if as_json:
         print_json([each.as_json() for each in found])
     else:
-        audit_view.print_entries(console(), found)
+        nothing = nothing_found("message", event=event, since=since)
+        audit_view.print_entries(console(), found, nothing)
     if damaged:
         typer.echo(f"{damaged} lines of the trail cannot be read", err=True)
 
 
 @audit_app.command("flights")
 def audit_flights(
-    uid: Annotated[str, typer.Argument(help="Only of this study or series, by its UID.")] = "",
+    uid: Annotated[
+        str,
+        typer.Argument(help="Only of this study or series: UID, ending, or accession no."),
+    ] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
     as_csv: Annotated[
@@ -82,7 +87,7 @@ def audit_flights(
         elif as_json:
             print_json([flights_view.as_json(each) for each in found])
         else:
-            flights_view.print_flights(console(), found)
+            flights_view.print_flights(console(), found, session, uid.strip())
 
 
 def _verify(checked: tuple[int, list[str]], as_json: bool) -> int:

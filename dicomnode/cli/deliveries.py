@@ -58,6 +58,7 @@ def deliveries_list(
 ) -> None:
     """Deliveries with attempts, last status and next time, oldest first."""
     from dicomnode.cli.views import deliveries_view, queue_view
+    from dicomnode.cli.views.tables import nothing_found
 
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
@@ -65,7 +66,11 @@ def deliveries_list(
     if as_json:
         print_json([deliveries_view.as_row(each) for each in found])
     else:
-        queue_view.print_deliveries(console(), [delivery for delivery, _series in found])
+        shown = [delivery for delivery, _series in found]
+        keys = (each.result.series_key for each in shown)
+        endings = queue_view.series_endings(database, keys)
+        nothing = nothing_found("delivery", destination=destination, state=state)
+        queue_view.print_deliveries(console(), shown, endings, nothing)
 
 
 @deliveries_app.command("retry")

@@ -210,6 +210,7 @@ def queue_refusals(
 ) -> None:
     """What was refused: associations, and instances with the status that the sender got."""
     from dicomnode.cli.views import queue_view, refusals_view
+    from dicomnode.cli.views.tables import nothing_found
     from storage import refusals
 
     after = None if since is None else moment(since, datetime.now(UTC))
@@ -219,4 +220,5 @@ def queue_refusals(
     if as_json:
         print_json(queue_view.as_json(list(found)))
     else:
-        refusals_view.print_refusals(console(), found)
+        nothing = nothing_found("refusal", source=source, since=since)
+        refusals_view.print_refusals(console(), found, nothing)

@@ -42,13 +42,15 @@ def results_list(
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many sets.")] = 100,
 ) -> None:
     """The sets of results made last, newest first."""
-    from dicomnode.cli.views import results_view
+    from dicomnode.cli.views import queue_view, results_view
 
-    sets = results_view.list_sets(open_database(config), limit)
+    database = open_database(config)
+    sets = results_view.list_sets(database, limit)
     if as_json:
         print_json([results_view.set_json(each) for each in sets])
     else:
-        results_view.print_list(console(), sets)
+        keys = (each.series.series_key for each in sets)
+        results_view.print_list(console(), sets, queue_view.series_endings(database, keys))
 
 
 @results_app.command("show")

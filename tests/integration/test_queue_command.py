@@ -189,7 +189,7 @@ def test_why_shows_whose_study_it_is_only_when_asked(hospital: Hospital) -> None
 
 
 def test_what_a_header_says_is_no_markup(hospital: Hospital) -> None:
-    assert "│ [/X]" in hospital.queue("why", ODD)
+    assert "  [/X]" in hospital.queue("why", ODD)
     assert ", [/X], last" in hospital.queue("show", ODD)
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from dicomnode.audit.reading import Entry, entries
 from dicomnode.cli.views.tables import add_row, new_table, print_table
+from dicomnode.decisions.wording import how_many
 
 _OUTCOMES = {"0": "done", "4": "failed", "8": "failed badly", "12": "failed: out of order"}
 
@@ -36,8 +37,9 @@ def _is_of(entry: Entry, event: str) -> bool:
     return event.casefold() in f"{entry.event} {entry.kind}".casefold()
 
 
-def print_entries(console: Console, found: list[Entry]) -> None:
-    table = new_table(f"{len(found)} messages", "time", "event", "outcome", "who", "what")
+def print_entries(console: Console, found: list[Entry], nothing: str) -> None:
+    """`nothing`: as of `print_table`."""
+    table = new_table(how_many(len(found), "message"), "time", "event", "outcome", "who", "what")
     for each in found:
         about = " ".join(each.about)
         add_row(
@@ -48,4 +50,4 @@ def print_entries(console: Console, found: list[Entry]) -> None:
             ", ".join(each.who),
             f"{each.what} {about}".strip(),
         )
-    print_table(console, table)
+    print_table(console, table, nothing=nothing)

@@ -17,9 +17,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from rich.console import Console
+from sqlalchemy.orm import Session
 
-from dicomnode.cli.views.tables import add_row, new_table, print_table
-from storage import flight_records
+from dicomnode.cli.views.tables import add_row, new_table, nothing_found, print_table
+from storage import flight_records, queries
 from storage.database import Database
 from storage.flight_records import Anchor, FlightRecord
 
@@ -71,8 +72,11 @@ def as_json(record: FlightRecord) -> dict[str, Any]:
     return record.content | {"previous": record.previous, "digest": record.digest}
 
 
-def print_flights(console: Console, records: Iterable[FlightRecord]) -> None:
-    """A row for each."""
+def print_flights(
+    console: Console, records: Iterable[FlightRecord], session: Session, uid: str
+) -> None:
+    """A row for each; `uid`: what was looked for."""
+    keys = set()
     headings = ("number", "time", "series", "findings", "models", "objects")
     table = new_table("flight records", *headings)
     for each in records:
@@ -86,7 +90,10 @@ def print_flights(console: Console, records: Iterable[FlightRecord]) -> None:
             "\n".join(f"{model['name']} {model['version']}" for model in told["models"]),
             str(len(told["results"])),
         )
-    print_table(console, table)
+        keys.add(each.series_key)
+    endings = queries.unique_endings(session, sorted(keys))
+    wanted = {"the study, series or accession number": uid}
+    print_table(console, table, endings, nothing_found("flight record", **wanted))
 
 
 def write_csv(out: TextIO, records: Iterable[FlightRecord]) -> None:

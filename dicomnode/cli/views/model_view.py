@@ -11,6 +11,7 @@ from rich.console import Console
 
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
 from inference.bundles.bundle import CARD, load_bundle, load_card
 from inference.bundles.card import Card
@@ -115,9 +116,8 @@ def look_at(place: BundlePlace, settings: Settings, weights: bool) -> BundleStat
 
 def print_states(console: Console, states: Sequence[BundleState], checked: bool) -> None:
     """A row for each bundle; `checked`: whether the weights were verified too."""
-    table = new_table(
-        f"{len(states)} bundles", "bundle", "used for", "task", "training, use", "state"
-    )
+    headings = ("bundle", "used for", "task", "training, use", "state")
+    table = new_table(how_many(len(states), "bundle"), *headings)
     for state in states:
         card = state.card
         add_row(

@@ -6,20 +6,26 @@ fits; in a pipe each series is one line, its UID whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console, Group
-from rich.table import Table
 from rich.text import Text
 
 from dicomnode.cli.views.delivery_words import is_analysed_now, series_word
 from dicomnode.cli.views.next_steps import Around, next_steps
 from dicomnode.cli.views.queue_view import as_json, say
 from dicomnode.cli.views.step import Step, clock_time
-from dicomnode.cli.views.tables import add_row
+from dicomnode.cli.views.tables import (
+    Table,
+    add_row,
+    for_terminal,
+    new_table,
+    one_line,
+    print_table,
+)
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import failed_rules
 from dicomnode.notes.series_note import MODALITY
@@ -72,7 +78,7 @@ class Row:
         last = record.last_received_at
         following = "; ".join(step.short(now) for step in self.steps)
         return tuple(
-            _one_line(text) or "–"
+            one_line(text) or "–"
             for text in (
                 f"…{self.ending}" if short else record.series_key,
                 record.accession_number,
@@ -131,34 +137,20 @@ def look(
 def print_listing(console: Console, listing: Listing) -> None:
     """As wide as the terminal is; in a pipe a line for each series, however long."""
     if console.is_terminal:
-        console.print(table_of(listing))
+        console.print(for_watching(listing))
         return
-    cells = [row.cells(listing.now, short=False) for row in listing.rows]
-    for line in _aligned([HEADINGS, *cells]):
-        say(console, line)
+    print_table(console, _table(listing, short=False))
     say(console, listing.summary)
 
 
-def table_of(listing: Listing) -> Group:
-    """For a terminal; what does not fit its column is folded."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for number, heading in enumerate(HEADINGS):
-        table.add_column(heading, overflow="fold", no_wrap=number < _NEVER_FOLDED)
+def for_watching(listing: Listing) -> Group:
+    """For a terminal."""
+    shown = for_terminal(_table(listing, short=True))
+    return Group(shown, Text(f"{listing.summary}; times in UTC", "dim"))
+
+
+def _table(listing: Listing, *, short: bool) -> Table:
+    table = new_table("", *HEADINGS, whole=_NEVER_FOLDED)
     for row in listing.rows:
-        add_row(table, *row.cells(listing.now, short=True))
-    return Group(table, Text(f"{listing.summary}; times in UTC", "dim"))
-
-
-def _aligned(rows: Sequence[Iterable[str]]) -> list[str]:
-    """Columns parted by two spaces, each as wide as its longest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return [line.rstrip() for line in lines]
-
-
-def _one_line(text: str) -> str:
-    """What a peer sent, without what would break a line."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+        add_row(table, *row.cells(listing.now, short=short))
+    return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -27,6 +27,12 @@ from storage.records import (
     SeriesDetail,
     SeriesRecord,
 )
+
+
+def series_endings(database: Database, keys: Iterable[str]) -> dict[str, str]:
+    """The endings by which `find` finds each series alone."""
+    with database.read() as session:
+        return queries.unique_endings(session, sorted(set(keys)))
 
 
 def open_existing(settings: Settings) -> Database:
@@ -121,9 +127,14 @@ def print_show(console: Console, detail: SeriesDetail) -> None:
     print_deliveries(console, detail.deliveries)
 
 
-def print_deliveries(console: Console, deliveries: Iterable[DeliveryRecord]) -> None:
+def print_deliveries(
+    console: Console,
+    deliveries: Iterable[DeliveryRecord],
+    endings: Mapping[str, str] | None = None,
+    nothing: str = "",
+) -> None:
     """Which objects still have to reach which destination, and why they have not: those of which
-    all is alike in one row."""
+    all is alike in one row. `endings`, `nothing`: as of `print_table`."""
     headings = ("objects", "destination", "state", "tries", "next", "status")
     table = new_table("deliveries", *headings)
     alike: dict[tuple[str, ...], list[str]] = {}
@@ -132,8 +143,8 @@ def print_deliveries(console: Console, deliveries: Iterable[DeliveryRecord]) -> 
         row = (each.result.series_key, *told, each.error or each.status or "")
         alike.setdefault(row, []).append(each.result.kind)
     for (series, *rest), kinds in alike.items():
-        add_row(table, f"{counted(kinds)} of …{series[-8:]}", *rest)
-    print_table(console, table)
+        add_row(table, f"{counted(kinds)} of {series}", *rest)
+    print_table(console, table, endings, nothing)
 
 
 def next_time(delivery: DeliveryRecord) -> datetime | None:

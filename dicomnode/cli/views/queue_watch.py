@@ -9,7 +9,7 @@ from datetime import datetime
 from rich.console import Console
 from rich.live import Live
 
-from dicomnode.cli.views.queue_list import Listing, Row, table_of
+from dicomnode.cli.views.queue_list import Listing, Row, for_watching
 from dicomnode.cli.views.queue_view import say
 
 Look = Callable[[], Listing]
@@ -21,7 +21,7 @@ def watch_live(console: Console, look: Look, wait: Wait) -> None:
     """On a terminal: the same place, written anew."""
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(table_of(look()), refresh=True)
+            live.update(for_watching(look()), refresh=True)
             if not wait():
                 return
 

@@ -57,8 +57,8 @@ def print_refused(console: Console, found: Sequence[Refusal]) -> None:
         say(console, f"refused: {told_of(each)}")
 
 
-def print_refusals(console: Console, found: Sequence[Refusal]) -> None:
-    """A row for each."""
+def print_refusals(console: Console, found: Sequence[Refusal], nothing: str) -> None:
+    """A row for each. `nothing`: as of `print_table`."""
     table = new_table("", "last", "from", "what", "status", "why", "series")
     for each in found:
         add_row(
@@ -68,7 +68,8 @@ def print_refusals(console: Console, found: Sequence[Refusal]) -> None:
             how_many(each.count, "association" if each.kind == ASSOCIATION else "instance"),
             each.status,
             each.reason,
-            each.series_instance_uid or each.sop_instance_uid or "–",
+            each.series_instance_uid or each.sop_instance_uid,
         )
-    print_table(console, table)
-    say(console, f"{how_many(len(found), 'kind')} of refusals, newest first; times in UTC")
+    print_table(console, table, nothing=nothing)
+    if found:
+        say(console, f"{how_many(len(found), 'kind')} of refusals, newest first; times in UTC")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from dicomnode.cli.views import queue_view
 from dicomnode.cli.views.delivery_words import counted
 from dicomnode.cli.views.queue_view import as_json, print_deliveries, say, shown_time
 from dicomnode.cli.views.tables import add_row, new_table, print_table
+from dicomnode.decisions.wording import how_many
 from dicomnode.errors import DataError
 from storage import result_sets
 from storage.database import Database
@@ -117,10 +118,11 @@ def set_json(chosen: ResultSet) -> dict[str, Any]:
     }
 
 
-def print_list(console: Console, sets: Sequence[ResultSet]) -> None:
-    """A row for each set."""
+def print_list(console: Console, sets: Sequence[ResultSet], endings: Mapping[str, str]) -> None:
+    """A row for each set. `endings`: as of `print_table`."""
     headings = ("series", "made", "objects", "state", "delivered")
-    table = new_table(f"{len(sets)} sets of results, newest first", *headings)
+    title = f"{how_many(len(sets), 'set')} of results, newest first"
+    table = new_table(title, *headings, whole=1)
     for each in sets:
         done = sum(d.arrived for d in each.deliveries)
         add_row(
@@ -131,7 +133,7 @@ def print_list(console: Console, sets: Sequence[ResultSet]) -> None:
             state_of(each),
             f"{done}/{len(each.deliveries)}" if each.deliveries else "–",
         )
-    print_table(console, table)
+    print_table(console, table, endings)
 
 
 def _kinds(chosen: ResultSet) -> str:

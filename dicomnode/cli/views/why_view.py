@@ -282,11 +282,25 @@ def print_reasons(console: Console, reasons: Sequence[Reason]) -> None:
     """A table of all rules, those that fail first, each with the key that sets its limit."""
     if not reasons:
         return
-    table = new_table("decision", "rule", "verdict", "value", "limit", "set by")
+    narrow = console.is_terminal
+    table = new_table("decision", "rule", "verdict", *(_NARROW if narrow else _WIDE))
     for reason in severest_first(reasons):
-        limit = "" if reason.limit is None else str(reason.limit)
-        keys = ", ".join(KEYS.get(reason.rule, ()))
-        styles = ("", _VERDICT_STYLE[reason.verdict], "", "", "")
-        cells = (reason.rule, reason.verdict, str(reason.value), limit, keys)
-        add_row(table, *cells, styles=styles)
+        told = _in_lines(reason) if narrow else _in_columns(reason)
+        styles = ("", _VERDICT_STYLE[reason.verdict])
+        add_row(table, reason.rule, reason.verdict, *told, styles=styles)
     print_table(console, table)
+
+
+_WIDE = ("value", "limit", "set by")
+_NARROW = ("value, limit, and what sets it",)
+
+
+def _in_columns(reason: Reason) -> tuple[str, ...]:
+    limit = "" if reason.limit is None else str(reason.limit)
+    return str(reason.value), limit, ", ".join(KEYS.get(reason.rule, ()))
+
+
+def _in_lines(reason: Reason) -> tuple[str, ...]:
+    """Below each other: beside each other keys would be broken on 80 columns."""
+    limit = "" if reason.limit is None else f", limit {reason.limit}"
+    return ("\n".join((f"{reason.value}{limit}", *KEYS.get(reason.rule, ()))),)

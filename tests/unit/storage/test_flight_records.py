@@ -188,8 +188,10 @@ def test_records_of_a_study_or_of_a_series_and_its_further_parts(database: Datab
     with database.read() as session:
         found = [each.series_key for each in flight_records.records(session, "1.2.3")]
         of_study = [each.number for each in flight_records.records(session, "1.2.826")]
+        by_ending = [each.series_key for each in flight_records.records(session, "….3~2")]
     assert found == ["1.2.3", "1.2.3~2"]
     assert of_study == [1, 2, 3]
+    assert by_ending == ["1.2.3~2"]
 
 
 def test_a_database_that_is_moved_takes_its_records_along(

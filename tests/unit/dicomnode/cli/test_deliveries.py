@@ -154,7 +154,19 @@ def test_deliveries_of_which_all_is_alike_are_one_row(tmp_path: Path) -> None:
     shown = StringIO()
     print_deliveries(Console(file=shown, width=80), [delivery for delivery, _series in found])
     assert len(found) == 4
-    assert shown.getvalue().count(f"2 kind of …{SERIES[-8:]}") == 2, "a row for each destination"
+    assert shown.getvalue().count(f"2 kind of {SERIES} ") == 2, "a row for each destination"
+
+
+def test_a_list_that_finds_nothing_says_for_what_it_looked(command: Command) -> None:
+    command("deliveries", "drop", "--all", "--yes")  # so that there is an audit trail
+    assert command("deliveries", "list", "--destination", "PACS", "--state", "committed") == (
+        "no delivery found of destination PACS, state committed\n"
+    )
+    assert command("audit", "list", "--event", "alrt") == "no message found of event alrt\n"
+    assert command("queue", "refusals", "--source", "CT9") == "no refusal found of source CT9\n"
+    assert command("audit", "flights", "ACC-9") == (
+        "no flight record found of the study, series or accession number ACC-9\n"
+    )
 
 
 def test_help_shows_every_word_of_where_a_moved_database_is_named() -> None:

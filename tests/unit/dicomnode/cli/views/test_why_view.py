@@ -8,7 +8,9 @@ from io import StringIO
 from rich.console import Console
 
 from dicomnode.cli.views.step import Step
-from dicomnode.cli.views.why_view import Why, answer_line, print_why, why_json
+from dicomnode.cli.views.why_view import Why, answer_line, print_reasons, print_why, why_json
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.wording import KEYS
 from storage.decided import FormerDecision, Withdrawal
 from storage.records import (
     NOTE_KIND,
@@ -53,8 +55,8 @@ def test_the_first_line_is_the_answer() -> None:
 
 def test_what_fails_comes_first_with_the_key_that_sets_its_limit() -> None:
     lines = printed(why(SKIPPED))
-    (thick,) = [number for number, line in enumerate(lines) if "│ slice_thickness" in line]
-    (modality,) = [number for number, line in enumerate(lines) if "│ modality" in line]
+    (thick,) = [number for number, line in enumerate(lines) if line.startswith("slice_thickness ")]
+    (modality,) = [number for number, line in enumerate(lines) if line.startswith("modality ")]
     assert thick < modality
     assert KEY in lines[thick]
     told = why_json(why(SKIPPED))
@@ -63,6 +65,19 @@ def test_what_fails_comes_first_with_the_key_that_sets_its_limit() -> None:
         ("slice_thickness", [KEY]),
         ("modality", []),
     ]
+
+
+def test_on_a_terminal_of_80_columns_no_key_is_broken() -> None:
+    reasons = [
+        Reason(rule, "1.2.840.10008.5.1.4.1.1.2.1, no plain CT image", 3.0, Verdict.FAIL)
+        for rule in KEYS
+    ]
+    out = StringIO()
+    print_reasons(Console(file=out, width=80, force_terminal=True, color_system=None), reasons)
+    text = out.getvalue()
+    assert "1.2.840.10008.5.1.4.1.1.2.1," in text, "a class is no object's UID"
+    assert [key for keys in KEYS.values() for key in keys if key not in text] == []
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_notes_and_withdrawals_are_told() -> None:
