@@ -6,7 +6,7 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -47,6 +47,9 @@ from dicomnode.lifecycle import (
 )
 from dicomnode.logs import set_up_logging
 from dicomnode.version import VERSION
+
+if TYPE_CHECKING:
+    from dicomnode.processes.nursery import Nursery
 
 app = typer.Typer(
     cls=InOrder,
@@ -110,8 +113,14 @@ def serve(config: ConfigOption = None) -> None:
     """Run the node in the foreground until SIGTERM or Ctrl-C; SIGHUP is `config reload`."""
     block_stop_signals(RENEWAL)
     set_up_logging("node")
+    from dicomnode.processes.nursery import nursery
+
+    with nursery() as forked_of:  # before there is a thread
+        _serve(config_file(config), forked_of)
+
+
+def _serve(file: Path, forked_of: Nursery | None) -> None:
     stop = stop_on_request(RENEWAL)
-    file = config_file(config)
     settings = load_settings(file)
     set_up_logging("node", settings.log)
     from dicomnode.audit import trail
@@ -130,7 +139,7 @@ def serve(config: ConfigOption = None) -> None:
         check_start(settings)
         kept = keep_settings(settings)
         read = partial(load_settings, file)
-        Supervisor(settings, kept, node_id, taking, read=read).run(stop)
+        Supervisor(settings, kept, node_id, taking, read=read, nursery=forked_of).run(stop)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 checks        What of the configuration cannot work on this machine as it is now
 child         One process of a node, through its deaths and restarts
 introduction  The first lines of the log: what starts, and with whom it will speak
+nursery       A process that has imported what the others share, and of which they are forked
 ports         The listening sockets of a node
 reload           Taking over a changed configuration while the node runs
 reload_request   Asking the node that runs on a data directory, from another process, to reload

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import signal
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,29 @@ MONITOR = "monitor"
 """The role that tells how the node fares."""
 
 
+class Process(Protocol):
+    """What is asked of one that runs; as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sent: int, /) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 @dataclass
 class Child:
     """Its process, if it runs. Times are in the seconds of the clock."""
 
     role: str
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     started_at: float = 0.0
     restart_at: float = 0.0
     backoff: float = _FIRST_BACKOFF_SECONDS
@@ -45,16 +62,11 @@ class Child:
     def analyses(self) -> bool:
         return self.role.startswith(WORKER)
 
-    def start(
-        self, command: Sequence[str], handed: Sequence[int], env: Mapping[str, str], now: float
-    ) -> int | None:
-        """Start it with descriptors of ours; its process id. None: it cannot be, and is tried
-        again later."""
+    def start(self, begin: Callable[[], Process], now: float) -> int | None:
+        """Start it; its process id. None: it cannot be, and is tried again later."""
         self.started_at = now
         try:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=handed, env=env
-            )
+            self.process = begin()
         except OSError as error:  # no memory, no process left: as if it had died at once
             log.error("%s cannot be started: %s", self.role, error.strerror)
             self.restart_at = now + self.backoff

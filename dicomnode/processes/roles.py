@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -44,12 +45,17 @@ class _Role(Protocol):
 
 def main() -> None:
     """`dicomnode role NAME --settings FILE --node-id ID`, as the supervisor calls it."""
+    play_as(sys.argv[2:])
+
+
+def play_as(arguments: Sequence[str]) -> None:
+    """`NAME --settings FILE --node-id ID`, in this process."""
     block_stop_signals(RENEWAL)
     parser = argparse.ArgumentParser(prog="dicomnode role")
     parser.add_argument("name")
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--node-id", required=True)
-    asked = parser.parse_args(sys.argv[2:])
+    asked = parser.parse_args(arguments)
     with tells_what_can_be_mended():
         play(asked.name, kept_settings(asked.settings), asked.node_id)
 

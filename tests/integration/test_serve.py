@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -23,6 +24,7 @@ from support.tools import needed
 from support.untrained import make_untrained_bundle
 from support.wait import PATIENCE_SECONDS, SLOWER, wait_for
 
+ROLES = ("nursery", "receiver", "monitor", "assessor", "deliverer", "cleaner", "worker")
 RESULTS = 1 + 1 + 2 + 1  # report, montage, key slices, segmentation
 QUICK = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 2\n"
 
@@ -91,6 +93,30 @@ def test_peers_wait_while_a_killed_receiver_is_started_again(running: Node) -> N
     echo(running.peer, "TESTER", timeout=30)
 
 
+def test_none_but_the_worker_holds_what_computes(running: Node) -> None:
+    """It costs a process two seconds and 150 MiB; and the nursery may be forked: it is alone."""
+    computes = re.compile("torch|openvino|SimpleITK")
+    maps = {role: Path(f"/proc/{running.pid(role)}/maps") for role in ROLES}
+    wait_for(lambda: computes.search(maps["worker"].read_text()), "the worker loads")
+    assert [role for role in ROLES if computes.search(maps[role].read_text())] == ["worker"]
+    assert "\nThreads:\t1\n" in Path(f"/proc/{running.pid('nursery')}/status").read_text()
+
+
+def test_processes_outlive_the_one_they_were_forked_of_and_start_without_it(running: Node) -> None:
+    """Nothing else is lost with it; a receiver that dies then is started by itself."""
+    before = {role: running.pid(role) for role in ROLES[1:]}
+    running.kill("nursery")
+    running.kill("receiver-1")
+    wait_for(lambda: "they start by themselves" in running.log, "it is told")
+    new = wait_for(lambda: running.pid("receiver-1"), "another receiver")
+    assert f"PPid:\t{running.pid('supervisor')}\n" in Path(f"/proc/{new}/status").read_text()
+    assert b"-m\0dicomnode\0role\0receiver-1" in Path(f"/proc/{new}/cmdline").read_bytes()
+    echo(running.peer, "TESTER", timeout=30)
+    kept = {role: running.pid(role) for role in ROLES[2:]}
+    assert kept == {role: before[role] for role in ROLES[2:]}
+    running.stop()  # the next test has a whole node again
+
+
 def test_the_same_series_twice_gives_one_result_and_a_late_slice_gives_a_new_one(
     running: Node, pacs: Pacs, tmp_path: Path
 ) -> None:
@@ -116,7 +142,7 @@ def test_the_same_series_twice_gives_one_result_and_a_late_slice_gives_a_new_one
     "stop", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
 )
 def test_a_stop_ends_all_processes_within_ten_seconds(running: Node, stop: signal.Signals) -> None:
-    children = [running.pid(role) for role in ("receiver", "assessor", "worker", "deliverer")]
+    children = [running.pid(role) for role in ROLES]
     assert running.process is not None
     began = time.monotonic()
     running.process.send_signal(stop)
@@ -205,7 +231,7 @@ def check_that_it_is_handed_back(node: Node, files: list[Path]) -> None:
 
 
 def test_children_end_when_their_supervisor_is_killed(running: Node) -> None:
-    children = [running.pid(role) for role in ("receiver", "assessor", "worker", "deliverer")]
+    children = [running.pid(role) for role in ROLES]
     running.kill("supervisor")
     wait_for(
         lambda: not [pid for pid in children if Path(f"/proc/{pid}").exists()],

@@ -140,7 +140,7 @@ class Node:
                 arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if any(each.startswith(role.encode()) for each in arguments[3:5]):
+            if any(each.startswith(role.encode()) for each in arguments[2:5]):
                 return int(pid)
         return None
 
