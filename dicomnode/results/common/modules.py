@@ -136,6 +136,8 @@ def _set_equipment(data_set: Dataset, context: Origin) -> None:
     institution = settings.options.institution_name
     if institution and "InstitutionName" not in data_set:
         data_set.InstitutionName = institution
+    # highdicom tells there when it made the object, by its own clock: no two were the same
+    data_set.pop("ContributingEquipmentSequence", None)
     scanner = context.header.equipment
     if "Manufacturer" in scanner:  # type 1 in the sequence
         item = Dataset()

@@ -181,6 +181,14 @@ def test_the_time_of_analysis_alone_is_no_content() -> None:
     assert encode(later[0]) != encode(first[0])
 
 
+def test_nor_is_it_for_a_scanner_without_a_name() -> None:
+    sources = [source(i) for i in range(len(context().sources))]
+    for each in sources:
+        del each.Manufacturer
+    first, second = (build_results(context(sources=sources))[0] for _ in range(2))
+    assert encode(first) == encode(second)
+
+
 def test_content_read_back_from_a_file_is_the_same_content() -> None:
     for each in usual():
         read = pydicom.dcmread(BytesIO(encode(each)))
