@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+from scipy.ndimage import zoom
 
+from dicomnode.synthetic.chest import drawn_chest
 from support.chest_volume import DEPTH_MM, HEIGHT_MM, WIDTH_MM, chest
 
 _ROOT = "2.25.4711"
+_NOISE_HU = 20.0
 
 
 def write_series(folder: Path, slices: int, edge: int) -> None:
@@ -23,6 +26,21 @@ def write_series(folder: Path, slices: int, edge: int) -> None:
     for index, hu in enumerate(drawn.hu):
         square = np.pad(hu, ((0, max(0, missing)), (0, 0)), constant_values=-1000)
         _write(folder / f"{index:04d}.dcm", square[:edge, :edge], index, slice_mm, pixel_mm)
+
+
+def write_drawn_chest(folder: Path, slices: int, edge: int) -> None:
+    """The synthetic patient's chest, lesions too, drawn anew with the noise of a scanner."""
+    folder.mkdir(parents=True)
+    drawn = drawn_chest().volume
+    high, rows, columns = drawn.hu.shape
+    finer = (slices / high, edge / rows, edge / columns)
+    noise = np.random.Generator(np.random.PCG64(1))
+    hu = zoom(drawn.hu.astype(np.float32), finer, order=1)
+    slice_mm, pixel_mm = drawn.spacing_mm[0] / finer[0], drawn.spacing_mm[1] / finer[1]
+    for index, of_slice in enumerate(hu):
+        noisy = of_slice + noise.normal(0.0, _NOISE_HU, of_slice.shape)
+        whole = np.clip(np.rint(noisy), -1024, 3071).astype(np.int16)
+        _write(folder / f"{index:04d}.dcm", whole, index, slice_mm, pixel_mm)
 
 
 def _write(path: Path, hu: np.ndarray, index: int, slice_mm: float, pixel_mm: float) -> None:

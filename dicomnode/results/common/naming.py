@@ -14,12 +14,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from dicomnode.results.common.context import ResultObject
+from dicomnode.results.common.encoding import encoded
 from dicomnode.results.common.uids import derived_uid
 
 UNNAMED = UID("2.25.0")
@@ -61,15 +61,12 @@ def named(
 def content_digest(data_set: Dataset) -> str:
     """SHA-256 (hex) of all that an object says, without its UIDs and times."""
     content = Dataset()
-    for element in data_set:
-        if element.keyword not in _NOT_CONTENT:
-            content.add(element)
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    write_dataset(buffer, content)
+    for element in data_set.elements():
+        if keyword_for_tag(element.tag) not in _NOT_CONTENT:
+            content[element.tag] = element
     meta = data_set.file_meta
     digest = hashlib.sha256(
         f"{meta.TransferSyntaxUID} {meta.SourceApplicationEntityTitle} ".encode()
     )
-    digest.update(buffer.getvalue())
+    digest.update(encoded(content))
     return digest.hexdigest()
