@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from storage.folders import give_to_owner_of_folder, make_folder
+
 
 class SharedFile:
     """Safe for threads too. The file is opened by the first line."""
@@ -82,7 +84,7 @@ class SharedFile:
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
         if self._lock_descriptor is None:
-            _make_folder(self.path.parent)
+            make_folder(self.path.parent)
             self._lock_descriptor = _opened(self.path.with_name(f"{self.path.name}.lock"))
         fcntl.flock(self._lock_descriptor, how)
         try:
@@ -128,22 +130,3 @@ def _opened(path: Path) -> int:
         return os.open(path, flags)
     give_to_owner_of_folder(descriptor, path.parent)
     return descriptor
-
-
-def _make_folder(folder: Path) -> None:
-    """With those that it lies in."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o750)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        give_to_owner_of_folder(descriptor, folder.parent)
-        os.close(descriptor)
-
-
-def give_to_owner_of_folder(made: int, folder: Path) -> None:
-    """What root made: a command that root runs locks out no node."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(made, owner.st_uid, owner.st_gid)

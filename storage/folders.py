@@ -35,8 +35,34 @@ def make_folder(folder: Path) -> None:
     """
     missing = [level for level in (folder, *folder.parents) if not level.exists()]
     for level in reversed(missing):
-        level.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        _make(level)
         sync_folder(level.parent)
+
+
+def _make(folder: Path) -> None:
+    """One that is there already stays as it is."""
+    try:
+        folder.mkdir(mode=FOLDER_MODE)
+    except FileExistsError:
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        give_to_owner_of_folder(descriptor, folder.parent)
+    finally:
+        os.close(descriptor)
+
+
+def give_to_owner_of_folder(made: int, folder: Path) -> None:
+    """What root made: a command that root runs locks out no node.
+
+    `made` is its descriptor, for a name might lead elsewhere by now.
+
+    Raises:
+        OSError
+    """
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(made, owner.st_uid, owner.st_gid)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -69,11 +95,13 @@ class Folder:
             return False
 
     def take(self, file: Path, name: str) -> None:
-        """Move `file` here.
+        """Move `file` here; what root wrote is then of the folder's owner.
 
         Raises:
             FileNotFoundError: it or this folder was removed.
         """
+        if os.geteuid() == 0:
+            os.chown(file, self._status.st_uid, self._status.st_gid, follow_symlinks=False)
         os.rename(file, name, dst_dir_fd=self.descriptor)
 
     def sync(self) -> None:
@@ -125,7 +153,7 @@ class Folders:
         """Each level is made durable, new or not: who made it may not have come to its fsync."""
         level = self._root
         for part in Path(path).parts:
-            (level / part).mkdir(mode=FOLDER_MODE, exist_ok=True)
+            _make(level / part)
             sync_folder(level)
             level /= part
         return Folder(level)

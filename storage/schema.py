@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from storage.direct_io import FILE_MODE
 from storage.errors import SchemaTooNewError, UnknownRevisionError
-from storage.folders import make_folder, sync_folder
+from storage.folders import give_to_owner_of_folder, make_folder, sync_folder
 from storage.models import SCHEMA_REVISION
 
 if TYPE_CHECKING:
@@ -109,8 +109,23 @@ def _alone(database: Path) -> Iterator[None]:
     lock = os.open(f"{database}.migration-lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        give_to_owner_of_folder(lock, database.parent)
         yield
         if new:
+            _give_away(database)
             sync_folder(database.parent)
     finally:
         os.close(lock)
+
+
+def _give_away(database: Path) -> None:
+    """What root began is of the folder's owner, as all that lies there.
+
+    By name: to close a descriptor of its own would free SQLite's locks on the file.
+    """
+    if os.geteuid() == 0:
+        owner = database.parent.stat()
+        for end in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                made = f"{database}{end}"
+                os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=False)

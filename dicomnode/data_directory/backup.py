@@ -29,14 +29,13 @@ from sqlalchemy import select
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import NODE_ID, locked_folder
 from dicomnode.errors import ConfigurationError
-from dicomnode.shared_file import give_to_owner_of_folder
 from dicomnode.version import VERSION
 from storage.adopt import hold
 from storage.database import Database, is_missing
 from storage.direct_io import FILE_MODE
 from storage.durable import INCOMING, DurableFiles
 from storage.errors import MoveError
-from storage.folders import make_folder, sync_folder
+from storage.folders import give_to_owner_of_folder, make_folder, sync_folder
 from storage.models import SCHEMA_REVISION, InstanceConflictRow, InstanceRow, ResultRow
 from storage.move import check_empty, copy_rows
 

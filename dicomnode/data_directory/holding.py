@@ -13,6 +13,7 @@ from dicomnode.config.reading import kept_settings
 from dicomnode.config.settings import Settings
 from dicomnode.errors import AlreadyRunningError, ConfigurationError
 from storage.durable import DurableFiles
+from storage.folders import give_to_owner_of_folder
 
 _LOCK = "node.lock"
 
@@ -37,6 +38,7 @@ def only_one(data_directory: Path) -> Iterator[str]:
         try:
             data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = held.enter_context((data_directory / _LOCK).open("a+"))
+            give_to_owner_of_folder(lock.fileno(), data_directory)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             node_id = _node_id(data_directory)
         except BlockingIOError:
@@ -44,7 +46,8 @@ def only_one(data_directory: Path) -> Iterator[str]:
                 f"a node is already running on the data directory {data_directory}"
             ) from None
         except OSError as error:
-            raise ConfigurationError(f"{data_directory}: {error.strerror}") from error
+            where = error.filename or data_directory
+            raise ConfigurationError(f"{where}: {error.strerror}") from error
         yield node_id
 
 

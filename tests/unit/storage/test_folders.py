@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.database import Database
 from storage.durable import DurableFiles
 from storage.folders import MOST_HELD, Folders
 
@@ -59,3 +60,13 @@ def test_no_more_than_so_many_are_held(tmp_path: Path) -> None:
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away: needs root")
+def test_what_root_makes_is_its_folders_owners(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12346)
+    DurableFiles(tmp_path / "results").put("ab/cd/1.dcm", (b"x",))
+    Database.open(f"sqlite:///{tmp_path}/node.sqlite3").close()
+    made = list(tmp_path.rglob("*"))
+    assert {each.name for each in made} >= {"results", "incoming", "cd", "1.dcm", "node.sqlite3"}
+    assert {(each.stat().st_uid, each.stat().st_gid) for each in made} == {(12345, 12346)}
