@@ -40,8 +40,9 @@ class States:
         self._fault = False
 
     def started(self, role: str, pid: int) -> None:
+        """Counted, but where no end was told: it has renewed itself for a changed configuration."""
         former = self._of(role)
-        starts, ends = (former.starts + 1, former.ends) if former else (1, ())
+        starts, ends = (former.starts + (former.pid is None), former.ends) if former else (1, ())
         self._killed[role] = killed_for_memory()
         self._put(ProcessState(role, pid, self._clock.now(), starts, ends))
 

@@ -35,7 +35,8 @@ class ProcessEnd:
 class ProcessState:
     """One role's process. `pid`: None while there is none; `since`: when it began, or ended.
 
-    `starts`: how often it was started since the node was. `ends`: the last ones, newest last.
+    `starts`: how often it was started since the node was, for a reload not counted. `ends`: the
+    last ones, newest last.
     """
 
     role: str

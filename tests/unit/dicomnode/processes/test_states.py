@@ -42,6 +42,9 @@ def test_each_start_and_end_can_be_read_from_outside(tmp_path: Path) -> None:
     assert (worker.pid, worker.starts) == (18, 2)
     assert worker.last_end is not None
     assert worker.last_end.status == 70
+    written.started("worker-1", 19)
+    (worker,) = _read(tmp_path).processes
+    assert (worker.pid, worker.starts) == (19, 2), "it has renewed itself, and is no restart"
     written.stopped()
     state = _read(tmp_path)
     assert state.stopped_at == clock.now()
