@@ -11,6 +11,7 @@ python=${PYTHON:-python3}
 }
 stamp=$(cat pyproject.toml etc/constraints.txt etc/set-up.sh | sha256sum | cut -c1-32)
 [ "$(cat ".venv/installed-$extra" 2>/dev/null)" = "$stamp" ] && exit 0
+echo "installing pinned versions into .venv: some minutes, about 2 GB on disk" >&2
 "$python" -m venv .venv || {
     echo "Python's venv is missing: apt-get install python3-venv" >&2
     exit 2

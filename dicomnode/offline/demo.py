@@ -72,6 +72,13 @@ port = {pacs.port}
 """
 
 
+_USUAL = Settings().eligibility.max_slice_thickness_mm
+
+_LOOK = """\
+why is a series where it is? dicomnode queue why UID --config {file}
+with a PACS of your own: etc/docs/first-hour.md"""
+
+
 @dataclass(frozen=True)
 class SentSeries:
     """One series of the demo, by the name of its folder."""
@@ -102,8 +109,10 @@ def run_demo(out: Path, data: Path | None, pacs: str | None, console: Console) -
         _send_all(series, settings, console)
         details = _watch(series, settings, console)
         missing = _missing(details, received)
-        export_results(details, settings, folder, console)
-        print_summary(console, {each.series_instance_uid: each.name for each in series}, details)
+        names = {each.series_instance_uid: each.name for each in series}
+        export_results(names, details, settings, folder, console)
+        print_summary(console, names, details)
+        console.print(_LOOK.format(file=folder / "dicomnode.toml"), highlight=False, soft_wrap=True)
     if missing:
         console.print(f"{missing} results did not arrive at the PACS", style="red")
     explained = all(detail.series.state not in OPEN_SERIES for detail in details.values())
@@ -187,6 +196,10 @@ def _running_node(folder: Path, settings: Settings, console: Console) -> Iterato
         try:
             _await_node(node, settings, folder)
             console.print(f"node: {settings.node.ae_title} on port {settings.receive.port}")
+            limit = settings.eligibility.max_slice_thickness_mm
+            console.print(
+                f"limit for this demo: slices of {limit:g} mm; a node's own is {_USUAL:g}"
+            )
             yield
         finally:
             node.terminate()

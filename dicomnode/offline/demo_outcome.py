@@ -14,6 +14,7 @@ from rich.table import Table
 
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Verdict
+from dicomnode.decisions.wording import in_words
 from dicomnode.results.documents.text import report_as_text
 from inference.findings import ScoreMeaning
 from storage.records import ResultRecord, SeriesDetail
@@ -21,13 +22,18 @@ from storage.results import ResultFiles
 
 
 def export_results(
-    details: Mapping[str, SeriesDetail], settings: Settings, folder: Path, console: Console
+    names: Mapping[str, str],
+    details: Mapping[str, SeriesDetail],
+    settings: Settings,
+    folder: Path,
+    console: Console,
 ) -> None:
-    """Leave the DICOM objects, the SR as text and the montage as PNG in `folder/results`."""
+    """Leave the DICOM objects, the SR as text and the montage as PNG in `folder/results`, in a
+    folder for each series: several may have a note."""
     files = ResultFiles(settings.result_files)
-    out = folder / "results"
-    out.mkdir(exist_ok=True)
-    for detail in details.values():
+    for uid, detail in details.items():
+        out = folder / "results" / names[uid]
+        out.mkdir(parents=True)
         for number, result in enumerate(detail.results, start=1):
             path = out / f"{number:02d}-{result.kind}.dcm"
             shutil.copyfile(files.open_path(result.path), path)
@@ -70,16 +76,15 @@ def print_summary(
 
 def _summary(detail: SeriesDetail) -> tuple[str, str, str, str]:
     record = detail.series
+    delivered = str(sum(each.arrived for each in detail.deliveries))
     if record.analysis is None:
         failed = [each for each in record.reasons if each.verdict is Verdict.FAIL]
-        text = "\n".join(str(each).removesuffix(" – fail") for each in failed)
-        return record.state.value, text, "", "0"
+        return record.state.value, "\n".join(map(in_words, failed)), "", delivered
     lines = [line for found in record.analysis["findings"] for line in _answer(found)]
     seconds = "\n".join(
         f"{stage} {value:.1f}" for stage, value in record.analysis["seconds"].items()
     )
-    delivered = sum(each.arrived for each in detail.deliveries)
-    return record.state.value, "\n".join(lines), seconds, str(delivered)
+    return record.state.value, "\n".join(lines), seconds, delivered
 
 
 def _answer(found: Mapping[str, Any]) -> list[str]:

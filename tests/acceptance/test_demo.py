@@ -39,8 +39,9 @@ def test_the_demo_shows_the_whole_way(tmp_path: Path) -> None:
         *WARNING.split(" lesions, "),
         "philips_5mm_noncontrast",
         "analysed",
-        "slice_thickness: 8.0",
-        "localizer",
+        "Slice thickness: 8 mm (asked for: at most 5 mm)",
+        "slices of 5 mm; a node's own is 3",
+        "Localizer",
     ):
         assert told in done.stdout
     check_what_it_left(out)
@@ -48,14 +49,15 @@ def test_the_demo_shows_the_whole_way(tmp_path: Path) -> None:
 
 
 def check_what_it_left(out: Path) -> None:
-    objects = sorted((out / "results").glob("*.dcm"))
-    assert len(objects) == 14
+    analysed = out / "results" / "philips_5mm_noncontrast"
+    assert len(list(analysed.glob("*.dcm"))) == 14
+    objects = sorted((out / "results").rglob("*.dcm"))  # on a slow machine with the others' notes
     assert [error for file in objects for error in dciodvfy_errors(file)] == []
     received = {str(pydicom.dcmread(f).SOPInstanceUID) for f in (out / "pacs").glob("*.dcm")}
     assert received == {str(pydicom.dcmread(f).SOPInstanceUID) for f in objects}
-    report = (out / "results" / "01-sr.txt").read_text()
+    report = (analysed / "01-sr.txt").read_text()
     assert report.index(WARNING) < report.index("Image Library")
-    with Image.open(out / "results" / "02-montage.png") as montage:
+    with Image.open(analysed / "02-montage.png") as montage:
         assert min(montage.size) > 500
     assert WARNING in (out / "node.log").read_text()
     source = pydicom.dcmread(PHILIPS[0], stop_before_pixels=True)
@@ -85,7 +87,8 @@ def test_the_demo_with_a_real_pacs_over_what_an_earlier_demo_left(tmp_path: Path
         peer = orthanc.peer
         done = run_demo(tmp_path / "out", "--pacs", f"127.0.0.1:{peer.port}:{peer.ae_title}")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert len(orthanc.get("/instances")) == 14
+        left = list((tmp_path / "out" / "results").rglob("*.dcm"))
+        assert len(orthanc.get("/instances")) == len(left) >= 14
     assert not leftover.exists()
 
 

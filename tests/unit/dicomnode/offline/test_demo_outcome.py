@@ -29,13 +29,29 @@ def test_documents_become_text_and_pictures_png(tmp_path: Path) -> None:
     records = [store_result(files, "1.2.3", each, now) for each in kinds]
     detail: Any = SimpleNamespace(results=records)
     said = Console(file=StringIO(), width=200)
-    export_results({"1.2.3": cast("SeriesDetail", detail)}, settings, tmp_path, said)
-    left = sorted(path.suffix for path in (tmp_path / "results").iterdir())
+    export_results(
+        {"1.2.3": "ct"}, {"1.2.3": cast("SeriesDetail", detail)}, settings, tmp_path, said
+    )
+    out = tmp_path / "results" / "ct"
+    left = sorted(path.suffix for path in out.iterdir())
     assert left.count(".dcm") == len(kinds)
     readable = [each for each in kinds if each.kind not in WITHOUT_A_PICTURE]
     assert left.count(".txt") + left.count(".png") == len(readable)
-    for picture in (tmp_path / "results").glob("*.png"):
+    for picture in out.glob("*.png"):
         with Image.open(picture) as image:
             assert image.width > 0
-    for text in (tmp_path / "results").glob("*.txt"):
+    for text in out.glob("*.txt"):
         assert text.read_text("utf-8").strip()
+
+
+def test_the_documents_of_two_series_are_both_left(tmp_path: Path) -> None:
+    settings = Settings(node=NodeSettings(data_directory=tmp_path / "data"))
+    files, report = ResultFiles(settings.result_files), every_kind()["report"]
+    record = store_result(files, "1.2.3", report, datetime.now(UTC))
+    detail = cast("SeriesDetail", SimpleNamespace(results=[record]))
+    said = Console(file=StringIO(), width=200)
+    export_results(
+        {"1": "thick", "2": "scout"}, {"1": detail, "2": detail}, settings, tmp_path, said
+    )
+    left = sorted(str(each.relative_to(tmp_path / "results")) for each in tmp_path.rglob("*.txt"))
+    assert left == ["scout/01-sr.txt", "thick/01-sr.txt"]
