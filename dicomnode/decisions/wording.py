@@ -76,6 +76,9 @@ KEYS = {
 """The keys of the configuration that set the limit of a rule; the first is the one it fails by. Of
 the other rules no key changes anything."""
 
+_WITNESSES = ("contrast_attributes", "contrast_text", "contrast_pixels")
+"""Rules whose value is a verdict on contrast, and what it rests on."""
+
 _SEVEREST_FIRST = (Verdict.FAIL, Verdict.WARNING, Verdict.PASS)
 
 
@@ -101,16 +104,25 @@ def answer(reasons: Sequence[Reason]) -> str:
     key = f": {keys[0]}" if keys else ""
     others = len(failed) - 1
     more = f"; {how_many(others, 'other rule')} {'fails' if others == 1 else 'fail'}, too"
-    return f"{_sentence(failed[0])}{key}{more if others else ''}"
+    return f"{_sentence(failed[0], reasons)}{key}{more if others else ''}"
 
 
-def _sentence(reason: Reason) -> str:
-    """Of a rule that fails."""
+def _sentence(reason: Reason, reasons: Sequence[Reason]) -> str:
+    """Of a rule that fails, among all of them."""
+    signs = [_sign(each) for each in reasons if each.rule in _WITNESSES and _sign(each)]
+    if reason.rule == "contrast" and signs:
+        return f"contrast was given: {'; '.join(signs)}"
     text = _SENTENCES.get(reason.rule)
     if text is not None and isinstance(reason.value, int | float):
         return text.format(reason)
     words = in_words(reason)
     return words[0].lower() + words[1:]
+
+
+def _sign(witness: Reason) -> str:
+    """What a witness of contrast rests on; "" where it does not say that it was given."""
+    verdict, _, evidence = str(witness.value).partition(": ")
+    return evidence if verdict == "yes" else ""
 
 
 def rule_words(rule: str) -> str:

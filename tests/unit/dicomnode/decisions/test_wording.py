@@ -92,6 +92,14 @@ def test_each_key_is_one_of_the_configuration_and_each_rule_is_one() -> None:
         ),
         ([Reason(WORKER_LOST, 3, 3, Verdict.FAIL)], "the analysis ended its process 3 times"),
         ([Reason("cancelled", "by a person", None, Verdict.FAIL)], "cancelled: by a person"),
+        (
+            [
+                Reason("contrast_attributes", "unknown: no value", None, Verdict.PASS),
+                Reason("contrast_text", "yes: Series Description says 'art'", None, Verdict.PASS),
+                Reason("contrast", "yes: text yes", "none given", Verdict.FAIL),
+            ],
+            "contrast was given: Series Description says 'art': eligibility.contrast_policy",
+        ),
     ],
 )
 def test_the_answer_is_one_sentence_with_the_key_that_sets_the_limit(
