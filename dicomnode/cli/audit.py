@@ -11,6 +11,7 @@ import typer
 
 from dicomnode.cli.common import ConfigOption, JsonOption, config_file, console, print_json
 from dicomnode.config.reading import load_settings
+from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
 
 audit_app = typer.Typer(
@@ -30,10 +31,7 @@ def audit_list(
     ] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
 ) -> None:
-    """The newest messages of the audit trail, oldest first.
-
-    Example: dicomnode audit list --event alert --since 2026-11-28
-    """
+    """The newest messages of the audit trail, oldest first."""
     from dicomnode.cli.views import audit_view
     from dicomnode.cli.views.tables import nothing_found
 
@@ -70,10 +68,7 @@ def audit_flights(
         str, typer.Option("--anchor", help="With --verify: NUMBER:DIGEST, as the log told it.")
     ] = "",
 ) -> None:
-    """The flight records: of each analysis its inputs, models, settings, findings and results.
-
-    Example: dicomnode audit flights --verify --anchor 120:9f86d081…
-    """
+    """The flight records: of each analysis its inputs, models, settings, findings and results."""
     from dicomnode.cli.views import flights_view, queue_view
     from storage import flight_records
 
@@ -97,7 +92,8 @@ def _verify(checked: tuple[int, list[str]], as_json: bool) -> int:
     else:
         for text in breaks:
             typer.echo(text)
-        typer.echo(f"{count} records, {len(breaks) or 'no'} breaks")
+        broken = how_many(len(breaks), "break") if breaks else "no breaks"
+        typer.echo(f"{how_many(count, 'record')}, {broken}")
     return 1 if breaks else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from inspect import getdoc
 from typing import Any
 
 import typer
@@ -111,10 +112,16 @@ class InOrder(TyperGroup):
         return sorted(names, key=lambda name: place.get(name, len(place)))
 
 
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(each.split()) for each in text.split("\n\n"))
+
+
 def add_examples(app: typer.Typer, group: str = "") -> None:
-    """To the help of each command of `app`, and of its groups."""
+    """To the help of each command of `app`, and of its groups; its paragraphs become as wide as the
+    terminal is, for Typer breaks them as they are broken in the source."""
     for command in app.registered_commands:
         function = command.callback
+        command.help = command.help or _paragraphs(getdoc(function) or "")
         name = command.name or (function.__name__ if function else "")
         example = EXAMPLES.get(f"{group}{name}".strip())
         if example is not None:

@@ -64,7 +64,8 @@ def queue_cancel(
     def ask_first(details: Sequence[SeriesDetail]) -> None:
         if not yes:
             keys = ", ".join(each.series.series_key for each in details)
-            ask(f"series {keys}", "Cancel its analysis?", "nothing was cancelled", as_json=as_json)
+            what = f"series {keys} will be skipped, and what is made of it just now is ended"
+            ask(what, "Cancel it?", "nothing was cancelled", as_json=as_json)
 
     _do("queue cancel", by_hand.cancel, uid, config, as_json, ask_first)
 

@@ -152,7 +152,7 @@ class Asker:
         name = self._destination.name
         status = self._send(association, uid, taken)
         if status == SUCCESS:
-            text = "%s is asked to keep %d objects (time %d)"
+            text = "%s is asked to keep %d objects (request %d)"
             log.info(text, name, len(taken), asked)
             return uid
         text = "%s answered the request for storage commitment with %s"

@@ -75,7 +75,8 @@ def read_configuration(path: Path, environment: Mapping[str, str] = os.environ) 
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:  # of UTF-8, of TOML, of a huge number
-        raise ConfigurationError(f"{path}: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"{path}: {why}") from error
     lines, schema = lines_of(text), schema_of_settings()
     variables, wrong = taken(environment, schema), list(unknown(environment, schema))
     put_in(data, environment, schema)

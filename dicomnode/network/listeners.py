@@ -23,5 +23,6 @@ def bind_listener(address: tuple[str, int]) -> socket.socket:
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {address[0]}:{address[1]}: {error}") from error
+        where = f"{address[0]}:{address[1]}"
+        raise ConfigurationError(f"cannot listen on {where}: {error.strerror}") from error
     return listener

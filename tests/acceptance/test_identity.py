@@ -218,7 +218,7 @@ def test_what_was_to_be_told_was(lived: Lived) -> None:
         "DICOM Instances Accessed",
         "Security Alert",
     }
-    assert b"1 records, no breaks" in lived.shown["audit flights --verify"]
+    assert b"1 record, no breaks" in lived.shown["audit flights --verify"]
     assert b"the same findings" in lived.shown["replay " + lived.uid]
 
 

@@ -136,7 +136,7 @@ def test_a_chain_that_is_whole_ends_with_0_and_a_broken_one_with_1(node: Node) -
     with node.pipeline.database.read() as session:
         head = flight_records.head(session)
     whole = node.run("audit", "flights", "--verify", "--anchor", f"{head.number}:{head.digest}")
-    assert (whole.returncode, whole.stdout) == (0, "1 records, no breaks\n")
+    assert (whole.returncode, whole.stdout) == (0, "1 record, no breaks\n")
     node.change(delete(FlightRecordRow))
     cut = node.run("audit", "flights", "--verify", "--anchor", f"{head.number}:{head.digest}")
     assert cut.returncode == 1
