@@ -29,6 +29,7 @@ from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.patient_attributes import differences
 from dicomnode.decisions.reasons import Reason
 from dicomnode.decisions.rejection import RejectionReason
+from dicomnode.decisions.wording import how_many
 from dicomnode.deliver.retract import retract
 from dicomnode.dicom_files.frames import EncodedSlice, read_slices
 from dicomnode.dicom_files.headers import read_headers_file, transfer_syntax_of
@@ -155,7 +156,7 @@ class Resends:
         with self._database.write() as session:
             done = conflicts.settle(session, job, settled, taken, self._clock.now())
         if done and standing is not Standing.SAME:
-            text = f"{len(pairs)} instances came again with other content"
+            text = f"{how_many(len(pairs), 'instance')} came again with other content"
             log.warning("series %s: %s: %s", job.series_key, text, standing.value)
 
     def withdraw_results(self, settings: Settings, series_key: str) -> None:

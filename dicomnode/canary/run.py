@@ -20,6 +20,7 @@ from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
 from dicomnode.decisions.operating.canary import Scores, lost_before, problems_of
 from dicomnode.decisions.reasons import failed_rules
 from dicomnode.decisions.rejection import RejectionReason
+from dicomnode.decisions.wording import how_many
 from dicomnode.errors import NodeError, PeerCause, PeerError
 from dicomnode.methods.findings_json import kept_findings
 from dicomnode.network.associations import SUCCESS, associated, c_store, requestor
@@ -166,7 +167,8 @@ class _Run:
         finally:
             if self._settings.canary.retract:
                 self._retract(self.patient.series_instance_uid)
-        words += f", {count} results delivered {self._clock.seconds() - analysed:.0f} s after that"
+        arrived = f"{how_many(count, 'result')} delivered"
+        words += f", {arrived} {self._clock.seconds() - analysed:.0f} s after that"
         if self._settings.canary.retract:
             self._enter("withdrawal")
             self._wait(self._delivered, "what withdraws them has not arrived")
@@ -292,4 +294,5 @@ def _scores(analysis: Mapping[str, object]) -> Scores:
 
 def _why_parked(parked: Sequence[DeliveryRecord]) -> str:
     first = parked[0]
-    return f"{first.destination} did not take {len(parked)} results: {first.error or first.status}"
+    results = how_many(len(parked), "result")
+    return f"{first.destination} did not take {results}: {first.error or first.status}"

@@ -47,7 +47,7 @@ def audit_list(
         nothing = nothing_found("message", event=event, since=since)
         audit_view.print_entries(console(), found, nothing)
     if damaged:
-        typer.echo(f"{damaged} lines of the trail cannot be read", err=True)
+        typer.echo(f"{how_many(damaged, 'line')} of the trail cannot be read", err=True)
 
 
 @audit_app.command("flights")

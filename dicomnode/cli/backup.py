@@ -16,6 +16,7 @@ from dicomnode.audit.events import AlertKind
 from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json, recorded
 from dicomnode.cli.views.progress import bars
 from dicomnode.config.reading import load_settings
+from dicomnode.decisions.wording import how_many
 
 
 def backup(
@@ -37,8 +38,9 @@ def backup(
     if as_json:
         print_json({"folder": str(folder), **asdict(told)})
     else:
+        rows, files = how_many(told.rows, "row"), how_many(told.files, "file")
         size = f"{told.bytes / 1e6:.1f} MB"
-        typer.echo(f"{folder}: {told.rows} rows, {told.files} files ({told.linked} linked), {size}")
+        typer.echo(f"{folder}: {rows}, {files} ({told.linked} linked), {size}")
         if told.missing:
             many = len(told.missing)
             typer.echo(f"{many} files that rows name are not there: backup.json names them")

@@ -81,7 +81,7 @@ def results_resend(
     chosen = results_view.standing_set(database, uid)
     done = resend(database, settings, chosen, datetime.now(UTC))
     study = chosen.series.study_instance_uid
-    recorded(settings, "results resend", f"{done.count} deliveries", [study])
+    recorded(settings, "results resend", how_many(done.count, "delivery"), [study])
     if as_json:
         print_json(asdict(done))
         return
@@ -138,7 +138,7 @@ def results_retract(
         ask(what, "Withdraw them?", "nothing was withdrawn", as_json=as_json)
     done = retract(database, settings, chosen, reason, datetime.now(UTC))
     study = chosen.series.study_instance_uid
-    what = f"{len(done.withdrawn)} objects, {reason.value}"
+    what = f"{how_many(len(done.withdrawn), 'object')}, {reason.value}"
     recorded(settings, "results retract", what, [study])
     if as_json:
         print_json(done.as_json())
@@ -173,7 +173,7 @@ def results_reinstate(
         ask(what, "Send them anew?", "nothing was reinstated", as_json=as_json)
     uids = reinstate(database, settings, chosen, datetime.now(UTC))
     study = chosen.series.study_instance_uid
-    recorded(settings, "results reinstate", f"{len(uids)} objects", [study])
+    recorded(settings, "results reinstate", how_many(len(uids), "object"), [study])
     if as_json:
         print_json({"reinstated": list(uids)})
         return

@@ -12,6 +12,7 @@ from dicomnode.commission.checks import Check, failed, not_tested, passed
 from dicomnode.commission.tls_peer import file_check
 from dicomnode.config.destinations import Peer
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.wording import how_many
 from dicomnode.disk_gate import disk_space, existing
 from dicomnode.errors import ConfigurationError, PeerError
 from dicomnode.methods.bundles import check_permitted, load_bundles
@@ -96,6 +97,6 @@ def _query(bench: Bench, peer: Peer) -> Check:
     except PeerError as error:
         return failed(what, found=str(error), remedy="query.peer; let this AE title ask there")
     if count.count:
-        found = f"it names {count.count} instances of a series that is not there"
+        found = f"it names {how_many(count.count, 'instance')} of a series that is not there"
         return failed(what, found=found, remedy="do not count on it: leave [query] out")
     return passed(what, found="it answers")

@@ -22,6 +22,7 @@ from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.backup import may_remove
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
+from dicomnode.decisions.wording import how_many
 from dicomnode.disk_gate import disk_space
 from dicomnode.lifecycle import Outage
 from storage import (
@@ -164,7 +165,9 @@ class Cleaner:
             return False
         self._sent.forget(uid)
         log.info("series %s: %s, its %d files are removed", uid, series.state.value, files)
-        trail.record(Changed("retention", f"{files} files removed", (study,), removed=True))
+        trail.record(
+            Changed("retention", f"{how_many(files, 'file')} removed", (study,), removed=True)
+        )
         return True
 
     def _may_go(self, series: EndedSeries, now: datetime, touched_at: datetime) -> bool:

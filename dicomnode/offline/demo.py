@@ -23,6 +23,7 @@ from dicomnode.config.destinations import Peer
 from dicomnode.config.reading import load_settings
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import failed_rules
+from dicomnode.decisions.wording import how_many
 from dicomnode.dicom_files.identity import identify_file
 from dicomnode.errors import ConfigurationError, NodeError
 from dicomnode.network.associations import echo
@@ -114,7 +115,7 @@ def run_demo(out: Path, data: Path | None, pacs: str | None, console: Console) -
         print_summary(console, names, details)
         console.print(_LOOK.format(file=folder / "dicomnode.toml"), highlight=False, soft_wrap=True)
     if missing:
-        console.print(f"{missing} results did not arrive at the PACS", style="red")
+        console.print(f"{how_many(missing, 'result')} did not arrive at the PACS", style="red")
     explained = all(detail.series.state not in OPEN_SERIES for detail in details.values())
     return 0 if explained and not missing else 1
 
@@ -263,7 +264,7 @@ def _stage(detail: SeriesDetail) -> str:
         return "is being analysed"
     failed = failed_rules(record.reasons)
     text = f": {', '.join(failed)}" if failed else ""
-    return f"{record.state.value}, {record.instance_count} instances{text}"
+    return f"{record.state.value}, {how_many(record.instance_count, 'instance')}{text}"
 
 
 def _all_done(details: Mapping[str, SeriesDetail], count: int) -> bool:

@@ -194,7 +194,7 @@ def test_a_gap_is_waited_for_and_then_always_skipped(
     _look(assessor, 30)
     waiting = node.detail(uid).series
     assert waiting.state is SeriesState.RECEIVING
-    assert "1 slices missing between others" in noted(waiting).evidence
+    assert "1 slice missing between others" in noted(waiting).evidence
     _look(assessor, 200)
     decided = node.detail(uid).series
     assert decided.state is SeriesState.SKIPPED

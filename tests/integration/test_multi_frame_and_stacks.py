@@ -188,7 +188,7 @@ def test_two_slices_at_one_place_with_other_pixels_are_no_copies(tmp_path: Path)
     assessment = assess_files([*files, tmp_path / "other.dcm"], EligibilityPolicy())
     failed = {r.rule: str(r.value) for r in assessment.eligibility.failures}
     assert set(failed) == {"evenly_spaced"}
-    assert "1 slices at a position already taken" in failed["evenly_spaced"]
+    assert "1 slice at a position already taken" in failed["evenly_spaced"]
 
 
 def test_the_frames_of_a_multi_frame_copy_are_copies(tmp_path: Path) -> None:

@@ -27,9 +27,9 @@ WALLS = """
 .cli.views: . .analyse .audit .config .decisions .decisions.delivery .decisions.operating
     .dicom_files .health .methods .notes .offline .results.common inference inference.bundles
     inference.evaluation.report storage
-.commission: . .commitment .config .data_directory .decisions.arrival .decisions.delivery .deliver
-    .fast_scp .methods .network .receive .results .results.common .synthetic inference
-    inference.evaluation.report storage
+.commission: . .commitment .config .data_directory .decisions .decisions.arrival
+    .decisions.delivery .deliver .fast_scp .methods .network .receive .results .results.common
+    .synthetic inference inference.evaluation.report storage
 .commitment: . .config .decisions .decisions.delivery .dicom_files .fast_scp .metrics .network
     storage
 .config: . .decisions .decisions.arrival .decisions.delivery .decisions.eligibility

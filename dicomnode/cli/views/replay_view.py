@@ -7,6 +7,7 @@ from rich.console import Console
 from dicomnode.analyse.replay import Replay
 from dicomnode.cli.views import queue_view
 from dicomnode.cli.views.tables import add_row, new_table, print_table
+from dicomnode.decisions.wording import how_many
 from dicomnode.errors import DataError
 from storage import flight_records
 from storage.database import Database
@@ -48,7 +49,8 @@ def print_replay(console: Console, record: FlightRecord, done: Replay) -> None:
         text = f"{name}: the same findings (scores within {done.tolerance:g})"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
         return
-    title = f"{name}: {len(done.differences)} differences (scores beyond {done.tolerance:g})"
+    count = how_many(len(done.differences), "difference")
+    title = f"{name}: {count} (scores beyond {done.tolerance:g})"
     table = new_table(title, "what", "then", "now")
     for each in done.differences:
         add_row(table, each.what, each.then, each.now)

@@ -14,6 +14,7 @@ from enum import StrEnum
 from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.stack.geometry import SliceStack, StackProblem
 from dicomnode.decisions.stack.lost_slices import LostSlices, lost_slices
+from dicomnode.decisions.wording import how_many
 from storage.decided import Witness
 
 
@@ -110,8 +111,8 @@ def pacs_evidence(pacs: PacsCount, came: int, last_received_at: datetime) -> Evi
         weight = Weight.CONTRADICTS
     elif pacs.count == came and not pacs.at_least and pacs.asked_at >= last_received_at:
         weight = Weight.PROVES
-    number = f"at least {pacs.count}" if pacs.at_least else f"{pacs.count}"
-    value = f"{number} instances ({pacs.explanation}), {came} came"
+    number = f"{'at least ' if pacs.at_least else ''}{how_many(pacs.count, 'instance')}"
+    value = f"{number} ({pacs.explanation}), {came} came"
     return Evidence(Source.PACS_COUNT, pacs.peer, value, weight)
 
 
@@ -121,7 +122,10 @@ def slices_evidence(headers: HeaderEvidence) -> Evidence:
     if headers.missing is None or headers.slices < 2:
         value, weight = "no single stack whose distances tell", Weight.NEUTRAL
     elif headers.missing:
-        value, weight = f"{headers.missing} slices missing between others", Weight.CONTRADICTS
+        value, weight = (
+            f"{how_many(headers.missing, 'slice')} missing between others",
+            Weight.CONTRADICTS,
+        )
     return Evidence(Source.SLICES, "Image Position (Patient)", value, weight)
 
 

@@ -26,6 +26,7 @@ from dicomnode.decisions.arrival.arrival_evidence import (
 )
 from dicomnode.decisions.policy import NotNegative, policy
 from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.decisions.wording import how_many
 from storage.decided import SeriesEvidence
 from storage.records import AssociationEnd, SeriesArrival
 
@@ -192,7 +193,7 @@ def _proven_wait(basis: Basis, policy: CompletenessPolicy) -> float:
 def _association(basis: Basis, arrival: SeriesArrival) -> Evidence:
     weight = Weight.SUPPORTS if basis is Basis.RELEASED else Weight.NEUTRAL
     text = _SENTENCE[basis].partition(",")[0]
-    value = f"{text} after {arrival.instance_count} instances"
+    value = f"{text} after {how_many(arrival.instance_count, 'instance')}"
     return Evidence(Source.ASSOCIATION, "sender", value, weight)
 
 

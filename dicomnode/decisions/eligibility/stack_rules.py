@@ -8,6 +8,7 @@ from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.stack.geometry import StackProblem
 from dicomnode.decisions.stack.lost_slices import lost_slices as find_lost_slices
 from dicomnode.decisions.stack.passes import passes_in_turn
+from dicomnode.decisions.wording import how_many
 
 _UNPLACED = (
     StackProblem.NO_SLICES,
@@ -167,9 +168,9 @@ def evenly_spaced(series: Candidate) -> Reason:
         return Reason("evenly_spaced", "slice spacing unknown", limit, Verdict.FAIL)
     found = f"{deviation:.3g} mm off {spacing:.4g} mm"
     if stack.gaps:
-        found += f", {len(stack.gaps)} gaps"
+        found += f", {how_many(len(stack.gaps), 'gap')}"
     if stack.duplicate_count:
-        found += f", {stack.duplicate_count} slices at a position already taken"
+        found += f", {how_many(stack.duplicate_count, 'slice')} at a position already taken"
     return Reason("evenly_spaced", found, limit, passed_if(deviation <= share * spacing))
 
 

@@ -32,6 +32,7 @@ from dicomnode.decisions.stack.overlaps import (
     pairs_to_compare,
 )
 from dicomnode.decisions.stack.passes import FEWEST_OF_A_SCAN, Passes, passes_in_turn
+from dicomnode.decisions.wording import how_many
 
 OVERLAP_FACTOR = 0.75
 """Slices nearer than this share of the usual distance come from two scans that overlap: half a
@@ -50,8 +51,7 @@ class StackOfSeries:
 
     @property
     def name(self) -> str:
-        count = len(self.stack.headers)
-        slices = "1 slice" if count == 1 else f"{count} slices"
+        slices = how_many(len(self.stack.headers), "slice")
         return f"{', '.join(self.told_apart_by)} ({slices})" if self.told_apart_by else slices
 
 

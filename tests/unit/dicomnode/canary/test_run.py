@@ -108,7 +108,7 @@ def test_it_passes_when_all_is_analysed_and_has_arrived(ran: RunWith) -> None:
     done = ran([None, analysed(0.75, waiting), analysed(0.75, stored)])
     assert done is not None
     assert (done.passed, done.stage, done.occasion) == (True, "delivery", "nightly")
-    assert "1 results delivered" in done.text
+    assert "1 result delivered" in done.text
     assert done.scores == '{"lungs": {"COVID-19": 0.75}}'
 
 
@@ -143,7 +143,7 @@ def test_a_destination_that_refuses_or_gets_nothing_fails(ran: RunWith) -> None:
     assert refused is not None
     assert nothing is not None
     assert (refused.passed, refused.stage) == (False, "delivery")
-    assert "pacs did not take 1 results: the object does not match" in refused.text
+    assert "pacs did not take 1 result: the object does not match" in refused.text
     assert nothing.text == "nothing is sent to pacs"
 
 

@@ -72,7 +72,7 @@ def test_slices_missing_in_the_middle_are_counted(absent: list[int], missing: in
     left = [each for each in ct_series(30) if each.instance_number not in absent]
     found = slices_evidence(look(left))
     assert found.weight is Weight.CONTRADICTS
-    assert found.value == f"{missing} slices missing between others"
+    assert found.value == f"{missing} slice{'s' * (missing > 1)} missing between others"
 
 
 def test_slices_missing_at_an_end_cannot_be_seen() -> None:

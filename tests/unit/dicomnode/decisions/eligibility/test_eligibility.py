@@ -148,7 +148,7 @@ def test_one_differing_slice_is_no_part_of_the_stack_and_leaves_a_gap(
     decision = judge_eligibility(series, POLICY)
     assert [reason.rule for reason in decision.failures] == ["evenly_spaced"]
     assert "(1 slice): not fit" in str(reason_of(decision, "stacks").value)
-    assert "1 gaps" in str(reason_of(decision, "evenly_spaced").value)
+    assert "1 gap" in str(reason_of(decision, "evenly_spaced").value)
 
 
 def test_slice_spacing_decides_though_the_attribute_says_thin() -> None:
@@ -171,11 +171,11 @@ def test_a_missing_and_a_repeated_slice_are_told() -> None:
     del series[20]
     found = reason_of(judge_eligibility(series, POLICY), "evenly_spaced")
     assert found.verdict is Verdict.FAIL
-    assert "1 gaps" in str(found.value)
+    assert "1 gap" in str(found.value)
     series = [*ct_series(), ct_header(99, z=20.0)]
     found = reason_of(judge_eligibility(series, POLICY), "evenly_spaced")
     assert found.verdict is Verdict.FAIL
-    assert "1 slices at a position already taken" in str(found.value)
+    assert "1 slice at a position already taken" in str(found.value)
 
 
 def test_a_localizer_beside_a_good_stack_is_left_out() -> None:
