@@ -5,6 +5,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from dicomnode.version import VERSION
+
 ROLE = "role"
 """`dicomnode role NAME …` is one process of a node, as `serve` starts it: no command line."""
 
@@ -13,6 +15,9 @@ def main() -> None:
     """Run the command line, or the process of a node, with the packages of this installation."""
     gc.disable()  # nothing of a module is garbage: an eighth of the time to start
     _check_packages()
+    if sys.argv[1:] == ["--version"]:
+        print(f"dicomnode {VERSION}")  # as the command line does, which takes a second to load
+        return
     if sys.argv[1:2] == [ROLE]:
         from dicomnode.processes.roles import main as run
     else:

@@ -22,6 +22,11 @@ def variable_of(key: str) -> str:
     return _PREFIX + key.replace(".", _BETWEEN).upper()
 
 
+def may_hold_keys(environment: Mapping[str, str]) -> bool:
+    """Whether one of the variables may be, or may mean, a key of a section."""
+    return any(name.startswith(_PREFIX) and "_" in name[len(_PREFIX) :] for name in environment)
+
+
 def taken(environment: Mapping[str, str], schema: Schema) -> dict[At, str]:
     """The variables that hold keys, by entry."""
     known = {variable_of(key): tuple(key.split(".")) for key in keys_of(schema)}

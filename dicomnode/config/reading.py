@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from dicomnode.config.environment import put_in, taken, unknown, unread
+from dicomnode.config.environment import may_hold_keys, put_in, taken, unknown, unread
 from dicomnode.config.lines import line_of, lines_of
 from dicomnode.config.sections import FORMER
 from dicomnode.config.settings import Settings
@@ -51,14 +51,16 @@ def load_settings(path: Path) -> Settings:
     for key in FORMER:
         if ("inference", key) in found.lines:
             log.info("%s: [inference] %s is replaced by [[inference.methods]] bundle", path, key)
-    for each in unread(os.environ, schema_of_settings()):
-        log.info("%s", each)
+    if may_hold_keys(os.environ):
+        for each in unread(os.environ, schema_of_settings()):
+            log.info("%s", each)
     return found.settings
 
 
 @cache
 def schema_of_settings() -> Schema:
-    """Every key with what is allowed; made once, as that takes a twentieth of a second."""
+    """Every key with what is allowed; made once and where it is needed, as that takes a
+    twentieth of a second."""
     return Settings.model_json_schema()
 
 
@@ -77,13 +79,16 @@ def read_configuration(path: Path, environment: Mapping[str, str] = os.environ) 
     except (OSError, ValueError, RecursionError) as error:  # of UTF-8, of TOML, of a huge number
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f"{path}: {why}") from error
-    lines, schema = lines_of(text), schema_of_settings()
-    variables, wrong = taken(environment, schema), list(unknown(environment, schema))
-    put_in(data, environment, schema)
+    lines = lines_of(text)
+    variables, wrong = dict[At, str](), list[str]()
+    if may_hold_keys(environment):
+        schema = schema_of_settings()
+        variables, wrong = taken(environment, schema), list(unknown(environment, schema))
+        put_in(data, environment, schema)
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        for at, sentence in placed_problems(error, schema):
+        for at, sentence in placed_problems(error, schema_of_settings()):
             place = _place(at, lines, variables)
             wrong.append(f"{sentence} ({place})" if place else sentence)
     if wrong:

@@ -16,7 +16,8 @@ from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Reason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.dicom_files.identity import Identity, identify_file
-from dicomnode.notes.series_note import MODALITY, first_source, needs_no_note, series_not_analysed
+from dicomnode.notes.series_note import first_source, series_not_analysed
+from dicomnode.notes.wanted import MODALITY, needs_no_note
 from dicomnode.results.common.context import ResultObject
 from dicomnode.results.common.patient import normalised_header
 from dicomnode.results.documents.note import note_objects

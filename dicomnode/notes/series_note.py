@@ -7,20 +7,12 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from dicomnode.decisions.arrival.resend import TAKEN_ELSEWHERE
-from dicomnode.decisions.reasons import Reason, failed_rules
+from dicomnode.decisions.reasons import Reason
 from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.dicom_files.read_again import may_pass
 from dicomnode.errors import DataError
 from dicomnode.results.documents.note import SeriesNotAnalysed
-from storage.adopt import HELD
-from storage.decided import OWN_RESULT
-
-MODALITY = "CT"
-"""Of the series that notes tell of: nobody expects an answer on others."""
-
-_NOT_TOLD = frozenset({OWN_RESULT, TAKEN_ELSEWHERE, HELD})
 
 
 def first_source(paths: Iterable[Path]) -> Dataset | None:
@@ -62,9 +54,3 @@ def series_not_analysed(
         input_digest=input_digest,
         reasons=tuple(reasons),
     )
-
-
-def needs_no_note(reasons: Sequence[Reason]) -> bool:
-    """Whether a series was skipped since this product made it, or since it came again as another
-    patient's, or is held: nobody waits for an answer on it."""
-    return not _NOT_TOLD.isdisjoint(failed_rules(reasons))

@@ -25,7 +25,8 @@ from dicomnode.deliver.routing import routing, warn_of_senders
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import Outage
-from dicomnode.notes.series_note import MODALITY, first_source, needs_no_note, series_not_analysed
+from dicomnode.notes.series_note import first_source, series_not_analysed
+from dicomnode.notes.wanted import MODALITY, needs_no_note
 from dicomnode.results.common.context import Predecessor, ResultObject
 from dicomnode.results.common.patient import normalised_header
 from dicomnode.results.documents.note import SeriesNotAnalysed, note_objects

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from dicomnode.cli.views.delivery_words import undelivered, withdrawn
 from dicomnode.cli.views.step import NODE, PERSON, Step, clock_time
 from dicomnode.config.settings import Settings
-from dicomnode.notes.series_note import MODALITY, needs_no_note
+from dicomnode.notes.wanted import MODALITY, needs_no_note
 from storage.notes import NOT_ANALYSED
 from storage.overview_records import TroubleRecord
 from storage.records import (

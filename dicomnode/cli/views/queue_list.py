@@ -28,7 +28,7 @@ from dicomnode.cli.views.tables import (
 )
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import failed_rules
-from dicomnode.notes.series_note import MODALITY
+from dicomnode.notes.wanted import MODALITY
 from storage import queries, study
 from storage.database import Database
 from storage.decided import OWN_RESULT
