@@ -50,8 +50,9 @@ def storage_classes() -> tuple[str, ...]:
 
 @cache
 def storage_syntaxes() -> tuple[str, ...]:
-    """UIDs of the transfer syntaxes that the dictionary knows and the node accepts for them."""
-    known = (uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax")
+    """UIDs of the transfer syntaxes that the standard knows and the node accepts for them."""
+    known = [uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"]
+    known += sorted(DECODABLE.difference(known))
     accepted = ContextResult.ACCEPTED
     return tuple(uid for uid in known if judge_storage_context(True, [uid]).result is accepted)
 

@@ -1,6 +1,8 @@
 """Reads DICOM: from bytes that may be damaged to headers, identity, pixels and volumes.
 
 attributes         Reading single attributes of a data set without trusting any of them
+codecs             Compressed frames decoded, each by the codec of its transfer syntax
+codestreams        What a codestream says of the image that it holds
 file_meta          The head of a DICOM file: file meta information, and where the data set begins
 folder             A folder of files, sorted into series; what is no DICOM instance is told
 frames             The slices that one instance holds, each with its header and pixels

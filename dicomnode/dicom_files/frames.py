@@ -30,7 +30,7 @@ from dicomnode.dicom_files.headers import (
     transfer_syntax_of,
 )
 from dicomnode.dicom_files.pixel_element import SEQUENCE_DELIMITATION
-from dicomnode.dicom_files.pixels import check_fragments, read_layout
+from dicomnode.dicom_files.pixels import fragments, read_layout
 from dicomnode.errors import DataError
 
 _EXTENDED_OFFSET_TABLE = 0x7FE00001
@@ -104,7 +104,7 @@ def _native(value: bytes, header: Dataset, count: int) -> Iterator[memoryview]:
 
 def _encapsulated(data_set: Dataset, value: bytes, count: int) -> list[bytes]:
     """Frames by the Basic or Extended Offset Table, or by their fragments (PS3.5 section A.4)."""
-    check_fragments(value)
+    fragments(value)  # all of them whole
     try:
         frames = list(
             generate_frames(

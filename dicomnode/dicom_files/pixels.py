@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import (
-    UID,
-    ExplicitVRBigEndian,
-    JPEG2000TransferSyntaxes,
-    JPEGLSTransferSyntaxes,
-    JPEGTransferSyntaxes,
-)
+from pydicom.uid import ExplicitVRBigEndian
 
 from dicomnode.dicom_files.attributes import AttributeReader
-from dicomnode.dicom_files.headers import (
-    NATIVE_SYNTAXES,
-    PYDICOM_QUIET,
-    transfer_syntax_of,
-)
+from dicomnode.dicom_files.codecs import decode_frame
+from dicomnode.dicom_files.codestreams import CodedImage
+from dicomnode.dicom_files.headers import NATIVE_SYNTAXES, transfer_syntax_of
 from dicomnode.dicom_files.pixel_element import SEQUENCE_DELIMITATION
 from dicomnode.errors import DataError
 from inference.volume import AIR_HU
@@ -34,21 +25,7 @@ LOWEST_PADDING_TISSUE_HU, HIGHEST_TISSUE_HU = AIR_HU, 3071
 declare 0 HU as padding, and water is no padding."""
 
 _ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"  # PS3.5 A.4.11
-_END_OF_IMAGE = b"\xff\xd9"  # EOI (ITU-T T.81 B.1.1.3, T.87 C.1.1), EOC (T.800 A.4.4)
 _ITEM = 0xE000FFFE  # (FFFE,E000) read as one little-endian number
-
-_UNDECODABLE = (
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    OSError,
-    RuntimeError,  # all that a decoder's plug-in raises; NotImplementedError among them
-    StopIteration,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 @dataclass(frozen=True)
@@ -121,13 +98,20 @@ def decode_hu(data_set: Dataset, pixel_data: bytes | memoryview) -> NDArray[np.i
         DataError: `pixel_data` or `rescale`; says what is wrong.
     """
     layout = read_layout(data_set)
-    stored = _stored_values(pixel_data, layout)
+    return _hu_of(layout).take(_stored(pixel_data, layout))
+
+
+@lru_cache(maxsize=8)
+def _hu_of(layout: PixelLayout) -> NDArray[np.int16]:
+    """HU of each value that the bits allocated can hold; a series has few layouts."""
+    held = np.arange(1 << layout.bits_allocated, dtype=f"u{layout.bits_allocated // 8}")
+    stored = _only_stored_bits(held, layout)
     hu = np.rint(stored * np.float32(layout.slope) + np.float32(layout.intercept))
     if layout.padding is not None and _is_believed(layout.padding, layout):
         low, high = layout.padding
         hu[(stored >= low) & (stored <= high)] = AIR_HU
-    clipped: NDArray[np.int16] = np.clip(hu, AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
-    return clipped
+    table: NDArray[np.int16] = np.clip(hu, AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
+    return table
 
 
 def _padding(read: AttributeReader, *, signed: bool) -> tuple[int, int] | None:
@@ -144,21 +128,26 @@ def _is_believed(padding: tuple[int, int], layout: PixelLayout) -> bool:
     return max(ends) < LOWEST_PADDING_TISSUE_HU or min(ends) > HIGHEST_TISSUE_HU
 
 
-def _stored_values(value: bytes | memoryview, layout: PixelLayout) -> NDArray[np.int32]:
-    """Stored pixel values (rows, columns), the bits beside Bits Stored taken away."""
+def _stored(value: bytes | memoryview, layout: PixelLayout) -> NDArray[Any]:
+    """Pixels (rows, columns) as all bits allocated hold them, unsigned."""
     if not value:
         raise DataError("pixel_data", "Pixel Data are absent or empty")
-    syntax = UID(layout.transfer_syntax_uid)
-    if syntax in NATIVE_SYNTAXES:
+    if layout.transfer_syntax_uid in NATIVE_SYNTAXES:
         pixels = _native(value, layout)
-    elif syntax == _ENCAPSULATED_UNCOMPRESSED:
-        check_fragments(value)
-        pixels = _native(b"".join(generate_frames(bytes(value), number_of_frames=1)), layout)
     else:
-        pixels = _decode(bytes(value), syntax, layout)
+        pixels = _encapsulated(b"".join(fragments(value)), layout)
     if pixels.shape != (layout.rows, layout.columns):
         raise DataError("pixel_data", f"decoded to {pixels.shape} pixels, not as Rows and Columns")
-    return _only_stored_bits(pixels, layout)
+    allocated = layout.bits_allocated // 8
+    # fewer bits are made more here, with their sign where they have one
+    return pixels.astype(f"{pixels.dtype.kind}{allocated}", copy=False).view(f"u{allocated}")
+
+
+def _encapsulated(frame: bytes, layout: PixelLayout) -> NDArray[Any]:
+    if layout.transfer_syntax_uid == _ENCAPSULATED_UNCOMPRESSED:
+        return _native(frame, layout)
+    wanted = CodedImage(layout.rows, layout.columns, layout.bits_allocated)
+    return decode_frame(frame, layout.transfer_syntax_uid, wanted)
 
 
 def _native(value: bytes | memoryview, layout: PixelLayout) -> NDArray[Any]:
@@ -175,79 +164,38 @@ def _native(value: bytes | memoryview, layout: PixelLayout) -> NDArray[Any]:
     if big_endian and layout.bits_allocated == 8:
         # OW: bytes are swapped in pairs (PS3.5 section 7.3)
         pairs = bytes(value[: wanted + wanted % 2]).ljust(wanted + wanted % 2, b"\0")
-        pixels = np.frombuffer(pairs, "<u2").byteswap().view(_dtype(layout, "<"))
+        pixels = np.frombuffer(pairs, "<u2").byteswap().view(np.uint8)
     else:
-        pixels = np.frombuffer(value[:wanted], _dtype(layout, ">" if big_endian else "<"))
+        order, count = ">" if big_endian else "<", layout.rows * layout.columns
+        pixels = np.frombuffer(value, f"{order}u{layout.bits_allocated // 8}", count)
     return pixels[: layout.rows * layout.columns].reshape(layout.rows, layout.columns)
 
 
-def _decode(value: bytes, syntax: UID, layout: PixelLayout) -> NDArray[Any]:
-    """Compressed pixels (PS3.5 A.4), by pydicom's plug-ins."""
-    check_fragments(value)
-    _check_end_of_image(value, syntax)
-    options: dict[str, Any] = {
-        "rows": layout.rows,
-        "columns": layout.columns,
-        "number_of_frames": 1,
-        "samples_per_pixel": 1,
-        "photometric_interpretation": "MONOCHROME2",
-        "bits_allocated": layout.bits_allocated,
-        "bits_stored": layout.bits_stored,
-        "pixel_representation": int(layout.signed),
-        "pixel_keyword": "PixelData",
-        "correct_unused_bits": False,
-    }
-    try:
-        with PYDICOM_QUIET:
-            return get_decoder(syntax).as_array(value, index=0, raw=True, **options)[0]
-    except _UNDECODABLE as error:
-        raise DataError("pixel_data", f"{syntax.name}: {_first_cause(error)}") from error
+def fragments(value: bytes | memoryview) -> list[memoryview]:
+    """Those of encapsulated Pixel Data (PS3.5 A.4), without the Basic Offset Table.
 
+    Items up to the Sequence Delimitation Item must be whole: some decoders fill in the rest.
 
-def check_fragments(value: bytes | memoryview) -> None:
-    """Items up to the Sequence Delimitation Item must be whole: some decoders fill in the rest."""
-    place = 0
+    Raises:
+        DataError: `pixel_data`.
+    """
+    place, items, view = 0, list[memoryview](), memoryview(value)
     while place + 8 <= len(value):
         tag, length = struct.unpack_from("<II", value, place)
         if tag == SEQUENCE_DELIMITATION:
-            return
+            return items[1:]
         if tag != _ITEM:
             break
+        items.append(view[place + 8 : place + 8 + length])
         place += 8 + length
     raise DataError("pixel_data", "the encapsulated fragments are cut short or broken")
 
 
-def _check_end_of_image(value: bytes, syntax: UID) -> None:
-    """JPEG, JPEG-LS and JPEG 2000 end with a marker that coded data cannot contain.
-
-    No decoder reads an image without it, but that of JPEG-LS seeks for seconds and stops every
-    other thread meanwhile: the lease of the job could not be renewed.
-    """
-    marked = JPEGTransferSyntaxes + JPEGLSTransferSyntaxes + JPEG2000TransferSyntaxes
-    if syntax in marked and _END_OF_IMAGE not in value:
-        raise DataError("pixel_data", f"{syntax.name}: the image is cut short, it has no end")
-
-
-def _first_cause(error: BaseException) -> str:
-    """The decoders' own words, in one line."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    # pydicom's heading, and what its gdcm plug-in says of every image that it cannot decode
-    parts = [line for line in lines if line[-1:] not in {"", ":"} and "'NoneType'" not in line]
-    return "; ".join(parts) or "no decoder could read it"
-
-
-def _only_stored_bits(pixels: NDArray[Any], layout: PixelLayout) -> NDArray[np.int32]:
+def _only_stored_bits(held: NDArray[Any], layout: PixelLayout) -> NDArray[np.int32]:
     """PS3.5 section 8.1.1: the other bits may hold anything, sign extension included."""
-    width = 8 * pixels.dtype.itemsize
-    left = width - 1 - layout.high_bit
-    right = width - layout.bits_stored
-    if left < 0 or right == 0:
-        return pixels.astype(np.int32)
-    kind = np.dtype(f"{'i' if layout.signed else 'u'}{pixels.dtype.itemsize}")
-    shifted = np.left_shift(pixels.astype(kind), left)
+    left = layout.bits_allocated - 1 - layout.high_bit
+    right = layout.bits_allocated - layout.bits_stored
+    kind = f"{'i' if layout.signed else 'u'}{layout.bits_allocated // 8}"
+    shifted = np.left_shift(held, left).view(kind)
     stored: NDArray[np.int32] = np.right_shift(shifted, right).astype(np.int32)
     return stored
-
-
-def _dtype(layout: PixelLayout, order: str) -> np.dtype[Any]:
-    return np.dtype(f"{order}{'i' if layout.signed else 'u'}{layout.bits_allocated // 8}")

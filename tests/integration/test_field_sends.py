@@ -123,10 +123,9 @@ PRIVATE_GE = "1.2.840.113619.5.2"  # implicit little endian, its pixels big endi
 UNDECODABLE = {
     "private of GE": PRIVATE_GE,
     "private of nobody": "1.3.6.1.4.1.99999.1.2",
-    "JPEG XL": "1.2.840.10008.1.2.4.112",
     "MPEG-4": "1.2.840.10008.1.2.4.102",
     "HEVC": "1.2.840.10008.1.2.4.107",
-    "JPEG full progression, retired": "1.2.840.10008.1.2.4.55",
+    "JPEG arithmetic, retired": "1.2.840.10008.1.2.4.56",
 }
 
 

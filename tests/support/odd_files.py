@@ -13,6 +13,7 @@ from copy import deepcopy
 from functools import partial
 from io import BytesIO
 
+import imagecodecs
 import numpy as np
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
@@ -74,10 +75,22 @@ def in_fragments(
 ) -> bytes:
     """Compressed, the frame in `count` fragments (PS3.5 A.4), with an offset table or without."""
     copy = deepcopy(data_set)
-    frame = get_encoder(syntax).encode(
-        copy.PixelData,
-        rows=copy.Rows,
-        columns=copy.Columns,
+    frame = _encoded(copy, syntax, signed)
+    copy.PixelData = encapsulate([frame], fragments_per_frame=count, has_bot=table)
+    copy["PixelData"].VR = "OB"
+    copy["PixelData"].is_undefined_length = True
+    return in_syntax(syntax, copy)
+
+
+def _encoded(data_set: Dataset, syntax: UID, signed: bool) -> bytes:
+    if syntax == JPEG2000Lossless:
+        values = np.frombuffer(data_set.PixelData, "<i2" if signed else "<u2")
+        image = values.reshape(data_set.Rows, data_set.Columns)
+        return bytes(imagecodecs.jpeg2k_encode(image, codecformat="J2K", level=0))
+    return get_encoder(syntax).encode(
+        data_set.PixelData,
+        rows=data_set.Rows,
+        columns=data_set.Columns,
         samples_per_pixel=1,
         photometric_interpretation="MONOCHROME2",
         bits_allocated=16,
@@ -85,10 +98,6 @@ def in_fragments(
         pixel_representation=int(signed),
         number_of_frames=1,
     )
-    copy.PixelData = encapsulate([frame], fragments_per_frame=count, has_bot=table)
-    copy["PixelData"].VR = "OB"
-    copy["PixelData"].is_undefined_length = True
-    return in_syntax(syntax, copy)
 
 
 def with_a_contradicting_sign(signed: bool, data_set: Dataset) -> bytes:

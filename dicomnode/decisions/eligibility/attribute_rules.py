@@ -34,13 +34,14 @@ DECODABLE = frozenset(
         *("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"),  # native, deflated
         *("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5"),  # big endian, RLE
         "1.2.840.10008.1.2.1.98",  # encapsulated, uncompressed
-        *(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70)),  # JPEG
+        *(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55, 57, 70)),  # JPEG
         *(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81)),  # JPEG-LS
         *(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203)),  # JPEG 2000, HTJ2K
+        *(f"1.2.840.10008.1.2.4.{n}" for n in (110, 111, 112)),  # JPEG XL
     }
 )
-"""Transfer syntaxes (PS3.6 table A-1) that `dicom_files/pixels.py` has a decoder for; the retired
-processes of JPEG and video are not among them."""
+"""Transfer syntaxes (PS3.6 table A-1) that `dicom_files/pixels.py` has a decoder for; video and
+most retired processes of JPEG are not among them."""
 
 HOUNSFIELD = frozenset({"", "HU", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNDSFIELD UNIT"})
 """Rescale Type for Hounsfield units, absent among them (PS3.3 C.8.2.1); the last one as sent by

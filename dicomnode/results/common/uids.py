@@ -13,8 +13,12 @@ from collections.abc import Iterable
 
 from pydicom.uid import UID
 
+from dicomnode.dicom_files.codecs import JPEG_XL
+
 LabelMapSegmentationStorage = UID("1.2.840.10008.5.1.4.1.1.66.7")
 """Not in pydicom's dictionary yet (Supplement 243)."""
+
+_NEWER = {LabelMapSegmentationStorage: "Label Map Segmentation Storage", **JPEG_XL}
 
 _NAMESPACE = uuid.UUID("6f0c2d0e-9a55-4b07-8f1e-3c1d5a7be241")
 """Never to be changed: every UID that this product has given hangs on it."""
@@ -22,8 +26,7 @@ _NAMESPACE = uuid.UUID("6f0c2d0e-9a55-4b07-8f1e-3c1d5a7be241")
 
 def uid_name(uid: str) -> str:
     """As the standard has it (PS3.6 annex A); the UID itself where it is in no dictionary."""
-    newer = uid == LabelMapSegmentationStorage
-    return "Label Map Segmentation Storage" if newer else UID(uid).name
+    return _NEWER.get(uid) or UID(uid).name
 
 
 def derived_uid(*parts: str) -> str:

@@ -70,23 +70,20 @@ def test_other_native_encodings_give_equal_pixels(tmp_path: Path, syntax: UID) -
 
 
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("jpeg_2000", 6), ("jpeg_ls_near_lossless", 3), ("jpeg_baseline", 60)]
+    ("name", "tolerance"),
+    [
+        ("jpeg_2000", 6),
+        ("jpeg_ls_near_lossless", 3),
+        ("jpeg_baseline", 60),
+        ("jpeg_extended", 12),
+        ("jpeg_spectral_selection", 12),
+        ("jpeg_full_progression", 12),
+    ],
 )
 def test_lossy_transfer_syntaxes_are_near(name: str, tolerance: int) -> None:
     plain = decoded(SLICES / "implicit_vr.dcm").astype(int)
     lossy = decoded(SLICES / f"{name}.dcm").astype(int)
     assert np.quantile(np.abs(lossy - plain)[plain > AIR_HU + 50], 0.95) <= tolerance
-
-
-@pytest.mark.parametrize(
-    "name", ["jpeg_extended", "jpeg_spectral_selection", "jpeg_full_progression"]
-)
-def test_retired_or_unsupported_processes_have_a_clear_reason(name: str) -> None:
-    with pytest.raises(DataError) as caught:
-        decoded(SLICES / f"{name}.dcm")
-    assert caught.value.rule == "pixel_data"
-    assert caught.value.value.startswith("JPEG ")
-    assert len(caught.value.value.split(": ", 1)[1]) > 20
 
 
 def test_twelve_bits_unsigned(tmp_path: Path) -> None:
@@ -236,7 +233,7 @@ def test_what_is_encapsulated_uncompressed_is_decoded() -> None:
         decode_hu(data_set, encapsulate([stored[:8]]) + end)
 
 
-@pytest.mark.parametrize("uid", ["1.2.840.10008.1.2.4.110", "1.2.840.113619.5.2"])
+@pytest.mark.parametrize("uid", ["1.2.840.10008.1.2.4.102", "1.2.840.113619.5.2"])
 def test_pixels_in_an_encoding_that_nobody_knows_are_never_taken_for_native_ones(uid: str) -> None:
     with pytest.raises(DataError, match="pixel_data"):
         decode_hu(plain_image(UID(uid)), encapsulate([bytes(500)]) + b"\xfe\xff\xdd\xe0" + bytes(4))

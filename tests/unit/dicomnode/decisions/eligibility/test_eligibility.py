@@ -84,7 +84,7 @@ def test_a_thin_non_contrast_chest_passes_every_rule() -> None:
         ("pixel_spacing", {"pixel_spacing": (1.2, 1.2)}, "warning"),
         ("pixel_data", {"has_pixel_data": False}, "fail"),
         ("pixel_data", {"samples_per_pixel": 3}, "fail"),
-        ("pixel_data", {"transfer_syntax_uid": "1.2.840.10008.1.2.4.55"}, "fail"),
+        ("pixel_data", {"transfer_syntax_uid": "1.2.840.10008.1.2.4.54"}, "fail"),
         ("pixel_data", {"transfer_syntax_uid": "1.2.840.113619.5.2"}, "fail"),
         ("pixel_data", {"transfer_syntax_uid": ""}, "pass"),
         ("rescale", {"rescale_slope": None}, "fail"),
