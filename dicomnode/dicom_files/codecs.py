@@ -39,6 +39,7 @@ MOST_SCANS = 1000
 goes over the whole image again."""
 
 _END_OF_IMAGE = b"\xff\xd9"  # EOI (ITU-T T.81 B.1.1.3, T.87 C.1.1), EOC (T.800 A.4.4)
+_PROGRESSIVE = {0xC2, 0xCA}  # SOF2, and SOF10 with arithmetic coding (T.81 table B.1)
 _START_OF_SCAN = b"\xff\xda"  # SOS (T.81 B.1.1.3)
 _UNDECODABLE = (ArithmeticError, IndexError, OSError, RuntimeError, TypeError, ValueError)
 """What the codecs raise; their own errors are RuntimeErrors, others come from C++."""
@@ -68,9 +69,9 @@ def decode_frame(coded: bytes, syntax: str, wanted: CodedImage) -> Pixels:
 def _jpeg(function: str, coded: bytes, wanted: CodedImage) -> Pixels:
     """JPEG of any process that a library of today knows, and JPEG-LS."""
     _check_end(coded)
-    _check(jpeg_image(coded), wanted)
-    scans = coded.count(_START_OF_SCAN)
-    if scans > MOST_SCANS:
+    process, told = jpeg_image(coded)
+    _check(told, wanted)
+    if process in _PROGRESSIVE and (scans := coded.count(_START_OF_SCAN)) > MOST_SCANS:
         raise ValueError(f"{scans} scans, at most {MOST_SCANS} are read")
     return _image(function, coded)
 
@@ -144,7 +145,7 @@ def _check_end(coded: bytes) -> None:
 
     No decoder should read on: that of JPEG fills up what is missing, and says nothing.
     """
-    if _END_OF_IMAGE not in coded:
+    if coded.rfind(_END_OF_IMAGE) < 0:
         raise ValueError("the image is cut short, it has no end")
 
 

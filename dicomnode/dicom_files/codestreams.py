@@ -30,8 +30,9 @@ class CodedImage:
         return f"{self.rows} x {self.columns} pixels{of} in {self.bits} bits"
 
 
-def jpeg_image(coded: bytes) -> CodedImage:
-    """Of the frame header of JPEG (ITU-T T.81 B.2.2) or JPEG-LS (T.87 C.2.2).
+def jpeg_image(coded: bytes) -> tuple[int, CodedImage]:
+    """Of the frame header of JPEG (ITU-T T.81 B.2.2) or JPEG-LS (T.87 C.2.2): its code (T.81
+    table B.1), which tells the process, and what it says.
 
     Raises:
         ValueError: there is none.
@@ -45,7 +46,7 @@ def jpeg_image(coded: bytes) -> CodedImage:
             continue
         if code == _SOF_JPEG_LS or (0xC0 <= code <= 0xCF and code not in _NO_FRAME_HEADERS):
             bits, rows, columns, components = struct.unpack_from(">BHHB", coded, place + 4)
-            return CodedImage(rows, columns, bits, components)
+            return int(code), CodedImage(rows, columns, bits, components)
         place += 2 + int(length)
     raise ValueError("no frame header")
 

@@ -73,7 +73,7 @@ def read_data_set(file: BinaryIO, stop_when: StopWhen) -> Dataset:
         file = BytesIO(zlib.decompress(file.read(), -zlib.MAX_WBITS))  # PS3.5 A.5
     implicit, big_endian = syntax == ImplicitVRLittleEndian, syntax == ExplicitVRBigEndian
     data_set = read_dataset(file, implicit, not big_endian, stop_when=stop_when)
-    for tag in [tag for tag in data_set.keys() if tag.group == _META_GROUP]:  # noqa: SIM118
+    for tag in [tag for tag in data_set.keys() if tag >> 16 == _META_GROUP]:  # noqa: SIM118
         del data_set[tag]
     data_set.file_meta = meta
     return data_set

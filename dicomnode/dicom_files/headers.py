@@ -392,8 +392,7 @@ def _check_whole(data_set: Dataset) -> None:
     Raises:
         DataError: the file ended within the value of an element.
     """
-    for tag in data_set.keys():  # noqa: SIM118 - iterating a Dataset converts its elements
-        element = data_set.get_item(tag, keep_deferred=True)
+    for element in data_set.values():  # as they were read, nothing is converted
         length = getattr(element, "length", UNDEFINED_LENGTH)
         if length != UNDEFINED_LENGTH and len(element.value or b"") < length:
             raise DataError("dicom_file", f"the file ends within {element.tag}")

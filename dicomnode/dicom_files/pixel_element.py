@@ -32,9 +32,10 @@ class PixelElement:
         self.met = False
 
     def __call__(self, tag: int, vr: str | None, length: int) -> bool:
-        if tag == PIXEL_DATA:
+        number = int(tag)  # a tag of pydicom compares in Python, once for each element
+        if number == PIXEL_DATA:
             self.vr, self.claimed_length, self.met = vr, length, True
-        return _FLOAT_PIXEL_DATA <= tag <= PIXEL_DATA
+        return _FLOAT_PIXEL_DATA <= number <= PIXEL_DATA
 
     @property
     def header_length(self) -> int:
