@@ -12,6 +12,7 @@ decided          What was decided on a series, and on which evidence: records wi
 deliveries       What an administrator does with deliveries: look, retry, drop
 direct_io        Writing past the page cache
 durable          Files that are whole and durable under their final name, or not there at all
+early            Which series may be computed before it is decided upon, and how long that is of use
 enqueue          Putting jobs into the queue, each once
 errors           The errors of storage. No message bears a password or a patient's identity
 flight_records   Of each analysis one record that outlives all, chained to the one before

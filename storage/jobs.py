@@ -61,7 +61,7 @@ def claim(
     _park_exhausted(session, kinds, now, max_attempts)
     candidate = (
         select(JobRow.job_id)
-        .where(_due(kinds, now), JobRow.attempt < max_attempts)
+        .where(due(kinds, now), JobRow.attempt < max_attempts)
         .order_by(JobRow.priority, JobRow.created_at, JobRow.job_id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -204,7 +204,8 @@ def withhold(session: Session, series_key: str) -> None:
     session.execute(statement.values(state=DeliveryState.ABANDONED, error=SUPERSEDED, **FREE))
 
 
-def _due(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:
+def due(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:
+    """Jobs that a worker may claim: those that wait, and those whose lease ran out."""
     queued = and_(JobRow.state == JobState.QUEUED, JobRow.not_before <= now)
     lost = and_(JobRow.state == JobState.RUNNING, JobRow.lease_until <= now)
     return and_(IS_OPEN_JOB, JobRow.kind.in_(kinds), or_(queued, lost), ~_on_hold())
@@ -267,7 +268,7 @@ def _take(session: Session, job_id: int, owner: str, now: datetime, lease: timed
 def _park_exhausted(
     session: Session, kinds: Collection[JobKind], now: datetime, max_attempts: int
 ) -> None:
-    exhausted = and_(_due(kinds, now), JobRow.attempt >= max_attempts)
+    exhausted = and_(due(kinds, now), JobRow.attempt >= max_attempts)
     found = select(JobRow.series_key, JobRow.job_id).where(exhausted)
     few = sorted((key, job_id) for key, job_id in session.execute(found))  # of many jobs
     for series_uid, job_id in few:

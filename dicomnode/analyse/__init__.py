@@ -1,5 +1,6 @@
 """The third step of a series: the worker computes the findings and leaves the result objects.
 
+ahead        Computes a series that seems whole before it is decided upon, while nothing else waits
 analysis     One eligible series through the whole analysis: files in, result objects out
 flight       What the flight recorder keeps of an analysis
 held_job     A job while its work goes on: its lease is kept, and what must not go on ended

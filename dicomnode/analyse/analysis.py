@@ -50,7 +50,7 @@ from inference.volume import CtVolume
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Findings and the objects made of them; `seconds` by stage (see `_Found.seconds`).
+    """Findings and the objects made of them; `seconds` by stage (see `Computed.seconds`).
 
     `findings`: of each method that came to some, in order; `failures`: of the others, with why.
     `agreement`: None without two answers. `made_with`: `analysis_digest` of the settings and of
@@ -89,21 +89,37 @@ class Refusal:
     reasons: tuple[Reason, ...]
 
 
-def analyse_series(
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """A decoded series with what the methods found in it; no object is made of it yet.
+
+    `lungs`: of all methods; `seen`: what its pixels say of the series.
+    """
+
+    volume: CtVolume
+    lungs: FoundLungs
+    outcomes: tuple[Outcome, ...]
+    seen: tuple[Reason, ...]
+    decode_seconds: float
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """By stage; of a method whose lines have a qualifier behind its key: `regions.grid`."""
+        by_stage = {"decode": self.decode_seconds, "lungs": self.lungs.seconds}
+        for found in self.outcomes:
+            if isinstance(found, Findings):
+                before = f"{found.title.key}." if found.title.qualifier else ""
+                by_stage |= {f"{before}{stage}": value for stage, value in found.seconds.items()}
+        return by_stage
+
+
+def compute(
     engines: Engines,
     assessment: Assessment,
     settings: Settings,
-    *,
-    analysed_at: datetime,
-    input_digest: str,
-    completeness: str,
-    variants: Variants | None = None,
-    revision: int = 0,
     progress: Progress | None = None,
-) -> Analysis | Refusal:
-    """Decode, analyse and build the result objects of one eligible series.
-
-    `variants`: see `build_results`. `revision`: how often results of the series were withdrawn.
+) -> Computed | Refusal:
+    """Decode one eligible series, and let all methods look at the same volume and lungs.
 
     Refused when the pixels show no chest, or contrast that the headers did not tell of.
 
@@ -115,16 +131,52 @@ def analyse_series(
     paths = [assessment.files[header.sop_instance_uid] for header in stack.headers]
     started = time.perf_counter()
     volume = load_volume(paths, stack, os.cpu_count() or 1)
-    decoded = time.perf_counter()
-    found = _find(engines, volume, stack, settings, progress)
+    decode_seconds = time.perf_counter() - started
+    try:
+        lungs = engines.lungs.find(volume, progress)
+    except NoLungsError as error:
+        return Refusal((no_lungs(error),))
+    except (NetworkOutputError, VolumeError) as error:
+        raise DataError(rule_of(error), str(error)) from error
+    seen = judge_pixels(volume, lungs.mask, stack, settings)
+    if any(reason.verdict is Verdict.FAIL for reason in seen):
+        return Refusal(seen)
+    found = run_methods(engines.methods, volume, lungs, progress)
+    if isinstance(found, Reason):
+        return Refusal((found,))
+    return Computed(volume, lungs, found, seen, decode_seconds)
+
+
+def analyse_series(
+    engines: Engines,
+    assessment: Assessment,
+    settings: Settings,
+    *,
+    analysed_at: datetime,
+    input_digest: str,
+    completeness: str,
+    variants: Variants | None = None,
+    revision: int = 0,
+    progress: Progress | None = None,
+    computed: Computed | Refusal | None = None,
+) -> Analysis | Refusal:
+    """Decode, analyse and build the result objects of one eligible series.
+
+    `variants`: see `build_results`. `revision`: how often results of the series were withdrawn.
+    `computed`: what `compute` gave for the same files and settings before, if it did.
+
+    Raises:
+        DataError: as `compute`.
+    """
+    found = computed or compute(engines, assessment, settings, progress)
     if isinstance(found, Refusal):
         return found
-    analysed = time.perf_counter()
+    started = time.perf_counter()
     reasons = with_later(assessment.reasons, found.seen)
     context = ResultContext(
         sources=_sources(assessment),
-        frame_numbers=[header.frame_number for header in stack.headers],
-        volume=volume,
+        frame_numbers=[each.frame_number for each in assessment.eligibility.stack.headers],
+        volume=found.volume,
         outcomes=found.outcomes,
         lungs=found.lungs,
         analysed_at=analysed_at,
@@ -136,7 +188,7 @@ def analyse_series(
         revision=revision,
     )
     objects = build_results(context, variants)
-    built = time.perf_counter()
+    results_seconds = time.perf_counter() - started
     return Analysis(
         findings=context.findings,
         failures=context.failures,
@@ -145,48 +197,8 @@ def analyse_series(
         reasons=(*found.seen, *(each.as_reason() for each in context.failures)),
         repairs=context.header.repairs,
         made_with=analysis_digest(settings, variants or (), engines.digest),
-        seconds={"decode": decoded - started, **found.seconds, "results": built - analysed},
+        seconds=found.seconds | {"results": results_seconds},
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """What the methods found in one volume; `seen`: what its pixels say of the series."""
-
-    lungs: FoundLungs
-    outcomes: tuple[Outcome, ...]
-    seen: tuple[Reason, ...]
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """By stage; of a method whose lines have a qualifier behind its key: `regions.grid`."""
-        by_stage = {"lungs": self.lungs.seconds}
-        for found in self.outcomes:
-            if isinstance(found, Findings):
-                before = f"{found.title.key}." if found.title.qualifier else ""
-                by_stage |= {f"{before}{stage}": value for stage, value in found.seconds.items()}
-        return by_stage
-
-
-def _find(
-    engines: Engines,
-    volume: CtVolume,
-    stack: SliceStack,
-    settings: Settings,
-    progress: Progress | None,
-) -> _Found | Refusal:
-    """All methods on the same volume and lungs, unless its pixels speak against it."""
-    try:
-        lungs = engines.lungs.find(volume, progress)
-    except NoLungsError as error:
-        return Refusal((no_lungs(error),))
-    except (NetworkOutputError, VolumeError) as error:
-        raise DataError(rule_of(error), str(error)) from error
-    seen = judge_pixels(volume, lungs.mask, stack, settings)
-    if any(reason.verdict is Verdict.FAIL for reason in seen):
-        return Refusal(seen)
-    found = run_methods(engines.methods, volume, lungs, progress)
-    return Refusal((found,)) if isinstance(found, Reason) else _Found(lungs, found, seen)
 
 
 def judge_pixels(

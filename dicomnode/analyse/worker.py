@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from dicomnode.analyse.ahead import Ahead
 from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
 from dicomnode.analyse.flight import Flight, with_digests
 from dicomnode.analyse.held_job import HeldJob
@@ -83,6 +84,7 @@ class Worker:
         self._results.remove_leftovers(self._clock.now() - LEFTOVER_AGE)
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
         self._engines = load_engines(settings)
+        self._ahead = Ahead(settings, self._database, self._engines, stop, self._clock)
         for model in self._engines.identities:
             MODEL_INFO.labels(model.name, model.version, model.training.value).set(1)
             weights = model.weights_sha256[:12]
@@ -97,7 +99,7 @@ class Worker:
         while not (self._stop.is_set() or renewed.is_set()):
             try:
                 with outage.reported():
-                    if self.analyse_one():
+                    if self.analyse_one() or self.compute_ahead():
                         has_worked = True
                         continue
             except LeaseLostError:
@@ -137,6 +139,14 @@ class Worker:
             self._record_failure(job, [fault])
         return True
 
+    def compute_ahead(self) -> bool:
+        """Begin with a series that seems whole, before its job is there; False when there is none.
+
+        Raises:
+            DatabaseUnavailableError
+        """
+        return self._ahead.look()
+
     def _held(self, job: Job) -> HeldJob:
         self._unawaited.clear()
         inference = self._settings.inference
@@ -175,7 +185,9 @@ class Worker:
             self._superseded(job)
             return
         noted = detail.series.completeness
-        assessment = replace(self._assess(instances), arrival=_of_arrival(detail))
+        early = self._ahead.take(job.series_key, job.input_digest)
+        seen = self._assess(instances) if early is None else early.assessment
+        assessment = replace(seen, arrival=_of_arrival(detail))
         if assessment.may_pass:
             raise OSError(errno.EIO, "; ".join(map(str, assessment.unreadable)))
         if not assessment.eligible:  # since it was queued: damaged, or another policy
@@ -197,6 +209,7 @@ class Worker:
                 variants={each: former_report(detail, each) for each in goes.variants},
                 revision=withdrawals(detail),
                 progress=self._stop_if_superseded,
+                computed=None if early is None else early.computed,
             )
         except _SupersededError:
             self._superseded(job)
