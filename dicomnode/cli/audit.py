@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from dicomnode.cli.common import ConfigOption, JsonOption, config_file, console, print_json
+from dicomnode.cli.common import (
+    ConfigOption,
+    JsonOption,
+    SinceOption,
+    config_file,
+    console,
+    moment,
+    print_json,
+)
 from dicomnode.config.reading import load_settings
 from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
@@ -23,9 +31,7 @@ audit_app = typer.Typer(
 def audit_list(
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    since: Annotated[
-        str, typer.Option("--since", help="A time as 2026-11-28 or 2026-11-28T12:00, here.")
-    ] = "",
+    since: SinceOption = None,
     event: Annotated[
         str, typer.Option("--event", help="A part of the event's name, e.g. transferred, alert.")
     ] = "",
@@ -36,7 +42,7 @@ def audit_list(
     from dicomnode.cli.views.tables import nothing_found
 
     settings = load_settings(config_file(config))
-    after = _moment(since) if since else None
+    after = None if since is None else moment(since, datetime.now(UTC))
     try:
         found, damaged = audit_view.look_up(settings.audit_file, after, event, limit)
     except OSError as error:
@@ -104,10 +110,3 @@ def _anchor(text: str) -> tuple[int, str] | None:
     if found is None:
         raise typer.BadParameter("--anchor is NUMBER:DIGEST, 64 hexadecimal digits")
     return int(found[1]), found[2]
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        raise typer.BadParameter("--since is a time as 2026-11-28 or 2026-11-28T12:00") from None

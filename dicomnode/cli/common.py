@@ -36,6 +36,14 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Only since then: 30m, 2h or 3d ago, or a time as 2026-11-28T12:00 (UTC).",
+    ),
+]
 UidArgument = Annotated[
     str, typer.Argument(help="A Series or Study Instance UID, a unique ending, or an accession no.")
 ]

@@ -13,6 +13,7 @@ import typer
 from dicomnode.cli.common import (
     ConfigOption,
     JsonOption,
+    SinceOption,
     UidArgument,
     config_file,
     console,
@@ -38,10 +39,6 @@ StateOption = Annotated[
 DateOption = Annotated[
     str | None,
     typer.Option("--date", metavar="YYYY-MM-DD", help="Only what was received on this day (UTC)."),
-]
-SinceOption = Annotated[
-    str | None,
-    typer.Option("--since", metavar="TIME", help="Only what was received since: 2h, 3d, a date."),
 ]
 SourceOption = Annotated[
     str | None, typer.Option("--source", metavar="AET", help="Only what this AE title sent.")

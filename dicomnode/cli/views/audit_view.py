@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -39,12 +39,14 @@ def _is_of(entry: Entry, event: str) -> bool:
 
 def print_entries(console: Console, found: list[Entry], nothing: str) -> None:
     """`nothing`: as of `print_table`."""
-    table = new_table(how_many(len(found), "message"), "time", "event", "outcome", "who", "what")
+    table = new_table(
+        how_many(len(found), "message"), "time (UTC)", "event", "outcome", "who", "what"
+    )
     for each in found:
         about = " ".join(each.about)
         add_row(
             table,
-            each.at.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            f"{each.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
             f"{each.event}: {each.kind}" if each.kind else each.event,
             _OUTCOMES.get(each.outcome, each.outcome),
             ", ".join(each.who),

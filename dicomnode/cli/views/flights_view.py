@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from datetime import UTC
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -77,14 +78,14 @@ def print_flights(
 ) -> None:
     """A row for each; `uid`: what was looked for."""
     keys = set()
-    headings = ("number", "time", "series", "findings", "models", "objects")
+    headings = ("number", "time (UTC)", "series", "findings", "models", "objects")
     table = new_table("flight records", *headings)
     for each in records:
         told = each.content
         add_row(
             table,
             str(each.number),
-            each.recorded_at.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            f"{each.recorded_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
             each.series_key,
             "\n".join(f"{found['method']}: {found['outcome']}" for found in told["findings"]),
             "\n".join(f"{model['name']} {model['version']}" for model in told["models"]),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,24 @@ def test_messages_are_chosen_by_event_time_and_number(config: Path) -> None:
     assert last["outcome"] == "4"
 
 
+def test_a_time_is_of_utc_as_in_every_other_command(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    try:
+        before = datetime.now(UTC) - timedelta(hours=1)
+        assert len(_list(config, "--since", before.strftime("%Y-%m-%dT%H:%M"))) == 5
+        assert len(_list(config, "--since", "1h")) == 5
+        shown = dicomnode("audit", "list", "--config", str(config)).stdout
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    entry = _list(config, "--limit", "1")[0]
+    assert str(entry["at"])[:10] == shown.splitlines()[-1][:10]
+    assert "time (UTC)" in shown
+
+
 def test_they_are_shown_to_a_person(config: Path) -> None:
     shown = dicomnode("audit", "list", "--config", str(config)).stdout
     assert "5 messages" in shown
@@ -86,4 +105,4 @@ def test_a_line_that_is_damaged_is_counted_and_passed_over(config: Path) -> None
 def test_a_time_that_is_none_is_refused(config: Path) -> None:
     done = dicomnode("audit", "list", "--since", "yesterday", "--config", str(config))
     assert done.returncode == 2
-    assert "--since is a time" in done.stderr
+    assert "30m, 2h, 3d, or a date" in done.stderr
