@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json
@@ -22,6 +24,6 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(status_view.as_json(settings, facts, troubles))
     else:
-        for line in status_view.lines(settings, facts, troubles):
+        for line in status_view.lines(settings, facts, troubles, short=sys.stdout.isatty()):
             typer.echo(line)
     raise SystemExit(status_view.exit_status(troubles))

@@ -23,9 +23,15 @@ from dicomnode.config.destinations import Peer
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.store_status import shown
 from dicomnode.decisions.retry import decide_retry
-from dicomnode.errors import PeerCause, PeerError
+from dicomnode.errors import PeerError
 from dicomnode.lifecycle import Outage, drawn_jitter, keep_looking
-from dicomnode.network.associations import SUCCESS, associated, requestor, unanswered
+from dicomnode.network.associations import (
+    SUCCESS,
+    associated,
+    not_accepted,
+    requestor,
+    unanswered,
+)
 from storage import commitment_answers as answers
 from storage.commitment_answers import OwedReport
 from storage.database import Database
@@ -118,8 +124,7 @@ class Reporter:
             except RuntimeError as error:  # not established any more
                 raise unanswered(association, "N-EVENT-REPORT") from error
             except ValueError as error:  # no accepted context
-                text = f"N-EVENT-REPORT not possible: {error}"
-                raise PeerError(text, PeerCause.NOT_ACCEPTED) from error
+                raise not_accepted("N-EVENT-REPORT", StorageCommitmentPushModel) from error
             if "Status" not in status:
                 raise unanswered(association, "N-EVENT-REPORT")
         return int(status.Status)

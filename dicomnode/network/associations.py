@@ -30,7 +30,12 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from dicomnode.config.destinations import Peer
 from dicomnode.dicom_files.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.errors import ConfigurationError, PeerCause, PeerError
-from dicomnode.network.peer_connection import Requestor, why_ended, why_not_associated
+from dicomnode.network.peer_connection import (
+    Requestor,
+    class_name,
+    why_ended,
+    why_not_associated,
+)
 from dicomnode.network.pynetdicom_version import check_pynetdicom
 from dicomnode.network.tls_acceptor import ServerTls, TlsHandshakes
 from dicomnode.tls import client_context
@@ -292,8 +297,10 @@ def c_store_answer(association: Association, what: Path | Dataset) -> StoreAnswe
     except RuntimeError as error:  # not established any more
         raise unanswered(association, "C-STORE") from error
     except ValueError as error:  # no accepted context, or not to be encoded in it
-        cause = _class_cause(association, what)
-        raise PeerError(f"C-STORE not possible: {error}", cause) from error
+        sop_class, accepted = _class_of(association, what)
+        if not accepted:
+            raise not_accepted("C-STORE", sop_class) from error
+        raise PeerError(f"C-STORE not possible: {error}", PeerCause.OURS) from error
     if answer.get("Status") is None:
         raise unanswered(association, "C-STORE")
     return StoreAnswer(int(answer.Status), _one_line(answer.get("ErrorComment")))
@@ -310,11 +317,18 @@ def unanswered(association: Association, asked: str) -> PeerError:
     return why_ended(association, "the peer", asked, association.dimse_timeout)
 
 
-def _class_cause(association: Association, what: Path | Dataset) -> PeerCause:
-    """Whether the peer does not accept the class of an object, or it is a fault of ours."""
+def not_accepted(request: str, sop_class_uid: str) -> PeerError:
+    """The peer accepts no context for what is to be asked of it."""
+    text = f"{request} not possible: the peer does not accept {class_name(sop_class_uid)}"
+    return PeerError(text, PeerCause.NOT_ACCEPTED)
+
+
+def _class_of(association: Association, what: Path | Dataset) -> tuple[str, bool]:
+    """The SOP class of an object, and whether the peer accepts it in some encoding."""
     data_set = pydicom.dcmread(what, stop_before_pixels=True) if isinstance(what, Path) else what
     accepted = {context.abstract_syntax for context in association.accepted_contexts}
-    return PeerCause.OURS if data_set.get("SOPClassUID") in accepted else PeerCause.NOT_ACCEPTED
+    uid = data_set.get("SOPClassUID")
+    return str(uid), uid in accepted
 
 
 def echo(peer: Peer, calling_ae_title: str, timeout: float = 10.0) -> None:

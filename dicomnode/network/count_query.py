@@ -20,7 +20,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.errors import PeerCause, PeerError
-from dicomnode.network.associations import SUCCESS, unanswered
+from dicomnode.network.associations import SUCCESS, not_accepted, unanswered
 
 CONTEXTS = [build_context(StudyRootFind)]
 
@@ -120,7 +120,7 @@ class CountQuery:
         except RuntimeError as error:  # not established any more
             raise unanswered(self._association, "C-FIND") from error
         except ValueError as error:  # no accepted context
-            raise PeerError(f"C-FIND not possible: {error}", PeerCause.NOT_ACCEPTED) from error
+            raise not_accepted("C-FIND", StudyRootFind) from error
 
 
 def series_key(study_instance_uid: str, series_instance_uid: str) -> Dataset:

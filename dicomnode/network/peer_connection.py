@@ -207,10 +207,15 @@ def _abort(source: int, why: int) -> str:
     return f"by its upper layer, {_ABORTS.get(why, 'reason unknown')}"
 
 
+def class_name(uid: str) -> str:
+    """As in PS3.6 annex A; the UID itself where it is in no dictionary of pydicom."""
+    return UID(uid).name
+
+
 def _refused_classes(association: Association) -> str:
     """Each class once, with the reason of its last context."""
     why = {
-        UID(str(context.abstract_syntax)).name: _NOT_ACCEPTED.get(context.result or 2, "refused")
+        class_name(str(context.abstract_syntax)): _NOT_ACCEPTED.get(context.result or 2, "refused")
         for context in association.rejected_contexts
     }
     return ", ".join(f"{name} ({reason})" for name, reason in why.items())

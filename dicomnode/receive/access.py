@@ -38,13 +38,17 @@ Note = Callable[[Association, str, str], None]
 """Told of an association, how it was rejected, and why."""
 
 
+def no_note(_association: Association, _status: str, _why: str) -> None:
+    """Where no trace is kept."""
+
+
 class AssociationGate:
     """Lets in whom the policy names; refuses, logs, records and counts the others."""
 
     def __init__(
         self,
         policy: AdmissionPolicy,
-        note: Note = lambda *_told: None,
+        note: Note = no_note,
         database: Database | None = None,
     ) -> None:
         """`note`: what keeps a trace of each refusal, and takes no time. `database`: knows the runs

@@ -301,7 +301,7 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
         indexer,
         receiver_id,
         gate=gate,
-        room=waiting_room(settings.receive),
+        room=waiting_room(settings.receive, refusals.note_association),
         disk=disk,
         visits=Visits(Clock(), patient_ids=settings.audit.patient_id),
         refusals=refusals,

@@ -15,6 +15,7 @@ from dicomnode.network.associations import (
     application_entity,
 )
 from dicomnode.network.listeners import bind_listener
+from dicomnode.receive.access import Note, no_note
 from dicomnode.receive.waiting_room import WaitingRoom
 
 _NO_LIMIT = 1_000_000
@@ -43,9 +44,10 @@ def _served(settings: ReceiveSettings) -> int:
     return -(-settings.maximum_associations // settings.processes)
 
 
-def waiting_room(settings: ReceiveSettings) -> WaitingRoom:
+def waiting_room(settings: ReceiveSettings, note: Note = no_note) -> WaitingRoom:
     """For the associations of one receiver process."""
-    return WaitingRoom(_served(settings), settings.waiting_associations, settings.waiting_seconds)
+    waiting, seconds = settings.waiting_associations, settings.waiting_seconds
+    return WaitingRoom(_served(settings), waiting, seconds, note)
 
 
 def most_threads(settings: ReceiveSettings) -> int:

@@ -12,6 +12,7 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 
 from dicomnode.metrics.counters import ASSOCIATIONS_REJECTED, LOCAL_LIMIT
+from dicomnode.receive.access import Note, no_note
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +20,16 @@ LOCAL_LIMIT_EXCEEDED = (0x02, 0x03, 0x02)
 """A-ASSOCIATE-RJ: rejected-transient, presentation related, local-limit-exceeded (PS3.8 9.3.4)."""
 
 
+_WHY = "no place came free: receive.maximum_associations, waiting_associations, waiting_seconds"
+
+
 class WaitingRoom:
     """`served` associations at once, `waiting` more that wait up to `seconds` for a place."""
 
-    def __init__(self, served: int, waiting: int, seconds: float) -> None:
+    def __init__(self, served: int, waiting: int, seconds: float, note: Note = no_note) -> None:
+        """`note`: as of `AssociationGate`."""
         self._served, self._waiting, self._seconds = served, waiting, seconds
+        self._note = note
         self._inside: set[Association] = set()
         self._queue = 0
         self._freed = threading.Condition()
@@ -36,6 +42,8 @@ class WaitingRoom:
         if not self._enter(event.assoc):
             self.refused += 1
             ASSOCIATIONS_REJECTED.labels(LOCAL_LIMIT).inc()
+            code = "/".join(map(str, LOCAL_LIMIT_EXCEEDED))
+            self._note(event.assoc, f"A-ASSOCIATE-RJ {code}", _WHY)
             if self.refused.bit_count() == 1:  # 1, 2, 4, 8 …
                 log.warning(
                     "association from %s rejected: all %d places taken (%d rejected so far)",

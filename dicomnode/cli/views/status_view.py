@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from dicomnode.cli.views.tables import short_uids
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.judge import judge, not_ready
@@ -67,8 +68,11 @@ def as_json(settings: Settings, facts: Facts, troubles: tuple[Trouble, ...]) -> 
     }
 
 
-def lines(settings: Settings, facts: Facts, troubles: Sequence[Trouble]) -> Iterator[str]:
-    """The same for a person."""
+def lines(
+    settings: Settings, facts: Facts, troubles: Sequence[Trouble], *, short: bool = False
+) -> Iterator[str]:
+    """The same for a person. `short`: UIDs are, but for those of the step that mends a trouble."""
+    texts = [each.text for each in troubles]
     yield f"dicomnode {VERSION}, {settings.node.ae_title}, {moment(facts.at)}"
     yield ""
     for label, told in (*_machine(settings, facts), *_work(facts)):
@@ -76,9 +80,9 @@ def lines(settings: Settings, facts: Facts, troubles: Sequence[Trouble]) -> Iter
     yield ""
     if not troubles:
         yield "No trouble."
-    for each in troubles:
+    for each, text in zip(troubles, short_uids(texts) if short else texts, strict=True):
         since = f" (since {moment(each.since.astimezone(facts.at.tzinfo))})" if each.since else ""
-        yield f"{each.severity.upper()}: {each.text}{since}"
+        yield f"{each.severity.upper()}: {text}{since}"
         yield f"  what to do: {each.remedy}"
 
 

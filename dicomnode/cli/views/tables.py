@@ -84,16 +84,24 @@ def for_terminal(table: Table, endings: Mapping[str, str] | None = None) -> Rich
     shown.pad_edge = False
     for number, heading in enumerate(table.headings):
         shown.add_column(heading, overflow="fold", no_wrap=number < table.whole)
-    known = _endings_among(table) | {uid: end for uid, end in (endings or {}).items() if end != uid}
+    known = _endings_among(cell for cells, _ in table.rows for cell in cells) | {
+        uid: end for uid, end in (endings or {}).items() if end != uid
+    }
     for cells, styles in table.rows:
         short = (_shortened(cell, known) for cell in cells)
         shown.add_row(*(Text(cell, style) for cell, style in zip(short, styles, strict=True)))
     return shown
 
 
-def _endings_among(table: Table) -> dict[str, str]:
-    """The shortest ending of each UID of a table, of a few lengths, that no other UID there has."""
-    uids = {uid for cells, _ in table.rows for cell in cells for uid in _UID.findall(cell)}
+def short_uids(texts: Sequence[str]) -> list[str]:
+    """With the UIDs in them shortened, as in a table."""
+    endings = _endings_among(texts)
+    return [_shortened(text, endings) for text in texts]
+
+
+def _endings_among(texts: Iterable[str]) -> dict[str, str]:
+    """The shortest ending of each UID, of a few lengths, that no other UID in these texts has."""
+    uids = {uid for text in texts for uid in _UID.findall(text)}
     found = {uid: uid for uid in uids if len(uid) <= _SHORT_ENOUGH or uid.startswith(_STANDARDS)}
     for length in _ENDINGS:
         same = Counter(uid[-length:] for uid in uids)

@@ -134,6 +134,25 @@ def test_who_is_not_let_in_leaves_a_trace(site: Site) -> None:
     assert (row.status, row.reason) == ("A-ASSOCIATE-RJ 1/1/3", WHY)
 
 
+def test_who_finds_no_place_leaves_one_row_however_often_he_asks(site: Site) -> None:
+    few = ReceiveSettings(
+        processes=1, maximum_associations=1, waiting_associations=0, waiting_seconds=0.1
+    )
+    room = waiting_room(few, site.refusals.note_association)
+    acse = SimpleNamespace(send_reject=lambda *_code: None)
+    for _ in range(1 + 5):
+        peer: Any = Peer()
+        peer.is_rejected = peer.is_aborted = False
+        peer.acse, peer.kill, peer.is_alive = acse, lambda: None, lambda: True
+        event: Any = SimpleNamespace(assoc=peer)
+        room.on_requested(event)
+    site.refusals.write()
+    (row,) = site.trace()
+    assert (row.kind, row.status, row.count) == (ASSOCIATION, "A-ASSOCIATE-RJ 2/3/2", 5)
+    assert (row.calling_ae_title, row.peer_address) == ("CT1", "192.0.2.1")
+    assert "receive.maximum_associations" in row.reason
+
+
 def test_a_data_set_that_the_disk_did_not_take_as_it_grew_is_named(site: Site) -> None:
     peer: Any = Peer()
     site.refusals.note_unkept(peer, "1.2.3.9", 0xA700)

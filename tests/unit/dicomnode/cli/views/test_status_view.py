@@ -85,6 +85,14 @@ WARNING: pacs is away (since 2026-03-04 11:00)
     )
 
 
+def test_on_a_terminal_uids_are_short_and_whole_in_what_is_to_be_done() -> None:
+    uid = "1.2.826.0.1.3680043.10.1561.2026.1002.1"
+    failed = Trouble("series_failed:x", Severity.WARNING, f"the last: {uid}", f"queue why {uid}")
+    told = list(lines(Settings(), FACTS, [failed], short=True))[-2:]
+    assert told == ["WARNING: the last: …6.1002.1", f"  what to do: queue why {uid}"]
+    assert f"WARNING: the last: {uid}" in list(lines(Settings(), FACTS, [failed]))
+
+
 def test_what_cannot_be_known_is_not_made_up() -> None:
     away = Facts(NOW, running=None, database_fault="away")
     told = list(lines(Settings(), away, []))
