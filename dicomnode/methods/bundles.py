@@ -143,14 +143,17 @@ def load_method(bundle: Bundle, settings: Settings) -> Method:
         BundleError: the bundle does not fit its task.
         DeviceError: the configured device or engine is not there.
     """
+    return bundle.method(_options(settings))
+
+
+def _options(settings: Settings) -> EngineOptions:
     inference = settings.inference
-    options = EngineOptions(
+    return EngineOptions(
         inference.device,
         inference.threads or None,
         inference.engine,
         IntendedUse(inference.intended_use_here),
     )
-    return bundle.method(options)
 
 
 def load_lung_finder(settings: Settings) -> LungFinder:
@@ -169,6 +172,9 @@ def _lung_finder(bundle: Bundle | None, settings: Settings) -> LungFinder:
 
     if bundle is None:
         return LungFinder()
-    inference = settings.inference
-    use_here = IntendedUse(inference.intended_use_here)
-    return LungFinder(LungNetwork.load(bundle, inference.device, use_here))
+    how = _options(settings)
+    return LungFinder(
+        LungNetwork.load(
+            bundle, how.device, how.threads, backend=how.backend, use_here=how.use_here
+        )
+    )

@@ -6,7 +6,8 @@ a result does not depend on the slice spacing. Radii are in pixels: the caller k
 
 from __future__ import annotations
 
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,58 +15,158 @@ from numpy.typing import NDArray
 from inference.arrays import morphology
 
 Mask = NDArray[np.bool_]
-Labels = NDArray[np.int32]
+Positions = NDArray[np.intp]
+Pairs = tuple[Positions, Positions]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
-_SLAB = 16
-"""Slices that are counted at once."""
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """The stretches of True of a mask along its rows, in order: `starts`, and `ends` behind them.
+
+    Positions count the mask's voxels as if each row had one column more, so that no stretch goes
+    on into the next row. A mask has far fewer stretches than voxels, and what holds of a stretch
+    need not be looked at voxel by voxel.
+    """
+
+    shape: tuple[int, int, int]
+    starts: Positions
+    ends: Positions
+
+    @property
+    def lengths(self) -> Positions:
+        """Voxels of each."""
+        return self.ends - self.starts
+
+    @property
+    def places(self) -> tuple[Positions, Positions, Positions]:
+        """Slice, row and first column of each."""
+        _, rows, columns = self.shape
+        line, column = np.divmod(self.starts, columns + 1)
+        return *np.divmod(line, rows), column
+
+    def overlaps(self, which: Positions, offset: int) -> Pairs:
+        """Each of `which`, moved by `offset`, with each that it then lies upon: two of a kind."""
+        first = np.searchsorted(self.ends, self.starts[which] + offset, "right")
+        behind = np.searchsorted(self.starts, self.ends[which] + offset, "left")
+        number = behind - first
+        earlier = np.cumsum(number) - number
+        others = np.arange(number.sum()) + (first - earlier).repeat(number)
+        return which.repeat(number), others
+
+    def painted(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
+        """An array of the mask's shape: of each run its own of `values`, 0 between them."""
+        slices, rows, columns = self.shape
+        turns = np.column_stack((self.starts, self.ends)).reshape(-1)
+        bounds = np.concatenate(([0], turns, [slices * rows * (columns + 1)]))
+        each = np.zeros(len(bounds) - 1, values.dtype)
+        each[1::2] = values
+        lines = each.repeat(np.diff(bounds)).reshape(slices, rows, columns + 1)
+        return np.ascontiguousarray(lines[:, :, :columns])
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Connected components of a mask: `of`, the label of each of its runs, from 1 to `count`.
+
+    They count in the order of their first voxels; 0 is outside.
+    """
+
+    runs: Runs
+    of: Positions
+    count: int
+
+    def array(self) -> NDArray[np.int32]:
+        """Label of each voxel: int32 (slices, rows, columns)."""
+        return self.runs.painted(self.of.astype(np.int32))
+
+
+def runs_of(mask: Mask) -> Runs:
+    """Runs of bool (slices, rows, columns)."""
+    slices, rows, columns = mask.shape
+    flat = np.zeros(slices * rows * (columns + 1) + 1, np.bool_)
+    flat[1:].reshape(slices, rows, columns + 1)[:, :, :columns] = mask
+    turns = np.flatnonzero(flat[1:] != flat[:-1])
+    return Runs((slices, rows, columns), turns[::2], turns[1::2])
 
 
 def label_in_plane(mask: Mask) -> Labels:
-    """Label each slice's 4-connected components; labels are unique over all slices, 0 is outside.
-
-    The slices are laid under one another with an empty row between, so that one call labels all.
-    """
-    slices, rows, columns = mask.shape
-    apart = np.zeros((slices, rows + 1, columns), np.uint8)
-    apart[:, :rows] = mask
-    labels = _connected(apart.reshape(slices * (rows + 1), columns))
-    return labels.reshape(slices, rows + 1, columns)[:, :rows]
+    """Label each slice's 4-connected components; labels are unique over all slices."""
+    runs = runs_of(mask)
+    return _numbered(runs, _joined_in_plane(runs))
 
 
 def label_volume(mask: Mask) -> Labels:
-    """Label the 6-connected components of the volume; 0 is outside."""
-    return _connected(mask.view(np.uint8))
+    """Label the 6-connected components of the volume."""
+    runs = runs_of(mask)
+    _, rows, columns = runs.shape
+    every = np.arange(len(runs.starts))
+    above = runs.overlaps(every, rows * (columns + 1))
+    return _numbered(runs, _joined(_joined_in_plane(runs), above))
 
 
-def _connected(mask: NDArray[np.uint8]) -> Labels:
-    itk = _simpleitk()
-    labelled = itk.ConnectedComponent(itk.GetImageFromArray(mask), False)  # uint32
-    return cast("Labels", itk.GetArrayFromImage(labelled).view(np.int32))
+def _joined_in_plane(runs: Runs) -> Positions:
+    _, rows, columns = runs.shape
+    _, row, _ = runs.places
+    return _joined(
+        np.arange(len(runs.starts)), runs.overlaps(np.flatnonzero(row < rows - 1), columns + 1)
+    )
+
+
+def _joined(first: Positions, pairs: Pairs) -> Positions:
+    """Of each run the first of its component; `first` knows some, `pairs` of runs touch.
+
+    In each round a component becomes part of the earliest of those that it touches, if that is
+    earlier than itself. So no chain closes, and two rounds leave at most half of the components
+    that touch another: who is left after the first is, in the second, left only as the earliest
+    neighbour of one who went.
+    """
+    one, other = (first[each] for each in pairs)
+    while len(one):
+        apart = one != other
+        one, other = one[apart], other[apart]
+        np.minimum.at(first, np.maximum(one, other), np.minimum(one, other))
+        first = _roots(first)
+        one, other = first[one], first[other]
+    return first
+
+
+def _roots(first: Positions) -> Positions:
+    """The end of each chain."""
+    while not np.array_equal(further := first[first], first):
+        first = further
+    return first
+
+
+def _numbered(runs: Runs, first: Positions) -> Labels:
+    numbers = np.cumsum(first == np.arange(len(first)))
+    return Labels(runs, numbers[first], int(numbers[-1]) if len(numbers) else 0)
 
 
 def sizes(labels: Labels) -> NDArray[np.int64]:
-    """Voxels of each label (labels + 1,); the entry of label 0 is set to 0."""
-    counts = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
-    for start in range(0, len(labels), _SLAB):  # bincount copies to int64: by slabs, in the cache
-        counts += np.bincount(labels[start : start + _SLAB].ravel(), minlength=len(counts))
-    counts[0] = 0
-    return counts
+    """Voxels of each label (labels + 1,); the entry of label 0 is 0."""
+    counts = np.bincount(labels.of, labels.runs.lengths, labels.count + 1)
+    return counts.astype(np.int64)
 
 
 def means(labels: Labels, values: NDArray[Any], where: Mask) -> NDArray[np.float64]:
-    """Mean of `values` over each label's voxels that lie in `where`; NaN for a label without."""
-    highest = int(labels.max(initial=0)) + 1
-    chosen = labels[where]
-    counts = np.bincount(chosen, minlength=highest)
-    totals = np.bincount(chosen, weights=values[where], minlength=highest)
+    """Mean of `values` over each label's voxels that lie in `where`; NaN for a label without.
+
+    `where`: True only within the mask.
+    """
+    within = runs_of(where)
+    of = labels.of[np.searchsorted(labels.runs.starts, within.starts, "right") - 1]
+    counts = np.bincount(of, within.lengths, labels.count + 1)
+    chosen = values[where]
+    first = np.cumsum(within.lengths) - within.lengths
+    sums = np.add.reduceat(chosen, first, dtype=np.float64) if len(first) else chosen
+    totals = np.bincount(of, sums, labels.count + 1)
     return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
 
 
 def select(labels: Labels, keep: Mask) -> Mask:
     """Voxels whose label is chosen by `keep` (labels + 1,); label 0 never is."""
-    keep = keep.copy()
-    keep[0] = False
-    return keep[labels]
+    return labels.runs.painted(keep[labels.of])
 
 
 def bounding_box(mask: Mask) -> tuple[slice, slice, slice]:
@@ -79,23 +180,30 @@ def largest(mask: Mask) -> Mask:
     """The largest 6-connected component of the volume; an empty mask stays empty."""
     labels = label_volume(mask)
     counts = sizes(labels)
-    return select(labels, (np.arange(len(counts)) == counts.argmax()) & (counts > 0))
+    return select(labels, np.arange(len(counts)) == counts.argmax())
 
 
 def fill_in_plane(mask: Mask) -> Mask:
     """Fill what a slice's mask shuts off from the slice's border (4-connected)."""
-    labels = label_in_plane(~mask)
-    outside = np.zeros(int(labels.max(initial=0)) + 1, np.bool_)
-    for border in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
-        outside[border] = True
-    return ~select(labels, outside)
+    return _filled(label_in_plane(~mask), in_plane=True)
 
 
 def fill_volume(mask: Mask) -> Mask:
     """Fill the holes that are shut on all sides; what reaches a face of the volume stays open."""
-    itk = _simpleitk()
-    filled = itk.BinaryFillhole(itk.GetImageFromArray(mask.view(np.uint8)), False)
-    return cast("Mask", itk.GetArrayFromImage(filled).view(np.bool_))
+    return _filled(label_volume(~mask), in_plane=False)
+
+
+def _filled(around: Labels, *, in_plane: bool) -> Mask:
+    """All but the components of `around` that reach a border."""
+    runs = around.runs
+    index, row, column = runs.places
+    slices, rows, columns = runs.shape
+    at_border = (row == 0) | (row == rows - 1) | (column == 0) | (column + runs.lengths == columns)
+    if not in_plane:
+        at_border |= (index == 0) | (index == slices - 1)
+    outside = np.zeros(around.count + 1, np.bool_)
+    outside[around.of[at_border]] = True
+    return ~select(around, outside)
 
 
 def dilate_in_plane(mask: Mask, radius: int) -> Mask:
@@ -116,10 +224,3 @@ def open_in_plane(mask: Mask, radius: int) -> Mask:
 def close_in_plane(mask: Mask, radius: int) -> Mask:
     """Dilate, then erode: gaps narrower than the disc are filled, up to the slice's border."""
     return morphology.closed(mask, radius)
-
-
-def _simpleitk() -> Any:
-    """SimpleITK, imported at need (0.2 s); untyped, as most of its functions are."""
-    import SimpleITK
-
-    return SimpleITK

@@ -52,6 +52,11 @@ class PatientView:
         turn = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)
         return stored.transpose(self.order)[turn]
 
+    def as_stored(self, turned: NDArray[Scalar]) -> NDArray[Scalar]:
+        """An array in the axes of the patient, in those of the volume."""
+        turn = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)
+        return np.ascontiguousarray(turned[turn].transpose(np.argsort(self.order)))
+
     def to_lps(self, index: Index) -> tuple[float, float, float]:
         """Patient position (LPS mm) of a (slice, row, column) index of this view."""
         x, y, z, _ = self.affine @ np.array([*index, 1.0])

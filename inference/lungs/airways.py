@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.arrays.components import Mask, bounding_box, dilate_in_plane, label_in_plane, sizes
+from inference.arrays.components import (
+    Labels,
+    Mask,
+    bounding_box,
+    dilate_in_plane,
+    label_in_plane,
+    sizes,
+)
 
 LUMEN_HU = -850
 """Air in the trachea, partial volume of its wall included, lies below this."""
@@ -60,9 +67,10 @@ def find_airways(hu: NDArray[np.float32], body: Mask, grid: Grid) -> Mask:
 
     `hu`: on `grid`; `body`: filled in-plane, so that air outside the patient is left out.
     """
-    labels = label_in_plane((hu < LUMEN_HU) & body)
-    seeds = _trachea_sections(labels, body, grid)
-    areas = sizes(labels) * grid.pixel_mm2
+    sections = label_in_plane((hu < LUMEN_HU) & body)
+    seeds = _trachea_sections(sections, body, grid)
+    areas = sizes(sections) * grid.pixel_mm2
+    labels = sections.array()
     for index in grid.downwards(hu.shape[0]):
         if not seeds[labels[index]].any():
             continue
@@ -72,20 +80,27 @@ def find_airways(hu: NDArray[np.float32], body: Mask, grid: Grid) -> Mask:
     return np.zeros(hu.shape, np.bool_)
 
 
-def _trachea_sections(labels: NDArray[np.int32], body: Mask, grid: Grid) -> Mask:
+def _trachea_sections(sections: Labels, body: Mask, grid: Grid) -> Mask:
     """Which labels have the area, the roundness and the place of a trachea's section."""
-    where = np.nonzero(labels)
-    found = labels[where]
-    count = int(labels.max(initial=0)) + 1
-    number = np.maximum(np.bincount(found, minlength=count), 1)
-    rows, columns = (where[axis + 1] * grid.pixel_mm[axis] for axis in (0, 1))
-    row, column = (np.bincount(found, v, count) / number for v in (rows, columns))
-    var_r = np.bincount(found, (rows - row[found]) ** 2, count) / number
-    var_c = np.bincount(found, (columns - column[found]) ** 2, count) / number
-    cov = np.bincount(found, (rows - row[found]) * (columns - column[found]), count) / number
+    _, run_row, run_column = sections.runs.places
+    length = sections.runs.lengths
+    number = np.maximum(sizes(sections), 1)
+    row_mm, column_mm = grid.pixel_mm
+
+    def mean(of_runs: NDArray[Any]) -> NDArray[np.float64]:
+        """Over each label's voxels, of a value that is the same in each run."""
+        return np.bincount(sections.of, of_runs * length, sections.count + 1) / number
+
+    rows, columns = run_row * row_mm, (run_column + (length - 1) / 2) * column_mm
+    row, column = mean(rows), mean(columns)
+    rows, columns = rows - row[sections.of], columns - column[sections.of]
+    within = (length**2 - 1) / 12 * column_mm**2  # of the voxels of a run about its middle
+    var_r, var_c, cov = mean(rows**2), mean(columns**2 + within), mean(rows * columns)
     spread = np.sqrt(((var_r - var_c) / 2) ** 2 + cov**2)
-    mean = (var_r + var_c) / 2
-    is_round = mean + spread <= ROUND**2 * np.maximum(mean - spread, grid.pixel_mm2 / 12)
+    middle_var = (var_r + var_c) / 2
+    is_round = middle_var + spread <= ROUND**2 * np.maximum(
+        middle_var - spread, grid.pixel_mm2 / 12
+    )
     area = number * grid.pixel_mm2
     middle = _middle(body, grid)
     near = (abs(row - middle[0]) < OFF_MIDLINE_MM) & (abs(column - middle[1]) < OFF_MIDLINE_MM)

@@ -7,8 +7,9 @@ import numpy as np
 from inference.arrays.components import Mask
 from inference.errors import NoLungsError
 from inference.findings import FoundLungs
+from inference.lungs.chest import CoarseChest, coarse_chest
 from inference.lungs.network import LungNetwork
-from inference.lungs.thresholds import segment_lungs
+from inference.lungs.thresholds import lungs_of_chest
 from inference.progress import Progress, StageClock, no_progress
 from inference.volume import CtVolume
 
@@ -28,8 +29,9 @@ class LungFinder:
         on_progress, clock = progress or no_progress, StageClock()
         on_progress("lungs", 0, 1)
         with clock.stage("lungs"):
-            mask = self.mask(volume, on_progress)
-            dice = None if self.network is None else _classical_dice(volume, mask)
+            chest = coarse_chest(volume)
+            mask = self._mask(volume, chest, on_progress)
+            dice = None if self.network is None else _classical_dice(volume, chest, mask)
         on_progress("lungs", 1, 1)
         model = None if self.network is None else self.network.identity
         return FoundLungs(mask, model, dice, clock.seconds["lungs"])
@@ -40,14 +42,17 @@ class LungFinder:
         Raises:
             as `find`.
         """
+        return self._mask(volume, coarse_chest(volume), progress)
+
+    def _mask(self, volume: CtVolume, chest: CoarseChest, progress: Progress | None) -> Mask:
         if self.network is None:
-            return segment_lungs(volume)
-        return np.asarray(self.network.segment(volume, progress) > 0)
+            return lungs_of_chest(volume, chest)
+        return self.network.mask(volume, chest, progress)
 
 
-def _classical_dice(volume: CtVolume, lungs: Mask) -> float | None:
+def _classical_dice(volume: CtVolume, chest: CoarseChest, lungs: Mask) -> float | None:
     try:
-        classical = segment_lungs(volume)
+        classical = lungs_of_chest(volume, chest)
     except NoLungsError:
         return None
     common = np.count_nonzero(lungs & classical)

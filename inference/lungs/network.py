@@ -1,9 +1,6 @@
 """Lungs by a network of a bundle: a U-net slice by slice, then what a network does not know.
 
-Post-processing: what lies outside the body goes, as do pieces too small for a lobe, holes shut on
-all sides are filled, the trachea and the main bronchi come out (body and airways are found in the
-HU, as for the classical method), and right and left are told apart by the network's classes or,
-where it knows lung only, by place.
+Right and left are told apart by the network's classes or, where it knows lung only, by place.
 """
 
 from __future__ import annotations
@@ -11,29 +8,25 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate
 
-from inference.arrays.components import (
-    Mask,
-    dilate_in_plane,
-    erode_in_plane,
-    fill_volume,
-    label_volume,
-    select,
-    sizes,
-)
+from inference.arrays.components import Mask
 from inference.arrays.patient_axes import patient_view
-from inference.backends.device import Device, choose_device, deterministic
+from inference.backends.choice import Backend, takes_openvino
+from inference.backends.device import Device, choose_device
 from inference.bundles.bundle import Bundle
 from inference.bundles.tasks import LUNGS
 from inference.errors import NoLungsError
 from inference.findings import IntendedUse
+from inference.lungs.backend import LungBackend
+from inference.lungs.chest import CoarseChest, coarse_chest
+from inference.lungs.class_labels import best_classes, enlarged_classes, neighbours
 from inference.lungs.lung_input import LungInput
-from inference.lungs.lung_slices import slice_image
+from inference.lungs.openvino_backend import OpenvinoUnet
 from inference.lungs.sides import Sides, lung_sides
-from inference.lungs.thresholds import MINIMUM_LUNGS_ML, SMALLEST_PART, body_and_airways
+from inference.lungs.thresholds import MINIMUM_LUNGS_ML
+from inference.lungs.tidied import tidied
+from inference.lungs.torch_backend import TorchUnet
 from inference.networks.unet import Unet
 from inference.progress import Progress, no_progress
 from inference.volume import CtVolume
@@ -45,11 +38,10 @@ class LungNetwork:
     """A bundle of the task `lungs` on a device."""
 
     def __init__(
-        self, network: Unet, bundle: Bundle, device: torch.device, use_here: IntendedUse
+        self, backend: LungBackend, bundle: Bundle, use_here: IntendedUse = IntendedUse.NONE
     ) -> None:
-        self._settings = bundle.settings(LungInput, LUNGS)
-        self._network = network
-        self._device = device
+        self._backend = backend
+        self._size = bundle.settings(LungInput, LUNGS).size
         self._knows_sides = len(bundle.card.classes) == 3
         self.identity = bundle.card.identity_at(use_here)
 
@@ -58,21 +50,34 @@ class LungNetwork:
         cls,
         bundle: Bundle,
         device: Device = "auto",
+        threads: int | None = None,
+        *,
+        backend: Backend = "auto",
         use_here: IntendedUse = IntendedUse.NONE,
     ) -> LungNetwork:
-        """Put the bundle's network on the device; as `Engine.load`.
+        """Put the bundle's network on the device; as `Engine.load`, but `threads` are OpenVINO's.
 
         Raises:
-            DeviceError: CUDA is asked for and absent.
+            DeviceError: CUDA is asked for and absent, or OpenVINO is asked for and absent or on a
+                GPU.
             BundleError: the bundle is for another task.
         """
+        settings = bundle.settings(LungInput, LUNGS)
         chosen = choose_device(device)
         network = cast("Unet", bundle.network())
-        made = cls(network, bundle, chosen, use_here)
         network.fold()
         network.requires_grad_(False)
-        network.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return made
+        made: LungBackend
+        if takes_openvino(backend, chosen):
+            made = OpenvinoUnet(network, settings, threads)
+        else:
+            made = TorchUnet(network, chosen, settings)
+        return cls(made, bundle, use_here)
+
+    @property
+    def backend(self) -> str:
+        """`openvino` or `torch`."""
+        return self._backend.name
 
     def segment(
         self,
@@ -85,17 +90,37 @@ class LungNetwork:
         Raises:
             NoLungsError: there is less than `minimum_ml`.
         """
-        fine, coarse = self._labels(volume, progress or no_progress)
-        body, airways = body_and_airways(volume)
-        within = (coarse > 0) & _on(body, coarse.shape)
-        lungs = _tidied((fine > 0) & body, within) & ~airways
-        found_ml = float(np.count_nonzero(lungs)) * volume.voxel_ml
-        if found_ml < minimum_ml:
-            raise NoLungsError("lung volume", found_ml, minimum_ml, "ml")
+        fine, lungs = self._find(volume, coarse_chest(volume), progress, minimum_ml)
         if not self._knows_sides:
             return lung_sides(volume, lungs)
         by_place = lung_sides(volume, lungs & (fine == 0))  # filled holes: no class of their own
         return np.where(lungs & (fine > 0), fine, by_place)
+
+    def mask(
+        self,
+        volume: CtVolume,
+        chest: CoarseChest,
+        progress: Progress | None = None,
+        minimum_ml: float = MINIMUM_LUNGS_ML,
+    ) -> Mask:
+        """Where `segment` finds a lung, without telling which; `chest`: that of the volume.
+
+        Raises:
+            as `segment`.
+        """
+        _, lungs = self._find(volume, chest, progress, minimum_ml)
+        return lungs
+
+    def _find(
+        self, volume: CtVolume, chest: CoarseChest, progress: Progress | None, minimum_ml: float
+    ) -> tuple[Labels, Mask]:
+        """The label of each voxel, and the lungs."""
+        fine, coarse = self._labels(volume, progress or no_progress)
+        lungs = tidied(fine, coarse > 0, chest)
+        found_ml = float(np.count_nonzero(lungs)) * volume.voxel_ml
+        if found_ml < minimum_ml:
+            raise NoLungsError("lung volume", found_ml, minimum_ml, "ml")
+        return fine, lungs
 
     def _labels(self, volume: CtVolume, on_progress: Progress) -> tuple[Labels, Labels]:
         """Most probable class: of each voxel (stored axes), and of each pixel of the network.
@@ -103,41 +128,11 @@ class LungNetwork:
         The second is (slices, size, size) in stored axes too: both for slices as they are stored.
         """
         view = patient_view(volume, np.broadcast_to(np.False_, volume.hu.shape))
-        turn = tuple(slice(None, None, -1) if flip else slice(None) for flip in view.flipped)
-        size = self._settings.size
+        slices, *in_plane = view.hu.shape
+        rows, columns = (neighbours(pixels, self._size) for pixels in in_plane)
         fine = np.empty(view.hu.shape, np.uint8)
-        coarse = np.empty((len(view.hu), size, size), np.uint8)
-        with deterministic(), torch.inference_mode():
-            for index, hu in enumerate(view.hu):
-                on_progress("lungs", index, len(view.hu))
-                logits = self._network(slice_image(hu, self._settings, self._device))
-                coarse[index] = logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
-                full = interpolate(logits, hu.shape, mode="bilinear", align_corners=False)
-                fine[index] = full[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
-        return _stored(fine, view.order, turn), _stored(coarse, view.order, turn)
-
-
-def _stored(labels: Labels, order: tuple[int, int, int], turn: tuple[slice, ...]) -> Labels:
-    """From the patient's axes back to the stored ones."""
-    inverse = np.argsort(order)
-    return np.ascontiguousarray(labels[turn].transpose(inverse))
-
-
-def _tidied(fine: Mask, coarse: Mask) -> Mask:
-    """What of the fine mask belongs to large pieces of the coarse one, with its holes filled."""
-    labels = label_volume(coarse)
-    counts = sizes(labels)
-    kept = fill_volume(select(labels, counts >= max(1.0, counts.max() * SMALLEST_PART)))
-    near = _on(dilate_in_plane(kept, 1), fine.shape)
-    inside = _on(erode_in_plane(kept, 1), fine.shape)
-    return (fine & near) | inside
-
-
-def _on(mask: Mask, shape: tuple[int, ...]) -> Mask:
-    """A mask on a finer or coarser grid of `shape`: of each pixel, that of `mask` at its place."""
-    along = [
-        np.arange(length) if length == cells else np.arange(length) * cells // length
-        for length, cells in zip(shape, mask.shape, strict=True)
-    ]
-    there: Mask = mask[np.ix_(*along)]
-    return there
+        coarse = np.empty((slices, self._size, self._size), np.uint8)
+        for index, logits in enumerate(self._backend.logits(view.hu, on_progress)):
+            coarse[index] = best_classes(logits)
+            fine[index] = enlarged_classes(logits, coarse[index], rows, columns)
+        return view.as_stored(fine), view.as_stored(coarse)

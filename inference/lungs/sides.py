@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.arrays.components import Mask, dilate_in_plane, erode_in_plane, label_volume, sizes
+from inference.arrays.components import (
+    Mask,
+    dilate_in_plane,
+    erode_in_plane,
+    label_volume,
+    select,
+    sizes,
+)
 from inference.arrays.patient_axes import patient_view
 from inference.regions import Side
 from inference.volume import CtVolume
@@ -80,11 +87,11 @@ def _two_cores(lungs: Mask, column_mm: float) -> tuple[Mask, Mask] | None:
     first, second = (int(label) for label in np.argsort(counts)[:-3:-1])
     if counts[second] < SECOND_LUNG_PART * counts[first]:
         return None
-    middles = [_middle_column(labels == label) for label in (first, second)]
+    one, other = (select(labels, np.arange(len(counts)) == label) for label in (first, second))
+    middles = _middle_column(one), _middle_column(other)
     if abs(middles[0] - middles[1]) * column_mm < APART_MM:
         return None
-    right, left = (first, second) if middles[0] < middles[1] else (second, first)
-    return labels == right, labels == left
+    return (one, other) if middles[0] < middles[1] else (other, one)
 
 
 def _nearer_to_left(right: Mask, left: Mask, radius: int) -> Mask:

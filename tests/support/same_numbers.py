@@ -11,7 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from inference.backends.choice import available
@@ -22,6 +24,10 @@ from inference.location_attention.backend import RegionBackend
 from inference.location_attention.network import LocationAttention
 from inference.location_attention.openvino_backend import OpenvinoRegions
 from inference.location_attention.torch_backend import TorchRegions
+from inference.lungs.backend import LungBackend
+from inference.lungs.lung_input import LungInput
+from inference.lungs.openvino_backend import OpenvinoUnet
+from inference.lungs.torch_backend import TorchUnet
 from inference.networks.unet import Unet
 from inference.progress import no_progress
 from inference.ties import TIE
@@ -113,17 +119,31 @@ def _regions(name: str, made: Callable[[int], RegionBackend]) -> Iterator[str]:
 
 
 def _lungs() -> Iterator[str]:
-    torch.manual_seed(3)
-    network = Unet(classes=3, width=4).eval().requires_grad_(False)
-    network.fold()
-    image = torch.rand(1, 1, SIZE, SIZE)
+    hu = np.random.default_rng(3).integers(-1024, 600, (4, SIZE, SIZE)).astype(np.int16)
     found = {}
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        with torch.inference_mode():
-            found[threads] = network(image)
-            yield from _equal("lungs, again", network(image), found[threads])
+        backend: LungBackend = TorchUnet(_lung_network(), CPU, LungInput(size=SIZE))
+        found[threads] = _lung_logits(backend, hu)
+        yield from _equal("lungs, again", _lung_logits(backend, hu), found[threads])
     yield from _near("lungs, one and two threads", found[1], found[2])
+    if available():
+        for threads in (1, 2):
+            backend = OpenvinoUnet(_lung_network(), LungInput(size=SIZE), threads)
+            on_openvino = _lung_logits(backend, hu)
+            yield from _near(f"lungs, openvino, {threads} threads", on_openvino, found[1])
+            yield from _equal("lungs, openvino, again", _lung_logits(backend, hu), on_openvino)
+
+
+def _lung_logits(backend: LungBackend, hu: NDArray[np.int16]) -> Tensor:
+    return torch.stack([torch.tensor(each) for each in backend.logits(hu, no_progress)])
+
+
+def _lung_network() -> Unet:
+    torch.manual_seed(3)
+    network = Unet(classes=3, width=4).eval().requires_grad_(False)
+    network.fold()
+    return network
 
 
 def _equal(what: str, one: Tensor, other: Tensor) -> Iterator[str]:

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+import SimpleITK
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from inference.arrays.components import (
@@ -32,13 +37,75 @@ def test_slices_are_labelled_apart_even_where_they_touch() -> None:
     mask[1, 0, 1:3] = True  # next to the last row of the slice before it
     labels = label_in_plane(mask)
     assert sorted(sizes(labels).tolist()) == [0, 2, 4, 4]
-    assert (labels > 0).tolist() == mask.tolist()
-    assert int(label_volume(mask).max()) == 2
+    assert (labels.array() > 0).tolist() == mask.tolist()
+    assert label_volume(mask).count == 2
 
 
 def test_in_plane_labels_join_edges_not_corners() -> None:
     mask = np.eye(3, dtype=np.bool_)[None]
-    assert int(label_in_plane(mask).max()) == 3
+    assert label_in_plane(mask).count == 3
+
+
+@st.composite
+def _masks(draw: st.DrawFn) -> NDArray[np.bool_]:
+    """Noise, in which components touch in every way; sometimes none, sometimes all."""
+    shape = draw(st.tuples(*[st.integers(1, 7)] * 3))
+    noise = np.random.default_rng(draw(st.integers(0, 2**32))).random(shape)
+    return noise < draw(st.sampled_from([0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0]))
+
+
+def _itk_labels(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    itk: Any = SimpleITK
+    image = itk.ConnectedComponent(itk.GetImageFromArray(mask.view(np.uint8)), False)
+    return np.asarray(itk.GetArrayFromImage(image), np.int64)
+
+
+@given(_masks())
+def test_labels_of_the_volume_are_those_of_itk(mask: NDArray[np.bool_]) -> None:
+    labels, wanted = label_volume(mask), _itk_labels(mask)
+    assert labels.array().tolist() == wanted.tolist()
+    assert sizes(labels).tolist() == [0, *np.bincount(wanted[mask])[1:]]
+    assert (
+        largest(mask).tolist()
+        == ((wanted == sizes(labels).argmax()) & mask if mask.any() else mask).tolist()
+    )
+
+
+@given(_masks())
+def test_labels_in_plane_are_those_of_itk_slice_by_slice(mask: NDArray[np.bool_]) -> None:
+    before = 0
+    for found, of_slice in zip(label_in_plane(mask).array(), mask, strict=True):
+        wanted = _itk_labels(of_slice[None])[0]
+        assert found.tolist() == np.where(of_slice, wanted + before, 0).tolist()
+        before += int(wanted.max())
+
+
+@given(_masks())
+def test_holes_of_the_volume_are_those_of_itk(mask: NDArray[np.bool_]) -> None:
+    itk: Any = SimpleITK
+    filled = itk.BinaryFillhole(itk.GetImageFromArray(mask.view(np.uint8)), False)
+    assert fill_volume(mask).tolist() == (itk.GetArrayFromImage(filled) > 0).tolist()
+
+
+@given(_masks(), st.integers(0, 2**32))
+def test_selection_and_means_are_those_of_every_voxel(mask: NDArray[np.bool_], seed: int) -> None:
+    draw, labels = np.random.default_rng(seed), label_volume(mask)
+    keep, where = draw.random(labels.count + 1) < 0.5, mask & (draw.random(mask.shape) < 0.5)
+    values = draw.integers(-1000, 1000, mask.shape).astype(np.float32)
+    assert select(labels, keep).tolist() == (keep[labels.array()] & mask).tolist()
+    found = means(labels, values, where)
+    for label in range(1, labels.count + 1):
+        chosen = values[where & (labels.array() == label)]
+        assert (
+            np.isnan(found[label]) if not len(chosen) else found[label] == chosen.mean(dtype=float)
+        )
+
+
+def test_components_that_meet_late_are_one() -> None:
+    """A comb hung upside down: its teeth are known of each other only in the last row."""
+    comb = np.zeros((1, 40, 41), np.bool_)
+    comb[0, :, ::2] = comb[0, -1] = True
+    assert label_in_plane(comb).count == 1
 
 
 def test_largest_of_nothing_is_nothing() -> None:
@@ -53,9 +120,9 @@ def test_largest_and_select() -> None:
 
 
 def test_means_over_part_of_a_label() -> None:
-    labels = np.array([[[1, 1, 2, 0]]], np.int32)
-    values = np.array([[[10.0, 20.0, 5.0, 7.0]]])
-    where = np.array([[[False, True, False, True]]])
+    labels = label_in_plane(np.array([[[True, True, False, True]]]))
+    values = np.array([[[10.0, 20.0, 7.0, 5.0]]])
+    where = np.array([[[False, True, False, False]]])
     found = means(labels, values, where)
     assert found[1] == 20.0
     assert np.isnan(found[2])

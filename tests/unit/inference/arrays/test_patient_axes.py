@@ -36,6 +36,7 @@ def test_however_stored_the_view_is_the_patient(how: Stored) -> None:
     assert view.spacing_mm == pytest.approx(wanted.spacing_mm)
     assert view.voxel_ml == pytest.approx(wanted.voxel_ml)
     assert np.shares_memory(view.hu, volume.hu)
+    assert np.array_equal(view.as_stored(view.hu), volume.hu)
 
 
 @pytest.mark.parametrize("how", ALL, ids=str)

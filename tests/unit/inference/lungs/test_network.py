@@ -15,10 +15,15 @@ from inference.bundles.bundle import Bundle, load_bundle
 from inference.bundles.tasks import LUNG_CLASSES
 from inference.covnet.engine import Engine
 from inference.errors import BundleError, NoLungsError
+from inference.lungs import finder, thresholds
+from inference.lungs import network as network_module
+from inference.lungs.chest import CoarseChest, coarse_chest
 from inference.lungs.finder import LungFinder
 from inference.lungs.network import LungNetwork
+from inference.lungs.thresholds import segment_lungs
 from inference.networks.unet import Unet
 from inference.regions import Side
+from inference.volume import CtVolume
 from support.bundles import LUNG_CARD, write_bundle
 from support.chest_volume import TISSUE_HU, Chest, airways, chest, dice
 from support.orientations import AXIAL, Stored, stored, turned
@@ -145,6 +150,32 @@ def test_the_finder_checks_the_network_by_the_classical_method(
     assert found.classical_dice is not None
     assert 0.9 < found.classical_dice <= 1.0
     assert (found.mask == (network.segment(drawn.volume()) > 0)).all()
+    classical = segment_lungs(drawn.volume())
+    assert found.classical_dice == pytest.approx(dice(found.mask, classical))
+
+
+def test_the_body_is_looked_for_once(
+    network: LungNetwork, drawn: Chest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = list[CtVolume]()
+
+    def watched(volume: CtVolume) -> CoarseChest:
+        looked.append(volume)
+        return coarse_chest(volume)
+
+    for module in (finder, network_module, thresholds):
+        monkeypatch.setattr(module, "coarse_chest", watched)
+    LungFinder(network).find(drawn.volume())
+    assert len(looked) == 1
+
+
+def test_the_engines_find_the_same_lungs(folder: Path, drawn: Chest) -> None:
+    one, other = (
+        LungNetwork.load(load_bundle(folder), "cpu", backend=backend)
+        for backend in ("openvino", "torch")
+    )
+    assert (one.backend, other.backend) == ("openvino", "torch")
+    assert dice(one.segment(drawn.volume()) > 0, other.segment(drawn.volume()) > 0) > 0.9999
 
 
 def test_a_bundle_of_another_task_is_refused(folder: Path, covnet: Bundle) -> None:

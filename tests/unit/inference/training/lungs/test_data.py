@@ -13,6 +13,7 @@ from inference.bundles.bundle import load_bundle
 from inference.errors import NoLungsError
 from inference.lungs.lung_input import LungInput
 from inference.lungs.network import LungNetwork
+from inference.lungs.torch_backend import TorchUnet
 from inference.networks.unet import Unet
 from inference.regions import Side
 from inference.training.augment import Augmentation
@@ -44,9 +45,11 @@ def test_the_images_are_those_that_the_network_sees_in_use(
     torch.manual_seed(0)
     card = replace(LUNG_CARD, preprocessing=SETTINGS)
     weights = Unet(3, width=1).state_dict()
-    network = LungNetwork.load(load_bundle(write_bundle(tmp_path / "unet", card, weights)), "cpu")
+    bundle = load_bundle(write_bundle(tmp_path / "unet", card, weights))
+    network = LungNetwork.load(bundle, "cpu", backend="torch")
     seen: list[torch.Tensor] = []
-    network._network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    assert isinstance(network._backend, TorchUnet)
+    network._backend._network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     other_way = _stored(scan, how)
     network._labels(other_way.volume, lambda *_: None)
     images = lung_slices(other_way, SETTINGS, 3, ALL)["images"]

@@ -1,0 +1,78 @@
+"""What of a network's labels is lung.
+
+What lies outside the body goes, as do pieces too small for a lobe; holes shut on all sides are
+filled; the trachea and the main bronchi come out. Body and airways are found in the HU, as for
+the classical method.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.arrays.components import (
+    Mask,
+    dilate_in_plane,
+    erode_in_plane,
+    fill_volume,
+    label_volume,
+    select,
+    sizes,
+)
+from inference.lungs.chest import CoarseChest, each_slab
+from inference.lungs.thresholds import SMALLEST_PART
+
+Labels = NDArray[np.uint8]
+Places = NDArray[np.intp]
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def tidied(fine: Labels, coarse: Mask, chest: CoarseChest) -> Mask:
+    """Lungs of fine labels (slices, rows, columns), stored axes, and of the network's own grid.
+
+    What lies well within a large piece of the coarse mask is lung; near it, what has a label.
+    Slice by slice: of all voxels there is no mask but the last. Two masks on one grid are the
+    bits of one.
+    """
+    within, at = _places(coarse.shape, fine.shape), _places(fine.shape, coarse.shape)
+    rows, columns = (np.arange(length) // chest.factor for length in fine.shape[1:])
+    body = chest.whole(chest.body)[within[0]]
+    large = _large_pieces(coarse & _spread(body, rows[within[1]], columns[within[2]]))
+    pieces = _bits(dilate_in_plane(large, 1), erode_in_plane(large, 1))
+    of_chest = chest.whole(_bits(chest.body, chest.walled))
+    lungs = np.zeros(fine.shape, np.bool_)
+
+    def draw(part: slice) -> None:
+        for index in range(part.start, part.stop):
+            piece = pieces[at[0][index]]
+            if piece.any():
+                here, there = _spread(piece, *at[1:]), _spread(of_chest[index], rows, columns)
+                labelled = here & there & (fine[index] > 0)
+                lungs[index] = (labelled | here >> 1) & ~(there >> 1)
+
+    each_slab(draw, len(fine))
+    return lungs
+
+
+def _large_pieces(coarse: Mask) -> Mask:
+    """With their holes filled."""
+    labels = label_volume(coarse)
+    counts = sizes(labels)
+    return fill_volume(select(labels, counts >= max(1.0, counts.max() * SMALLEST_PART)))
+
+
+def _places(shape: tuple[int, ...], cells: tuple[int, ...]) -> tuple[Places, ...]:
+    """Of each pixel of a grid, its place on another of so many cells; along each axis."""
+    pairs = zip(shape, cells, strict=True)
+    return tuple(np.arange(length) * number // length for length, number in pairs)
+
+
+def _spread(mask: NDArray[Scalar], rows: Places, columns: Places) -> NDArray[Scalar]:
+    """Each pixel from the row and the column named for it."""
+    return mask.take(rows, axis=-2).take(columns, axis=-1)
+
+
+def _bits(first: Mask, second: Mask) -> Labels:
+    return first.view(np.uint8) | second.view(np.uint8) << np.uint8(1)

@@ -1,0 +1,57 @@
+"""The U-net of the task `lungs` on PyTorch: the reference on the CPU, and the way to a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inference.backends.batches import in_batches
+from inference.backends.device import deterministic
+from inference.lungs.lung_input import LungInput
+from inference.lungs.lung_slices import slice_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from inference.networks.unet import Unet
+    from inference.progress import Progress
+
+BATCH = {"cpu": 1, "cuda": 32}
+"""Slices at once: on a CPU the maps of one stay in the cache."""
+
+
+class TorchUnet:
+    """`network`: folded; it is changed, to the layout and the device used here."""
+
+    name = "torch"
+
+    def __init__(self, network: Unet, device: torch.device, settings: LungInput) -> None:
+        self._device, self._settings = device, settings
+        self._network = network
+        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def device(self) -> str:
+        """`cpu` or `cuda`."""
+        return self._device.type
+
+    def logits(self, hu: NDArray[np.int16], on_progress: Progress) -> Iterator[NDArray[np.float32]]:
+        """As `LungBackend.logits`.
+
+        Raises:
+            torch.OutOfMemoryError: the device has no room for a single slice.
+        """
+
+        def of(chosen: Tensor) -> Tensor:
+            images = [slice_image(hu[at], self._settings, self._device) for at in chosen.tolist()]
+            found: Tensor = self._network(torch.cat(images))
+            return found
+
+        with deterministic(), torch.inference_mode():
+            every = torch.arange(len(hu))
+            for batch in in_batches(of, every, BATCH[self.device], on_progress, "lungs"):
+                yield from batch.contiguous().cpu().numpy()
