@@ -79,7 +79,8 @@ def _clock() -> Check:
     try:
         told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
-        return not_tested("clock", found="this system does not tell (timedatectl)")
+        found = "this system does not tell (timedatectl)"
+        return not_tested("clock", found=found, remedy="see that a time server keeps its clock")
     if told.stdout.strip() == "yes":
         return passed("clock", found="kept by NTP")
     return failed("clock", found="not kept by NTP", remedy="timedatectl set-ntp true")

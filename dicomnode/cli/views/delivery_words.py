@@ -129,6 +129,14 @@ def _counts(standing: Sequence[DeliveryRecord]) -> DeliveryCounts:
     )
 
 
+def whereabouts(record: SeriesRecord, deliveries: Sequence[DeliveryRecord]) -> str:
+    """Where what stands has arrived: "14 objects committed at pacs"."""
+    arrived = [each for each in _standing(record, deliveries) if each.arrived]
+    places = Counter((each.destination, each.state.value) for each in arrived)
+    told = [f"{how_many(n, 'object')} {state} at {at}" for (at, state), n in places.items()]
+    return ", ".join(told)
+
+
 def _standing(record: SeriesRecord, deliveries: Sequence[DeliveryRecord]) -> list[DeliveryRecord]:
     """Those of the newest set, if it was not withdrawn, and of what withdraws others."""
     gone = retractions(record.history)

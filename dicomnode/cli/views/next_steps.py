@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dicomnode.cli.views.delivery_words import undelivered, withdrawn
+from dicomnode.cli.views.delivery_words import undelivered, whereabouts, withdrawn
 from dicomnode.cli.views.step import NODE, PERSON, Step, clock_time
 from dicomnode.config.settings import Settings
 from dicomnode.notes.wanted import MODALITY, needs_no_note
@@ -69,13 +69,13 @@ def next_steps(
 
 
 def ended(detail: SeriesDetail) -> str:
-    """Why nothing is next."""
+    """Why nothing is next: it has come where it shall."""
     if detail.series.removed_at is not None:
         return f"its files were removed {detail.series.removed_at:%Y-%m-%d %H:%M:%S UTC}"
     if withdrawn(detail.series, detail.deliveries):
         undo = f"dicomnode results reinstate {detail.series.series_key}"
         return f"its results are withdrawn; {undo} undoes that"
-    return "the series is done"
+    return whereabouts(detail.series, detail.deliveries) or "the series is done"
 
 
 def _of_job(

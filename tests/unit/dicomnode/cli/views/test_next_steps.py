@@ -204,6 +204,9 @@ def test_a_series_that_was_not_analysed_says_when_its_note_is_due(
 
 def test_where_nothing_is_next_it_says_why() -> None:
     assert ended(SeriesDetail(ANALYSED)) == "the series is done"
+    kept, given_up = delivery(DeliveryState.COMMITTED), delivery(DeliveryState.ABANDONED)
+    arrived = SeriesDetail(ANALYSED, deliveries=(kept, given_up))
+    assert ended(arrived) == f"1 object committed at {kept.destination}"
     gone = SeriesDetail(replace(ANALYSED, removed_at=NOW))
     assert ended(gone) == "its files were removed 2025-03-01 12:00:00 UTC"
     assert told(gone) == ""
