@@ -53,7 +53,8 @@ def dicom_checks(bench: Bench, destination: Destination, echo_seconds: float) ->
         yield failed("C-ECHO to it", found=str(error), remedy=_REMEDIES.get(error.cause, ""))
         yield not_tested("all else", found="it cannot be reached")
         return
-    yield passed("C-ECHO to it", found=f"{destination.ae_title} answers")
+    where = f"{destination.ae_title} at {destination.address}:{destination.port}"
+    yield passed("C-ECHO to it", found=f"{where} answers")
     yield _admission(bench, destination)
     yield _echo_from_it(bench, destination, echo_seconds)
     made = bench.make(destination)

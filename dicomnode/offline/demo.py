@@ -7,6 +7,7 @@ the node's database by the same queries as `dicomnode queue`.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -76,7 +77,7 @@ port = {pacs.port}
 _USUAL = Settings().eligibility.max_slice_thickness_mm
 
 _LOOK = """\
-why is a series where it is? dicomnode queue why UID --config {file}
+look at its queue: {program} queue list --config {file}
 with a PACS of your own: etc/docs/first-hour.md"""
 
 
@@ -113,11 +114,17 @@ def run_demo(out: Path, data: Path | None, pacs: str | None, console: Console) -
         names = {each.series_instance_uid: each.name for each in series}
         export_results(names, details, settings, folder, console)
         print_summary(console, names, details)
-        console.print(_LOOK.format(file=folder / "dicomnode.toml"), highlight=False, soft_wrap=True)
+        _tell_what_next(folder, console)
     if missing:
         console.print(f"{how_many(missing, 'result')} did not arrive at the PACS", style="red")
     explained = all(detail.series.state not in OPEN_SERIES for detail in details.values())
     return 0 if explained and not missing else 1
+
+
+def _tell_what_next(folder: Path, console: Console) -> None:
+    program = os.path.relpath(Path(sys.executable).with_name("dicomnode"))
+    told = _LOOK.format(program=program, file=os.path.relpath(folder / "dicomnode.toml"))
+    console.print(told, highlight=False, soft_wrap=True)
 
 
 def series_in(folder: Path) -> tuple[SentSeries, ...]:

@@ -10,14 +10,13 @@ from typing import Any
 import pydicom
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Verdict
-from dicomnode.decisions.wording import in_words
+from dicomnode.decisions.wording import how_many, in_words
 from dicomnode.results.documents.text import report_as_text
 from inference.findings import ScoreMeaning
-from storage.records import ResultRecord, SeriesDetail
+from storage.records import ResultRecord, SeriesDetail, SeriesRecord
 from storage.results import ResultFiles
 
 
@@ -63,28 +62,24 @@ def _readable(result: ResultRecord, path: Path) -> Path | None:
 def print_summary(
     console: Console, names: Mapping[str, str], details: Mapping[str, SeriesDetail]
 ) -> None:
-    """Series, decision with reasons, probabilities, seconds by stage, objects returned."""
-    table = Table(title="what became of each series", show_lines=True)
-    for heading in ("series", "decision", "reasons or probabilities", "seconds", "objects"):
-        table.add_column(heading, overflow="fold", ratio=3 if "reasons" in heading else None)
+    """Of each series the decision and how many objects were returned; below it what was found, and
+    in how many seconds, or why it was not analysed."""
     for uid, name in names.items():
         detail = details.get(uid)
         if detail is not None:
-            table.add_row(name, *_summary(detail))
-    console.print(table)
+            count = how_many(sum(each.arrived for each in detail.deliveries), "object")
+            console.print(f"{name}: {detail.series.state.value}, {count} returned", style="bold")
+            for line in _lines(detail.series):
+                console.print(f"  {line}", highlight=False, markup=False)
 
 
-def _summary(detail: SeriesDetail) -> tuple[str, str, str, str]:
-    record = detail.series
-    delivered = str(sum(each.arrived for each in detail.deliveries))
+def _lines(record: SeriesRecord) -> list[str]:
     if record.analysis is None:
-        failed = [each for each in record.reasons if each.verdict is Verdict.FAIL]
-        return record.state.value, "\n".join(map(in_words, failed)), "", delivered
-    lines = [line for found in record.analysis["findings"] for line in _answer(found)]
-    seconds = "\n".join(
-        f"{stage} {value:.1f}" for stage, value in record.analysis["seconds"].items()
-    )
-    return record.state.value, "\n".join(lines), seconds, delivered
+        return [in_words(each) for each in record.reasons if each.verdict is Verdict.FAIL]
+    stages = record.analysis["seconds"].items()
+    seconds = ", ".join(f"{stage} {value:.1f}" for stage, value in stages)
+    answers = [line for found in record.analysis["findings"] for line in _answer(found)]
+    return [*answers, f"seconds: {seconds}"]
 
 
 def _answer(found: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -14,10 +15,11 @@ from rich.console import Console
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
 from dicomnode.deliver.result_store import store_result
-from dicomnode.offline.demo_outcome import export_results
-from storage.records import SeriesDetail
+from dicomnode.offline.demo_outcome import export_results, print_summary
+from storage.records import SeriesDetail, SeriesState
 from storage.results import ResultFiles
 from support.result_kinds import every_kind
+from support.storage_samples import PASSED, THICK, a_series
 
 WITHOUT_A_PICTURE = {"seg", "region_seg"}
 
@@ -55,3 +57,13 @@ def test_the_documents_of_two_series_are_both_left(tmp_path: Path) -> None:
     )
     left = sorted(str(each.relative_to(tmp_path / "results")) for each in tmp_path.rglob("*.txt"))
     assert left == ["scout/01-sr.txt", "thick/01-sr.txt"]
+
+
+def test_the_summary_says_of_each_series_what_became_of_it() -> None:
+    skipped = replace(a_series(), state=SeriesState.SKIPPED, reasons=(PASSED, THICK))
+    said = StringIO()
+    print_summary(Console(file=said, width=80), {"1": "thick"}, {"1": SeriesDetail(skipped)})
+    assert said.getvalue().splitlines() == [
+        "thick: skipped, 0 objects returned",
+        "  Slice thickness: 5 mm (asked for: at most 3 mm)",
+    ]
