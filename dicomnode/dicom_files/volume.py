@@ -23,7 +23,7 @@ MAX_VOXELS = 800_000_000
 def load_volume(
     paths: Sequence[Path], stack: SliceStack, workers: int = 4, max_voxels: int = MAX_VOXELS
 ) -> CtVolume:
-    """Decodes the slices of `stack` with `workers` threads (most decoders release the GIL).
+    """Decodes the slices of `stack` with `workers` threads (the decoders release the GIL).
 
     `paths`: the files of the series in any order; files of other instances are left out. The
     volume's slices are in the order of `stack.headers`, its affine is that of the stack.

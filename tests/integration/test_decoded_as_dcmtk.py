@@ -13,6 +13,7 @@ from pydicom.uid import CTImageStorage
 
 from dicomnode.dicom_files.headers import read_with_pixels
 from dicomnode.dicom_files.pixels import decode_hu
+from support.ct_headers import DATA
 from support.dicom_files import dicom_file
 from support.tools import needed
 
@@ -93,6 +94,25 @@ def test_equal_pixels(tmp_path: Path, way: str, layout: str) -> None:
     if way in LOSSLESS:
         assert np.array_equal(ours, hu(plain))
         assert len(np.unique(ours)) > 100
+
+
+REAL = {
+    **{
+        f"jpeg_{name}": "dcmdjpeg"
+        for name in ("baseline", "extended", "full_progression", "lossless", "lossless_sv1")
+    },
+    "jpeg_spectral_selection": "dcmdjpeg",
+    "jpeg_ls_lossless": "dcmdjpls",
+    "jpeg_ls_near_lossless": "dcmdjpls",
+    "rle_lossless": "dcmdrle",
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_equal_pixels_of_a_real_slice(tmp_path: Path, name: str) -> None:
+    coded = DATA / "transfer_syntaxes" / f"{name}.dcm"
+    run(REAL[name], coded, tmp_path / "back.dcm")
+    assert np.array_equal(hu(coded), hu(tmp_path / "back.dcm"))
 
 
 def run(program: str, *arguments: str | Path) -> None:
