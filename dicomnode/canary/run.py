@@ -13,14 +13,13 @@ from pynetdicom import build_context
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
 from dicomnode.canary.own_port import own_peer
-from dicomnode.canary.setting import setting_of
+from dicomnode.canary.setting import setting_of, spacing_of
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
 from dicomnode.decisions.operating.canary import Scores, lost_before, problems_of
-from dicomnode.decisions.reasons import failed_rules
 from dicomnode.decisions.rejection import RejectionReason
-from dicomnode.decisions.wording import how_many
+from dicomnode.decisions.wording import answer, how_many
 from dicomnode.errors import NodeError, PeerCause, PeerError
 from dicomnode.methods.findings_json import kept_findings
 from dicomnode.network.associations import SUCCESS, associated, c_store, requestor
@@ -142,6 +141,7 @@ class _Run:
         self.patient = SyntheticPatient.new("CANARY", clock.now().astimezone())
         self._until = clock.now() + timedelta(seconds=settings.canary.deadline_seconds)
         self.scores: Scores = {}
+        self._chest = drawn_chest(spacing_of(settings))
 
     def go(self) -> str:
         """What was measured, in words.
@@ -205,7 +205,7 @@ class _Run:
                 raise _StoppedError
 
     def _send_once(self) -> None:
-        instances = list(self.patient.instances(drawn_chest()))
+        instances = list(self.patient.instances(self._chest))
         syntax = instances[0].file_meta.TransferSyntaxUID
         timeout = self._settings.delivery.timeout_seconds
         ae = requestor(CANARY_AE_TITLE, [build_context(CTImageStorage, syntax)], timeout)
@@ -227,8 +227,8 @@ class _Run:
         """Against the truth, and against the first run with the same version and models."""
         series = detail.series
         if series.state is not SeriesState.ANALYSED:
-            failed = ", ".join(failed_rules(series.reasons)) or "no reason"
-            raise _FailedError(f"its series was {series.state.value}: {failed}")
+            why = answer(series.reasons) or "no reason"
+            raise _FailedError(f"its series was {series.state.value}: {why}")
         self.scores = _scores(series.analysis or {})
         setting = setting_of(self._settings)
         with self._database.read() as session:
@@ -238,7 +238,7 @@ class _Run:
             series.reasons,
             json.loads(first) if first else {},
             tolerance=self._settings.canary.tolerance,
-            lungs_ml=drawn_chest().lungs_ml,
+            lungs_ml=self._chest.lungs_ml,
         )
         if not any(each.kind == "sr" for each in detail.results):
             wrong = (*wrong, "it has no report")

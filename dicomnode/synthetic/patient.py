@@ -9,7 +9,8 @@ from datetime import datetime
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from dicomnode.synthetic.chest import PIXEL_MM, SIDE, SLICES, SPACING_MM, DrawnChest
+from dicomnode.synthetic.chest import PIXEL_MM, SIDE, SLICES, DrawnChest
+from dicomnode.synthetic.spacing import SPACING_MM
 from dicomnode.version import MANUFACTURER, PRODUCT_NAME
 
 NOT_A_PATIENT = "NOT A PATIENT"
@@ -33,19 +34,20 @@ class SyntheticPatient:
     def patient_id(self) -> str:
         return f"{self.purpose}-{self.drawn_at:%Y%m%d-%H%M%S}"
 
-    def headers(self) -> list[Dataset]:
+    def headers(self, slices: int = SLICES, spacing_mm: float = SPACING_MM) -> list[Dataset]:
         """Of each slice from the lowest on, without its pixels."""
-        return [self._header(number) for number in range(SLICES)]
+        return [self._header(number, spacing_mm) for number in range(slices)]
 
     def instances(self, chest: DrawnChest) -> Iterator[Dataset]:
         """CT images with their file meta information."""
-        for header, hu in zip(self.headers(), chest.volume.hu, strict=True):
+        headers = self.headers(len(chest.volume.hu), chest.spacing_mm)
+        for header, hu in zip(headers, chest.volume.hu, strict=True):
             header.PixelData = hu.tobytes()
             header.file_meta = FileMetaDataset()
             header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
             yield header
 
-    def _header(self, number: int) -> Dataset:
+    def _header(self, number: int, spacing_mm: float) -> Dataset:
         header = Dataset()
         header.SpecificCharacterSet = "ISO_IR 192"
         self._say_whose(header)
@@ -57,7 +59,7 @@ class SyntheticPatient:
         header.Modality, header.SeriesNumber, header.InstanceNumber = "CT", 1, number + 1
         header.AcquisitionNumber = 1
         header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-        _place(header, number)
+        _place(header, number, spacing_mm)
         _describe_pixels(header)
         return header
 
@@ -78,12 +80,12 @@ class SyntheticPatient:
             setattr(header, f"{name}Time", self.drawn_at.strftime("%H%M%S"))
 
 
-def _place(header: Dataset, number: int) -> None:
+def _place(header: Dataset, number: int, spacing_mm: float) -> None:
     """As `chest._affine` has it."""
     corner = -(SIDE - 1) / 2 * PIXEL_MM
     header.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    header.ImagePositionPatient = [f"{corner:.4f}", f"{corner:.4f}", f"{number * SPACING_MM:.4f}"]
-    header.SliceThickness = SPACING_MM
+    header.ImagePositionPatient = [f"{corner:.4f}", f"{corner:.4f}", f"{number * spacing_mm:.4f}"]
+    header.SliceThickness = spacing_mm
     header.PixelSpacing = [PIXEL_MM, PIXEL_MM]
     header.KVP = 120
     header.BodyPartExamined, header.PatientPosition = "CHEST", "HFS"

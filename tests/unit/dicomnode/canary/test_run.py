@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from dicomnode.canary import run as canary
+from dicomnode.canary import setting
 from dicomnode.canary.run import CanaryBusyError, run_canary
 from dicomnode.config.destinations import Destination
 from dicomnode.config.sections import NodeSettings, ReceiveSettings
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.decisions.operating.canary import CanaryPolicy
 from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.synthetic.spacing import SPACING_MM
 from storage import canary_runs, queries
 from storage.canary_runs import CanaryRecord
 from storage.database import Database
@@ -119,11 +122,31 @@ def test_without_destinations_the_analysis_is_all(ran: RunWith) -> None:
 
 
 def test_a_series_that_is_skipped_fails_with_its_rules(ran: RunWith) -> None:
-    thick = Reason("slice_thickness", 5.0, "at most 3 mm", Verdict.FAIL)
+    thick = Reason("slice_thickness", 2.5, 0.4, Verdict.FAIL)
     skipped = replace(a_series(), state=SeriesState.SKIPPED, reasons=(thick,))
     done = ran([SeriesDetail(skipped)])
     assert done is not None
-    assert (done.passed, done.text) == (False, "its series was skipped: slice_thickness")
+    told = "slices are 2.5 mm thick, the limit is 0.4: eligibility.max_slice_thickness_mm"
+    assert (done.passed, done.text) == (False, f"its series was skipped: {told}")
+
+
+@pytest.mark.parametrize(
+    ("limits", "spacing_mm"),
+    [
+        ({}, 2.5),
+        ({"max_slice_thickness_mm": 1.0}, 1.0),
+        ({"max_slice_spacing_mm": 1.255}, 1.25),
+        ({"max_slice_thickness_mm": 0.1}, 0.5),
+    ],
+)
+def test_its_slices_are_as_thin_as_the_node_takes_them_and_compared_with_such(
+    limits: dict[str, float], spacing_mm: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setting, "models_digest", lambda _settings: "digest")
+    settings = Settings(eligibility=EligibilityPolicy(**limits))  # type: ignore[arg-type]
+    assert setting.spacing_of(settings) == spacing_mm
+    same = spacing_mm == SPACING_MM
+    assert (setting.setting_of(settings).models == "digest") == same
 
 
 def test_another_score_than_the_first_time_fails(ran: RunWith) -> None:
