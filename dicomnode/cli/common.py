@@ -59,11 +59,16 @@ def config_file(given: Path | None) -> Path:
         return given
     variable = os.environ.get(CONFIG_VARIABLE)
     places = [Path(variable)] if variable else list(CONFIG_PLACES)
+    looked = []
     for place in places:
-        if place.is_file():
-            return place
-    looked = ", ".join(map(str, places))
-    raise ConfigurationError(f"no configuration file: give --config FILE (looked at {looked})")
+        try:
+            if place.is_file():
+                return place
+            looked.append(str(place))
+        except OSError as error:  # a folder of another user: as `sudo` leaves one in that of root
+            looked.append(f"{place}: {error.strerror}")
+    where = ", ".join(looked)
+    raise ConfigurationError(f"no configuration file: give --config FILE (looked at {where})")
 
 
 def offline_settings(config: Path | None) -> Settings:

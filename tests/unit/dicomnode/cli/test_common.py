@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.cli.common import CONFIG_VARIABLE, offline_settings
+from dicomnode.cli.common import CONFIG_VARIABLE, config_file, offline_settings
 from dicomnode.errors import ConfigurationError
 
 
@@ -28,3 +28,15 @@ def test_a_wrong_configuration_that_is_found_is_refused_not_passed_over(tmp_path
     (tmp_path / "dicomnode.toml").write_text("[receive]\nport = 0\n")
     with pytest.raises(ConfigurationError, match=r"receive\.port: 0 is given"):
         offline_settings(None)
+
+
+def test_a_place_that_may_not_be_looked_at_is_told_and_the_next_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = Path("x" * 300)  # as a folder of root's is: looking there raises an OSError
+    found = tmp_path / "dicomnode.toml"
+    monkeypatch.setattr("dicomnode.cli.common.CONFIG_PLACES", (refused, found))
+    with pytest.raises(ConfigurationError, match="File name too long"):
+        config_file(None)
+    found.touch()
+    assert config_file(None) == found
