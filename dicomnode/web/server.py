@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Collection
 from typing import Any
 
 from waitress import wasyncore
@@ -26,6 +27,10 @@ _LIMITS: dict[str, Any] = {
     "inbuf_overflow": 65536,
     "outbuf_overflow": 8 << 20,  # a page stays in memory, not in a file
 }
+
+
+_MOST_CONNECTIONS = 40
+"""Less than `connection_limit`, at which nobody would be let in any more."""
 
 
 def listener(settings: HttpSettings) -> socket.socket:
@@ -48,7 +53,17 @@ def serve(application: Any, listening: socket.socket, stop: threading.Event) -> 
     try:
         while not stop.is_set():
             wasyncore.loop(_POLL_SECONDS, use_poll=True, map=sockets, count=1)
+            _make_room(server.active_channels.values())
     finally:
         server.task_dispatcher.shutdown(timeout=1)
         wasyncore.close_all(sockets, ignore_all=True)
         theirs.setLevel(level)
+
+
+def _make_room(channels: Collection[Any]) -> None:
+    """Beyond so many the oldest connections give way on which nothing is asked just now: who sends
+    or reads a byte now and then would hold them for ever, and nobody else would be answered."""
+    idle = [each for each in channels if not each.requests]
+    idle.sort(key=lambda each: each.creation_time)
+    for each in idle[: max(0, len(channels) - _MOST_CONNECTIONS)]:
+        each.will_close = True
