@@ -28,8 +28,11 @@ def write_series(folder: Path, slices: int, edge: int) -> None:
         _write(folder / f"{index:04d}.dcm", square[:edge, :edge], index, slice_mm, pixel_mm)
 
 
-def write_drawn_chest(folder: Path, slices: int, edge: int) -> None:
-    """The synthetic patient's chest, lesions too, drawn anew with the noise of a scanner."""
+def write_drawn_chest(folder: Path, slices: int, edge: int, number: int = 0) -> None:
+    """The synthetic patient's chest, lesions too, drawn anew with the noise of a scanner.
+
+    `number`: makes UIDs of its own.
+    """
     folder.mkdir(parents=True)
     drawn = drawn_chest().volume
     high, rows, columns = drawn.hu.shape
@@ -40,18 +43,20 @@ def write_drawn_chest(folder: Path, slices: int, edge: int) -> None:
     for index, of_slice in enumerate(hu):
         noisy = of_slice + noise.normal(0.0, _NOISE_HU, of_slice.shape)
         whole = np.clip(np.rint(noisy), -1024, 3071).astype(np.int16)
-        _write(folder / f"{index:04d}.dcm", whole, index, slice_mm, pixel_mm)
+        _write(folder / f"{index:04d}.dcm", whole, index, slice_mm, pixel_mm, f"{_ROOT}{number}")
 
 
-def _write(path: Path, hu: np.ndarray, index: int, slice_mm: float, pixel_mm: float) -> None:
+def _write(
+    path: Path, hu: np.ndarray, index: int, slice_mm: float, pixel_mm: float, root: str = _ROOT
+) -> None:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = UID(f"{_ROOT}.3.{index + 1}")
+    meta.MediaStorageSOPInstanceUID = UID(f"{root}.3.{index + 1}")
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
     data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
-    data.StudyInstanceUID, data.SeriesInstanceUID = f"{_ROOT}.1", f"{_ROOT}.2"
-    data.FrameOfReferenceUID = f"{_ROOT}.4"
+    data.StudyInstanceUID, data.SeriesInstanceUID = f"{root}.1", f"{root}.2"
+    data.FrameOfReferenceUID = f"{root}.4"
     data.Modality, data.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
     data.PatientID, data.PatientName, data.PatientBirthDate, data.PatientSex = "B", "B", "", ""
     data.StudyDate, data.StudyTime, data.StudyID, data.AccessionNumber = "20260101", "1200", "", ""

@@ -1,0 +1,155 @@
+"""How long a radiologist waits: from the last slice to the report in the PACS, and to its promise.
+
+    python tests/benchmarks/first_report.py --before ../dicomnode-of-before --series 20
+
+DCMTK's storescu sends one series after the other to a node as it is shipped (the three
+demonstration bundles, the default policy), whose destination is a real Orthanc that is asked for
+storage commitment. The build of before and this one take turns, each with a node and an Orthanc of
+its own; a first series of each, for which models are still loaded, is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+TREE = Path(__file__).resolve().parents[2]
+if __name__ == "__main__":
+    sys.path[:0] = [str(TREE), str(TREE / "tests")]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from support.node import Node
+
+LIMIT_SECONDS = 600.0
+"""For one series."""
+
+_DESTINATION = """
+[[destinations]]
+name = "pacs"
+ae_title = "ORTHANC"
+address = "127.0.0.1"
+port = {}
+storage_commitment = true
+"""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Seconds from the last instance to each."""
+
+    analysed: float
+    report_stored: float
+    all_committed: float
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--before", type=Path, help="an older checkout")
+    parser.add_argument("--series", type=int, default=20, help="of each build")
+    parser.add_argument("--slices", type=int, default=120, help="at least 70")
+    parser.add_argument("--edge", type=int, default=512, help="rows and columns of a slice")
+    given = parser.parse_args(arguments)
+    trees = ({"before": given.before.resolve()} if given.before else {}) | {"now": TREE}
+    waits: dict[str, list[Wait]] = {name: [] for name in trees}
+    with tempfile.TemporaryDirectory(prefix="report-") as folder, ExitStack() as stack:
+        nodes = {
+            name: stack.enter_context(_node(Path(folder) / name, tree))
+            for name, tree in trees.items()
+        }
+        for number in range(given.series + 1):
+            files = _series(Path(folder) / f"ct{number}", number, given.slices, given.edge)
+            for name, node in nodes.items():
+                waits[name].append(_wait(node, files))
+                print(f"{name}: {waits[name][-1]}", file=sys.stderr, flush=True)
+    print(f"seconds from the last of {given.slices} slices, {given.series} series of each build")
+    print("| build | analysed | report stored | all committed |")
+    print("|---|---|---|---|")
+    for name, found in waits.items():
+        print(_row(name, found[1:]))
+
+
+@contextmanager
+def _node(folder: Path, tree: Path) -> Iterator[Node]:
+    from dicomnode.config.destinations import Destination
+    from support.node import Node, free_port
+    from support.orthanc import running_orthanc
+
+    port = free_port()
+    as_peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
+    with running_orthanc(folder / "orthanc", as_peer) as orthanc:
+        node = Node(folder / "node", toml=_DESTINATION.format(orthanc.peer.port), port=port)
+        with _on_path(tree):
+            node.start()
+        try:
+            yield node
+        finally:
+            node.close()
+
+
+@contextmanager
+def _on_path(tree: Path) -> Iterator[None]:
+    """For processes that are started within."""
+    before = os.environ.copy()
+    os.environ["PYTHONPATH"] = str(tree)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _series(folder: Path, number: int, slices: int, edge: int) -> list[Path]:
+    from benchmarks.series import write_drawn_chest
+
+    write_drawn_chest(folder, slices, edge, number)
+    return sorted(folder.iterdir())
+
+
+def _wait(node: Node, files: Sequence[Path]) -> Wait:
+    """Send a series, and wait until all that came of it is promised to be kept."""
+    from support.phantom import series_uid
+    from support.tools import needed
+
+    command = [needed("storescu", "dcmtk"), "-aec", "DICOMNODE", "127.0.0.1", str(node.port)]
+    subprocess.run([*command, *map(str, files)], check=True, timeout=LIMIT_SECONDS)
+    detail = node.wait_until_ended(series_uid(list(files)), LIMIT_SECONDS)
+    last, series = detail.series.last_received_at, detail.series
+    if series.state.value != "analysed" or series.ended_at is None:
+        raise SystemExit(f"{series.state}: {'; '.join(map(str, series.reasons))}")
+
+    def seconds(moment: datetime | None) -> float:
+        assert moment is not None
+        return (moment - last).total_seconds()
+
+    return Wait(
+        seconds(series.ended_at),
+        max(seconds(each.stored_at) for each in detail.deliveries if each.result.kind == "sr"),
+        max(seconds(each.committed_at) for each in detail.deliveries),
+    )
+
+
+def _row(name: str, waits: Sequence[Wait]) -> str:
+    """Medians and 95th percentiles."""
+    cells = []
+    for field in ("analysed", "report_stored", "all_committed"):
+        found = sorted(getattr(each, field) for each in waits)
+        late = found[min(len(found) - 1, int(0.95 * len(found)))]
+        cells.append(f"{statistics.median(found):.1f} (95 %: {late:.1f})")
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
