@@ -6,7 +6,7 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -47,9 +47,6 @@ from dicomnode.lifecycle import (
 )
 from dicomnode.logs import set_up_logging
 from dicomnode.version import VERSION
-
-if TYPE_CHECKING:
-    from dicomnode.processes.nursery import Nursery
 
 app = typer.Typer(
     cls=InOrder,
@@ -113,33 +110,29 @@ def serve(config: ConfigOption = None) -> None:
     """Run the node in the foreground until SIGTERM or Ctrl-C; SIGHUP is `config reload`."""
     block_stop_signals(RENEWAL)
     set_up_logging("node")
-    from dicomnode.processes.nursery import nursery
-
-    with nursery() as forked_of:  # before there is a thread
-        _serve(config_file(config), forked_of)
-
-
-def _serve(file: Path, forked_of: Nursery | None) -> None:
-    stop = stop_on_request(RENEWAL)
+    file = config_file(config)
     settings = load_settings(file)
-    set_up_logging("node", settings.log)
     from dicomnode.audit import trail
     from dicomnode.data_directory.holding import keep_settings, only_one
     from dicomnode.data_directory.own_data import Taking, note_first_start
     from dicomnode.network.pynetdicom_version import check_pynetdicom
     from dicomnode.processes.checks import check_start
     from dicomnode.processes.introduction import introduce
+    from dicomnode.processes.nursery import nursery
     from dicomnode.processes.supervisor import Supervisor
 
     check_pynetdicom()
-    introduce(settings, file)
-    with only_one(settings.node.data_directory) as node_id, trail.of_node(settings):
-        note_first_start(settings)
-        taking = Taking(settings, node_id)
-        check_start(settings)
-        kept = keep_settings(settings)
-        read = partial(load_settings, file)
-        Supervisor(settings, kept, node_id, taking, read=read, nursery=forked_of).run(stop)
+    with nursery() as forked_of:  # before there is a thread
+        stop = stop_on_request(RENEWAL)
+        set_up_logging("node", settings.log)
+        introduce(settings, file)
+        with only_one(settings.node.data_directory) as node_id, trail.of_node(settings):
+            note_first_start(settings)
+            taking = Taking(settings, node_id)
+            check_start(settings)
+            kept = keep_settings(settings)
+            read = partial(load_settings, file)
+            Supervisor(settings, kept, node_id, taking, read=read, nursery=forked_of).run(stop)
 
 
 @app.command()

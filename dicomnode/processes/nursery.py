@@ -26,6 +26,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, Self
 
+from sqlalchemy.orm import configure_mappers
+
 from dicomnode.lifecycle import EXIT_FAULT
 from dicomnode.processes import roles
 from dicomnode.processes.child import RECEIVER
@@ -127,6 +129,7 @@ class Nursery:
         if _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
             raise OSError(ctypes.get_errno(), "no adoption")
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        gc.freeze()
         pid = os.fork()
         if pid == 0:
             _be_nursery(its)
@@ -232,6 +235,7 @@ def _import(names: Sequence[str]) -> None:
     gc.disable()  # nothing of a module is garbage
     for name in names:
         importlib.import_module(name)
+    configure_mappers()  # else each process does it by itself
     gc.enable()
     gc.freeze()  # its pages stay shared: no collection writes into them
 
