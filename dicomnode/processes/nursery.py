@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, Self
 
@@ -30,7 +30,6 @@ from sqlalchemy.orm import configure_mappers
 
 from dicomnode.lifecycle import EXIT_FAULT
 from dicomnode.processes import roles
-from dicomnode.processes.child import RECEIVER
 from dicomnode.processes.service_manager import without_its_variables
 
 log = logging.getLogger(__name__)
@@ -62,11 +61,11 @@ FOR_OTHERS = (
 """What the roles import, but for what counts (`dicomnode.metrics.files` must know before who does)
 and for what computes: no torch, whose threads outlive no fork."""
 
-_GO = b"g"
-_READY = b"ready"
+_STAGES = (FOR_RECEIVERS, FOR_OTHERS)
+_GO, _MORE, _READY = b"g", b"more", b"ready"
 _MOST_BYTES = 1 << 16
 _MOST_HANDED = 16
-_ANSWER_SECONDS = 10.0
+_ANSWER_SECONDS = 20.0
 _IMPORT_SECONDS = 60.0
 
 _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 15, 36
@@ -116,7 +115,7 @@ class Nursery:
     def __init__(self, pid: int, way: socket.socket) -> None:
         self._process: Forked | None = Forked(pid)
         self._way = way
-        self._ready = False
+        self._stages, self._imports = 0, True
         self._until = time.monotonic() + _IMPORT_SECONDS
 
     @classmethod
@@ -137,22 +136,30 @@ class Nursery:
         ours.settimeout(_ANSWER_SECONDS)
         return cls(pid, ours)
 
-    def settled(self) -> bool:
-        """Whether it is known what `start` does: it has imported all, or never will."""
-        if self._process is None or self._ready:
+    def settled(self, *, receives: bool) -> bool:
+        """Whether a role can be had now; it never waits. Until all is imported for it, no."""
+        if self._process is None:
             return True
-        if select.select([self._way], [], [], 0)[0]:
-            self._ready = self._told() == _READY
-        if not self._ready and (self._process.poll() is not None or time.monotonic() > self._until):
+        if self._imports:
+            self._look(self._process)
+        elif self._stages < (1 if receives else len(_STAGES)):
+            self._imports, self._until = True, time.monotonic() + _IMPORT_SECONDS
+            with suppress(OSError):  # it is dead, as the next look sees
+                self._way.send(_MORE)
+        return not self._imports
+
+    def _look(self, process: Forked) -> None:
+        if select.select([self._way], [], [], 0)[0] and self._told() == _READY:
+            self._stages, self._imports = self._stages + 1, False
+        elif process.poll() is not None or time.monotonic() > self._until:
             self._lost()
-        return self._ready or self._process is None
 
     def start(self, arguments: Sequence[str], handed: Mapping[str, Sequence[int]]) -> Forked | None:
         """A process that plays a role (`roles.play_as`); None: it cannot be had from here any more.
 
         `handed`: descriptors, told to it by number in environment variables.
         """
-        if self._process is None or not self._ready:
+        if self._process is None or self._imports:
             return None
         counts = {name: len(fds) for name, fds in handed.items()}
         going, go = os.pipe()
@@ -187,7 +194,7 @@ class Nursery:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._process, self._imports = None, False
             self._way.close()
 
 
@@ -217,12 +224,15 @@ def _be_nursery(way: socket.socket) -> NoReturn:
         for name in set(os.environ) - set(kept):
             del os.environ[name]
         _show_as("nursery")
-        _import(FOR_RECEIVERS)
+        stages = iter(_STAGES)
+        _import(next(stages))
         way.send(_READY)
         while (asked := socket.recv_fds(way, _MOST_BYTES, _MOST_HANDED))[0]:
+            if asked[0] == _MORE:
+                _import(next(stages))
+                way.send(_READY)
+                continue
             arguments, counts = json.loads(asked[0])
-            if not arguments[0].startswith(RECEIVER):
-                _import(FOR_OTHERS)
             way.send(str(_bear(way, arguments, counts, asked[1])).encode())
         status = 0
     except BaseException:

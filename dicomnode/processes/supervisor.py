@@ -130,8 +130,6 @@ class Supervisor:
         self._hear()
         self._manager.alive(now)
         taken, rest = self._taking.taken, self._rest_may_start(now)
-        if self._nursery is not None and not self._nursery.settled():
-            return
         for child in self._children:
             if child.receives or (rest and (taken or not waits_for_database(child.role))):
                 self._look_after(child, now)
@@ -166,7 +164,7 @@ class Supervisor:
 
     def _look_after(self, child: Child, now: float) -> None:
         if child.process is None:
-            if now >= child.restart_at:
+            if now >= child.restart_at and self._may_be_forked(child):
                 self._start(child, now)
         elif (status := child.process.poll()) is not None:
             self._record_exit(child, child.process.pid, status, now)
@@ -219,6 +217,9 @@ class Supervisor:
         pid = child.start(partial(self._begin, child.role), now)
         if pid is not None:
             self._states.started(child.role, pid)
+
+    def _may_be_forked(self, child: Child) -> bool:
+        return self._nursery is None or self._nursery.settled(receives=child.receives)
 
     def _begin(self, role: str) -> Process:
         """

@@ -17,7 +17,7 @@ from dicomnode.processes.nursery import Forked, Nursery
 block_stop_signals(RENEWAL)
 nursery = Nursery.begun()
 assert not nursery.start(["receiver-1"], {}), "it is not ready"
-while not nursery.settled():
+while not nursery.settled(receives=True):
     time.sleep(0.01)
 refused = nursery.start(["receiver-1", "--no-such-option"], {})
 assert refused.wait(60) == 2
@@ -27,9 +27,13 @@ assert ended.poll() == 1
 killed = nursery.start(["receiver-1", "--settings", "/dev/stdin", "--node-id", "1"], {})
 killed.kill()
 assert killed.wait(60) in (-9, 1)
+while not nursery.settled(receives=False):
+    time.sleep(0.01)
+refused = nursery.start(["monitor", "--no-such-option"], {})
+assert refused.wait(60) == 2
 os.kill(nursery._process.pid, 9)
 assert nursery.start(["receiver-1"], {}) is None
-assert nursery.settled()
+assert nursery.settled(receives=False)
 nursery.close()
 """
 
