@@ -106,6 +106,9 @@ def _tested(
             except BaseException:
                 for text in bench.take_back():
                     typer.echo(text, err=True)
+                if bench.owed:
+                    study = bench.patient.study_instance_uid
+                    recorded(settings, "commission", f"{', '.join(bench.owed)}: stopped", [study])
                 raise
         sheet = Sheet(
             ae_title=settings.node.ae_title,

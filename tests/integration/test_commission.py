@@ -14,6 +14,7 @@ import pytest
 from pynetdicom import _config
 from typer.testing import CliRunner
 
+from dicomnode.audit.reading import entries
 from dicomnode.cli.main import app
 from dicomnode.commission import dicom_peer
 from dicomnode.commission.bench import prepared
@@ -189,6 +190,8 @@ def test_what_was_stored_is_withdrawn_when_the_test_is_stopped(
     assert len(stored) > 1
     assert stored[-1].SeriesDescription.startswith("WITHDRAWN")
     assert "stopped: withdrawing what was stored at pacs" in result.stderr
+    entered = list(entries(tmp_path / "data" / "audit" / "audit.log"))
+    assert [each and each.what for each in entered] == ["dicomnode commission: pacs: stopped"]
     assert f"pacs: withdrawn; delete the study of Patient ID {stored[0].PatientID}" in result.stderr
 
 
