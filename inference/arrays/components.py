@@ -6,6 +6,7 @@ a result does not depend on the slice spacing. Radii are in pixels: the caller k
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -185,25 +186,32 @@ def largest(mask: Mask) -> Mask:
 
 def fill_in_plane(mask: Mask) -> Mask:
     """Fill what a slice's mask shuts off from the slice's border (4-connected)."""
-    return _filled(label_in_plane(~mask), in_plane=True)
+    return _filled(mask, label_in_plane, faces=False)
 
 
 def fill_volume(mask: Mask) -> Mask:
     """Fill the holes that are shut on all sides; what reaches a face of the volume stays open."""
-    return _filled(label_volume(~mask), in_plane=False)
+    return _filled(mask, label_volume, faces=True)
 
 
-def _filled(around: Labels, *, in_plane: bool) -> Mask:
-    """All but the components of `around` that reach a border."""
-    runs = around.runs
-    index, row, column = runs.places
-    slices, rows, columns = runs.shape
-    at_border = (row == 0) | (row == rows - 1) | (column == 0) | (column + runs.lengths == columns)
-    if not in_plane:
+def _filled(mask: Mask, label: Callable[[Mask], Labels], *, faces: bool) -> Mask:
+    """With all but what reaches the border of each slice and, if asked for, the outer slices.
+
+    Beyond the box of the mask all is open, so what reaches the border of the box is.
+    """
+    box = bounding_box(mask)
+    around = label(~mask[box])
+    index, row, column = around.runs.places
+    slices, rows, columns = around.runs.shape
+    behind = column + around.runs.lengths
+    at_border = (row == 0) | (row == rows - 1) | (column == 0) | (behind == columns)
+    if faces:
         at_border |= (index == 0) | (index == slices - 1)
     outside = np.zeros(around.count + 1, np.bool_)
     outside[around.of[at_border]] = True
-    return ~select(around, outside)
+    filled = mask.copy()
+    filled[box] |= select(around, ~outside)
+    return filled
 
 
 def dilate_in_plane(mask: Mask, radius: int) -> Mask:

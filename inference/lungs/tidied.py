@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from inference.arrays.components import (
     Mask,
+    bounding_box,
     dilate_in_plane,
     erode_in_plane,
     fill_volume,
@@ -40,17 +41,23 @@ def tidied(fine: Labels, coarse: Mask, chest: CoarseChest) -> Mask:
     rows, columns = (np.arange(length) // chest.factor for length in fine.shape[1:])
     body = chest.whole(chest.body)[within[0]]
     large = _large_pieces(coarse & _spread(body, rows[within[1]], columns[within[2]]))
-    pieces = _bits(dilate_in_plane(large, 1), erode_in_plane(large, 1))
+    near = dilate_in_plane(large, 1)
+    pieces = _bits(near, erode_in_plane(large, 1))
     of_chest = chest.whole(_bits(chest.body, chest.walled))
+    _, down, across = (
+        slice(*np.searchsorted(places, (side.start, side.stop)))
+        for places, side in zip(at, bounding_box(near), strict=True)
+    )
     lungs = np.zeros(fine.shape, np.bool_)
 
     def draw(part: slice) -> None:
         for index in range(part.start, part.stop):
             piece = pieces[at[0][index]]
             if piece.any():
-                here, there = _spread(piece, *at[1:]), _spread(of_chest[index], rows, columns)
-                labelled = here & there & (fine[index] > 0)
-                lungs[index] = (labelled | here >> 1) & ~(there >> 1)
+                here = _spread(piece, at[1][down], at[2][across])
+                there = _spread(of_chest[index], rows[down], columns[across])
+                labelled = here & there & (fine[index, down, across] > 0)
+                lungs[index, down, across] = (labelled | here >> 1) & ~(there >> 1)
 
     each_slab(draw, len(fine))
     return lungs
@@ -71,7 +78,10 @@ def _places(shape: tuple[int, ...], cells: tuple[int, ...]) -> tuple[Places, ...
 
 def _spread(mask: NDArray[Scalar], rows: Places, columns: Places) -> NDArray[Scalar]:
     """Each pixel from the row and the column named for it."""
-    return mask.take(rows, axis=-2).take(columns, axis=-1)
+    for axis, places in ((-2, rows), (-1, columns)):
+        if not np.array_equal(places, np.arange(mask.shape[axis])):
+            mask = mask.take(places, axis)
+    return mask
 
 
 def _bits(first: Mask, second: Mask) -> Labels:
