@@ -294,7 +294,8 @@ def _play(arguments: list[str], counts: dict[str, int], fds: list[int]) -> NoRet
 def _show_as(role: str) -> None:
     """In what `ps` and `top` show, in place of the command that began the node (proc(5))."""
     _prctl(_PR_SET_NAME, role.encode(), 0, 0, 0)
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    start, end = int(fields[45]), int(fields[46])  # arg_start, arg_end
-    shown = f"dicomnode\0role\0{role}".encode()[: end - start - 1]
-    ctypes.memmove(start, shown.ljust(end - start, b"\0"), end - start)
+    with suppress(OSError):
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        start, end = int(fields[45]), int(fields[46])  # arg_start, arg_end
+        shown = f"dicomnode\0role\0{role}".encode()[: end - start - 1]
+        ctypes.memmove(start, shown.ljust(end - start, b"\0"), end - start)
