@@ -8,6 +8,7 @@ pip install pylibjpeg pylibjpeg-openjpeg python-gdcm. "two threads": as many tim
 
 from __future__ import annotations
 
+import argparse
 import struct
 import sys
 import time
@@ -40,7 +41,9 @@ Work = Callable[[], object]
 
 
 def main() -> None:
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else DATA / "implicit_vr.dcm"
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", nargs="?", type=Path, default=DATA / "implicit_vr.dcm")
+    path = parser.parse_args().file
     pixels = dcmread(path).pixel_array
     rows, columns = pixels.shape
     wanted = CodedImage(rows, columns, 8 * pixels.dtype.itemsize)
