@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
 from collections.abc import Sequence
@@ -178,8 +177,7 @@ def test_what_was_stored_is_withdrawn_when_the_test_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     def stop(*_told: object) -> Check:
-        os.kill(os.getpid(), number)
-        signal.pause()
+        signal.raise_signal(number)  # to this thread: any other would not wake it
         raise AssertionError
 
     monkeypatch.setattr(dicom_peer, "_found", stop)
