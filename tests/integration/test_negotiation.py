@@ -29,8 +29,9 @@ from support.wait import wait_for
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, BIG_ENDIAN = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
-JPEG_XL, MPEG, HEVC = (f"1.2.840.10008.1.2.4.{number}" for number in (110, 100, 107))
-JPIP, JPIP_DEFLATE, OLD_JPEG = (f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 55))
+JPEG_XL, FULL_PROGRESSION = (f"1.2.840.10008.1.2.4.{number}" for number in (110, 55))
+ARITHMETIC, MPEG, HEVC = (f"1.2.840.10008.1.2.4.{number}" for number in (52, 100, 107))
+JPIP, JPIP_DEFLATE, HIERARCHICAL = (f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 59))
 DEFLATED_FRAMES, XML, VIDEO_FLOW = (f"1.2.840.10008.1.2.{end}" for end in ("8.1", "6.2", "7.1"))
 GE, PAPYRUS = "1.2.840.113619.5.2", "1.2.840.10008.1.20"
 REJECTED_CLASS, REJECTED_SYNTAX = 3, 4
@@ -66,12 +67,13 @@ def answers(receiver: Receiver, *contexts: tuple[str, list[str]]) -> list[tuple[
         ([BIG_ENDIAN, IMPLICIT], BIG_ENDIAN),
         ([DEFLATED, EXPLICIT], DEFLATED),
         ([f"{EXPLICIT}.98", EXPLICIT], f"{EXPLICIT}.98"),
-        *[([odd, IMPLICIT], IMPLICIT) for odd in (GE, JPEG_XL, MPEG, HEVC, JPIP, JPIP_DEFLATE)],
-        *[([odd, EXPLICIT], EXPLICIT) for odd in (OLD_JPEG, DEFLATED_FRAMES, XML, VIDEO_FLOW)],
-        ([GE, JPEG_XL, EXPLICIT, IMPLICIT], EXPLICIT),
-        *[([odd], odd) for odd in (JPEG_XL, MPEG, HEVC, JPIP, OLD_JPEG, DEFLATED_FRAMES)],
-        ([GE, MPEG, JPEG_XL], MPEG),
-        ([JPIP_DEFLATE, JPEG_XL], JPEG_XL),
+        *[([new, IMPLICIT], new) for new in (JPEG_XL, FULL_PROGRESSION)],
+        *[([odd, IMPLICIT], IMPLICIT) for odd in (GE, ARITHMETIC, MPEG, HEVC, JPIP, JPIP_DEFLATE)],
+        *[([odd, EXPLICIT], EXPLICIT) for odd in (HIERARCHICAL, DEFLATED_FRAMES, XML, VIDEO_FLOW)],
+        ([GE, ARITHMETIC, EXPLICIT, IMPLICIT], EXPLICIT),
+        *[([odd], odd) for odd in (ARITHMETIC, MPEG, HEVC, JPIP, HIERARCHICAL, DEFLATED_FRAMES)],
+        ([GE, MPEG, ARITHMETIC], MPEG),
+        ([JPIP_DEFLATE, ARITHMETIC], ARITHMETIC),
     ],
 )
 def test_the_first_syntax_that_can_be_decoded_is_accepted(

@@ -10,6 +10,10 @@ from support.sources import modules, tree
 SHELLS = ("analyse", "assess", "cleaner", "deliver", "disk_gate", "notes", "processes", "receive")
 READS = {("datetime", "now"), ("time", "time"), ("time", "monotonic"), ("time", "sleep")}
 WAITING = {
+    "dicomnode.processes.nursery.__init__",  # till when the next waits for what it imports
+    "dicomnode.processes.nursery._look",
+    "dicomnode.processes.nursery.settled",
+    "dicomnode.processes.nursery.wait",  # as that of a process of Python's subprocess
     "dicomnode.processes.ports.bound",  # for a port that another process still holds
     "dicomnode.processes.reload_request.ask_to_reload",  # for the answer of the node
     "dicomnode.receive.receiver._let_associations_end",  # to end, at a stop
