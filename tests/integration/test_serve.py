@@ -199,8 +199,9 @@ port = {port}
 
 @pytest.mark.long
 def test_a_stop_in_the_middle_of_an_analysis_hands_the_job_back(tmp_path: Path) -> None:
-    """On one thread, slices of full size take longer than a worker may go on after the wish."""
-    slow = QUICK + '[inference]\nengine = "torch"\nthreads = 1\n'
+    """On one thread, slices of full size take longer than a worker may go on after the wish, where
+    they are not computed before the job is there."""
+    slow = QUICK + '[inference]\nengine = "torch"\nthreads = 1\nbegin_early = false\n'
     node = Node(tmp_path / "node", toml=slow, models=make_untrained_bundle(tmp_path / "models"))
     try:
         check_that_it_is_handed_back(node, write_series(tmp_path / "series", slices=120))
