@@ -129,6 +129,8 @@ class Ahead:
             log.info("series %s: what was begun is of no use any more", series.series_key)
         except (DataError, OSError) as error:  # told of when its analysis is due
             log.debug("series %s: %s", series.series_key, error)
+        except Exception:  # a fault of ours costs the series what it costs in its turn, no more
+            log.exception("series %s", series.series_key)
         finally:
             watch.cancel()
         return True

@@ -201,11 +201,12 @@ def test_one_of_several_workers_begins_nothing(
     assert not computing(node, monkeypatch).look()
 
 
-def test_what_cannot_be_decoded_is_left_to_its_turn(
-    node: Pipeline, files: list[Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [DataError("pixel_data", "damaged"), ValueError("a fault")])
+def test_what_cannot_be_computed_is_left_to_its_turn(
+    node: Pipeline, files: list[Path], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fail() -> None:
-        raise DataError("pixel_data", "damaged")
+        raise error
 
     node.receive(files)
     early = computing(node, monkeypatch, fail)
