@@ -37,6 +37,7 @@ def test_of_a_peer_its_associations_instances_and_bytes(receiver: Receiver, tmp_
     names = ("associations_accepted_total", "instances_received_total", "received_bytes_total")
     before = [counted(name, **caller) for name in names]
     ended = counted("associations_ended_total", ending="released")
+    still_open = counted("associations_open")  # of another test, in this process
     assert receiver.send(*write_series(tmp_path / "series", slices=3)) == [0x0000] * 3
     wait_for(
         lambda: counted("associations_ended_total", ending="released") == ended + 1, "it ended"
@@ -49,7 +50,7 @@ def test_of_a_peer_its_associations_instances_and_bytes(receiver: Receiver, tmp_
         before[1] + 3,
         before[2] + size,
     ]
-    assert counted("associations_open") == 0
+    assert counted("associations_open") <= still_open
 
 
 def test_a_stranger_is_counted_by_the_reason_and_leaves_no_label() -> None:
@@ -57,10 +58,10 @@ def test_a_stranger_is_counted_by_the_reason_and_leaves_no_label() -> None:
     before = counted("associations_rejected_total", **reason)
     known = AdmissionPolicy(peers=(Peer("CT1", ("*",)),), called_ae_titles=("DICOMNODE",))
     with running_acceptor(known) as acceptor:
-        ae = requestor("STRANGER", [build_context(Verification)], 20)
+        ae = requestor("NAMED-NOWHERE", [build_context(Verification)], 20)
         assert ae.associate("127.0.0.1", acceptor.port, ae_title="DICOMNODE").is_rejected
     assert counted("associations_rejected_total", **reason) == before + 1
-    assert counted("associations_accepted_total", calling_ae_title="STRANGER") == 0
+    assert counted("associations_accepted_total", calling_ae_title="NAMED-NOWHERE") == 0
 
 
 def test_of_a_series_its_stages_scores_and_deliveries(tmp_path: Path, shared_models: Path) -> None:
