@@ -101,12 +101,14 @@ def _node(folder: Path, tree: Path) -> Iterator[Node]:
 
 @contextmanager
 def _on_path(tree: Path) -> Iterator[None]:
-    """For processes that are started within."""
-    before = os.environ.copy()
+    """For processes that are started within; `python -m` looks into the working folder first."""
+    before, folder = os.environ.copy(), Path.cwd()
     os.environ["PYTHONPATH"] = str(tree)
+    os.chdir(tree)
     try:
         yield
     finally:
+        os.chdir(folder)
         os.environ.clear()
         os.environ.update(before)
 
