@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from storage.jobs import due
 from storage.models import JobRow, SeriesRow
-from storage.records import JobKind, SeriesState
+from storage.records import OPEN_SERIES, JobKind, SeriesState
 
 
 @dataclass(frozen=True)
@@ -23,9 +22,9 @@ class OpenSeries:
 
 
 def newest_quiet(
-    session: Session, since: datetime, until: datetime, least: int, modality: str = "CT"
+    session: Session, since: datetime, until: datetime, least: int
 ) -> OpenSeries | None:
-    """The series whose last instance came last between both times, with at least so many.
+    """The CT series whose last instance came last between both times, with at least so many.
 
     None where there is none that nobody has put on hold.
     """
@@ -35,7 +34,7 @@ def newest_quiet(
             SeriesRow.state == SeriesState.RECEIVING,
             SeriesRow.last_received_at.between(since, until),
             SeriesRow.instance_count >= least,
-            SeriesRow.modality == modality,
+            SeriesRow.modality == "CT",
             SeriesRow.on_hold_since.is_(None),
         )
         .order_by(SeriesRow.last_received_at.desc(), SeriesRow.series_key)
@@ -50,13 +49,7 @@ def still_of_use(session: Session, series: OpenSeries, now: datetime) -> bool:
     found = session.get(SeriesRow, series.series_key)
     if found is None or found.revision != series.revision or found.on_hold_since is not None:
         return False
-    if found.state not in (SeriesState.RECEIVING, SeriesState.QUEUED):
-        return False
-    return not _others_due(session, series, now)
-
-
-def _others_due(session: Session, series: OpenSeries, now: datetime) -> Sequence[int]:
-    statement = select(JobRow.job_id).where(
+    others = select(JobRow.job_id).where(
         due((JobKind.ANALYSE,), now), JobRow.series_key != series.series_key
     )
-    return session.scalars(statement.limit(1)).all()
+    return found.state in OPEN_SERIES and session.scalar(others.limit(1)) is None

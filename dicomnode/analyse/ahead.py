@@ -73,7 +73,7 @@ class Ahead:
         self._tried: OpenSeries | None = None
         self._kept: Early | None = None
         self._checked = 0.0
-        self.wanted = settings.inference.begin_early and settings.inference.workers == 1
+        self._wanted = settings.inference.begin_early and settings.inference.workers == 1
 
     def take(self, series_key: str, digest: str) -> Early | None:
         """What was computed for exactly these instances; it is not kept any longer."""
@@ -87,7 +87,7 @@ class Ahead:
         Raises:
             DatabaseUnavailableError
         """
-        if not self.wanted:
+        if not self._wanted:
             return False
         now, least = self._clock.now(), self._settings.eligibility.min_slices
         with self._database.read() as session:

@@ -103,13 +103,17 @@ class Computed:
     decode_seconds: float
 
     @property
+    def findings(self) -> tuple[Findings, ...]:
+        """Of each method that came to some, in order."""
+        return tuple(each for each in self.outcomes if isinstance(each, Findings))
+
+    @property
     def seconds(self) -> dict[str, float]:
         """By stage; of a method whose lines have a qualifier behind its key: `regions.grid`."""
         by_stage = {"decode": self.decode_seconds, "lungs": self.lungs.seconds}
-        for found in self.outcomes:
-            if isinstance(found, Findings):
-                before = f"{found.title.key}." if found.title.qualifier else ""
-                by_stage |= {f"{before}{stage}": value for stage, value in found.seconds.items()}
+        for found in self.findings:
+            before = f"{found.title.key}." if found.title.qualifier else ""
+            by_stage |= {f"{before}{stage}": value for stage, value in found.seconds.items()}
         return by_stage
 
 

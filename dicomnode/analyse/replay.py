@@ -10,13 +10,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from dicomnode.analyse.analysis import Refusal, analyse_series
+from dicomnode.analyse.analysis import Refusal, compute
 from dicomnode.analyse.flight import computed, libraries
 from dicomnode.assess.assessment import assess_files, files_digest
 from dicomnode.config.settings import Settings
@@ -87,7 +86,7 @@ def replay(
     }
     settings = settings.model_copy(update=policies)
     engines = load_engines(settings)
-    found = _findings(engines, settings, files, then, progress)
+    found = _findings(engines, settings, files, progress)
     elsewhere = tuple(_elsewhere(then, engines, settings))
     tolerance = ELSEWHERE if elsewhere else _on_the_same_device(then)
     if isinstance(found, str):
@@ -127,7 +126,6 @@ def _findings(
     engines: Engines,
     settings: Settings,
     files: Sequence[Path],
-    then: Mapping[str, Any],
     progress: Progress | None,
 ) -> list[dict[str, Any]] | str:
     """Of all methods, or why there are none."""
@@ -135,20 +133,12 @@ def _findings(
     if not assessment.eligible:
         return f"not analysed: {', '.join(failed_rules(assessment.reasons))}"
     try:
-        analysis = analyse_series(
-            engines,
-            assessment,
-            settings,
-            analysed_at=datetime.fromisoformat(then["times"]["queued"]),
-            input_digest=then["input"]["digest"],
-            completeness="",
-            progress=progress,
-        )
+        computed = compute(engines, assessment, settings, progress)
     except DataError as error:
         return f"failed: {error.rule}"
-    if isinstance(analysis, Refusal):
-        return f"not analysed: {', '.join(failed_rules(analysis.reasons))}"
-    found: list[dict[str, Any]] = json.loads(json.dumps(findings_json(analysis.findings)))
+    if isinstance(computed, Refusal):
+        return f"not analysed: {', '.join(failed_rules(computed.reasons))}"
+    found: list[dict[str, Any]] = json.loads(json.dumps(findings_json(computed.findings)))
     return found
 
 

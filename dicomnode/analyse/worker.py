@@ -99,7 +99,7 @@ class Worker:
         while not (self._stop.is_set() or renewed.is_set()):
             try:
                 with outage.reported():
-                    if self.analyse_one() or self.compute_ahead():
+                    if self.analyse_one() or self._ahead.look():
                         has_worked = True
                         continue
             except LeaseLostError:
@@ -138,14 +138,6 @@ class Worker:
             fault = Reason("fault", type(error).__name__, None, Verdict.FAIL)
             self._record_failure(job, [fault])
         return True
-
-    def compute_ahead(self) -> bool:
-        """Begin with a series that seems whole, before its job is there; False when there is none.
-
-        Raises:
-            DatabaseUnavailableError
-        """
-        return self._ahead.look()
 
     def _held(self, job: Job) -> HeldJob:
         self._unawaited.clear()

@@ -49,13 +49,15 @@ class PatientView:
 
     def turned(self, stored: NDArray[Scalar]) -> NDArray[Scalar]:
         """An array of the volume's stored axes, as a view in those of the patient."""
-        turn = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)
-        return stored.transpose(self.order)[turn]
+        return stored.transpose(self.order)[self._turn]
 
     def as_stored(self, turned: NDArray[Scalar]) -> NDArray[Scalar]:
         """An array in the axes of the patient, in those of the volume."""
-        turn = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)
-        return np.ascontiguousarray(turned[turn].transpose(np.argsort(self.order)))
+        return np.ascontiguousarray(turned[self._turn].transpose(np.argsort(self.order)))
+
+    @property
+    def _turn(self) -> tuple[slice, ...]:
+        return tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)
 
     def to_lps(self, index: Index) -> tuple[float, float, float]:
         """Patient position (LPS mm) of a (slice, row, column) index of this view."""

@@ -11,7 +11,6 @@ its own; a first series of each, for which models are still loaded, is not count
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -86,31 +85,18 @@ def _node(folder: Path, tree: Path) -> Iterator[Node]:
     from dicomnode.config.destinations import Destination
     from support.node import Node, free_port
     from support.orthanc import running_orthanc
+    from support.restarts import run_from
 
     port = free_port()
     as_peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
     with running_orthanc(folder / "orthanc", as_peer) as orthanc:
         node = Node(folder / "node", toml=_DESTINATION.format(orthanc.peer.port), port=port)
-        with _on_path(tree):
+        with run_from(tree):
             node.start()
         try:
             yield node
         finally:
             node.close()
-
-
-@contextmanager
-def _on_path(tree: Path) -> Iterator[None]:
-    """For processes that are started within; `python -m` looks into the working folder first."""
-    before, folder = os.environ.copy(), Path.cwd()
-    os.environ["PYTHONPATH"] = str(tree)
-    os.chdir(tree)
-    try:
-        yield
-    finally:
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _series(folder: Path, number: int, slices: int, edge: int) -> list[Path]:

@@ -14,7 +14,6 @@ from pydicom.dataset import Dataset
 from dicomnode.analyse import ahead, analysis
 from dicomnode.analyse.ahead import Ahead
 from dicomnode.analyse.analysis import Refusal
-from dicomnode.analyse.worker import Worker
 from dicomnode.errors import DataError
 from inference.progress import Progress
 from storage import by_hand
@@ -36,11 +35,11 @@ def files(tmp_path: Path) -> list[Path]:
     return write_series(tmp_path / "series")
 
 
-def worker_of(node: Pipeline) -> Worker:
-    """Some seconds after what has come."""
-    worker = node.load_worker()
-    worker._ahead._clock = StandingClock(datetime.now(UTC) + timedelta(seconds=2))
-    return worker
+def ahead_of(node: Pipeline) -> Ahead:
+    """That of its worker, some seconds after what has come."""
+    early = node.load_worker()._ahead
+    early._clock = StandingClock(datetime.now(UTC) + timedelta(seconds=2))
+    return early
 
 
 def computing(
@@ -92,7 +91,7 @@ def test_the_results_are_those_of_an_analysis_in_turn(
     in_turn = Pipeline(tmp_path / "in turn", small_models)
     in_turn.bring_to_results(files)
     node.receive(files)
-    assert worker_of(node).compute_ahead()
+    assert ahead_of(node).look()
     node.assess()
     monkeypatch.delattr(analysis, "compute")  # it is not done again
     node.analyse()
@@ -105,7 +104,7 @@ def test_what_comes_late_is_analysed_too(
     in_turn = Pipeline(tmp_path / "in turn", small_models)
     in_turn.bring_to_results(files)
     node.receive(files[:-1])
-    assert worker_of(node).compute_ahead()
+    assert ahead_of(node).look()
     node.receive(files[-1:])
     node.assess()
     node.analyse()
