@@ -22,6 +22,7 @@ def main() -> None:
         from dicomnode.processes.roles import main as run
     else:
         from dicomnode.cli.main import main as run
+    gc.freeze()  # no later collection looks through them either
     gc.enable()
     run()
 

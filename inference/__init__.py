@@ -18,6 +18,7 @@ findings             What an analysis found: plain values that results are built
 heatmap              The heatmap of a slice: the grid of a network drawn back onto its pixels
 progress             The stages of an analysis: how far each is, and how long it took
 regions              Candidate regions of a volume: where they lie, and what they were voted
+score_meaning        What the numbers of an answer mean, without arrays
 ties                 Values that differ by no more than rounding are equal
 volume               CT volume: Hounsfield units with the affine that places them in the patient
 """

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from inference.progress import Progress
 from inference.regions import CandidateRegion
+from inference.score_meaning import ScoreMeaning
 from inference.ties import first_of_highest
 from inference.volume import CtVolume
 
@@ -149,14 +150,6 @@ class FoundLungs:
     model: ModelIdentity | None = None
     classical_dice: float | None = None
     seconds: float = 0.0
-
-
-class ScoreMeaning(StrEnum):
-    """PROBABILITY: of classes that exclude each other, so that they sum to 1. NOISY_OR: P of Xu et
-    al. 2020, equation 1, which joins the confidences of regions as if these were independent."""
-
-    PROBABILITY = "probability"
-    NOISY_OR = "noisy-or"
 
 
 @dataclass(frozen=True)

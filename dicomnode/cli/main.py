@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from dicomnode.cli.audit import audit_app
-from dicomnode.cli.backup import backup, restore
-from dicomnode.cli.commission import commission
 from dicomnode.cli.common import (
     ConfigOption,
     JsonOption,
@@ -23,21 +23,7 @@ from dicomnode.cli.common import (
     offline_settings,
     print_json,
 )
-from dicomnode.cli.config import config_app
-from dicomnode.cli.conformance import conformance
-from dicomnode.cli.database import database_app
-from dicomnode.cli.deliveries import deliveries_app
-from dicomnode.cli.grammar import STATUSES, InOrder, add_examples, exit_status
-from dicomnode.cli.model import model_app
-from dicomnode.cli.model_evaluate import model_evaluate as _model_evaluate  # noqa: F401  (adds its command)
-from dicomnode.cli.model_package import model_package as _model_package  # noqa: F401  (adds its command)
-from dicomnode.cli.model_simulate import model_simulate as _model_simulate  # noqa: F401  (adds its command)
-from dicomnode.cli.model_train import model_train as _model_train  # noqa: F401  (adds its command)
-from dicomnode.cli.queue import queue_app
-from dicomnode.cli.queue_actions import queue_release as _queue_release  # noqa: F401  (adds its command)
-from dicomnode.cli.replay import replay
-from dicomnode.cli.results import results_app
-from dicomnode.cli.status import status
+from dicomnode.cli.grammar import ORDER, STATUSES, InOrder, add_examples, exit_status
 from dicomnode.config.reading import load_settings
 from dicomnode.lifecycle import (
     RENEWAL,
@@ -48,32 +34,48 @@ from dicomnode.lifecycle import (
 from dicomnode.logs import set_up_logging
 from dicomnode.version import VERSION
 
-app = typer.Typer(
-    cls=InOrder,
-    epilog=STATUSES,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(queue_app, name="queue")
-app.add_typer(results_app, name="results")
-app.add_typer(config_app, name="config")
-app.add_typer(database_app, name="database")
-app.add_typer(deliveries_app, name="deliveries")
-app.command()(backup)
-app.command()(restore)
-app.add_typer(model_app, name="model")
-app.command()(commission)
-app.command()(conformance)
-app.add_typer(audit_app, name="audit")
-app.command()(replay)
-app.command()(status)
+_FILES: dict[str, tuple[str, ...]] = {
+    "queue": ("queue", "queue_actions"),
+    "model": ("model", "model_evaluate", "model_package", "model_simulate", "model_train"),
+    "restore": ("backup",),
+}
+"""Where a command is that is not, or not whole, in the file that bears its name."""
+
+
+def command_line(asked: str = "") -> typer.Typer:
+    """All commands; only that one of the top level where it is known which is asked for: to import
+    and build the others takes longer than most take to answer."""
+    app = typer.Typer(
+        cls=InOrder,
+        epilog=STATUSES,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(options)
+    for name in [asked] if asked in ORDER else ORDER:
+        _add(app, name)
+    add_examples(app)
+    return app
+
+
+def _add(app: typer.Typer, name: str) -> None:
+    """A command of this file, or what is in the file of its name."""
+    if name in _HERE:
+        app.command()(_HERE[name])
+        return
+    file, *_ = [import_module(f"dicomnode.cli.{each}") for each in _FILES.get(name, (name,))]
+    group = getattr(file, f"{name}_app", None)
+    if group is None:
+        app.command()(getattr(file, name))
+    else:
+        app.add_typer(group, name=name)
 
 
 def main() -> None:
     """Run the command line; what a person can mend is told in one line."""
     try:
         with tells_what_can_be_mended(exit_status):
-            app()
+            command_line("".join(sys.argv[1:2]))()
     except BrokenPipeError:
         os._exit(141)  # `dicomnode queue list | head`
 
@@ -84,7 +86,6 @@ def _tell_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     _version: Annotated[
         bool,
@@ -96,7 +97,6 @@ def options(
     """A chest-CT AI node: CT series in by C-STORE, Structured Reports and heatmaps back."""
 
 
-@app.command()
 def version(as_json: JsonOption = False) -> None:
     """Print the version."""
     if as_json:
@@ -105,7 +105,6 @@ def version(as_json: JsonOption = False) -> None:
     _tell_version(asked=True)
 
 
-@app.command()
 def serve(config: ConfigOption = None) -> None:
     """Run the node in the foreground until SIGTERM or Ctrl-C; SIGHUP is `config reload`."""
     block_stop_signals(RENEWAL)
@@ -135,7 +134,6 @@ def serve(config: ConfigOption = None) -> None:
             Supervisor(settings, kept, node_id, taking, read=read, nursery=forked_of).run(stop)
 
 
-@app.command()
 def process(
     folder: Annotated[Path, typer.Argument(help="Folder with DICOM files of any series.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the result objects.")],
@@ -162,7 +160,6 @@ def process(
     raise SystemExit(0 if all(each.state in EXPLAINED for each in outcomes) else 1)
 
 
-@app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for what the demo leaves.")] = Path(
         "demo-output"
@@ -182,4 +179,9 @@ def demo(
     raise SystemExit(run_demo(out, data, pacs, console()))
 
 
-add_examples(app)
+_HERE: dict[str, Callable[..., None]] = {
+    "serve": serve,
+    "process": process,
+    "demo": demo,
+    "version": version,
+}

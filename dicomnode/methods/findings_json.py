@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from inference.findings import Answer, Findings, ModelIdentity, ScoreMeaning
-from inference.regions import CandidateRegion
+from inference.score_meaning import ScoreMeaning
+
+if TYPE_CHECKING:
+    from inference.findings import Answer, Findings, ModelIdentity
+    from inference.regions import CandidateRegion
 
 
 def findings_json(findings: Iterable[Findings]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.decisions.wording import how_many, in_words
 from dicomnode.results.documents.text import report_as_text
-from inference.findings import ScoreMeaning
+from inference.score_meaning import ScoreMeaning
 from storage.records import ResultRecord, SeriesDetail, SeriesRecord
 from storage.results import ResultFiles
 

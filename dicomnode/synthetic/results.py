@@ -32,11 +32,11 @@ from inference.findings import (
     MethodTitle,
     ModelIdentity,
     RowColumnBox,
-    ScoreMeaning,
     SliceActivation,
     Training,
 )
 from inference.regions import BoxMask, CandidateRegion, RegionVote, Side, VoxelBox
+from inference.score_meaning import ScoreMeaning
 
 _MODEL = ModelIdentity("drawn truth", VERSION, "0" * 64, Training.UNTRAINED, IntendedUse.NONE)
 _WHOLE = MethodTitle("lungs", "truth of a drawn chest", "by the whole lungs")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inference.bundles.tasks import IRRELEVANT, NO_INFECTION
-from inference.findings import PRIVATE_SCHEME, Answer, FindingClass, ScoreMeaning
+from inference.findings import PRIVATE_SCHEME, Answer, FindingClass
 from inference.location_attention.votes import CaseVerdict
+from inference.score_meaning import ScoreMeaning
 
 _NONE = FindingClass(NO_INFECTION, "NO_INFECTION", PRIVATE_SCHEME, "No infection found", "NONE")
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from dicomnode.cli.main import app
 from dicomnode.weights.nifti import write_nifti
 from inference.bundles.bundle import load_bundle
 from inference.findings import Training
 from storage.records import SeriesState
 from support.chest_volume import chest
+from support.command import app
 from support.node import Node
 from support.pacs import running_pacs
 from support.phantom import series_uid, write_series

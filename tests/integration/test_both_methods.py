@@ -14,7 +14,6 @@ from pydicom.dataset import Dataset
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dicomnode.cli.main import app
 from dicomnode.cli.views.model_view import BundlePlace, look_at
 from dicomnode.cli.views.queue_view import print_series
 from dicomnode.config.reading import load_settings
@@ -27,6 +26,7 @@ from inference.findings import IntendedUse, Training
 from inference.location_attention.engine import RegionEngine
 from inference.location_attention.preprocess import RegionPreprocessing
 from storage.records import SeriesState
+from support.command import app
 from support.phantom import LOW_CHEST, PIXEL_MM, SPACING_MM, series_uid, write_series
 from support.pipeline import Pipeline, inference
 from support.untrained_regions import make_untrained_region_bundle

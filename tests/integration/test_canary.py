@@ -11,7 +11,6 @@ from pynetdicom import build_context
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 from typer.testing import CliRunner
 
-from dicomnode.cli.main import app
 from dicomnode.config.sections import ReceiveSettings
 from dicomnode.network.associations import associated, c_store_answer, requestor
 from dicomnode.synthetic.chest import drawn_chest
@@ -19,6 +18,7 @@ from dicomnode.synthetic.patient import SyntheticPatient
 from storage import canary_runs
 from storage.canary_runs import CANARY_AE_TITLE, CanaryRecord
 from storage.database import Database
+from support.command import app
 from support.commitment_pacs import RESULT_CLASSES, CommitmentPacs, running_commitment_pacs
 from support.node import Node
 from support.receiver import Receiver, running_receiver

@@ -14,7 +14,6 @@ from pynetdicom import _config
 from typer.testing import CliRunner
 
 from dicomnode.audit.reading import entries
-from dicomnode.cli.main import app
 from dicomnode.commission import dicom_peer
 from dicomnode.commission.bench import prepared
 from dicomnode.commission.checks import Check, Part, Result
@@ -25,6 +24,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import only_one
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.result_options import ResultOptions
+from support.command import app
 from support.commitment_pacs import (
     RESULT_CLASSES,
     CommitmentPacs,

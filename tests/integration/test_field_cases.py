@@ -20,9 +20,9 @@ from pydicom.dataset import Dataset
 from typer.testing import CliRunner
 
 from dicomnode.assess.assessment import assess_files
-from dicomnode.cli.main import app
 from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.results.documents.text import report_as_text
+from support.command import app
 from support.field_series import (
     ROOT,
     Slices,

@@ -13,7 +13,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from dicomnode.cli.main import app
 from dicomnode.config.reading import load_settings
 from dicomnode.errors import ConfigurationError
 from inference.bundles.bundle import CARD, load_bundle
@@ -23,6 +22,7 @@ from inference.errors import BundleError
 from inference.findings import IntendedUse, Training
 from inference.networks.unet import Unet
 from support.bundles import LUNG_CARD, WEIGHTS, write_bundle
+from support.command import app
 from support.untrained import make_untrained_bundle
 
 METRIC = Metric("Dice", 0.97, 0.96, 0.98, "40 held-out patients", 40)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dicomnode.cli.main import app
 from dicomnode.config.reading import load_settings
 from dicomnode.errors import ConfigurationError
 from dicomnode.offline.process import process_folder
@@ -26,6 +25,7 @@ from inference.covnet.network import CLASSES
 from inference.errors import EvaluationError
 from inference.location_attention.network import CLASSES as REGION_CLASSES
 from inference.lungs.thresholds import segment_lungs
+from support.command import app
 from support.evaluated_phantoms import Drawn, covnet_bundle, draw_scans, lung_bundle, region_bundle
 from support.phantom import LOW_CHEST, write_series
 

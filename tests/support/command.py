@@ -8,7 +8,10 @@ from io import StringIO
 from subprocess import CompletedProcess
 from unittest.mock import patch
 
-from dicomnode.cli.main import main
+from dicomnode.cli.main import command_line, main
+
+app = command_line()
+"""All of it, as `--help` shows it."""
 
 
 class Screen(StringIO):

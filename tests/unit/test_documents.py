@@ -17,7 +17,6 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from dicomnode.cli.main import app
 from dicomnode.config.reading import load_settings
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.resend import KNOWN_ELSEWHERE, TAKEN_ELSEWHERE
@@ -35,6 +34,7 @@ from inference.bundles.tasks import TASKS
 from inference.entry_errors import keys_of
 from storage.overview_records import TroubleRecord
 from storage.records import DeliveryState, JobState, SeriesState
+from support.command import app
 from support.handbook import (
     DOCS,
     PAGES,

@@ -7,7 +7,7 @@ from typing import Any
 
 from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.results.common.score_text import score_text
-from inference.findings import ScoreMeaning
+from inference.score_meaning import ScoreMeaning
 
 
 def findings_lines(

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from dicomnode.results.common.key_slices import NumberedRegion
 from dicomnode.results.common.score_text import score_text
-from inference.findings import Findings, ScoreMeaning
+from inference.findings import Findings
 from inference.regions import CandidateRegion
+from inference.score_meaning import ScoreMeaning
 
 SCORE_MEANING = (
     "Noisy-or joins the confidences of the regions as if these were independent: "

@@ -15,7 +15,8 @@ from dicomnode.results.common.findings_text import (
 )
 from dicomnode.results.common.key_slices import TOP_REGIONS
 from dicomnode.results.common.view import view_of
-from inference.findings import Findings, ScoreMeaning
+from inference.findings import Findings
+from inference.score_meaning import ScoreMeaning
 
 RESEARCH_ONLY = "Research only – not for primary diagnosis"
 

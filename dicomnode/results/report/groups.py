@@ -20,8 +20,9 @@ from dicomnode.results.common.context import ResultContext
 from dicomnode.results.common.key_slices import NumberedRegion
 from dicomnode.results.segmentation.region_segments import region_tracking
 from dicomnode.results.segmentation.segmentation import SegmentReference
-from inference.findings import Findings, ModelIdentity, RowColumnBox, ScoreMeaning, Training
+from inference.findings import Findings, ModelIdentity, RowColumnBox, Training
 from inference.regions import CandidateRegion
+from inference.score_meaning import ScoreMeaning
 
 Group = sr.PlanarROIMeasurementsAndQualitativeEvaluations
 

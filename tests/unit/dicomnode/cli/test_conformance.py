@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from dicomnode.cli.main import app
+from support.command import app
 
 
 def test_it_writes_the_statement_of_the_configuration_at_hand(tmp_path: Path) -> None:

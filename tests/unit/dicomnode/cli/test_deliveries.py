@@ -15,7 +15,6 @@ from sqlalchemy import update
 from typer.testing import CliRunner
 
 from dicomnode.audit.trail import user
-from dicomnode.cli.main import app
 from dicomnode.cli.views.queue_view import print_deliveries
 from storage import commitment_answers
 from storage.commitment_answers import OwedReport
@@ -24,6 +23,7 @@ from storage.deliveries import list_deliveries
 from storage.models import SeriesRow
 from storage.outbox import claim_deliveries, mark_refused, mark_retry, mark_stored
 from support.audit_file import messages
+from support.command import app
 from support.storage_samples import LEASE, NOW, SERIES, analyse, queue, receive, seconds
 
 Command = Callable[..., str]

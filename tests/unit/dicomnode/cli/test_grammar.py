@@ -11,10 +11,10 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from dicomnode.cli.grammar import EXAMPLES, ORDER, STATUSES, ExitStatus, exit_status
-from dicomnode.cli.main import app
 from dicomnode.errors import ConfigurationError, DataError, PeerCause, PeerError
 from inference.errors import BundleError
 from storage.errors import DatabaseUnavailableError, DatabaseUrlError
+from support.command import app
 
 ROOT: Any = get_command(app)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dicomnode.cli.main import app
 from dicomnode.version import VERSION
 from storage.database import Database
+from support.command import app
 from support.sources import ROOT
 
 
@@ -21,12 +21,13 @@ def test_it_tells_its_version(asked: str) -> None:
     assert (done.exit_code, done.output) == (0, f"dicomnode {VERSION}\n")
 
 
-def test_the_version_is_told_at_once_and_a_look_at_the_queue_reads_no_dicom(tmp_path: Path) -> None:
+def test_the_version_is_told_at_once_and_a_look_at_the_queue_imports_little(tmp_path: Path) -> None:
     """An administrator looks often, and a monitoring system every minute."""
     Database.open(f"sqlite:///{tmp_path}/node.sqlite3").close()
     config = tmp_path / "dicomnode.toml"
     config.write_text('[node]\ndata_directory = "."\n')
-    heavy = "{'torch', 'pydicom', 'pynetdicom', 'highdicom', 'gdcm', 'PIL', 'alembic'}"
+    heavy = "{'torch', 'numpy', 'pydicom', 'pynetdicom', 'highdicom', 'PIL', 'alembic', "
+    heavy += "'dicomnode.cli.model'}"
     for command, more in (
         ("['--version']", "{'typer', 'sqlalchemy'}"),
         (

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from dicomnode.cli.main import app
 from dicomnode.errors import ConfigurationError
 from dicomnode.weights.manifest import ManifestRow, read_boxes, read_manifest
 from dicomnode.weights.nifti import write_nifti
@@ -20,6 +19,7 @@ from dicomnode.weights.simulate_pictures import SIZE, write_pictures
 from inference.bundles.tasks import NO_INFECTION
 from inference.simulation.patterns import Pattern
 from support.chest_volume import chest
+from support.command import app
 
 SCANS = 8
 INFECTIONS = {"COVID-19", "influenza-A viral pneumonia"}
