@@ -32,8 +32,11 @@ __all__ = ["ArrivalIndexer", "AssociationEnded", "Reconciler", "reconcile"]
 log = logging.getLogger(__name__)
 
 _GATHER_SECONDS = 0.25
-"""How long the first event waits for others: a transaction costs 3.4 ms of CPU for one instance
-and 0.13 ms an instance for 64 of them."""
+"""How long the first event waits for others: a transaction costs 3.4 ms of CPU for one instance,
+0.13 ms an instance for 64 of them and 0.05 for 256."""
+
+_MOST_LOOKS = 4
+"""So often it waits while more and more comes; the end of an association waits once."""
 
 _BATCH = 256
 """Most events of one transaction: a commit costs one disk flush, whatever it holds."""
@@ -82,6 +85,7 @@ class ArrivalIndexer:
         """Whether the database is known to be this node's own."""
         self._away = False
         self._passed_over = 0
+        self._an_end_waits = False
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(
@@ -101,6 +105,7 @@ class ArrivalIndexer:
             if self._left_to_files:
                 return
         self._events.put(event)
+        self._an_end_waits |= isinstance(event, AssociationEnded)
 
     @property
     def caught_up(self) -> bool:
@@ -211,7 +216,7 @@ class ArrivalIndexer:
         first = self._events.get()
         if first is None:
             return None
-        self._closing.wait(_GATHER_SECONDS)
+        self._gather(isinstance(first, AssociationEnded))
         batch = [first]
         while len(batch) < _BATCH and not self._events.empty():
             event = self._events.get()
@@ -220,6 +225,17 @@ class ArrivalIndexer:
                 break
             batch.append(event)
         return batch
+
+    def _gather(self, ends: bool) -> None:
+        """Wait for others: once, or until nothing more comes, an association ends or many wait."""
+        seen = 0
+        for _ in range(_MOST_LOOKS):
+            self._closing.wait(_GATHER_SECONDS)
+            waiting = self._events.qsize()
+            if ends or self._an_end_waits or waiting == seen or waiting >= _BATCH:
+                break
+            seen = waiting
+        self._an_end_waits = False
 
     def _write(self, batch: list[Event]) -> None:
         with self._database.write() as session:

@@ -61,6 +61,7 @@ def one_round(start: Start, files: Sequence[Path], associations: int, folder: Pa
     folder.mkdir()
     try:
         with start(folder) as running, watched_memory(running.pids) as peak:
+            _wait_until_settled(running)  # what it still does for its start is no receiving
             before = cost(running.pids).cpu_seconds
             seconds = send(files, associations, running.port, folder)
             owed = _seconds_of_sync()

@@ -183,3 +183,43 @@ def run_with_files(house: House) -> None:
     indexer.start()
     wait_for(lambda: indexer.caught_up, "the files were looked at")
     assert indexer.close(30)
+
+
+class Coming:
+    """Stands for the wish to close: each wait brings the next events."""
+
+    def __init__(self, indexer: ArrivalIndexer, *brought: list[Event]) -> None:
+        self._indexer, self._brought, self.waits = indexer, list(brought), 0
+
+    def wait(self, _seconds: float) -> bool:
+        self.waits += 1
+        for event in self._brought.pop(0) if self._brought else []:
+            self._indexer.put(event)
+        return False
+
+
+@pytest.mark.parametrize(
+    ("brought", "waits", "together"),
+    [
+        pytest.param([], 1, 1, id="nothing-more"),
+        pytest.param([[instance(2)], []], 2, 2, id="a-pause"),
+        pytest.param([[instance(number)] for number in range(2, 9)], 4, 5, id="more-and-more"),
+        pytest.param(
+            [[instance(2), AssociationEnded("a1", NOW, AssociationEnd.RELEASED)], [instance(3)]],
+            1,
+            3,
+            id="an-end",
+        ),
+        pytest.param([[instance(number) for number in range(2, 400)]], 1, 256, id="many"),
+    ],
+)
+def test_what_keeps_coming_is_written_together_and_an_end_soon(
+    database: Database, brought: list[list[Event]], waits: int, together: int
+) -> None:
+    indexer = ArrivalIndexer(database)
+    coming: Any = Coming(indexer, *brought)
+    indexer._closing = coming
+    indexer.put(instance(1))
+    batch = indexer._next_batch()
+    assert batch is not None
+    assert (coming.waits, len(batch)) == (waits, together)
