@@ -6,12 +6,12 @@ into fresh pages of the cache it costs more than all the rest of receiving it.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import logging
 import mmap
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ BLOCK = 4096
 
 FILE_MODE = 0o640
 _WORTH_IT_BYTES = 64 << 10
+_PIECE_BYTES = 1 << 20  # a CT slice of 512 x 512 is one
 
 
 def write_all(descriptor: int, parts: Sequence[Content], offset: int) -> None:
@@ -41,11 +42,20 @@ def write_all(descriptor: int, parts: Sequence[Content], offset: int) -> None:
             left[0] = left[0][written:]
 
 
+def whole_blocks(room: int, size: int) -> int:
+    """Length of a head of at least `room` bytes with which `size` more fill whole blocks.
+
+    To cut a file within a block costs as much as the half of writing it: that block is read again.
+    """
+    return room + -(room + size) % BLOCK
+
+
 class FileWriter:
-    """Writes new files, directly where the parts and the file system allow it."""
+    """Writes new files, directly where their length and the file system allow it."""
 
     def __init__(self) -> None:
         self._direct = True
+        self._scratch = _Scratch()
 
     def write(self, path: Path, parts: Sequence[Content], durable: bool) -> None:
         """Write `parts` one after the other to a file that is not there yet.
@@ -53,9 +63,10 @@ class FileWriter:
         Raises:
             OSError
         """
-        if self._direct and _can_be_direct(parts):
+        size = sum(map(len, parts))
+        if self._direct and size >= _WORTH_IT_BYTES and size % BLOCK == 0:
             try:
-                _write(path, _in_blocks(*parts), sum(map(len, parts)), os.O_DIRECT, durable)
+                _write(path, self._scratch.pieces(parts), os.O_DIRECT, durable)
             except OSError as error:
                 if error.errno != errno.EINVAL:
                     raise
@@ -64,39 +75,39 @@ class FileWriter:
                 path.unlink(missing_ok=True)
             else:
                 return
-        _write(path, parts, None, 0, durable)
+        _write(path, [parts], 0, durable)
 
 
-def _write(
-    path: Path, parts: Sequence[Content], cut_at: int | None, flags: int, durable: bool
-) -> None:
+def _write(path: Path, pieces: Iterable[Sequence[Content]], flags: int, durable: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags, FILE_MODE)
     try:
-        write_all(descriptor, parts, 0)
-        if cut_at is not None:
-            os.ftruncate(descriptor, cut_at)
+        offset = 0
+        for parts in pieces:
+            write_all(descriptor, parts, offset)
+            offset += sum(map(len, parts))
         if durable:
             os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _can_be_direct(parts: Sequence[Content]) -> bool:
-    """A head of whole blocks, and a large body that begins at the beginning of one."""
-    if len(parts) != 2 or len(parts[0]) % BLOCK:
-        return False
-    body = parts[1]
-    if not isinstance(body, memoryview) or body.readonly or len(body) < _WORTH_IT_BYTES:
-        return False
-    return ctypes.addressof(ctypes.c_char.from_buffer(body)) % BLOCK == 0
+class _Scratch(threading.local):
+    """Memory that begins a page: what is written directly is copied there, and only there."""
 
+    def __init__(self) -> None:
+        self._memory = memoryview(mmap.mmap(-1, _PIECE_BYTES))
 
-def _in_blocks(head: Content, body: Content) -> list[memoryview]:
-    """The same bytes, and as many zeros as fill the last block, each part where it may be."""
-    whole = len(body) // BLOCK * BLOCK
-    scratch = memoryview(mmap.mmap(-1, len(head) + BLOCK))  # begins a page, and is all zeros
-    scratch[: len(head)] = head
-    rest = memoryview(body)[whole:]
-    scratch[len(head) : len(head) + len(rest)] = rest
-    blocks = [scratch[: len(head)], memoryview(body)[:whole]]
-    return [*blocks, scratch[len(head) :]] if rest else blocks
+    def pieces(self, parts: Sequence[Content]) -> Iterator[tuple[memoryview]]:
+        """The same bytes, some at a time; each is good until the next."""
+        filled = 0
+        for part in parts:
+            rest = memoryview(part)
+            while rest:
+                fits = min(len(rest), _PIECE_BYTES - filled)
+                self._memory[filled : filled + fits] = rest[:fits]
+                rest, filled = rest[fits:], filled + fits
+                if filled == _PIECE_BYTES:
+                    yield (self._memory,)
+                    filled = 0
+        if filled:
+            yield (self._memory[:filled],)

@@ -42,6 +42,7 @@ from dicomnode.dicom_files.quick_identity import (
 )
 from dicomnode.errors import DataError
 from dicomnode.version import VERSION
+from storage.direct_io import whole_blocks
 from storage.instances import StoredFile
 from storage.records import StoredInstance
 
@@ -280,6 +281,13 @@ def data_set_sha256(path: Path) -> str:
 
 FILE_HEAD_ROOM = 4096
 """Length of the head of a data set that grows in a file: more than any head needs."""
+
+_USUAL_HEAD = 1024
+
+
+def head_length(size: int) -> int:
+    """Of the head of a data set of `size` bytes, so that its file is quickly written."""
+    return whole_blocks(_USUAL_HEAD, size + size % 2)
 
 
 def file_head(

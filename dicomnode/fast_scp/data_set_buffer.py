@@ -19,7 +19,7 @@ Content = memoryview | GrowingFile
 
 
 def _memory(size: int) -> memoryview:
-    """Zeros that begin a page: `storage.direct_io` can write them as they lie."""
+    """Zeros; given back to the system at once when they are dropped."""
     return memoryview(mmap.mmap(-1, size))
 
 

@@ -37,6 +37,7 @@ from dicomnode.dicom_files.identity import (
     Identity,
     Provenance,
     file_head,
+    head_length,
     identify,
     stored_instance,
 )
@@ -176,12 +177,13 @@ class StorageReceiver:
     def _store(
         self, identity: Identity, request: StoreRequest, provenance: Provenance
     ) -> StoredFile:
+        grown = isinstance(request.content, GrowingFile)
         head = file_head(
             identity.sop_class_uid,
             identity.sop_instance_uid,
             request.transfer_syntax,
             provenance,
-            FILE_HEAD_ROOM,
+            FILE_HEAD_ROOM if grown else head_length(len(request.data_set)),
         )
         return self._files.store(
             identity.series_instance_uid, identity.sop_instance_uid, head, request.content
