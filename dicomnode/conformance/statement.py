@@ -11,6 +11,7 @@ from dicomnode.conformance.initiating import initiation, web_client
 from dicomnode.conformance.made import MadeObjects
 from dicomnode.conformance.objects import annexes
 from dicomnode.conformance.surrounds import media_to_security, network_and_configuration
+from dicomnode.decisions.arrival.negotiation import MOST_OUTSTANDING
 from dicomnode.dicom_files.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.network.associations import requestor
 from dicomnode.results.common.uids import uid_name
@@ -151,7 +152,12 @@ def _policies(settings: Settings) -> Iterator[Block]:
         ),
     )
     yield heading("4.2.1.2.3 Asynchronous nature")
-    yield Paragraph("One transaction at a time; no asynchronous operations window is negotiated.")
+    yield Paragraph(
+        f"As acceptor: a peer that proposes an asynchronous operations window may have up to"
+        f" {MOST_OUTSTANDING} operations open at once on an association; they are performed one"
+        " after the other and answered in the order in which they came. Without a window, and as"
+        " requestor, one transaction at a time."
+    )
     yield heading("4.2.1.2.4 Implementation identifying information")
     yield Table(
         ("Property", "Value"),

@@ -17,10 +17,14 @@ from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_EVENT_REPORT
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, AsynchronousOperationsWindowNegotiation
 from pynetdicom.presentation import PresentationContext
 
-from dicomnode.decisions.arrival.negotiation import ContextResult, judge_storage_context
+from dicomnode.decisions.arrival.negotiation import (
+    ContextResult,
+    judge_operations_window,
+    judge_storage_context,
+)
 from dicomnode.fast_scp.storage_classes import is_storage_class
 from dicomnode.fast_scp.upper_layer import TitleReadingDul
 
@@ -48,6 +52,17 @@ class StorageAcse(ACSE):
             if context.result != ContextResult.ACCEPTED:
                 self.assoc._rejected_cx.append(accepted.pop(number))
         super().send_accept()
+
+    def _check_async_ops(self) -> AsynchronousOperationsWindowNegotiation:
+        """The answer to a window other than 1, 1 (PS3.7 D.3.3.3); pynetdicom knows none but that.
+
+        Requests are served in order, each answered before the next is looked at: how many wait
+        meanwhile is the same to both paths. Of ours (N-EVENT-REPORT) one is open at a time.
+        """
+        window = AsynchronousOperationsWindowNegotiation()
+        proposed, _performed = self.requestor.asynchronous_operations
+        window.maximum_number_operations_invoked = judge_operations_window(proposed)
+        return window
 
 
 def _judge(context: PresentationContext, proposed: list[str]) -> None:

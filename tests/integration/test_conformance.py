@@ -12,6 +12,7 @@ from typing import cast
 import pydicom
 import pytest
 from pydicom._uid_dict import UID_dictionary
+from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian
 from pynetdicom import build_context, evt
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -28,12 +29,13 @@ from dicomnode.network.associations import (
     requestor,
 )
 from dicomnode.network.listeners import bind_listener
-from inference.evaluation.report.document import Document
+from inference.evaluation.report.document import Document, Paragraph
 from support.data import PHILIPS
 from support.dcmjs import dcmjs_send
 from support.documents import tables_below
 from support.orthanc import running_orthanc
 from support.phantom import write_series
+from support.raw_peer import RawPeer, associate_rq_of, window_of
 from support.receiver import Receiver, running_receiver
 from support.result_kinds import every_kind
 from support.tools import needed
@@ -128,6 +130,19 @@ def test_what_dcmjs_proposes_is_stated_and_taken(
         assert header.SOPClassUID in classes
         assert header.file_meta.TransferSyntaxUID in syntaxes
     assert dcmjs_send(node.peer.port, files) == ["0", "0"]
+    assert dcmjs_send(node.peer.port, files, window=2) == ["0", "0"]
+
+
+def test_the_window_of_operations_that_is_stated_is_the_one_answered(
+    stated: Document, node: Receiver
+) -> None:
+    with RawPeer(node.peer.port) as peer:
+        peer.say(associate_rq_of((CTImageStorage, [ImplicitVRLittleEndian]), window=(99, 99)))
+        window = window_of(peer.hear())
+    assert window is not None
+    texts = [block.text for block in stated.blocks if isinstance(block, Paragraph)]
+    told = next(text for text in texts if "asynchronous operations window" in text)
+    assert f"up to {window[0]} operations" in told
 
 
 @pytest.mark.long

@@ -20,9 +20,11 @@ from support.raw_peer import (
     data_pdus,
     element,
     release_rq,
+    responded_to,
     status_of,
     store_command,
     whole_command,
+    window_of,
 )
 from support.receiver import Receiver
 from support.wait import wait_for
@@ -154,6 +156,51 @@ def ct_instance(uid: str) -> bytes:
     return b"".join(
         struct.pack("<HHI", *tag, len(value)) + value for tag, value in sorted(values.items())
     )
+
+
+@pytest.mark.parametrize(
+    ("proposed", "answered"),
+    [
+        (None, None),
+        ((1, 1), None),
+        ((4, 1), (4, 1)),
+        ((0, 0), (16, 1)),
+        ((500, 8), (16, 1)),
+        ((1, 5), (1, 1)),
+    ],
+)
+def test_a_window_of_operations_is_answered_where_one_is_proposed(
+    receiver: Receiver, proposed: tuple[int, int] | None, answered: tuple[int, int] | None
+) -> None:
+    """PS3.7 D.3.3.3: never more than was proposed, and nothing unasked."""
+    with RawPeer(receiver.peer.port) as peer:
+        peer.say(associate_rq_of((CTImageStorage, [IMPLICIT]), window=proposed))
+        answer = peer.hear()
+        assert context_answers(answer) == [(0, IMPLICIT)]
+        assert window_of(answer) == answered
+
+
+def test_requests_sent_without_waiting_are_answered_in_order(receiver: Receiver) -> None:
+    """The third is not the instance that its command names: each answer is to its own request."""
+    uids = {number: f"1.2.3.4.{number}" for number in (21, 3, 400, 65535, 5, 6, 70, 8)}
+    sent = [
+        pdu
+        for number, uid in uids.items()
+        for pdu in (
+            whole_command(store_command(uid, message_id=number)),
+            *data_pdus(ct_instance("1.2.3.4.9" if number == 400 else uid), 99),
+        )
+    ]
+    with RawPeer(receiver.peer.port) as peer:
+        peer.say(associate_rq_of((CTImageStorage, [IMPLICIT]), window=(8, 1)))
+        assert window_of(peer.hear()) == (8, 1)
+        peer.say(*sent)
+        heard = [peer.hear() for _ in uids]
+        peer.say(release_rq())
+        assert peer.hear()[:1] == b"\6"
+    assert [responded_to(each) for each in heard] == list(uids)
+    assert [status_of(each) for each in heard] == [0, 0, 0xA900, 0, 0, 0, 0, 0]
+    wait_for(lambda: receiver.indexed("1.2.3.4") == 7, "the others are known")
 
 
 def test_what_was_offered_in_a_private_syntax_too_is_stored(receiver: Receiver) -> None:

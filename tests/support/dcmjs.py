@@ -31,9 +31,9 @@ def _start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def dcmjs_send(port: int, files: Sequence[Path]) -> list[str]:
-    """What it prints: a status, in decimal, for each answer."""
-    output, _ = _start("send", port, *files).communicate(timeout=PATIENCE_SECONDS)
+def dcmjs_send(port: int, files: Sequence[Path], window: int = 1) -> list[str]:
+    """What it prints: a status, in decimal, for each answer; `window`: requests open at once."""
+    output, _ = _start("send", port, window, *files).communicate(timeout=PATIENCE_SECONDS)
     return output.splitlines()
 
 

@@ -1,5 +1,6 @@
 // dcmjs-dimse as a Storage SCU or SCP, for the tests.
-//   node dcmjs_peer.js send PORT FILE...   prints the status of each answer, or "error TEXT"
+//   node dcmjs_peer.js send PORT WINDOW FILE...   prints the status of each answer, or "error TEXT";
+//   WINDOW: requests that it proposes to have open at once (PS3.7 D.3.3.3)
 //   node dcmjs_peer.js receive PORT FOLDER [CLASS [NODE]]   keeps what it gets; refuses one SOP class,
 //   and reports on storage commitment (PS3.4 annex J) to the port NODE what of it is in the folder
 const fs = require('fs');
@@ -12,7 +13,7 @@ const { CStoreRequest, NEventReportRequest } = dcmjsDimse.requests;
 const { CEchoResponse, CStoreResponse, NActionResponse } = dcmjsDimse.responses;
 const { PresentationContextResult, Status, TransferSyntax } = dcmjsDimse.constants;
 
-function send(port, files) {
+function send(port, [window, ...files]) {
   const client = new Client();
   for (const file of files) {
     const request = new CStoreRequest(file);
@@ -21,7 +22,8 @@ function send(port, files) {
   }
   client.on('networkError', (error) => console.log(`error ${error.message}`));
   client.on('associationRejected', () => console.log('rejected'));
-  client.send('127.0.0.1', port, 'DCMJS', 'DICOMNODE');
+  const asyncOps = { maxAsyncOpsInvoked: Number(window), maxAsyncOpsPerformed: 1 };
+  client.send('127.0.0.1', port, 'DCMJS', 'DICOMNODE', { asyncOps });
 }
 
 function report(asked, folder, node) {

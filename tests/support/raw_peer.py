@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -21,6 +22,7 @@ from dicomnode.fast_scp.command_set import VERIFICATION
 from dicomnode.fast_scp.pdu import COMMAND, LAST, p_data_tf
 
 STORE_CONTEXT, ECHO_CONTEXT = 1, 3
+_WINDOW = 0x53
 
 
 def associate_rq(maximum_length: int = 16384, title: str = "RAW") -> bytes:
@@ -64,14 +66,14 @@ def command(*elements: bytes) -> bytes:
     return element(0, len(body).to_bytes(4, "little")) + body
 
 
-def store_command(uid: str = "1.2.3.4", *more: bytes) -> bytes:
+def store_command(uid: str = "1.2.3.4", *more: bytes, message_id: int = 7) -> bytes:
     """The command set of a C-STORE request."""
     value = uid.encode() + b"\0" * (len(uid) % 2)
     sop_class = CTImageStorage.encode() + b"\0" * (len(CTImageStorage) % 2)
     return command(
         element(0x0002, sop_class),
         element(0x0100, b"\1\0"),
-        element(0x0110, b"\7\0"),
+        element(0x0110, message_id.to_bytes(2, "little")),
         element(0x0700, b"\0\0"),
         element(0x0800, b"\1\0"),
         element(0x1000, value),
@@ -156,18 +158,24 @@ class RawPeer:
 
 
 def associate_rq_of(
-    *contexts: tuple[str, Sequence[str]], calling: bytes = b"RAW", called: bytes = b"DICOMNODE"
+    *contexts: tuple[str, Sequence[str]],
+    calling: bytes = b"RAW",
+    called: bytes = b"DICOMNODE",
+    window: tuple[int, int] | None = None,
 ) -> bytes:
     """An A-ASSOCIATE-RQ for (abstract syntax, transfer syntaxes), numbered 1, 3, 5 and on.
 
-    The AE titles are padded with spaces; those of 16 bytes stand as they are.
+    The AE titles are padded with spaces; those of 16 bytes stand as they are. `window`: of
+    asynchronous operations, invoked and performed.
     """
     body = b"\0\1\0\0" + called.ljust(16) + calling.ljust(16) + bytes(32)
     body += _item(0x10, b"1.2.840.10008.3.1.1.1")
     for number, (abstract, syntaxes) in enumerate(contexts):
         names = [_item(0x30, abstract.encode()), *(_item(0x40, s.encode()) for s in syntaxes)]
         body += _item(0x20, bytes([2 * number + 1, 0, 0, 0]) + b"".join(names))
-    body += _item(0x50, _item(0x51, (16384).to_bytes(4, "big")) + _item(0x52, b"1.2.3"))
+    user = _item(0x51, (16384).to_bytes(4, "big")) + _item(0x52, b"1.2.3")
+    user += _item(_WINDOW, struct.pack(">HH", *window)) if window else b""
+    body += _item(0x50, user)
     return b"\1\0" + len(body).to_bytes(4, "big") + body
 
 
@@ -187,7 +195,30 @@ def context_answers(associate_ac: bytes) -> list[tuple[int, str]]:
     return [found[number] for number in sorted(found)]
 
 
+def window_of(associate_ac: bytes) -> tuple[int, int] | None:
+    """Operations invoked and performed, as an A-ASSOCIATE-AC has them."""
+    at = 74
+    while associate_ac[at] != 0x50:
+        at += 4 + int.from_bytes(associate_ac[at + 2 : at + 4], "big")
+    at += 4
+    while at < len(associate_ac):
+        if associate_ac[at] == _WINDOW:
+            invoked, performed = struct.unpack_from(">HH", associate_ac, at + 4)
+            return invoked, performed
+        at += 4 + int.from_bytes(associate_ac[at + 2 : at + 4], "big")
+    return None
+
+
 def status_of(response: bytes) -> int:
     """Status (0000,0900) in the P-DATA-TF PDU of a response."""
-    at = response.index(b"\0\0\0\x09\2\0\0\0") + 8
+    return _number_in(response, b"\0\x09")
+
+
+def responded_to(response: bytes) -> int:
+    """Message ID Being Responded To (0000,0120) in the P-DATA-TF PDU of a response."""
+    return _number_in(response, b"\x20\x01")
+
+
+def _number_in(response: bytes, element: bytes) -> int:
+    at = response.index(b"\0\0" + element + b"\2\0\0\0") + 8
     return int.from_bytes(response[at : at + 2], "little")

@@ -1,4 +1,5 @@
-"""Which of the presentation contexts that a peer proposes are accepted, and in which encoding.
+"""Which of the presentation contexts that a peer proposes are accepted, in which encoding, and how
+many of its requests may be open at once.
 
 The choice among the transfer syntaxes of a context is the acceptor's (PS3.8 section 9.3.3.2).
 """
@@ -16,6 +17,10 @@ _ENCAPSULATED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.8.")
 which is yet to come too (PS3.5 section A.4): JPEG XL, video, deflated frames."""
 
 _DEFLATED_JPIP = frozenset({"1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+
+
+MOST_OUTSTANDING = 16
+"""Of so many requests the way there and back no longer counts; and what waits is bounded."""
 
 
 class ContextResult(IntEnum):
@@ -52,3 +57,11 @@ def judge_storage_context(is_storage: bool, transfer_syntaxes: Sequence[str]) ->
 
 def _can_be_parsed(syntax: str) -> bool:
     return syntax.startswith(_ENCAPSULATED) and syntax not in _DEFLATED_JPIP
+
+
+def judge_operations_window(proposed: int) -> int:
+    """How many operations the requestor may invoke before their answers (PS3.7 D.3.3.3).
+
+    `proposed`: 0 for any number. The answer is never more than was proposed.
+    """
+    return min(proposed or MOST_OUTSTANDING, MOST_OUTSTANDING)
