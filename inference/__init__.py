@@ -16,6 +16,7 @@ errors               The errors of inference, by what is at fault: the volume, t
 files                Files that are there whole or not at all
 findings             What an analysis found: plain values that results are built from
 heatmap              The heatmap of a slice: the grid of a network drawn back onto its pixels
+memory               What was computed of single slices, while others of their series still come
 progress             The stages of an analysis: how far each is, and how long it took
 regions              Candidate regions of a volume: where they lie, and what they were voted
 score_meaning        What the numbers of an answer mean, without arrays

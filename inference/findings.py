@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -295,5 +295,20 @@ class Method(Protocol):
             NoLungsError: there is too little lung.
             VolumeError: the volume's geometry is no chest's.
             NetworkOutputError: the network gives numbers that are no scores.
+        """
+        ...
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A method that can compute ahead of `analyse`."""
+
+    def foresee(
+        self, volume: CtVolume, lungs: NDArray[np.bool_], progress: Progress | None = None
+    ) -> None:
+        """Compute and keep what the whole volume will need, of one whose slices still come.
+
+        Raises:
+            InferenceError: of such a volume there is nothing to compute yet.
         """
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,6 +12,12 @@ from storage.jobs import due
 from storage.models import JobRow, SeriesRow
 from storage.records import OPEN_SERIES, JobKind, SeriesState
 
+_QUIET = timedelta(seconds=0.5)
+"""Silence after which a series may be whole."""
+
+_INTERVALS = 3
+"""So many times the usual silence between two instances is one, too."""
+
 
 @dataclass(frozen=True)
 class OpenSeries:
@@ -19,37 +25,53 @@ class OpenSeries:
 
     series_key: str
     revision: int
+    instances: int
+    receiving: bool
+    first_received_at: datetime
+    last_received_at: datetime
+
+    def seems_whole(self, now: datetime) -> bool:
+        """Whether nothing has come for longer than between its instances so far."""
+        usual = (self.last_received_at - self.first_received_at) / max(1, self.instances - 1)
+        return now - self.last_received_at >= max(_QUIET, _INTERVALS * usual)
 
 
-def newest_quiet(
-    session: Session, since: datetime, until: datetime, least: int
-) -> OpenSeries | None:
-    """The CT series whose last instance came last between both times, with at least so many.
+def open_series(session: Session, since: datetime, least: int) -> list[OpenSeries]:
+    """The CT series of which something came since, with at least so many instances.
 
-    None where there is none that nobody has put on hold.
+    The one of the last instance first; none that a person has put on hold.
     """
     statement = (
-        select(SeriesRow.series_key, SeriesRow.revision)
+        select(SeriesRow)
         .where(
             SeriesRow.state == SeriesState.RECEIVING,
-            SeriesRow.last_received_at.between(since, until),
+            SeriesRow.last_received_at >= since,
             SeriesRow.instance_count >= least,
             SeriesRow.modality == "CT",
             SeriesRow.on_hold_since.is_(None),
         )
         .order_by(SeriesRow.last_received_at.desc(), SeriesRow.series_key)
-        .limit(1)
     )
-    row = session.execute(statement).first()
-    return None if row is None else OpenSeries(row.series_key, row.revision)
+    return [_open(row) for row in session.scalars(statement)]
 
 
-def still_of_use(session: Session, series: OpenSeries, now: datetime) -> bool:
-    """Whether nothing has come since, the series waits or is to be analysed, and no other is."""
-    found = session.get(SeriesRow, series.series_key)
-    if found is None or found.revision != series.revision or found.on_hold_since is not None:
-        return False
+def _open(row: SeriesRow) -> OpenSeries:
+    return OpenSeries(
+        series_key=row.series_key,
+        revision=row.revision,
+        instances=row.instance_count,
+        receiving=row.state == SeriesState.RECEIVING,
+        first_received_at=row.first_received_at,
+        last_received_at=row.last_received_at,
+    )
+
+
+def while_of_use(session: Session, series_key: str, now: datetime) -> OpenSeries | None:
+    """The series as it is now, while it waits or is to be analysed, and no other is."""
+    found = session.get(SeriesRow, series_key)
+    if found is None or found.state not in OPEN_SERIES or found.on_hold_since is not None:
+        return None
     others = select(JobRow.job_id).where(
-        due((JobKind.ANALYSE,), now), JobRow.series_key != series.series_key
+        due((JobKind.ANALYSE,), now), JobRow.series_key != series_key
     )
-    return found.state in OPEN_SERIES and session.scalar(others.limit(1)) is None
+    return _open(found) if session.scalar(others.limit(1)) is None else None

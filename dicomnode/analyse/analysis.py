@@ -41,7 +41,7 @@ from dicomnode.results.build import (
 )
 from inference.arrays.components import Mask
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
-from inference.findings import Findings, FoundLungs
+from inference.findings import Findings, Foreseeing, FoundLungs
 from inference.lungs.blood_pool import measure_blood_pool
 from inference.lungs.extent import measure_extent
 from inference.progress import Progress
@@ -132,9 +132,8 @@ def compute(
             and why.
     """
     stack = assessment.eligibility.stack
-    paths = [assessment.files[header.sop_instance_uid] for header in stack.headers]
     started = time.perf_counter()
-    volume = load_volume(paths, stack, os.cpu_count() or 1)
+    volume = decoded(engines, assessment)
     decode_seconds = time.perf_counter() - started
     try:
         lungs = engines.lungs.find(volume, progress)
@@ -149,6 +148,30 @@ def compute(
     if isinstance(found, Reason):
         return Refusal((found,))
     return Computed(volume, lungs, found, seen, decode_seconds)
+
+
+def foresee(engines: Engines, assessment: Assessment, progress: Progress | None = None) -> None:
+    """Of a series that still comes, compute and keep what the whole of it will need.
+
+    Raises:
+        DataError, InferenceError: of what is there nothing can be computed.
+    """
+    volume = decoded(engines, assessment)
+    lungs = engines.lungs.mask(volume, progress)
+    for method in engines.methods:
+        if isinstance(method, Foreseeing):
+            method.foresee(volume, lungs, progress)
+
+
+def decoded(engines: Engines, assessment: Assessment) -> CtVolume:
+    """The volume of the stack that was chosen.
+
+    Raises:
+        DataError: as `load_volume`.
+    """
+    stack = assessment.eligibility.stack
+    paths = [assessment.files[header.sop_instance_uid] for header in stack.headers]
+    return load_volume(paths, stack, os.cpu_count() or 1, memory=engines.memory)
 
 
 def analyse_series(

@@ -104,7 +104,7 @@ class Worker:
                         continue
             except LeaseLostError:
                 log.warning("a job ran out of its lease, or was taken back: nothing of it is kept")
-            if has_worked:
+            if has_worked and not self._ahead.waits:
                 give_back_memory()
                 has_worked = False
             self._stop.wait(_LOOK_SECONDS)
@@ -137,6 +137,8 @@ class Worker:
             log.exception("series %s", job.series_key)
             fault = Reason("fault", type(error).__name__, None, Verdict.FAIL)
             self._record_failure(job, [fault])
+        finally:
+            self._ahead.forget()
         return True
 
     def _held(self, job: Job) -> HeldJob:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,11 @@ class Assessment:
         return self.eligibility.eligible and complete and not self.unreadable
 
 
-def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment:
+def assess_files(
+    files: Iterable[Path],
+    policy: EligibilityPolicy,
+    read: Callable[[Path], tuple[InstanceHeader, ...]] = read_headers_file,
+) -> Assessment:
     """Read the headers of one series and decide; a file that cannot be read is a reason."""
     headers: list[InstanceHeader] = []
     by_uid: dict[str, Path] = {}
@@ -58,7 +62,7 @@ def assess_files(files: Iterable[Path], policy: EligibilityPolicy) -> Assessment
     passing = False
     for file in files:
         try:
-            found = read_headers_file(file)
+            found = read(file)
         except DataError as error:
             text = f"{file.name}: {error.value}"
             unreadable.append(Reason(error.rule, text, error.limit, Verdict.FAIL))

@@ -111,7 +111,7 @@ class InferenceSettings(Section):
     engine: Literal["auto", "openvino", "torch"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0  # 0: as torch decides
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    begin_early: bool = True  # compute while it is not certain that all of a series has come
+    begin_early: bool = True  # compute while a series comes, and while it is waited for
     lease_seconds: Positive = 30.0
     deadline_seconds: Positive = 900.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from inference.bundles.bundle import Bundle, load_bundle, load_card
 from inference.bundles.tasks import LUNGS, TASKS, EngineOptions
 from inference.errors import BundleError
 from inference.findings import IntendedUse, ModelIdentity, Training
+from inference.memory import Memory
 
 if TYPE_CHECKING:
     from inference.bundles.card import Card
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 class Engines:
     """What a series is analysed with: who finds the lungs, and the methods in their order.
 
-    `digest`: `models_digest` of what was loaded; the folders may hold others since.
+    `digest`: `models_digest` of what was loaded; the folders may hold others since. `memory`: what
+    all of them keep of a series that still comes.
 
     Raises:
         ValueError: two methods have the same key, by which results tell them apart.
@@ -34,6 +36,7 @@ class Engines:
     lungs: LungFinder
     methods: tuple[Method, ...]
     digest: str
+    memory: Memory = field(default_factory=Memory)
 
     def __post_init__(self) -> None:
         keys = [each.title.key for each in self.methods]
@@ -130,29 +133,33 @@ def load_engines(settings: Settings) -> Engines:
     Raises:
         BundleError, DeviceError: as `load_method` and `load_lung_finder`.
     """
-    bundles = load_bundles(settings)
-    methods = [load_method(each, settings) for task, each in bundles.items() if task != LUNGS]
+    bundles, memory = load_bundles(settings), Memory()
+    methods = [
+        load_method(each, settings, memory) for task, each in bundles.items() if task != LUNGS
+    ]
     digest = _digest((each.card for each in bundles.values()), settings)
-    return Engines(_lung_finder(bundles.get(LUNGS), settings), tuple(methods), digest)
+    lungs = _lung_finder(bundles.get(LUNGS), settings, memory)
+    return Engines(lungs, tuple(methods), digest, memory)
 
 
-def load_method(bundle: Bundle, settings: Settings) -> Method:
+def load_method(bundle: Bundle, settings: Settings, memory: Memory | None = None) -> Method:
     """The method of a bundle, as the site computes.
 
     Raises:
         BundleError: the bundle does not fit its task.
         DeviceError: the configured device or engine is not there.
     """
-    return bundle.method(_options(settings))
+    return bundle.method(_options(settings, memory))
 
 
-def _options(settings: Settings) -> EngineOptions:
+def _options(settings: Settings, memory: Memory | None) -> EngineOptions:
     inference = settings.inference
     return EngineOptions(
         inference.device,
         inference.threads or None,
         inference.engine,
         IntendedUse(inference.intended_use_here),
+        memory,
     )
 
 
@@ -166,15 +173,21 @@ def load_lung_finder(settings: Settings) -> LungFinder:
     return _lung_finder(None if folder is None else load_for(folder, LUNGS), settings)
 
 
-def _lung_finder(bundle: Bundle | None, settings: Settings) -> LungFinder:
+def _lung_finder(
+    bundle: Bundle | None, settings: Settings, memory: Memory | None = None
+) -> LungFinder:
     from inference.lungs.finder import LungFinder
     from inference.lungs.network import LungNetwork
 
     if bundle is None:
         return LungFinder()
-    how = _options(settings)
-    return LungFinder(
-        LungNetwork.load(
-            bundle, how.device, how.threads, backend=how.backend, use_here=how.use_here
-        )
+    how = _options(settings, memory)
+    network = LungNetwork.load(
+        bundle,
+        how.device,
+        how.threads,
+        backend=how.backend,
+        use_here=how.use_here,
+        memory=how.memory,
     )
+    return LungFinder(network)

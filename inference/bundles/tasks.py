@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from inference.backends.choice import Backend
     from inference.backends.device import Device
+    from inference.memory import Memory
 
 
 class InputSettings(Protocol):
@@ -29,12 +30,14 @@ class InputSettings(Protocol):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How a method computes here; `use_here`: what the site declares to use it for."""
+    """How a method computes here; `use_here`: what the site declares to use it for. `memory`: what
+    it computes of single slices is kept there."""
 
     device: Device = "auto"
     threads: int | None = None
     backend: Backend = "auto"
     use_here: IntendedUse = IntendedUse.NONE
+    memory: Memory | None = None
 
 
 LUNGS = "lungs"

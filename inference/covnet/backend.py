@@ -27,3 +27,7 @@ class CovnetBackend(Protocol):
     def evidence(self, images: Tensor, on_progress: Progress) -> Evidence:
         """Join the slices, float32 (slices, 1, size, size); the evidence is float32 on the CPU."""
         ...
+
+    def foresee(self, images: Tensor, on_progress: Progress) -> None:
+        """Keep what `evidence` will want of those images, where it is worth it."""
+        ...

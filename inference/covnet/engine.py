@@ -29,6 +29,8 @@ from inference.volume import CtVolume
 if TYPE_CHECKING:
     from torch import nn
 
+    from inference.memory import Memory
+
 __all__ = ["BATCH", "Backend", "Device", "Engine", "Progress", "load"]
 
 
@@ -67,12 +69,13 @@ class Engine:
         *,
         backend: Backend = "auto",
         use_here: IntendedUse = IntendedUse.NONE,
+        memory: Memory | None = None,
     ) -> Engine:
         """Put the bundle's network on the device; `auto` takes a GPU when there is one.
 
         `threads`: of this whole process, for torch on the CPU; None leaves them as they are.
         `backend`: `auto` takes OpenVINO on a CPU where it is installed. `use_here`: what the site
-        declares to use the bundle for.
+        declares to use the bundle for. `memory`: of what OpenVINO computes of single slices.
 
         Raises:
             DeviceError: CUDA is asked for and absent, or OpenVINO is asked for and absent or on a
@@ -87,7 +90,7 @@ class Engine:
         linear = deepcopy(network.fc)  # stays in float32 on the CPU, wherever the network goes
         made: CovnetBackend
         if takes_openvino(backend, chosen):
-            made = OpenvinoBackend(network, settings.size, threads)
+            made = OpenvinoBackend(network, settings.size, threads, memory)
         else:
             made = TorchBackend(network, chosen, settings.size)
         return cls(made, linear, bundle, use_here)
@@ -119,6 +122,16 @@ class Engine:
             heat = self._activations(evidence, prepared, first_of_highest(answer.scores))
         return Findings(self.title, self.identity, answer, clock.seconds, heat)
 
+    def foresee(self, volume: CtVolume, lungs: Mask, progress: Progress | None = None) -> None:
+        """As `Foreseeing.foresee`.
+
+        Raises:
+            NoLungsError: there is too little lung.
+        """
+        images = prepare(volume, lungs, self._settings).images
+        with torch.inference_mode():
+            self._backend.foresee(images, progress or no_progress)
+
     def _probabilities(self, evidence: Evidence) -> tuple[float, ...]:
         logits = self._linear(evidence.features).double()
         probabilities = tuple(float(p) for p in torch.softmax(logits, dim=0))
@@ -149,6 +162,7 @@ def load(bundle: Bundle, options: EngineOptions) -> Engine:
         options.threads,
         backend=options.backend,
         use_here=options.use_here,
+        memory=options.memory,
     )
 
 

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from inference.backends.openvino_graph import package, resnet_maps
-from inference.backends.streams import Streams
+from inference.backends.streams import Streams, Values
+from inference.bundles.card import TASK
 from inference.covnet.network import Covnet, Evidence, join
+from inference.memory import Memory
 
 if TYPE_CHECKING:
     from inference.progress import Progress
@@ -33,25 +35,43 @@ class OpenvinoBackend:
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, network: Covnet, size: int, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        network: Covnet,
+        size: int,
+        threads: int | None = None,
+        memory: Memory | None = None,
+    ) -> None:
         """Build and compile for slices of `size` pixels.
 
         `threads`: at once; None is as many as torch has.
         """
         self._streams = Streams(_covnet_graph(network, size), threads)
+        self._memory = memory or Memory()
 
     def evidence(self, images: Tensor, on_progress: Progress) -> Evidence:
         """Join the slices, float32 (slices, 1, size, size)."""
         with torch.inference_mode():
             return join(self._maps(images, on_progress))
 
+    def foresee(self, images: Tensor, on_progress: Progress) -> None:
+        """As `CovnetBackend.foresee`."""
+        kept = self._memory.foresee(TASK, _slices(images), self._streams.run)
+        for done, _ in enumerate(kept, 1):
+            on_progress("network", done, len(images))
+
     def _maps(self, images: Tensor, on_progress: Progress) -> Iterator[Tensor]:
         """Maps (1, 2048, h, w) slice by slice, in order; void once the next is asked for."""
         on_progress("network", 0, len(images))
-        slices = np.ascontiguousarray(images.numpy())[:, None]
-        for done, maps in enumerate(self._streams.run(slices), 1):
+        found = self._memory.recall(TASK, _slices(images), self._streams.run)
+        for done, maps in enumerate(found, 1):
             yield torch.from_numpy(maps)
             on_progress("network", done, len(images))
+
+
+def _slices(images: Tensor) -> list[Values]:
+    """Each (1, 1, size, size)."""
+    return list(np.ascontiguousarray(images.numpy())[:, None])
 
 
 def _covnet_graph(network: Covnet, size: int) -> Any:

@@ -57,6 +57,9 @@ class TorchBackend:
                 found.features.cpu(), found.peak_slice.cpu(), found.peak_maps.cpu(), found.slices
             )
 
+    def foresee(self, _images: Tensor, _on_progress: Progress) -> None:
+        """Nothing is kept: a GPU needs no head start."""
+
     def _maps(self, batch: Tensor) -> Tensor:
         """Last feature maps in float32, on the device."""
         there = batch.to(self._device, non_blocking=True).to(self._network.conv1.weight.dtype)

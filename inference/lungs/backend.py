@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -25,9 +25,11 @@ class LungBackend(Protocol):
         """`cpu` or `cuda`."""
         ...
 
-    def logits(self, hu: NDArray[np.int16], on_progress: Progress) -> Iterator[NDArray[np.float32]]:
-        """Of each slice of `hu`, in the patient's axes, in order: float32 (classes, size, size).
+    def logits(
+        self, hu: Sequence[NDArray[np.int16]], on_progress: Progress
+    ) -> Iterator[NDArray[np.float32]]:
+        """Of each slice (rows, columns), in the patient's axes, in order.
 
-        Each is void once the next is asked for.
+        Float32 (classes, size, size). Each is void once the next is asked for.
         """
         ...

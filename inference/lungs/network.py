@@ -5,6 +5,7 @@ Right and left are told apart by the network's classes or, where it knows lung o
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 import numpy as np
@@ -27,6 +28,7 @@ from inference.lungs.sides import Sides, lung_sides
 from inference.lungs.thresholds import MINIMUM_LUNGS_ML
 from inference.lungs.tidied import tidied
 from inference.lungs.torch_backend import TorchUnet
+from inference.memory import Memory
 from inference.networks.unet import Unet
 from inference.progress import Progress, no_progress
 from inference.volume import CtVolume
@@ -38,9 +40,14 @@ class LungNetwork:
     """A bundle of the task `lungs` on a device."""
 
     def __init__(
-        self, backend: LungBackend, bundle: Bundle, use_here: IntendedUse = IntendedUse.NONE
+        self,
+        backend: LungBackend,
+        bundle: Bundle,
+        use_here: IntendedUse = IntendedUse.NONE,
+        memory: Memory | None = None,
     ) -> None:
         self._backend = backend
+        self._memory = memory or Memory()
         self._size = bundle.settings(LungInput, LUNGS).size
         self._knows_sides = len(bundle.card.classes) == 3
         self.identity = bundle.card.identity_at(use_here)
@@ -54,6 +61,7 @@ class LungNetwork:
         *,
         backend: Backend = "auto",
         use_here: IntendedUse = IntendedUse.NONE,
+        memory: Memory | None = None,
     ) -> LungNetwork:
         """Put the bundle's network on the device; as `Engine.load`, but `threads` are OpenVINO's.
 
@@ -72,7 +80,7 @@ class LungNetwork:
             made = OpenvinoUnet(network, settings, threads)
         else:
             made = TorchUnet(network, chosen, settings)
-        return cls(made, bundle, use_here)
+        return cls(made, bundle, use_here, memory)
 
     @property
     def backend(self) -> str:
@@ -128,11 +136,17 @@ class LungNetwork:
         The second is (slices, size, size) in stored axes too: both for slices as they are stored.
         """
         view = patient_view(volume, np.broadcast_to(np.False_, volume.hu.shape))
-        slices, *in_plane = view.hu.shape
-        rows, columns = (neighbours(pixels, self._size) for pixels in in_plane)
+        rows, columns = (neighbours(pixels, self._size) for pixels in view.hu.shape[1:])
         fine = np.empty(view.hu.shape, np.uint8)
-        coarse = np.empty((slices, self._size, self._size), np.uint8)
-        for index, logits in enumerate(self._backend.logits(view.hu, on_progress)):
-            coarse[index] = best_classes(logits)
-            fine[index] = enlarged_classes(logits, coarse[index], rows, columns)
+        coarse = np.empty((len(fine), self._size, self._size), np.uint8)
+
+        def labelled(slices: Iterable[NDArray[np.int16]]) -> Iterator[Labels]:
+            for logits in self._backend.logits(list(slices), on_progress):
+                small = best_classes(logits)
+                large = enlarged_classes(logits, small, rows, columns)
+                yield np.concatenate((large.ravel(), small.ravel()))
+
+        for index, both in enumerate(self._memory.recall(LUNGS, list(view.hu), labelled)):
+            fine[index].reshape(-1)[:] = both[: fine[index].size]
+            coarse[index].reshape(-1)[:] = both[fine[index].size :]
         return view.as_stored(fine), view.as_stored(coarse)

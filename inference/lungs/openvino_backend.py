@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,9 +33,13 @@ class OpenvinoUnet:
         self._settings = settings
         self._streams = Streams(unet_graph(network, settings.size), threads)
 
-    def logits(self, hu: NDArray[np.int16], on_progress: Progress) -> Iterator[NDArray[np.float32]]:
+    def logits(
+        self, hu: Sequence[NDArray[np.int16]], on_progress: Progress
+    ) -> Iterator[NDArray[np.float32]]:
         """As `LungBackend.logits`."""
-        images = SliceImages(self._settings, *hu.shape[1:])
+        if len(hu) == 0:
+            return
+        images = SliceImages(self._settings, *hu[0].shape)
         found = self._streams.run(images.of(each)[None, None] for each in hu)
         for index, logits in enumerate(found):
             on_progress("lungs", index, len(hu))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +39,9 @@ class TorchUnet:
         """`cpu` or `cuda`."""
         return self._device.type
 
-    def logits(self, hu: NDArray[np.int16], on_progress: Progress) -> Iterator[NDArray[np.float32]]:
+    def logits(
+        self, hu: Sequence[NDArray[np.int16]], on_progress: Progress
+    ) -> Iterator[NDArray[np.float32]]:
         """As `LungBackend.logits`.
 
         Raises:

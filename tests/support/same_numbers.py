@@ -136,7 +136,7 @@ def _lungs() -> Iterator[str]:
 
 
 def _lung_logits(backend: LungBackend, hu: NDArray[np.int16]) -> Tensor:
-    return torch.stack([torch.tensor(each) for each in backend.logits(hu, no_progress)])
+    return torch.stack([torch.tensor(each) for each in backend.logits(list(hu), no_progress)])
 
 
 def _lung_network() -> Unet:

@@ -2,55 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from storage.by_hand import hold
 from storage.database import Database
-from storage.early import OpenSeries, newest_quiet, still_of_use
+from storage.early import OpenSeries, open_series, while_of_use
 from support.storage_samples import NOW, SERIES, instance, queue, receive, seconds
 
 OTHER = "1.2.826.1.20"
 
 
-def quiet(database: Database, since: datetime, until: datetime, least: int) -> OpenSeries | None:
+def found(database: Database, since: datetime, least: int) -> list[OpenSeries]:
     with database.read() as session:
-        return newest_quiet(session, since, until, least)
+        return open_series(session, since, least)
 
 
-def of_use(database: Database, series: OpenSeries) -> bool:
+def of_use(database: Database) -> OpenSeries | None:
     with database.read() as session:
-        return still_of_use(session, series, NOW + seconds(5))
+        return while_of_use(session, SERIES, NOW + seconds(5))
 
 
-def test_the_newest_that_is_quiet_and_long_enough(database: Database) -> None:
+def test_what_has_come_lately_is_open_if_it_is_long_enough(database: Database) -> None:
     receive(database, instance(1), instance(2))
-    around = (NOW - seconds(5), NOW + seconds(5))
-    found = quiet(database, *around, 2)
-    assert found is not None
-    assert found.series_key == SERIES
-    assert quiet(database, *around, 3) is None
-    assert quiet(database, NOW + seconds(60), NOW + seconds(90), 2) is None
+    (series,) = found(database, NOW - seconds(5), 2)
+    assert (series.series_key, series.instances, series.receiving) == (SERIES, 2, True)
+    assert found(database, NOW - seconds(5), 3) == []
+    assert found(database, NOW + seconds(60), 2) == []
+    assert of_use(database) == series
     with database.write() as session:
         hold(session, SERIES, NOW)
-    assert quiet(database, *around, 2) is None
-    assert not of_use(database, found)
+    assert found(database, NOW - seconds(5), 2) == []
+    assert of_use(database) is None
 
 
-def test_one_more_instance_or_another_analysis_ends_its_use(database: Database) -> None:
+def test_one_more_instance_is_another_revision(database: Database) -> None:
     receive(database, instance(1))
-    found = quiet(database, NOW - seconds(5), NOW + seconds(5), 1)
-    assert found is not None
-    assert of_use(database, found)
+    (series,) = found(database, NOW - seconds(5), 1)
     receive(database, instance(2))
-    assert not of_use(database, found)
+    more = of_use(database)
+    assert more is not None
+    assert more.revision > series.revision
+    assert more.instances == 2
 
 
-def test_its_own_analysis_does_not(database: Database) -> None:
+def test_another_analysis_ends_its_use_and_its_own_does_not(database: Database) -> None:
     receive(database, instance(1))
-    found = quiet(database, NOW - seconds(5), NOW + seconds(5), 1)
-    assert found is not None
     queue(database)
-    assert of_use(database, found)
+    own = of_use(database)
+    assert own is not None
+    assert not own.receiving
     receive(database, instance(3, OTHER))
     queue(database)
-    assert not of_use(database, found)
+    assert of_use(database) is None
+
+
+def test_it_seems_whole_after_a_silence_that_is_longer_than_those_before(
+    database: Database,
+) -> None:
+    receive(database, instance(1))
+    (series,) = found(database, NOW - seconds(5), 1)
+    last = series.last_received_at
+    assert not series.seems_whole(last + seconds(0.4))
+    assert series.seems_whole(last + seconds(0.5))
+    slow = replace(series, instances=11, first_received_at=last - seconds(20))
+    assert not slow.seems_whole(last + seconds(5.9))
+    assert slow.seems_whole(last + seconds(6))

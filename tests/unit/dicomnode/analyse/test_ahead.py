@@ -14,7 +14,13 @@ from pydicom.dataset import Dataset
 from dicomnode.analyse import ahead, analysis
 from dicomnode.analyse.ahead import Ahead
 from dicomnode.analyse.analysis import Refusal
+from dicomnode.assess.assessment import Assessment
+from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.dicom_files import volume
+from dicomnode.dicom_files.headers import read_headers_file
 from dicomnode.errors import DataError
+from dicomnode.methods.bundles import Engines
+from inference.lungs.finder import LungFinder
 from inference.progress import Progress
 from storage import by_hand
 from support.clock import StandingClock
@@ -59,7 +65,8 @@ def computing(
         return COMPUTED
 
     monkeypatch.setattr(ahead, "compute", compute)
-    return Ahead(node.settings, node.database, None, stop or threading.Event(), clock)  # type: ignore[arg-type]
+    engines = Engines(LungFinder(), (), "")
+    return Ahead(node.settings, node.database, engines, stop or threading.Event(), clock)
 
 
 def digest(node: Pipeline, files: list[Path]) -> str:
@@ -109,6 +116,29 @@ def test_what_comes_late_is_analysed_too(
     node.assess()
     node.analyse()
     assert outcome(node, files) == outcome(in_turn, files)
+
+
+def test_what_was_computed_while_it_came_is_not_computed_again(
+    node: Pipeline,
+    files: list[Path],
+    tmp_path: Path,
+    small_models: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    in_turn = Pipeline(tmp_path / "in turn", small_models)
+    in_turn.bring_to_results(files)
+    early = node.load_worker()._ahead
+    early._clock = StandingClock(datetime.now(UTC) - timedelta(seconds=1))
+    early._started_at = early._clock.now()
+    monkeypatch.setattr(ahead, "_LEAST_MORE", 1)
+    for start, stop in ((0, 10), (10, 11), (11, 12)):
+        node.receive(files[start:stop])
+        assert early.look()
+    node.assess()
+    monkeypatch.delattr(volume, "decode_hu")
+    node.analyse()
+    assert outcome(node, files) == outcome(in_turn, files)
+    assert not early.waits
 
 
 def test_a_series_is_computed_once(
@@ -212,3 +242,157 @@ def test_what_cannot_be_computed_is_left_to_its_turn(
     assert early.look()
     node.assess()
     assert early.take(series_uid(files), digest(node, files)) is None
+
+
+class Foreseeing:
+    """What is looked at while a series comes, `meanwhile` in the middle of it."""
+
+    def __init__(self, node: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[int] = []
+        self.ended: list[int] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        self.stage, self.takes_seconds = "network", 0.6
+        # a file system's clock may be some milliseconds late
+        self.clock = StandingClock(datetime.now(UTC) - timedelta(seconds=1))
+        monkeypatch.setattr(ahead, "foresee", self._foresee)
+        engines = Engines(LungFinder(), (), "")
+        self.ahead = Ahead(node.settings, node.database, engines, threading.Event(), self.clock)
+
+    def _foresee(self, _engines: Any, assessment: Assessment, progress: Progress) -> None:
+        count = len(assessment.eligibility.stack.headers)
+        self.seen.append(count)
+        self.meanwhile()
+        self.clock.move(self.takes_seconds)
+        progress(self.stage, 0, 1)
+        self.ended.append(count)
+
+
+@pytest.fixture
+def foreseeing(node: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Foreseeing:
+    return Foreseeing(node, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_series(tmp_path_factory.mktemp("many"), 60)
+
+
+def test_what_comes_is_looked_at_when_enough_has_come(
+    node: Pipeline, many: list[Path], foreseeing: Foreseeing
+) -> None:
+    looked = []
+    for at in range(0, 60, 6):
+        node.receive(many[at : at + 6])
+        looked.append(foreseeing.ahead.look())
+    assert foreseeing.seen == foreseeing.ended == [12, 30, 48]
+    assert looked == [each in foreseeing.seen for each in range(6, 66, 6)]
+    assert foreseeing.ahead.waits
+
+
+def test_what_had_begun_to_come_before_the_worker_did_is_not(
+    node: Pipeline, many: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be what had ended the worker."""
+    node.receive(many[:30])
+    late = Foreseeing(node, monkeypatch)
+    late.ahead._started_at = datetime.now(UTC)
+    node.receive(many[30:])
+    assert not late.ahead.look()
+
+
+@pytest.mark.parametrize(("stage", "ended"), [("lungs", [30]), ("network", [])])
+def test_many_more_slices_are_looked_at_first(
+    node: Pipeline, many: list[Path], foreseeing: Foreseeing, stage: str, ended: list[int]
+) -> None:
+    foreseeing.stage = stage
+    node.receive(many[:30])
+    foreseeing.meanwhile = lambda: node.receive(many[30:])
+    assert foreseeing.ahead.look()
+    assert foreseeing.ended == ended
+    foreseeing.meanwhile = lambda: None
+    assert foreseeing.ahead.look()
+    assert foreseeing.seen == [30, 60]
+
+
+def test_what_is_due_goes_first(
+    node: Pipeline, many: list[Path], files: list[Path], foreseeing: Foreseeing
+) -> None:
+    node.receive(files)
+    node.assess()
+    node.receive(many)
+    foreseeing.stage = "lungs"
+    foreseeing.takes_seconds = 5.0
+    assert foreseeing.ahead.look()
+    assert (foreseeing.seen, foreseeing.ended) == ([60], [])
+
+
+def test_its_own_analysis_goes_first_too(
+    node: Pipeline, many: list[Path], foreseeing: Foreseeing
+) -> None:
+    node.receive(many)
+    foreseeing.stage = "lungs"
+    foreseeing.meanwhile = node.assess
+    assert foreseeing.ahead.look()
+    assert foreseeing.ended == []
+
+
+def test_of_two_that_come_the_one_that_was_begun_goes_on(
+    node: Pipeline, many: list[Path], tmp_path: Path, foreseeing: Foreseeing
+) -> None:
+    node.receive(many[:30])
+    assert foreseeing.ahead.look()
+    node.receive(write_series(tmp_path / "other", 40))
+    assert not foreseeing.ahead.look()
+    node.receive(many[30:])
+    assert foreseeing.ahead.look()
+    assert foreseeing.seen == [30, 60]
+
+
+def test_slices_in_any_order_are_looked_at_and_thick_ones_are_not(
+    node: Pipeline, many: list[Path], tmp_path: Path, foreseeing: Foreseeing
+) -> None:
+    node.receive(write_series(tmp_path / "thick", 20, change=thicken))
+    assert not foreseeing.ahead.look()
+    node.receive(sorted(many, key=lambda each: each.name[::-1])[:45])
+    assert foreseeing.ahead.look()
+
+
+def test_a_fault_is_met_once(
+    node: Pipeline, many: list[Path], foreseeing: Foreseeing, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ValueError("a fault")
+
+    foreseeing.meanwhile = fail
+    node.receive(many[:30])
+    assert foreseeing.ahead.look()
+    node.receive(many[30:])
+    assert not foreseeing.ahead.look()
+    assert [each.levelname for each in caplog.records].count("ERROR") == 1
+
+
+def test_headers_are_read_once(
+    node: Pipeline, many: list[Path], foreseeing: Foreseeing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def noted(path: Path) -> tuple[InstanceHeader, ...]:
+        read.append(path)
+        return read_headers_file(path)
+
+    monkeypatch.setattr(ahead, "read_headers_file", noted)
+    node.receive(many[:30])
+    foreseeing.ahead.look()
+    node.receive(many[30:])
+    foreseeing.ahead.look()
+    assert len(read) == len(set(read)) == 60
+
+
+def test_what_waits_for_nobody_is_forgotten(
+    node: Pipeline, many: list[Path], foreseeing: Foreseeing
+) -> None:
+    node.receive(many)
+    foreseeing.ahead.look()
+    foreseeing.clock.move(200.0)
+    assert not foreseeing.ahead.look()
+    assert not foreseeing.ahead.waits

@@ -60,12 +60,12 @@ def _folded(network: Unet) -> Unet:
 
 def _on_openvino(network: Unet, hu: Hu, threads: int) -> NDArray[np.float32]:
     backend = OpenvinoUnet(_folded(network), SETTINGS, threads)
-    return np.stack([each.copy() for each in backend.logits(hu, no_progress)])
+    return np.stack([each.copy() for each in backend.logits(list(hu), no_progress)])
 
 
 def _on_torch(network: Unet, hu: Hu) -> NDArray[np.float32]:
     backend = TorchUnet(_folded(network), CPU, SETTINGS)
-    return np.stack([each.copy() for each in backend.logits(hu, no_progress)])
+    return np.stack([each.copy() for each in backend.logits(list(hu), no_progress)])
 
 
 def test_logits_are_those_of_torch_in_float64(network: Unet, hu: Hu) -> None:
@@ -87,7 +87,7 @@ def test_no_number_of_threads_changes_a_bit(network: Unet, hu: Hu) -> None:
 def test_fewer_slices_than_threads_are_computed_too(network: Unet, hu: Hu) -> None:
     assert (_on_openvino(network, hu[:1], 3) == _on_openvino(network, hu, 1)[:1]).all()
     backend = OpenvinoUnet(_folded(network), SETTINGS, 2)
-    assert list(backend.logits(hu[:0], no_progress)) == []
+    assert list(backend.logits([], no_progress)) == []
 
 
 @pytest.mark.parametrize("shape", [(512, 512), (300, 517), (64, 64), (33, 200)])
