@@ -21,6 +21,7 @@ from dicomnode.analyse.ahead import Ahead
 from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
 from dicomnode.analyse.flight import Flight, with_digests
 from dicomnode.analyse.held_job import HeldJob
+from dicomnode.analyse.highdicom_tables import read_modules_at_need
 from dicomnode.analyse.measured import measure
 from dicomnode.analyse.predecessor import former_report, withdrawals
 from dicomnode.assess.assessment import Assessment, assess_files, input_digest
@@ -332,6 +333,7 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
         ConfigurationError: the database is not this node's.
     """
     with lost_for_nothing(stop):
+        read_modules_at_need()
         warm_up()
         worker = Worker(settings, owner, stop)
     tell_ready()
