@@ -152,6 +152,12 @@ class ResultContext:
         pairs = zip(self.sources, frames, strict=True)
         return tuple(_source_slice(i, source, frame) for i, (source, frame) in enumerate(pairs))
 
+    @cached_property
+    def lossy_source(self) -> Dataset | None:
+        """The first that was once compressed with loss."""
+        lossy = (s for s in self.sources if raw_keyword(s, "LossyImageCompression") == "01")
+        return next(lossy, None)
+
     @property
     def source_series_uid(self) -> str:
         return raw_keyword(self.sources[0], "SeriesInstanceUID")

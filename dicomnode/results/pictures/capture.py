@@ -208,12 +208,12 @@ def source_item(slices: Sequence[SourceSlice]) -> Dataset:
 
 def set_compression_history(data_set: Dataset, context: ResultContext) -> None:
     """Once lossy, always said to be lossy (PS3.3 section C.7.6.1.1.5)."""
-    lossy = [s for s in context.sources if raw_keyword(s, "LossyImageCompression") == "01"]
-    data_set.LossyImageCompression = "01" if lossy else "00"
-    if not lossy:
+    lossy = context.lossy_source
+    data_set.LossyImageCompression = "00" if lossy is None else "01"
+    if lossy is None:
         return
-    ratios = raw_keyword(lossy[0], "LossyImageCompressionRatio").split("\\")
-    methods = raw_keyword(lossy[0], "LossyImageCompressionMethod").split("\\")
+    ratios = raw_keyword(lossy, "LossyImageCompressionRatio").split("\\")
+    methods = raw_keyword(lossy, "LossyImageCompressionMethod").split("\\")
     if all(_is_ratio(ratio) for ratio in ratios):
         data_set.LossyImageCompressionRatio = ratios
     if all(code_string(method)[0] for method in methods):

@@ -29,9 +29,9 @@ def jet(value: NDArray[np.float32]) -> NDArray[np.float32]:
     Piecewise linear as MATLAB defines it: each channel is a trapezium of slope 4, centred at 3/4
     (red), 1/2 (green) and 1/4 (blue).
     """
-    centres = np.array([3.0, 2.0, 1.0], dtype=np.float32)
-    distance = np.abs(4.0 * np.clip(value, 0.0, 1.0)[..., np.newaxis] - centres)
-    return np.asarray(np.clip(1.5 - distance, 0.0, 1.0), dtype=np.float32)
+    slopes = 4.0 * np.clip(value, 0.0, 1.0)
+    channels = [np.clip(1.5 - np.abs(slopes - centre), 0.0, 1.0) for centre in (3.0, 2.0, 1.0)]
+    return np.moveaxis(np.array(channels, np.float32), 0, -1)
 
 
 def opacity(activation: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -42,11 +42,13 @@ def opacity(activation: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def blend(hu: NDArray[np.int16], activation: NDArray[np.float32]) -> NDArray[np.uint8]:
     """RGB (rows, columns, 3) of a slice with its activation over it."""
-    grey = lung_window(hu).astype(np.float32)
-    picture = np.repeat(grey[..., np.newaxis], 3, axis=2)
-    rows, columns = np.nonzero(activation > THRESHOLD)  # most of a slice has nothing to blend
-    values = activation[rows, columns]
-    alpha = opacity(values)[:, np.newaxis]
-    under = picture[rows, columns]
-    picture[rows, columns] = under * (1.0 - alpha) + 255.0 * jet(values) * alpha
-    return np.rint(picture).astype(np.uint8)
+    grey = lung_window(hu).reshape(-1)
+    shown = np.flatnonzero(activation > THRESHOLD)  # most of a slice has nothing to blend
+    values = activation.reshape(-1)[shown]
+    alpha, under = opacity(values), grey[shown]
+    picture = np.empty((*hu.shape, 3), np.uint8)
+    for channel, colour in enumerate(np.moveaxis(jet(values), -1, 0)):
+        plane = grey.copy()
+        plane[shown] = np.rint(under * (1.0 - alpha) + 255.0 * colour * alpha)
+        picture[..., channel] = plane.reshape(hu.shape)
+    return picture

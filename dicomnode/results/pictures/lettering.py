@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import cast
 
 from PIL import ImageFont, features
 
 
+@lru_cache(maxsize=256)
 def font_for(text: str, largest: int, room: float) -> ImageFont.FreeTypeFont:
     """The font in the largest size, at most `largest`, in which the text has room (pixels)."""
     for size in range(largest, 8, -1):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,16 +60,23 @@ def draw_panel(
     it. `bar`: whether the picture has activations in colour.
     """
     height = BANNER + SLICE_SIZE + footer_height(FOOTER, caption, LINE_SIZES)
-    canvas = Image.new("RGB", (PANEL_WIDTH, height), _BLACK)
-    draw_banner(canvas, BANNER, caption.warning)
+    canvas = _empty_panel(height, caption.warning, bar).copy()
     corner = (MARGIN, BANNER)
     canvas.paste(fitted(picture, view, SLICE_SIZE), corner)
     draw_outlines(canvas, corner, Fit(picture.shape[:2], view, SLICE_SIZE), outlines)
     _draw_letters(canvas, view)
-    if bar:
-        _draw_bar(canvas)
     draw_lines(canvas, BANNER + SLICE_SIZE + 2, caption.lines, LINE_SIZES)
     return np.asarray(canvas)
+
+
+@lru_cache(maxsize=4)
+def _empty_panel(height: int, warning: str | None, bar: bool) -> Image.Image:
+    """What all panels of a series have alike."""
+    canvas = Image.new("RGB", (PANEL_WIDTH, height), _BLACK)
+    draw_banner(canvas, BANNER, warning)
+    if bar:
+        _draw_bar(canvas)
+    return canvas
 
 
 def footer_height(of_two: int, caption: Caption, sizes: tuple[int, int]) -> int:
