@@ -55,9 +55,10 @@ def lung_sides(volume: CtVolume, lungs: Mask) -> Sides:
     turn = tuple(slice(None, None, -1) if flip else slice(None) for flip in view.flipped)
     stored = sides.transpose(view.order)[turn]  # a view: written through
     _, rows, columns = stored.shape
-    for index, of_slice in enumerate(view.lungs):
-        fine = left[index].repeat(steps[0], axis=0)[:rows].repeat(steps[1], axis=1)[:, :columns]
-        stored[index] = of_slice * np.where(fine, np.uint8(Side.LEFT), np.uint8(Side.RIGHT))
+    coarse_sides = np.where(left, np.uint8(Side.LEFT), np.uint8(Side.RIGHT))
+    for of_slice, coarse_side, fine in zip(view.lungs, coarse_sides, stored, strict=True):
+        enlarged = coarse_side.repeat(steps[1], axis=1)[:, :columns].repeat(steps[0], axis=0)
+        np.multiply(of_slice, enlarged[:rows], out=fine)
     return sides
 
 
