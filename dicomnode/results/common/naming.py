@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from dicomnode.results.common.context import ResultObject
-from dicomnode.results.common.encoding import encoded
+from dicomnode.results.common.encoding import encode_sequences, encoded
 from dicomnode.results.common.uids import derived_uid
 
 UNNAMED = UID("2.25.0")
@@ -48,6 +48,8 @@ def named(
     `salt`: what else shall make other names of the same content. `contents`: the same objects as
     they would be made at another time, where they speak of the time in their text or pixels.
     """
+    for each in objects:
+        encode_sequences(each.data_set)
     digests = [content_digest(each.data_set) for each in contents or objects]
     series = derived_uid("result series", *salt, *digests)
     for each, digest in zip(objects, digests, strict=True):

@@ -22,6 +22,7 @@ from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.decisions.result_options import SrClass, Variant
 from dicomnode.results.common import codes
 from dicomnode.results.common.context import ResultContext, ResultObject
+from dicomnode.results.common.encoding import element, references, sequence, set_sequence
 from dicomnode.results.common.modules import Place, complete, series_description
 from dicomnode.results.common.naming import UNNAMED, named
 from dicomnode.results.common.summary import summary
@@ -67,9 +68,10 @@ def structured_report(
     )
     masks = segmentations(context, variant.segmentation) if masks is None else masks
     segments = segment_references(context, masks)
+    root, content = _content(context, segments)
     document = sop_class(
-        evidence=_evidence(context, segments),
-        content=_content(context, segments),
+        evidence=[_study(context)],
+        content=root,
         series_instance_uid=UNNAMED,
         series_number=place.series_number,
         sop_instance_uid=UNNAMED,
@@ -79,7 +81,9 @@ def structured_report(
     )
     data_set = Dataset()
     data_set.update(document)
+    data_set.ContentSequence = content
     _separate(data_set)
+    _set_evidence(data_set, context, segments)
     if context.predecessor is not None:
         data_set.PredecessorDocumentsSequence = [predecessor_item(context.predecessor)]
     choices = variant.choices if are_drawn(context) else frozenset({variant.sr_class.value})
@@ -108,29 +112,12 @@ def _separate(item: Dataset) -> None:
         _separate(child)
 
 
-def _evidence(context: ResultContext, segments: Segments) -> list[Dataset]:
-    """All analysed instances, and the segmentation that the regions refer to.
-
-    With only what highdicom reads; the identity is set afterwards.
-    """
-    series = context.source_series_uid
-    instances = {
-        source.sop_instance_uid: (source.sop_class_uid, series) for source in context.slices
-    }
-    for reference in segments.values():
-        of_regions = reference.sop_class_uid, reference.series_instance_uid
-        instances[reference.sop_instance_uid] = of_regions
-    return [_evidence_item(context, uid, *of) for uid, of in instances.items()]
-
-
-def _evidence_item(
-    context: ResultContext, sop_instance_uid: str, sop_class_uid: str, series_instance_uid: str
-) -> Dataset:
+def _study(context: ResultContext) -> Dataset:
+    """An instance of the study, with only what highdicom reads; the identity is set afterwards."""
     item = Dataset()
-    item.SOPClassUID = sop_class_uid
-    item.SOPInstanceUID = sop_instance_uid
+    item.SOPClassUID = context.slices[0].sop_class_uid
+    item.SOPInstanceUID = item.SeriesInstanceUID = UNNAMED
     item.StudyInstanceUID = context.header.study_instance_uid
-    item.SeriesInstanceUID = series_instance_uid
     for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"):
         setattr(item, keyword, "")
     for keyword in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
@@ -138,8 +125,29 @@ def _evidence_item(
     return item
 
 
-def _content(context: ResultContext, segments: Segments) -> Dataset:
-    """The tree: context, summary, images, measurements, and last what became of the analysis."""
+def _set_evidence(data_set: Dataset, context: ResultContext, segments: Segments) -> None:
+    """All analysed instances, and the segmentations that the regions refer to (PS3.3 C.17.2)."""
+    of_source = {source.sop_instance_uid: source.sop_class_uid for source in context.slices}
+    by_series = {context.source_series_uid: of_source}
+    for each in segments.values():
+        of_regions = by_series.setdefault(each.series_instance_uid, {})
+        of_regions[each.sop_instance_uid] = each.sop_class_uid
+    series = [
+        sequence("ReferencedSOPSequence", references(instances))
+        + element("SeriesInstanceUID", series_uid)
+        for series_uid, instances in by_series.items()
+    ]
+    study = element("StudyInstanceUID", context.header.study_instance_uid)
+    items = [sequence("ReferencedSeriesSequence", series) + study]
+    set_sequence(data_set, "CurrentRequestedProcedureEvidenceSequence", items)
+
+
+def _content(context: ResultContext, segments: Segments) -> tuple[Dataset, sr.ContentSequence]:
+    """The root of the tree with its head alone, and what stands in it: context, summary, images,
+    measurements, and last what became of the analysis.
+
+    highdicom copies what it is given, and searches it twice for references.
+    """
     root = sr.MeasurementReport(
         observation_context=_observation_context(context),
         procedure_reported=codes.PROCEDURE,
@@ -149,8 +157,8 @@ def _content(context: ResultContext, segments: Segments) -> Dataset:
     *head, measurements = root.ContentSequence
     answer = sr.TextContentItem(codes.SUMMARY, summary(context), _CONTAINS)
     body = [answer, image_library(context), measurements, _evaluations(context)]
-    root.ContentSequence = sr.ContentSequence([*head, *body])
-    return root
+    root.ContentSequence = sr.ContentSequence(head)
+    return root, sr.ContentSequence([*head, *body])
 
 
 def _observation_context(context: ResultContext) -> sr.ObservationContext:

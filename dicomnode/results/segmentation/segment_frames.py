@@ -2,7 +2,7 @@
 
 Built here and not by highdicom, whose general way takes two to three times as long for the 500
 frames of a thin-slice chest; highdicom reads every object back in the tests. What frames have in
-common is encoded once, for an object is written twice, for its name and for its file.
+common is encoded once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from pydicom.tag import Tag
 
 from dicomnode.results.common import codes
 from dicomnode.results.common.context import ResultContext, SourceSlice
-from dicomnode.results.common.encoding import encoded, encoded_sequence
+from dicomnode.results.common.encoding import element, encoded, sequence, set_sequence
 from dicomnode.results.segmentation.segments import Segment
 
 _SEGMENTATION = Code("113076", "DCM", "Segmentation")  # CID 7203
@@ -97,19 +98,19 @@ def set_functional_groups(
     """Multi-frame Functional Groups (PS3.3 section C.7.6.16, macros of table A.51-2)."""
     data_set.SharedFunctionalGroupsSequence = [_shared(context)]
     places = {index: n for n, index in enumerate(sorted({f.slice_index for f in frames}), 1)}
-    of_slice = {index: _slice_groups(context, index) for index in places}
+    derivation = {index: _derivation(context.slices[index]) for index in places}
+    position = {index: _position(context, index) for index in places}
     of_segment = {number: _segment_group(number) for number in {f.segment for f in frames}}
     indices = _FrameContents(2 if frames[0].segment is not None else 1)
     items = [
         # in the order of their tags
-        of_slice[frame.slice_index].derivation
+        derivation[frame.slice_index]
         + indices.of(frame, places[frame.slice_index])
-        + of_slice[frame.slice_index].position
+        + position[frame.slice_index]
         + of_segment[frame.segment]
         for frame in frames
     ]
-    groups = encoded_sequence("PerFrameFunctionalGroupsSequence", items)
-    data_set[groups.tag] = groups
+    set_sequence(data_set, "PerFrameFunctionalGroupsSequence", items)
     data_set.NumberOfFrames = len(frames)
 
 
@@ -128,22 +129,36 @@ def _shared(context: ResultContext) -> Dataset:
     return shared
 
 
-@dataclass(frozen=True)
-class _SliceGroups:
-    """Derivation Image and Plane Position of one slice, encoded, for all segments on it."""
+def _derivation(source: SourceSlice) -> bytes:
+    """Derivation Image of one slice: which one it was drawn on, with the frame where the instance
+    holds several (PS3.3 table 10-3)."""
+    image = element("ReferencedSOPClassUID", source.sop_class_uid)
+    image += element("ReferencedSOPInstanceUID", source.sop_instance_uid)
+    if source.frame_number is not None:
+        image += element("ReferencedFrameNumber", str(source.frame_number))
+    images, what = sequence("SourceImageSequence", [image + _use_of_source()]), _derivation_code()
+    return sequence("DerivationImageSequence", [images + what])
 
-    derivation: bytes
-    position: bytes
+
+@cache
+def _use_of_source() -> bytes:
+    use = Dataset()
+    use.SpatialLocationsPreserved = "YES"
+    use.PurposeOfReferenceCodeSequence = [codes.code_item(codes.SOURCE_FOR_PROCESSING)]
+    return encoded(use)
 
 
-def _slice_groups(context: ResultContext, index: int) -> _SliceGroups:
-    position, derivation = Dataset(), Dataset()
-    position.ImagePositionPatient = _decimals(context.volume.to_lps((index, 0, 0)))
-    derivation.SourceImageSequence = [_source_image(context.slices[index])]
+@cache
+def _derivation_code() -> bytes:
+    derivation = Dataset()
     derivation.DerivationCodeSequence = [codes.code_item(_SEGMENTATION)]
-    return _SliceGroups(
-        _group("DerivationImageSequence", derivation), _group("PlanePositionSequence", position)
-    )
+    return encoded(derivation)
+
+
+def _position(context: ResultContext, index: int) -> bytes:
+    """Plane Position of one slice."""
+    position = "\\".join(_decimals(context.volume.to_lps((index, 0, 0))))
+    return sequence("PlanePositionSequence", [element("ImagePositionPatient", position)])
 
 
 def _segment_group(number: int | None) -> bytes:
@@ -174,18 +189,6 @@ def _group(keyword: str, item: Dataset) -> bytes:
     holder = Dataset()
     setattr(holder, keyword, [item])
     return encoded(holder)
-
-
-def _source_image(source: SourceSlice) -> Dataset:
-    """PS3.3 table 10-3, with the frame where the instance holds several."""
-    item = Dataset()
-    item.ReferencedSOPClassUID = source.sop_class_uid
-    item.ReferencedSOPInstanceUID = source.sop_instance_uid
-    if source.frame_number is not None:
-        item.ReferencedFrameNumber = source.frame_number
-    item.SpatialLocationsPreserved = "YES"
-    item.PurposeOfReferenceCodeSequence = [codes.code_item(codes.SOURCE_FOR_PROCESSING)]
-    return item
 
 
 def _decimals(values: Sequence[float]) -> list[str]:

@@ -17,6 +17,7 @@ from pydicom.uid import SegmentationStorage
 from dicomnode.decisions.result_options import SegmentationKind
 from dicomnode.results.common import codes
 from dicomnode.results.common.context import ResultContext, ResultObject
+from dicomnode.results.common.encoding import element, references, sequence, set_sequence
 from dicomnode.results.common.modules import Place, complete, training_mark
 from dicomnode.results.common.naming import named
 from dicomnode.results.common.summary import RESEARCH_ONLY
@@ -223,14 +224,6 @@ def _set_references(data_set: Dataset, context: ResultContext, frames: Sequence[
     """Common Instance Reference (PS3.3 section C.12.2): the instances that frames lie on."""
     shown = [context.slices[index] for index in sorted({f.slice_index for f in frames})]
     classes = {source.sop_instance_uid: source.sop_class_uid for source in shown}
-    series = Dataset()
-    series.SeriesInstanceUID = context.source_series_uid
-    series.ReferencedInstanceSequence = [_instance(uid, name) for uid, name in classes.items()]
-    data_set.ReferencedSeriesSequence = [series]
-
-
-def _instance(sop_instance_uid: str, sop_class_uid: str) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = sop_class_uid
-    item.ReferencedSOPInstanceUID = sop_instance_uid
-    return item
+    instances = sequence("ReferencedInstanceSequence", references(classes))
+    series = element("SeriesInstanceUID", context.source_series_uid)
+    set_sequence(data_set, "ReferencedSeriesSequence", [instances + series])

@@ -145,8 +145,8 @@ def lung_segments(context: ResultContext) -> tuple[Segment, ...]:
     sides = lung_sides(context.volume, context.lung_mask)
     algorithm = _lung_algorithm(context)
     both = (
-        ("Right lung", codes.RIGHT, _RIGHT_LAB, sides == Side.RIGHT),
-        ("Left lung", codes.LEFT, _LEFT_LAB, sides == Side.LEFT),
+        ("Right lung", codes.RIGHT, _RIGHT_LAB, sides == np.uint8(Side.RIGHT)),
+        ("Left lung", codes.LEFT, _LEFT_LAB, sides == np.uint8(Side.LEFT)),
     )
     return tuple(
         Segment(label, _ANATOMICAL_STRUCTURE, codes.LUNG, laterality, algorithm, colour, mask)
