@@ -17,12 +17,16 @@ from pathlib import Path
 
 from dicomnode.analyse.analysis import Computed, Refusal, compute, foresee
 from dicomnode.analyse.held_job import EXIT_DEADLINE
-from dicomnode.assess.assessment import Assessment, assess_files, input_digest
+from dicomnode.assess.assessment import (
+    Assessment,
+    Slices,
+    assess_files,
+    input_digest,
+    read_slices_of,
+)
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
-from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.decisions.reasons import failed_rules
-from dicomnode.dicom_files.headers import read_headers_file
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines
 from inference.errors import InferenceError
@@ -89,7 +93,7 @@ class Ahead:
         self._tried: OpenSeries | None = None
         self._kept: Early | None = None
         self._enough: dict[str, float] = {}  # instances of a series, for looking at it again
-        self._headers: dict[tuple[Path, str], tuple[InstanceHeader, ...]] = {}
+        self._headers: dict[tuple[Path, str], Slices] = {}
         self._checked = self._begun = 0.0
         self._wanted = settings.inference.begin_early and settings.inference.workers == 1
 
@@ -213,10 +217,10 @@ class Ahead:
         """Headers are read once, however often a series is looked at."""
         content = {self._instances.open_path(each.path): each.sha256 for each in instances}
 
-        def read(path: Path) -> tuple[InstanceHeader, ...]:
+        def read(path: Path) -> Slices:
             of = path, content[path]
             if of not in self._headers:
-                self._headers[of] = read_headers_file(path)
+                self._headers[of] = read_slices_of(path)
             return self._headers[of]
 
         return assess_files(content, self._settings.eligibility, read)

@@ -12,10 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
-
-from pydicom.dataset import Dataset
 
 from dicomnode.assess.assessment import Assessment
 from dicomnode.config.settings import Settings
@@ -27,7 +24,6 @@ from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.decisions.reasons import Reason, Verdict, with_later
 from dicomnode.decisions.stack.geometry import SliceStack
 from dicomnode.deliver.result_settings import analysis_digest, result_settings
-from dicomnode.dicom_files.headers import read_sources
 from dicomnode.dicom_files.volume import load_volume
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines
@@ -198,11 +194,11 @@ def analyse_series(
     found = computed or compute(engines, assessment, settings, progress)
     if isinstance(found, Refusal):
         return found
-    started = time.perf_counter()
+    started, slices = time.perf_counter(), assessment.eligibility.stack.headers
     reasons = with_later(assessment.reasons, found.seen)
     context = ResultContext(
-        sources=_sources(assessment),
-        frame_numbers=[each.frame_number for each in assessment.eligibility.stack.headers],
+        sources=[assessment.sources[header.slice_key] for header in slices],
+        frame_numbers=[header.frame_number for header in slices],
         volume=found.volume,
         outcomes=found.outcomes,
         lungs=found.lungs,
@@ -242,15 +238,6 @@ def judge_pixels(
     witness = pixel_witness(measure_blood_pool(volume, lungs))
     contrast = judge_contrast(stack.headers, settings.eligibility, witness)
     return (*chest, *contrast.reasons)
-
-
-def _sources(assessment: Assessment) -> list[Dataset]:
-    """The header of each slice of the stack; a file with many of them is read once."""
-    read = cache(read_sources)
-    return [
-        read(assessment.files[header.sop_instance_uid])[(header.frame_number or 1) - 1]
-        for header in assessment.eligibility.stack.headers
-    ]
 
 
 def conditions(settings: Settings) -> str:

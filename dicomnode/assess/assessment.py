@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom.dataset import Dataset
+
 from dicomnode.decisions.eligibility.eligibility import (
     Eligibility,
     EligibilityPolicy,
     judge_eligibility,
 )
-from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.decisions.instance_header import InstanceHeader, SliceKey
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.decisions.stack.overlaps import NOT_COMPARED, Pair
-from dicomnode.dicom_files.headers import read_headers_file
+from dicomnode.dicom_files.headers import read_headers_and_sources
 from dicomnode.dicom_files.identity import data_set_sha256, identify_file
 from dicomnode.dicom_files.read_again import may_pass, why_unread
 from dicomnode.dicom_files.same_slices import (
@@ -22,9 +24,13 @@ from dicomnode.dicom_files.same_slices import (
     with_digests_of_possible_copies,
 )
 from dicomnode.errors import DataError
+from dicomnode.results.common.sources import as_source
 from dicomnode.results.common.uids import instances_digest
 from storage.decided import OWN_RESULT
 from storage.records import Conflict, StoredInstance
+
+Slices = tuple[tuple[InstanceHeader, Dataset], ...]
+"""The header of each slice in a file, and of that what results are made of."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Assessment:
 
     eligibility: Eligibility
     files: dict[str, Path]  # by SOP Instance UID
+    sources: dict[SliceKey, Dataset]  # what results are made of, of the header of each slice
     unreadable: tuple[Reason, ...] = ()
     headers: tuple[InstanceHeader, ...] = ()
     arrival: tuple[Reason, ...] = ()  # that instances are missing, or came again: no header tells
@@ -50,13 +57,22 @@ class Assessment:
         return self.eligibility.eligible and complete and not self.unreadable
 
 
+def read_slices_of(file: Path) -> Slices:
+    """
+    Raises:
+        as `read_header_file`.
+    """
+    return tuple((header, as_source(source)) for header, source in read_headers_and_sources(file))
+
+
 def assess_files(
     files: Iterable[Path],
     policy: EligibilityPolicy,
-    read: Callable[[Path], tuple[InstanceHeader, ...]] = read_headers_file,
+    read: Callable[[Path], Slices] = read_slices_of,
 ) -> Assessment:
     """Read the headers of one series and decide; a file that cannot be read is a reason."""
     headers: list[InstanceHeader] = []
+    sources: dict[SliceKey, Dataset] = {}
     by_uid: dict[str, Path] = {}
     unreadable: list[Reason] = []
     passing = False
@@ -71,8 +87,9 @@ def assess_files(
             unreadable.append(why_unread(error, file.name))
             passing |= may_pass(error)
             continue
-        headers += found
-        by_uid[found[0].sop_instance_uid] = file
+        headers += [header for header, _ in found]
+        sources |= {header.slice_key: source for header, source in found}
+        by_uid[headers[-1].sop_instance_uid] = file
     differences: Mapping[Pair, float] = NOT_COMPARED
     try:
         headers = with_digests_of_possible_copies(headers, by_uid)
@@ -81,7 +98,9 @@ def assess_files(
         unreadable.append(why_unread(error, Path(str(error.filename or "")).name))
         passing |= may_pass(error)
     eligibility = judge_eligibility(headers, policy, differences)
-    return Assessment(eligibility, by_uid, tuple(unreadable), tuple(headers), may_pass=passing)
+    return Assessment(
+        eligibility, by_uid, sources, tuple(unreadable), tuple(headers), may_pass=passing
+    )
 
 
 def input_digest(instances: Sequence[StoredInstance | Conflict]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, TypeVar, cast
 
 from pydicom.charset import python_encoding
@@ -17,7 +17,6 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.sequence import Sequence
-from pydicom.tag import BaseTag
 
 T = TypeVar("T")
 Interval = tuple[float, float]
@@ -122,13 +121,13 @@ class AttributeReader:
 
     def items(self, keyword: str) -> list[Dataset]:
         """The items of a sequence; [] when absent, and with a problem when it cannot be parsed."""
-        tag = _tag(keyword)
-        if tag not in self._data_set:
+        element = self._element(keyword)
+        if element is None:
             return []
-        if self._data_set.get_item(tag, keep_deferred=True).VR not in {"SQ", "UN", None}:
+        if element.VR not in {"SQ", "UN", None}:
             return self._problem(keyword, "is no sequence", [])
         try:
-            value = self._data_set[tag].value
+            value = self._data_set[_tag(keyword)].value
         except _UNPARSABLE:
             return self._problem(keyword, "cannot be read", [])
         if value is None or isinstance(value, Sequence):
@@ -173,9 +172,13 @@ class AttributeReader:
 
     def _element(self, keyword: str) -> Any:
         """The element as it was received: raw bytes, or a value when built in memory."""
-        tag = _tag(keyword)
-        present = tag in self._data_set
-        return self._data_set.get_item(tag, keep_deferred=True) if present else None
+        return self._elements.get(_tag(keyword))
+
+    @cached_property
+    def _elements(self) -> dict[int, Any]:
+        """By plain numbers: the tags of pydicom compare in Python."""
+        tags = map(int, self._data_set.keys())
+        return dict(zip(tags, self._data_set.values(), strict=True))
 
     def _values(self, keyword: str) -> list[str]:
         element = self._element(keyword)
@@ -222,8 +225,8 @@ class AttributeReader:
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
-    return BaseTag(cast(int, tag_for_keyword(keyword)))
+def _tag(keyword: str) -> int:
+    return cast(int, tag_for_keyword(keyword))
 
 
 def _clean(text: str) -> str:

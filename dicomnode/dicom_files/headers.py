@@ -195,15 +195,16 @@ def _first_text(read: AttributeReader, *keywords: str) -> str:
     return next(filter(None, map(read.text, keywords)), "")
 
 
-def read_frame_headers(data_set: Dataset) -> tuple[InstanceHeader, ...]:
-    """One header for each slice that an instance holds: its frames, or the instance itself.
+def read_frames(data_set: Dataset) -> list[tuple[InstanceHeader, Dataset]]:
+    """One header for each slice that an instance holds, with the data set that it was read from:
+    its frames, or the instance itself.
 
     A multi-frame CT (PS3.3 A.38.1, A.70) has one for each frame that its functional groups
     describe; with none, or another Number of Frames, a problem tells. Never raises on bad values.
     """
     whole = read_header(data_set)
     if not is_multi_frame_ct(data_set):
-        return (whole,)
+        return [(whole, data_set)]
     frames = list(islice(frame_data_sets(data_set), whole.number_of_frames))
     described = described_frames(data_set)
     problems: tuple[str, ...] = ()
@@ -211,8 +212,8 @@ def read_frame_headers(data_set: Dataset) -> tuple[InstanceHeader, ...]:
         text = f"{described} items for {whole.number_of_frames} frames"
         problems = (f"PerFrameFunctionalGroupsSequence: {text}",)
     if not frames:
-        return (replace(whole, problems=whole.problems + problems),)
-    return tuple(_frame_header(f, n, whole, problems) for n, f in enumerate(frames, start=1))
+        return [(replace(whole, problems=whole.problems + problems), data_set)]
+    return [(_frame_header(f, n, whole, problems), f) for n, f in enumerate(frames, start=1)]
 
 
 def _frame_header(
@@ -244,15 +245,21 @@ def read_header_file(path: Path) -> InstanceHeader:
 
 
 def read_headers_file(path: Path) -> tuple[InstanceHeader, ...]:
-    """Headers of all slices, as `read_frame_headers`; of their pixels, as `read_header_file`.
+    """Headers of all slices, as `read_frames`; of their pixels, as `read_header_file`.
 
     Raises:
         as `read_header_file`.
     """
+    return tuple(header for header, _ in read_headers_and_sources(path))
+
+
+def read_headers_and_sources(path: Path) -> list[tuple[InstanceHeader, Dataset]]:
+    """As `read_headers_file`, which it raises as; each with all attributes before the pixels."""
     with path.open("rb") as file, PYDICOM_QUIET:
         data_set, pixels = _read_before_pixels(file)
-        headers = read_frame_headers(data_set)
-        return _with_pixels(headers, *_look_at_pixels(file, data_set, pixels))
+        headers, sources = zip(*read_frames(data_set), strict=True)
+        looked_at = _with_pixels(headers, *_look_at_pixels(file, data_set, pixels))
+        return list(zip(looked_at, sources, strict=True))
 
 
 def _look_at_pixels(
@@ -298,13 +305,6 @@ def read_source(path: Path) -> Dataset:
     """
     with path.open("rb") as file, PYDICOM_QUIET:
         return _read_before_pixels(file)[0]
-
-
-def read_sources(path: Path) -> list[Dataset]:
-    """As `read_source`, one for each slice that the file holds, in the order of the frames."""
-    with path.open("rb") as file, PYDICOM_QUIET:
-        data_set = _read_before_pixels(file)[0]
-        return list(frame_data_sets(data_set)) if is_multi_frame_ct(data_set) else [data_set]
 
 
 def read_with_pixels(path: Path) -> tuple[Dataset, bytes]:

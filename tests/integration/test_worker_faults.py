@@ -36,9 +36,8 @@ def break_reading(monkeypatch: pytest.MonkeyPatch, where: str, number: int) -> N
 @pytest.mark.parametrize(
     "where",
     [
-        "dicomnode.assess.assessment.read_headers_file",
+        "dicomnode.assess.assessment.read_headers_and_sources",
         "dicomnode.dicom_files.volume.read_slices",
-        "dicomnode.analyse.analysis.read_sources",
     ],
 )
 def test_a_file_that_cannot_be_read_just_now_costs_no_attempt(

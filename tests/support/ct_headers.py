@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from dicomnode.decisions.eligibility.attribute_rules import CT_IMAGE_STORAGE
 from dicomnode.decisions.instance_header import InstanceHeader
-from dicomnode.dicom_files.headers import read_frame_headers
+from dicomnode.dicom_files.headers import read_frames
 
 DATA = Path(__file__).parents[1] / "data"
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -55,7 +55,7 @@ def real_series(case: str) -> dict[str, list[InstanceHeader]]:
         series["name"]: [
             header
             for own in series["instances"]
-            for header in read_frame_headers(Dataset.from_json(series["common"] | own))
+            for header, _ in read_frames(Dataset.from_json(series["common"] | own))
         ]
         for series in described["series"]
     }

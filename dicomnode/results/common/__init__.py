@@ -10,6 +10,7 @@ modules         Modules that every result object has alike: patient, study, seri
 naming          The UIDs of all result objects are made here: names of what the objects hold
 patient         One normalised header per study, from source headers that may be damaged
 score_text      A score in text: never written as a certainty that it is not
+sources         What result objects are made of, of the header of an analysed slice
 summary         The answer in plain words: what stands first in the report and under each picture
 uids            UIDs made from texts, and the digests that go into them
 values          Is a value what its VR allows (PS3.5 section 6.2)? If not, what can be saved of it?

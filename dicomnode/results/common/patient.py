@@ -84,6 +84,15 @@ _EQUIPMENT: Mapping[str, values.Rule] = {  # Contributing Equipment Sequence, PS
     "DeviceSerialNumber": values.identifier(64),
     "SoftwareVersions": values.description(64),
 }
+READ_OF_SOURCES = (
+    "SpecificCharacterSet",
+    *IDENTITY,
+    *_SEQUENCES,
+    *_EQUIPMENT,
+    "FrameOfReferenceUID",
+)
+"""The attributes of sources that are read here."""
+
 _UNREADABLE = (
     *(ValueError, TypeError, KeyError, AttributeError, LookupError),
     *(NotImplementedError, OSError, EOFError, struct.error),

@@ -14,10 +14,8 @@ from pydicom.dataset import Dataset
 from dicomnode.analyse import ahead, analysis
 from dicomnode.analyse.ahead import Ahead
 from dicomnode.analyse.analysis import Refusal
-from dicomnode.assess.assessment import Assessment
-from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.assess.assessment import Assessment, Slices, read_slices_of
 from dicomnode.dicom_files import volume
-from dicomnode.dicom_files.headers import read_headers_file
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines
 from inference.lungs.finder import LungFinder
@@ -376,11 +374,11 @@ def test_headers_are_read_once(
 ) -> None:
     read: list[Path] = []
 
-    def noted(path: Path) -> tuple[InstanceHeader, ...]:
+    def noted(path: Path) -> Slices:
         read.append(path)
-        return read_headers_file(path)
+        return read_slices_of(path)
 
-    monkeypatch.setattr(ahead, "read_headers_file", noted)
+    monkeypatch.setattr(ahead, "read_slices_of", noted)
     node.receive(many[:30])
     foreseeing.ahead.look()
     node.receive(many[30:])

@@ -16,7 +16,7 @@ from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.decisions.reasons import Verdict
 from dicomnode.decisions.stack.geometry import StackProblem, sort_slices
 from dicomnode.dicom_files.frames import read_slices
-from dicomnode.dicom_files.headers import read_headers_file, read_sources
+from dicomnode.dicom_files.headers import read_headers_and_sources, read_headers_file
 from dicomnode.dicom_files.volume import load_volume
 from dicomnode.errors import DataError
 from inference.volume import CtVolume
@@ -68,11 +68,12 @@ def test_unassigned_attributes_of_a_legacy_conversion_are_read_but_no_identity(
 ) -> None:
     path = write_multi_frame(tmp_path, 3, legacy=True)
     assert [h.instance_number for h in read_headers_file(path)] == [3, 2, 1]
-    assert {str(source.PatientName) for source in read_sources(path)} == {"Chest^Drawn"}
+    names = {str(source.PatientName) for _, source in read_headers_and_sources(path)}
+    assert names == {"Chest^Drawn"}
 
 
 def test_a_frame_looks_like_an_instance_of_one_slice(enhanced: Path) -> None:
-    sources = read_sources(enhanced)
+    sources = [source for _, source in read_headers_and_sources(enhanced)]
     assert len(sources) == FRAMES
     assert "NumberOfFrames" not in sources[0]
     assert "PerFrameFunctionalGroupsSequence" not in sources[0]
