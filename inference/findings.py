@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol, cast, runtime_checkable
 
@@ -50,12 +50,17 @@ _USE_WARNINGS = {
 }
 
 
+REFERENCE = "f32"
+"""The precision that all others are measured by."""
+
+
 @dataclass(frozen=True)
 class ModelIdentity:
     """The bundle that made the findings, as its card names it.
 
     `use`: what it is meant for here, the least of what its card and the site declare. Every
     result says of itself that it is for research only: that needs no further warning.
+    `precision`: of its convolutions, here.
     """
 
     name: str
@@ -63,6 +68,23 @@ class ModelIdentity:
     weights_sha256: str
     training: Training
     use: IntendedUse = IntendedUse.RESEARCH
+    precision: str = REFERENCE
+
+    def computed_in(self, precision: str) -> ModelIdentity:
+        """The same, of a network that is loaded."""
+        return replace(self, precision=precision)
+
+    @property
+    def otherwise(self) -> tuple[str, ...]:
+        """The precision, where it is not that of the reference, for a place that names the model:
+        what float32 gives says nothing of it."""
+        return () if self.precision == REFERENCE else (f"precision {self.precision}",)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What else must be known of it, to know what it is."""
+        weights, training = f"weights SHA-256 {self.weights_sha256}", f"training {self.training}"
+        return weights, training, *self.otherwise
 
     @property
     def warning(self) -> str | None:

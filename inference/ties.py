@@ -18,6 +18,8 @@ TIE = 1e-5
 SSE 4.1, AVX, AVX2: 1.1e-6 for COVNet's averages, 3e-6 for the maps of location attention."""
 HALF_TIE = 4e-3
 """The same where the convolutions compute in half precision: eight units of its last digit."""
+TIES = {"f32": TIE, "f16": HALF_TIE, "bf16": 8 * HALF_TIE}
+"""By the precision of the convolutions; bfloat16 has three bits less than half precision."""
 
 
 def falling(

@@ -118,9 +118,7 @@ def scanner(header: InstanceHeader) -> JsonObject:
 
 def models(engines: Engines) -> list[JsonObject]:
     """The models of the methods in their order, then that for the lungs if it is a network."""
-    network = getattr(engines.lungs, "network", None)
-    lungs = [] if network is None else [network.identity]
-    return [model_json(each) for each in (*engines.identities, *lungs)]
+    return [model_json(each) for each in engines.models]
 
 
 def settings_of(settings: Settings) -> JsonObject:
@@ -129,11 +127,12 @@ def settings_of(settings: Settings) -> JsonObject:
 
 
 def computed(engines: Engines, settings: Settings) -> JsonObject:
-    """`device`: by method, "cpu" or "cuda", where convolutions compute in half precision."""
+    """`device`: by method, "cpu" or "cuda"; `precision`: of the convolutions, by model."""
     inference = settings.inference
     return {
         "device": {each.title.key: getattr(each, "device", "cpu") for each in engines.methods},
         "engine": inference.engine,
+        "precision": {each.name: each.precision for each in engines.models},
         "threads": inference.threads,
         "machine": platform.machine(),
         "python": platform.python_version(),

@@ -27,7 +27,7 @@ from dicomnode.methods.bundles import Engines, load_engines, models_digest
 from dicomnode.methods.findings_json import findings_json
 from dicomnode.version import VERSION
 from inference.progress import Progress
-from inference.ties import HALF_TIE, TIE
+from inference.ties import TIES
 from storage import index
 from storage.database import Database
 from storage.flight_records import FlightRecord
@@ -40,6 +40,8 @@ precision on a GPU may differ from the reference (`HALF_TOLERANCE` of location a
 MEASURED_SHARE = 0.01
 """Of lengths and volumes, beside a hundredth of their unit: they are counted in voxels."""
 
+_TOLD_ELSEWHERE = frozenset({"precision"})
+"""Of a model: with what is computed otherwise than then."""
 _SCORES = frozenset({"scores", "score", "confidences", "confidence"})
 
 
@@ -148,7 +150,7 @@ def _elsewhere(then: Mapping[str, Any], engines: Engines, settings: Settings) ->
     before = {"libraries": then["libraries"], "release": then["product"]["version"]}
     for name, value in (then["computed"] | before).items():
         for key, former, present in _pairs(name, value, now[name]):
-            if former != present and key != "threads":  # TIE covers their number
+            if former != present and key != "threads":  # TIES cover their number
                 yield f"{key}: {former} then, {present} now"
 
 
@@ -161,7 +163,9 @@ def _pairs(name: str, then: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _on_the_same_device(then: Mapping[str, Any]) -> float:
-    return HALF_TIE if "cuda" in then["computed"]["device"].values() else TIE
+    """By the precision; records of before it was kept have the device only."""
+    usual = {"": "f16" if "cuda" in then["computed"]["device"].values() else "f32"}
+    return max(TIES[each] for each in then["computed"].get("precision", usual).values())
 
 
 def differing(then: Any, now: Any, tolerance: float, what: str = "") -> Iterator[Difference]:
@@ -170,7 +174,7 @@ def differing(then: Any, now: Any, tolerance: float, what: str = "") -> Iterator
     Scores from 0 to 1 may differ by `tolerance`, other numbers with a fraction by MEASURED_SHARE.
     """
     if isinstance(then, dict) and isinstance(now, dict):
-        for key in sorted(then.keys() | now.keys()):
+        for key in sorted((then.keys() | now.keys()) - _TOLD_ELSEWHERE):
             yield from differing(then.get(key), now.get(key), tolerance, f"{what}.{key}".strip("."))
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         for number, (former, present) in enumerate(zip(then, now, strict=True)):

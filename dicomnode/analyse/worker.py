@@ -88,10 +88,11 @@ class Worker:
         self._ahead = Ahead(settings, self._database, self._engines, stop, self._clock)
         for model in self._engines.identities:
             MODEL_INFO.labels(model.name, model.version, model.training.value).set(1)
-            weights = model.weights_sha256[:12]
-            log.info("model %s %s, weights %s", model.name, model.version, weights)
             if model.warning:
                 log.warning("%s (model %s %s)", model.warning, model.name, model.version)
+        for model in self._engines.models:
+            named = model.name, model.version, model.weights_sha256[:12], model.precision
+            log.info("model %s %s, weights %s, computed in %s", *named)
 
     def run(self, renewed: threading.Event) -> None:
         """Analyse, or wait for something to analyse: until asked to stop; or, after the series that

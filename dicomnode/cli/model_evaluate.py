@@ -58,6 +58,14 @@ def model_evaluate(
         Path | None,
         typer.Option("--against", help="--out of another evaluation, to be compared with."),
     ] = None,
+    prove_bf16: Annotated[
+        bool,
+        typer.Option(
+            "--prove-bf16",
+            help="Compute each scan in bfloat16 too and measure what that changes, for the card; "
+            "only where the machine computes in it itself.",
+        ),
+    ] = False,
     confusion: Annotated[
         Path | None,
         typer.Option(
@@ -81,7 +89,7 @@ def model_evaluate(
     from inference.training.scan import Split
 
     chosen = None if split is SplitChoice.ALL else Split(split.value)
-    request = EvaluationRequest(bundle, manifest, out, chosen, seed, simulated, against)
+    request = EvaluationRequest(bundle, manifest, out, chosen, seed, simulated, against, prove_bf16)
     raise SystemExit(_from_scans(request, lungs, config))
 
 

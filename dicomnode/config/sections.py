@@ -109,6 +109,7 @@ class InferenceSettings(Section):
     allow_demonstration_model: bool = False  # serve with weights not trained on patients' labels
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Literal["auto", "openvino", "torch"] = "auto"
+    precision: Literal["auto", "f32", "bf16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0  # 0: as torch decides
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     begin_early: bool = True  # compute while a series comes, and while it is waited for

@@ -49,11 +49,13 @@ def analysis_digest(settings: Settings, variants: Iterable[Variant] = (), models
     """
     shown = asdict(settings.results).items()
     asked = set(variants) or {settings.results.variant}
+    inference = settings.inference
+    asked_precision = [] if inference.precision == "auto" else [inference.precision]
     covered = {
         "version": VERSION,
         "ae_title": settings.node.ae_title,
         "models": models or models_digest(settings),
-        "engine": [settings.inference.engine, settings.inference.device],
+        "engine": [inference.engine, inference.device, *asked_precision],
         "eligibility": asdict(settings.eligibility),
         "chest": asdict(settings.chest),
         "results": {

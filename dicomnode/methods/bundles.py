@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
+from inference.backends.precision import EngineName, likely_engine
 from inference.bundles.bundle import Bundle, load_bundle, load_card
 from inference.bundles.tasks import LUNGS, TASKS, EngineOptions
 from inference.errors import BundleError
@@ -47,6 +48,12 @@ class Engines:
     def identities(self) -> tuple[ModelIdentity, ...]:
         """The models of the methods."""
         return tuple(each.identity for each in self.methods)
+
+    @property
+    def models(self) -> tuple[ModelIdentity, ...]:
+        """The same, then that for the lungs if it is a network."""
+        network = getattr(self.lungs, "network", None)
+        return (*self.identities, *([] if network is None else [network.identity]))
 
 
 def load_bundles(settings: Settings) -> Mapping[str, Bundle]:
@@ -106,9 +113,44 @@ def models_digest(settings: Settings) -> str:
 
 
 def _digest(cards: Iterable[Card], settings: Settings) -> str:
-    parts = [f"{card.task} {card.digest}" for card in cards]
+    parts = [f"{card.task} {card.digest}{_precision(card, settings)}" for card in cards]
     text = "\n".join([*parts, settings.inference.intended_use_here])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _precision(card: Card, settings: Settings) -> str:
+    """Where it is not what every machine computes in."""
+    unused = settings.inference.precision == "f32" or _bf16_lacks(card, settings)[1]
+    return "" if unused else " bf16"
+
+
+def _bf16_lacks(card: Card, settings: Settings) -> tuple[EngineName, tuple[str, ...]]:
+    """The engine of a bundle here and what it lacks for bfloat16, as can be told without torch."""
+    how = _options(settings)
+    engine = likely_engine(how.device, how.backend)
+    return engine, card.wish(how).missing(engine, at_sight=True)
+
+
+def precision_here(card: Card, settings: Settings) -> str:
+    """What a bundle will be computed in here, on which engine and why: as can be told without
+    torch."""
+    asked = settings.inference.precision
+    engine, missing = _bf16_lacks(card, settings)
+    if asked == "f32":
+        return f"f32 on {engine}"
+    if asked == "auto" and engine == "cuda" and card.task != LUNGS:
+        return "f16 on cuda"
+    if not missing:
+        return f"bf16 on {engine}"
+    return f"{'f32' if asked == 'auto' else 'not'} on {engine}; bf16: {'; '.join(missing)}"
+
+
+def precision_problems(cards: Iterable[Card], settings: Settings) -> tuple[str, ...]:
+    """What hinders bfloat16 where it is asked for, a sentence for each card."""
+    if settings.inference.precision != "bf16":
+        return ()
+    lacks = [(card, _bf16_lacks(card, settings)[1]) for card in cards]
+    return tuple(f"bf16: {c.name} {c.version}: {'; '.join(some)}" for c, some in lacks if some)
 
 
 def load_for(folder: Path, task: str) -> Bundle:
@@ -142,17 +184,23 @@ def load_engines(settings: Settings) -> Engines:
     return Engines(lungs, tuple(methods), digest, memory)
 
 
-def load_method(bundle: Bundle, settings: Settings, memory: Memory | None = None) -> Method:
+def load_method(
+    bundle: Bundle, settings: Settings, memory: Memory | None = None, unproven: bool = False
+) -> Method:
     """The method of a bundle, as the site computes.
+
+    `unproven`: whether bfloat16 needs no proof.
 
     Raises:
         BundleError: the bundle does not fit its task.
         DeviceError: the configured device or engine is not there.
     """
-    return bundle.method(_options(settings, memory))
+    return bundle.method(_options(settings, memory, unproven))
 
 
-def _options(settings: Settings, memory: Memory | None) -> EngineOptions:
+def _options(
+    settings: Settings, memory: Memory | None = None, unproven: bool = False
+) -> EngineOptions:
     inference = settings.inference
     return EngineOptions(
         inference.device,
@@ -160,28 +208,34 @@ def _options(settings: Settings, memory: Memory | None) -> EngineOptions:
         inference.engine,
         IntendedUse(inference.intended_use_here),
         memory,
+        inference.precision,
+        unproven,
     )
 
 
-def load_lung_finder(settings: Settings) -> LungFinder:
+def load_lung_finder(settings: Settings, unproven: bool = False) -> LungFinder:
     """The configured network for lungs; the classical method where none is configured.
 
     Raises:
         BundleError, DeviceError: as `load_method`.
     """
     folder = dict(settings.inference.bundles).get(LUNGS)
-    return _lung_finder(None if folder is None else load_for(folder, LUNGS), settings)
+    bundle = None if folder is None else load_for(folder, LUNGS)
+    return _lung_finder(bundle, settings, unproven=unproven)
 
 
 def _lung_finder(
-    bundle: Bundle | None, settings: Settings, memory: Memory | None = None
+    bundle: Bundle | None,
+    settings: Settings,
+    memory: Memory | None = None,
+    unproven: bool = False,
 ) -> LungFinder:
     from inference.lungs.finder import LungFinder
     from inference.lungs.network import LungNetwork
 
     if bundle is None:
         return LungFinder()
-    how = _options(settings, memory)
+    how = _options(settings, memory, unproven)
     network = LungNetwork.load(
         bundle,
         how.device,
@@ -189,5 +243,6 @@ def _lung_finder(
         backend=how.backend,
         use_here=how.use_here,
         memory=how.memory,
+        wish=bundle.card.wish(how),
     )
     return LungFinder(network)

@@ -48,14 +48,15 @@ def _by_class(answer: Answer, values: Sequence[float]) -> dict[str, float]:
 
 
 def model_json(model: ModelIdentity) -> dict[str, Any]:
-    """Which bundle, and what must be said of it."""
-    return {
+    """Which bundle, and what must be said of it; the precision where it is not float32."""
+    entry = {
         "name": model.name,
         "version": model.version,
         "weights_sha256": model.weights_sha256,
         "training": model.training.value,
         "warning": model.warning,
     }
+    return entry | ({"precision": model.precision} if model.otherwise else {})
 
 
 def _candidate(answer: Answer, region: CandidateRegion) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import is_held, settings_now
 from dicomnode.disk_gate import disk_space, existing
 from dicomnode.errors import ConfigurationError
-from dicomnode.methods.bundles import check_permitted
+from dicomnode.methods.bundles import check_permitted, precision_problems
 from dicomnode.network.listeners import bind_listener
 from dicomnode.processes.ports import Address, is_held_by_systemd, served
 from dicomnode.tls import (
@@ -88,6 +88,8 @@ def bundle_findings(settings: Settings) -> Iterator[Finding]:
             continue
         if not (folder / cards[-1].weights).is_file():
             yield Finding(key, f"{folder}: there is no file {cards[-1].weights}")
+    for problem in precision_problems(cards, settings):
+        yield Finding("inference.precision", problem)
     try:
         check_permitted(cards, settings)
     except ConfigurationError as error:

@@ -2,6 +2,7 @@
 
 evaluate            `dicomnode model evaluate`: a bundle on the scans of a manifest
 evaluation_against  The probabilities of another evaluation, for a comparison on the same scans
+evaluation_bf16     What bfloat16 changes in each scan of an evaluation
 evaluation_cases    From analysed scans to what the statistics take
 evaluation_gallery  Pictures of some scans of an evaluation: does the heat lie on the lesion?
 evaluation_plan     What is to be evaluated, checked as a whole before any scan is analysed

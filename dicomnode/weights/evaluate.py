@@ -14,6 +14,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
 from dicomnode.version import VERSION
 from dicomnode.weights.evaluation_against import PROBABILITIES
+from dicomnode.weights.evaluation_bf16 import Trial, computing_in, precision_blocks
 from dicomnode.weights.evaluation_cases import (
     as_csv,
     heat_cases,
@@ -34,10 +35,12 @@ from dicomnode.weights.evaluation_scans import (
     lung_analyser,
     region_analyser,
     scored_analyser,
+    unwatched,
     with_bundle,
 )
 from dicomnode.weights.manifest import STRATA
-from inference.bundles.card import Metric
+from inference.bundles.card import Card, Metric
+from inference.bundles.proof import PrecisionProof
 from inference.bundles.tasks import TASKS
 from inference.errors import EvaluationError
 from inference.evaluation.measures.classification import Cases, classify
@@ -68,13 +71,14 @@ FIGURES, MARKDOWN, HTML = "evaluation.json", "report.md", "report.html"
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """`metrics`: for a card; `matrix`: of the scans, None for masks of the lungs; `tables`: the CSV
-    files by name; `failed`: scan and reason."""
+    files by name; `failed`: scan and reason; `proof`: of bfloat16, where it was asked for."""
 
     document: Document
     metrics: tuple[Metric, ...]
     matrix: ConfusionMatrix | None
     tables: Mapping[str, str]
     failed: tuple[tuple[str, str], ...]
+    proof: PrecisionProof | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,26 +94,34 @@ class _Found:
 def evaluate(plan: EvaluationPlan, settings: Settings, on_progress: Progress) -> Outcome:
     """Analyse every scan of the plan with its bundle, otherwise by the node's `settings`.
 
+    In float32, whatever the node computes in: that is what a card's figures are of.
+
     Raises:
-        BundleError, DeviceError: the bundle cannot be loaded, or its device is not there.
+        BundleError, DeviceError: the bundle cannot be loaded, or its device, or bfloat16 that is to
+            be proven, is not there.
     """
     task = plan.card.task
-    chosen = with_bundle(settings, task, plan.bundle)
+    chosen = computing_in(with_bundle(settings, task, plan.bundle), "f32")
+    trial = Trial(chosen, task, plan.bundle) if plan.proves_bf16 else None
+    watch = trial.watch if trial else unwatched
     attempts: Sequence[Attempt[Any]]
     if not TASKS[task].engine:
-        attempts = attempt_all(plan.rows, lung_analyser(chosen), on_progress)
+        attempts = attempt_all(plan.rows, lung_analyser(chosen, watch), on_progress)
         found = _lungs(plan, attempts)
     elif TASKS[task].last_class is None:
         gallery = Gallery()
-        attempts = attempt_all(plan.rows, scored_analyser(chosen, gallery), on_progress)
+        attempts = attempt_all(plan.rows, scored_analyser(chosen, gallery, watch), on_progress)
         found = _scored(plan, attempts, gallery)
     else:
-        attempts = attempt_all(plan.rows, region_analyser(chosen), on_progress)
+        attempts = attempt_all(plan.rows, region_analyser(chosen, watch), on_progress)
         found = _regions(plan, attempts)
     failed = tuple((each.row.scan, each.failure) for each in attempts if each.failure)
+    analysed = [each.row.patient for each in attempts if each.found is not None]
+    proof = trial.proof(plan.data(analysed)) if trial else None
+    sections = [*found.sections, *_precision(plan.card, proof)]
     about = Evaluated(plan.card, plan.simulated, _facts(plan, chosen), failed)
     return Outcome(
-        report(about, found.sections), tuple(found.metrics), found.matrix, found.tables, failed
+        report(about, sections), tuple(found.metrics), found.matrix, found.tables, failed, proof
     )
 
 
@@ -186,6 +198,11 @@ def _comparison(plan: EvaluationPlan, cases: Cases, attempts: Sequence[Attempt[A
     return [("Comparison", comparison_blocks(cases.some(common), scores))]
 
 
+def _precision(card: Card, proof: PrecisionProof | None) -> Sections:
+    blocks = precision_blocks(proof, card.tolerance, card.task) if proof else []
+    return [("Precision", blocks)] if blocks else []
+
+
 def _facts(plan: EvaluationPlan, settings: Settings) -> tuple[tuple[str, str], ...]:
     card = plan.card
     by = "a network" if settings.inference.lungs_bundle else "the classical method"
@@ -237,6 +254,7 @@ def _as_json(plan: EvaluationPlan, outcome: Outcome) -> dict[str, Any]:
         "scans": [row.scan for row in plan.rows],
         "failed": [{"scan": scan, "reason": reason} for scan, reason in outcome.failed],
         "figures": [asdict(each) for each in outcome.metrics],
+        "precision": [asdict(outcome.proof)] if outcome.proof else [],
         "confusion": None
         if matrix is None
         else {"classes": list(matrix.classes), "counts": matrix.counts.tolist()},

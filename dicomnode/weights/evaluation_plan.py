@@ -25,7 +25,8 @@ _NEEDED = {"matplotlib": "draws the plots", "scipy": "has the statistics"}
 class EvaluationRequest:
     """`split`: None for all scans; `seed`: of the training, for patients whose split the manifest
     leaves open; `simulated`: None to go by the simulator's mark beside the manifest; `against`:
-    folder of another evaluation, to be compared with."""
+    folder of another evaluation, to be compared with; `prove_bf16`: whether to measure what
+    bfloat16 changes."""
 
     bundle: Path
     manifest: Path
@@ -34,6 +35,7 @@ class EvaluationRequest:
     seed: int = 0
     simulated: bool | None = None
     against: Path | None = None
+    prove_bf16: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class EvaluationPlan:
     split: Split | None
     simulated: bool
     others: Scores | None = None
+    proves_bf16: bool = False
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -84,7 +87,16 @@ def plan_evaluation(request: EvaluationRequest) -> EvaluationPlan:
     simulated = request.simulated
     if simulated is None:
         simulated = manifest.simulated
-    return EvaluationPlan(request.bundle, card, manifest, rows, request.split, simulated, others)
+    return EvaluationPlan(
+        request.bundle,
+        card,
+        manifest,
+        rows,
+        request.split,
+        simulated,
+        others,
+        request.prove_bf16,
+    )
 
 
 def set_up_problems() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dicomnode.config.sections import MethodSettings
 from dicomnode.config.settings import Settings
@@ -128,14 +128,26 @@ def with_bundle(settings: Settings, task: str, folder: Path) -> Settings:
     return settings.model_copy(update={"inference": changed})
 
 
-def scored_analyser(settings: Settings, gallery: Gallery) -> Callable[[ManifestRow], ScoredScan]:
+Watch = Callable[[Any], Any]
+"""What is computed with, as something that is asked in its place."""
+
+
+def unwatched(computing: Any) -> Any:
+    """The same."""
+    return computing
+
+
+def scored_analyser(
+    settings: Settings, gallery: Gallery, watch: Watch = unwatched
+) -> Callable[[ManifestRow], ScoredScan]:
     """`gallery`: gets pictures of scans with lesions.
 
     Raises:
         as `load_engines`.
     """
     engines = load_engines(settings)
-    (engine,), lungs = engines.methods, engines.lungs
+    (method,), lungs = engines.methods, engines.lungs
+    engine = watch(method)
     return lambda row: _scored_scan(engine, lungs, row, gallery)
 
 
@@ -155,13 +167,16 @@ def _scored_scan(
     return replace(scanned, shares=shares)
 
 
-def region_analyser(settings: Settings) -> Callable[[ManifestRow], RegionScan]:
+def region_analyser(
+    settings: Settings, watch: Watch = unwatched
+) -> Callable[[ManifestRow], RegionScan]:
     """
     Raises:
         as `load_engines`.
     """
     engines = load_engines(settings)
-    (engine,), lungs = engines.methods, engines.lungs
+    (method,), lungs = engines.methods, engines.lungs
+    engine = watch(method)
     return lambda row: _region_scan(engine, lungs, load_scan(row), row.label)
 
 
@@ -184,7 +199,9 @@ def class_index(classes: Sequence[str], name: str) -> int:
     return classes.index(name) if name in classes else len(classes) - 1
 
 
-def lung_analyser(settings: Settings) -> Callable[[ManifestRow], LungScan]:
+def lung_analyser(
+    settings: Settings, watch: Watch = unwatched
+) -> Callable[[ManifestRow], LungScan]:
     """
     Raises:
         BundleError, DeviceError: as `load_lung_finder`.
@@ -192,7 +209,8 @@ def lung_analyser(settings: Settings) -> Callable[[ManifestRow], LungScan]:
     network = load_lung_finder(settings).network
     if network is None:
         raise ValueError("the settings name no bundle for lungs")
-    return lambda row: _lung_scan(network, load_scan(row))
+    watched = watch(network)
+    return lambda row: _lung_scan(watched, load_scan(row))
 
 
 def _lung_scan(network: LungNetwork, scan: LoadedScan) -> LungScan:

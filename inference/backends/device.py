@@ -10,6 +10,9 @@ import torch
 
 from inference.errors import DeviceError
 
+TORCH_TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
+"""By the name of a `Precision`."""
+
 Device = Literal["auto", "cpu", "cuda"]
 
 

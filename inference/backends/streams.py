@@ -1,7 +1,7 @@
 """OpenVINO, one image on each thread: measured, that is quicker than batches.
 
 The maps of one image stay in a core's cache, and no batch and no number of threads changes a bit
-of what an image gives. Float32 is asked for: by default OpenVINO takes bfloat16 where the
+of what an image gives. The precision is always named: by default OpenVINO takes bfloat16 where the
 processor has it.
 """
 
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from inference.backends.openvino_graph import package
+from inference.backends.precision import Precision
 
 Values = NDArray[np.float32]
 
@@ -23,11 +24,13 @@ Values = NDArray[np.float32]
 class Streams:
     """A graph of one input and one output, compiled for the CPU."""
 
-    def __init__(self, graph: Any, threads: int | None = None) -> None:
+    def __init__(
+        self, graph: Any, threads: int | None = None, precision: Precision = "f32"
+    ) -> None:
         """`threads`: at once; None is as many as torch has."""
         self._threads = threads or torch.get_num_threads()
         wishes = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": self._threads,
             "INFERENCE_NUM_THREADS": self._threads,

@@ -12,8 +12,10 @@ import tomli_w
 from pydantic import AfterValidator, ConfigDict, Field
 from typing_extensions import TypeVar
 
+from inference.backends.precision import PrecisionWish
 from inference.bundles.class_codes import known_classes
-from inference.bundles.tasks import TASKS, InputSettings
+from inference.bundles.proof import ENGINES, PrecisionProof
+from inference.bundles.tasks import TASKS, EngineOptions, InputSettings
 from inference.entry_errors import FILE, read_entries
 from inference.errors import BundleError
 from inference.findings import FindingClass, IntendedUse, ModelIdentity, Training
@@ -21,6 +23,8 @@ from inference.findings import FindingClass, IntendedUse, ModelIdentity, Trainin
 TASK = "covnet"
 """The task of Li et al. 2020: COVNet on a ResNet-50."""
 _PROSE = ("intended_use", "licence", "weights", "training_data", "metrics")
+_OF_PRECISION = ("precision", "tolerated_change")
+"""What comes of them is in the digest of an analysis: which precision was used."""
 
 # these stand in DICOM attributes of VR LO (PS3.5 section 6.2)
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -76,7 +80,8 @@ class Card(Generic[Settings_co]):
 
     `use` is what the bundle's makers mean it for, `intended_use` the same in prose, with its
     limits; `training_data` says in prose what it learned from. `codes`: of classes, by name; those
-    of usual names may be left out (`class_codes`).
+    of usual names may be left out (`class_codes`). `precision`: what other precisions change;
+    `tolerated_change`: as of a `Task`, None for that of the task.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = FILE
@@ -95,6 +100,25 @@ class Card(Generic[Settings_co]):
     training_data: str = ""
     codes: tuple[FindingClass, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    precision: tuple[PrecisionProof, ...] = ()
+    tolerated_change: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @property
+    def tolerance(self) -> float:
+        """What another precision may change at most (`Task.tolerated_change`)."""
+        given = self.tolerated_change
+        return TASKS[self.task].tolerated_change if given is None else given
+
+    @property
+    def proven(self) -> frozenset[str]:
+        """The engines on which bfloat16 is within the tolerance, by each of the proofs."""
+        failed = {each.engine for each in self.precision if each.shortfalls(self.tolerance)}
+        return frozenset(each.engine for each in self.precision) - failed
+
+    def wish(self, options: EngineOptions) -> PrecisionWish:
+        """In which precision these weights may be computed with."""
+        proven = ENGINES if options.unproven else self.proven
+        return PrecisionWish(options.precision, proven, f"{self.name} {self.version}")
 
     @property
     def finding_classes(self) -> tuple[FindingClass, ...]:
@@ -146,18 +170,19 @@ class Card(Generic[Settings_co]):
     def digest(self) -> str:
         """SHA-256, hexadecimal, of all of the bundle that a result depends on or names.
 
-        That is the weights' digest and the card without its prose and file name.
+        That is the weights' digest and the card without its prose, file name and proofs.
         """
         covered = asdict(self)
-        for prose in _PROSE:
-            del covered[prose]
+        for name in (*_PROSE, *_OF_PRECISION):
+            del covered[name]
         text = json.dumps(covered, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def as_toml(self) -> str:
         """The card as text; `read_card` gives it back."""
         values = asdict(self)
-        return tomli_w.dumps({key: value for key, value in values.items() if value != ()})
+        given = {key: value for key, value in values.items() if value not in ((), None)}
+        return tomli_w.dumps(given)
 
 
 def read_card(text: str, folder_name: str) -> Card:
@@ -182,7 +207,8 @@ def _problems(card: Card) -> tuple[str, ...]:
     """What entries say that are right each for itself."""
     found = [*TASKS[card.task].class_problems(card.classes), *card.preprocessing.problems()]
     found += _codes_problems(card)
-    return (*found, *(problem for metric in card.metrics for problem in metric.problems()))
+    found += [problem for metric in card.metrics for problem in metric.problems()]
+    return (*found, *(problem for proof in card.precision for problem in proof.problems()))
 
 
 def _codes_problems(card: Card) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -18,6 +18,7 @@ from inference.bundles.bundle import weights_problems, widened
 from inference.bundles.bundle_writer import WEIGHTS, digest_of, put_bundle
 from inference.bundles.card import Card, Metric, known_task
 from inference.bundles.class_codes import known_classes
+from inference.bundles.proof import PrecisionProof
 from inference.bundles.tasks import TASKS, InputSettings
 from inference.entry_errors import read_entries
 from inference.errors import InferenceError
@@ -90,6 +91,7 @@ class Judged:
     figures: tuple[Metric, ...]
     patients: tuple[str, ...]
     bundle: JudgedBundle
+    precision: tuple[PrecisionProof, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +124,13 @@ def package(
     trained = read_run(run)
     weights = final_weights(trained, half)
     judged = None if evaluation is None else _read(Judged, evaluation / EVALUATION)
-    card = card_of(trained, label, () if judged is None else judged.figures)
+    card = card_of(trained, label)
+    if judged is not None:
+        card = replace(card, metrics=judged.figures, precision=judged.precision)
     wide = {name: widened(weight) for name, weight in weights.items()}
     problems = list(weights_problems(wide, len(card.classes), card.task))
     problems += [problem for figure in card.metrics for problem in figure.problems()]
+    problems += [problem for proof in card.precision for problem in proof.problems()]
     if out.exists():
         problems.append(f"{out} exists already")
     if judged is not None:
@@ -172,7 +177,7 @@ def final_weights(trained: Trained, half: bool = False) -> dict[str, Tensor]:
     return {name: w.half() if half and w.ndim > 1 else w for name, w in weights.items()}
 
 
-def card_of(trained: Trained, label: Label, figures: tuple[Metric, ...]) -> Card:
+def card_of(trained: Trained, label: Label) -> Card:
     """The card; weights of simulated lesions are for demonstration, whatever the label says."""
     simulated, task = trained.record.simulated, trained.record.task
     use = min(label.use, IntendedUse.DEMONSTRATION, key=lambda each: each.rank)
@@ -191,7 +196,6 @@ def card_of(trained: Trained, label: Label, figures: tuple[Metric, ...]) -> Card
         preprocessing=_preprocessing(task, trained.best.preprocessing),
         use=use if simulated else label.use,
         training_data=" ".join(filter(None, [training_data(trained), label.notes])),
-        metrics=figures,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from inference.backends.precision import Precision
     from inference.covnet.network import Evidence
     from inference.progress import Progress
 
@@ -22,6 +23,11 @@ class CovnetBackend(Protocol):
     @property
     def device(self) -> str:
         """`cpu` or `cuda`."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """Of the convolutions."""
         ...
 
     def evidence(self, images: Tensor, on_progress: Progress) -> Evidence:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from inference.arrays.components import Mask
-from inference.backends.choice import Backend, takes_openvino
+from inference.backends.choice import Backend
 from inference.backends.device import Device, choose_device
+from inference.backends.precision import USUAL, PrecisionWish, engine_on
 from inference.bundles.bundle import Bundle
 from inference.bundles.card import TASK
 from inference.bundles.tasks import EngineOptions
@@ -58,7 +59,7 @@ class Engine:
         self._linear = linear
         self._settings = bundle.settings(Preprocessing, TASK)
         self._classes = bundle.card.finding_classes
-        self.identity = bundle.card.identity_at(use_here)
+        self.identity = bundle.card.identity_at(use_here).computed_in(backend.precision)
 
     @classmethod
     def load(
@@ -70,29 +71,33 @@ class Engine:
         backend: Backend = "auto",
         use_here: IntendedUse = IntendedUse.NONE,
         memory: Memory | None = None,
+        wish: PrecisionWish = USUAL,
     ) -> Engine:
         """Put the bundle's network on the device; `auto` takes a GPU when there is one.
 
         `threads`: of this whole process, for torch on the CPU; None leaves them as they are.
         `backend`: `auto` takes OpenVINO on a CPU where it is installed. `use_here`: what the site
         declares to use the bundle for. `memory`: of what OpenVINO computes of single slices.
+        `wish`: in which precision.
 
         Raises:
-            DeviceError: CUDA is asked for and absent, or OpenVINO is asked for and absent or on a
-                GPU.
+            DeviceError: CUDA is asked for and absent, OpenVINO is asked for and absent or on a
+                GPU, or bfloat16 is asked for and cannot be.
             BundleError: the bundle is for another task, or a class has no code.
         """
         settings = bundle.settings(Preprocessing, TASK)
         if threads is not None:
             torch.set_num_threads(threads)
         chosen = choose_device(device)
+        engine = engine_on(backend, chosen)
+        precision = wish.on(engine, half_on_gpu=True)
         network = _network(bundle)
         linear = deepcopy(network.fc)  # stays in float32 on the CPU, wherever the network goes
         made: CovnetBackend
-        if takes_openvino(backend, chosen):
-            made = OpenvinoBackend(network, settings.size, threads, memory)
+        if engine == "openvino":
+            made = OpenvinoBackend(network, settings.size, threads, memory, precision)
         else:
-            made = TorchBackend(network, chosen, settings.size)
+            made = TorchBackend(network, chosen, settings.size, precision)
         return cls(made, linear, bundle, use_here)
 
     @property
@@ -163,6 +168,7 @@ def load(bundle: Bundle, options: EngineOptions) -> Engine:
         backend=options.backend,
         use_here=options.use_here,
         memory=options.memory,
+        wish=bundle.card.wish(options),
     )
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from inference.backends.openvino_graph import package, resnet_maps
+from inference.backends.precision import Precision
 from inference.backends.streams import Streams, Values
 from inference.bundles.card import TASK
 from inference.covnet.network import Covnet, Evidence, join
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from inference.progress import Progress
 
 TOLERANCE = 1e-3
-"""Largest difference of a probability, and of a heatmap's value, from PyTorch in float64.
+"""Largest difference of a probability, and of a heatmap's value, from PyTorch in float64, of
+float32.
 
 Two slices that tie for the maximum of a channel within rounding may swap its part of the heatmap.
 """
@@ -41,12 +43,14 @@ class OpenvinoBackend:
         size: int,
         threads: int | None = None,
         memory: Memory | None = None,
+        precision: Precision = "f32",
     ) -> None:
         """Build and compile for slices of `size` pixels.
 
         `threads`: at once; None is as many as torch has.
         """
-        self._streams = Streams(_covnet_graph(network, size), threads)
+        self.precision = precision
+        self._streams = Streams(_covnet_graph(network, size), threads, precision)
         self._memory = memory or Memory()
 
     def evidence(self, images: Tensor, on_progress: Progress) -> Evidence:

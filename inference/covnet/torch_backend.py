@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from inference.backends.batches import in_batches
-from inference.backends.device import deterministic
+from inference.backends.device import TORCH_TYPES, deterministic
+from inference.backends.precision import Precision
 from inference.covnet.network import Covnet, Evidence, join
 from inference.progress import Progress, no_progress
-from inference.ties import HALF_TIE, TIE
+from inference.ties import TIES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,20 +23,28 @@ BATCH = {"cpu": 8, "cuda": 64}
 class TorchBackend:
     """`network`: folded; it is changed, to the layout and, on a GPU, the precision used here.
 
-    On a GPU the convolutions compute in half precision and the features are joined in float32.
+    The convolutions compute in `precision`, by default float16 on a GPU; the features are joined in
+    float32.
     """
 
     name = "torch"
 
-    def __init__(self, network: Covnet, device: torch.device, size: int) -> None:
+    def __init__(
+        self,
+        network: Covnet,
+        device: torch.device,
+        size: int,
+        precision: Precision | None = None,
+    ) -> None:
         """Move it to the device; on a GPU, run it once on slices of `size` pixels to warm up."""
         self._device = device
-        self._half = device.type == "cuda"
+        self._on_gpu = device.type == "cuda"
+        self.precision: Precision = precision or ("f16" if self._on_gpu else "f32")
         for parameter in network.parameters():  # channels_last: the quicker layout on both
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        self._network = network.to(device, torch.float16 if self._half else torch.float32)
-        if self._half:
+        self._network = network.to(device, TORCH_TYPES[self.precision])
+        if self._on_gpu:
             self.evidence(torch.zeros(BATCH["cuda"], 1, size, size), no_progress)
 
     @property
@@ -49,10 +58,10 @@ class TorchBackend:
         Raises:
             torch.OutOfMemoryError: the device has no room for a single slice.
         """
-        waiting = images.pin_memory() if self._half else images  # copied while the GPU computes
+        waiting = images.pin_memory() if self._on_gpu else images  # copied while the GPU computes
         with deterministic(), torch.inference_mode():
             maps = in_batches(self._maps, waiting, BATCH[self.device], on_progress)
-            found = join(maps, HALF_TIE if self._half else TIE)
+            found = join(maps, TIES[self.precision])
             return Evidence(
                 found.features.cpu(), found.peak_slice.cpu(), found.peak_maps.cpu(), found.slices
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from inference.backends.precision import Precision
     from inference.location_attention.network import Context
     from inference.progress import Progress
 
@@ -22,6 +23,11 @@ class RegionBackend(Protocol):
     @property
     def device(self) -> str:
         """`cpu` or `cuda`."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """Of the convolutions."""
         ...
 
     def context(self, values: Tensor) -> Context:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from inference.arrays.components import Mask
 from inference.arrays.patient_axes import patient_view
-from inference.backends.choice import Backend, takes_openvino
+from inference.backends.choice import Backend
 from inference.backends.device import Device, choose_device
+from inference.backends.precision import USUAL, PrecisionWish, engine_on
 from inference.bundles.bundle import Bundle
 from inference.bundles.class_codes import known_classes
 from inference.bundles.tasks import EngineOptions
@@ -60,7 +61,7 @@ class RegionEngine:
         settings: RegionPreprocessing,
     ) -> None:
         self._backend = backend
-        self.identity = identity
+        self.identity = identity.computed_in(backend.precision)
         self.classes = classes
         self._infections = infections
         self.settings = settings
@@ -76,17 +77,17 @@ class RegionEngine:
         threads: int | None = None,
         backend: Backend = "auto",
         infections: tuple[FindingClass, ...] | None = None,
+        wish: PrecisionWish = USUAL,
     ) -> RegionEngine:
         """Fold the network, which holds its weights already, and put it on the device.
 
         `classes`: the last one is "irrelevant to infection"; `threads`: of this whole process, for
         torch on the CPU; `backend`: as for `Engine.load`; `infections`: the classes but the last,
-        with their codes; None for those of usual names.
+        with their codes; None for those of usual names; `wish`: in which precision.
 
         Raises:
             ValueError: settings or a number of classes that do not fit.
-            DeviceError: CUDA is asked for and absent, or OpenVINO is asked for and absent or on a
-                GPU.
+            DeviceError: as `Engine.load` of COVNet.
         """
         problems = list(settings.problems())
         if len(classes) != (outputs := network.classifier.fc3.out_features):
@@ -96,13 +97,15 @@ class RegionEngine:
         if threads is not None:
             torch.set_num_threads(threads)
         chosen = choose_device(device)
+        engine = engine_on(backend, chosen)
+        precision = wish.on(engine, half_on_gpu=True)
         network.fold()
         network.requires_grad_(False)
         made: RegionBackend
-        if takes_openvino(backend, chosen):
-            made = OpenvinoRegions(network, threads)
+        if engine == "openvino":
+            made = OpenvinoRegions(network, threads, precision)
         else:
-            made = TorchRegions(network, chosen, settings.patch_size)
+            made = TorchRegions(network, chosen, settings.patch_size, precision)
         return cls(made, identity, classes, infections or known_classes(classes[:-1]), settings)
 
     @property
@@ -198,4 +201,5 @@ def load(bundle: Bundle, options: EngineOptions) -> RegionEngine:
         options.threads,
         options.backend,
         card.finding_classes,
+        card.wish(options),
     )

@@ -3,7 +3,7 @@
 Every chest has a grid of its own size, so the segmenter's graphs take any: built for one size each,
 they would be compiled again for every patient. Measured, they are as quick as that, and compiled in
 a fifth of a second, so quickly that OpenVINO's cache on disk (the size of the weights) took longer.
-Float32 is asked for: by default OpenVINO takes bfloat16 where the processor has it.
+The precision is always named: by default OpenVINO takes bfloat16 where the processor has it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from inference.backends.openvino_graph import (
     resnet_maps,
     values,
 )
+from inference.backends.precision import Precision
 from inference.location_attention.network import Classifier, Context, LocationAttention, Segmenter
 from inference.progress import Progress, no_progress
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-3
 """Largest difference from PyTorch in float64: of a probability (of a patch, of a proposal, of
-lesion in a voxel), and of an offset."""
+lesion in a voxel), and of an offset; of float32."""
 BATCH = 12
 """Patches at once, those of 4 candidates: more was not measurably quicker."""
 ANY = -1
@@ -43,10 +44,16 @@ class OpenvinoRegions:
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, network: LocationAttention, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        network: LocationAttention,
+        threads: int | None = None,
+        precision: Precision = "f32",
+    ) -> None:
         """Build and compile. `threads`: at once; None is as many as torch has."""
+        self.precision = precision
         wishes = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": threads or torch.get_num_threads(),

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from inference.backends.batches import in_batches
-from inference.backends.device import deterministic
+from inference.backends.device import TORCH_TYPES, deterministic
+from inference.backends.precision import Precision
 from inference.location_attention.network import Context, LocationAttention
 from inference.progress import Progress, no_progress
 
@@ -29,20 +30,28 @@ Network = TypeVar("Network", bound=nn.Module)
 class TorchRegions:
     """`network`: folded; it is changed, to the layout and, on a GPU, the precision used here.
 
-    On a GPU the convolutions compute in half precision; what comes after them, in float32.
+    The convolutions compute in `precision`, by default float16 on a GPU; what comes after them, in
+    float32.
     """
 
     name = "torch"
 
-    def __init__(self, network: LocationAttention, device: torch.device, size: int) -> None:
+    def __init__(
+        self,
+        network: LocationAttention,
+        device: torch.device,
+        size: int,
+        precision: Precision | None = None,
+    ) -> None:
         """Move it to the device; on a GPU, run it once on patches of `size` pixels to warm up."""
         self._device = device
-        self._half = device.type == "cuda"
+        self._on_gpu = device.type == "cuda"
+        self.precision: Precision = precision or ("f16" if self._on_gpu else "f32")
         _quicker_layout(network.parameters())
         self._segmenter = self._placed(network.segmenter)
         self._classifier = network.classifier.to(device)
         self._placed(network.classifier.resnet)
-        if self._half:
+        if self._on_gpu:
             self._warm_up(size)
 
     @property
@@ -51,7 +60,7 @@ class TorchRegions:
         return self._device.type
 
     def context(self, values: Tensor) -> Context:
-        """As `RegionBackend.context`; on a GPU in half precision, and there.
+        """As `RegionBackend.context`; in `precision`, and on the device.
 
         Raises:
             torch.OutOfMemoryError: the device has no room for so many cells.
@@ -89,7 +98,7 @@ class TorchRegions:
 
     def release(self) -> None:
         """As `RegionBackend.release`; torch on the CPU gives back at once."""
-        if self._half:
+        if self._on_gpu:
             torch.cuda.empty_cache()
 
     def _logits(self, images: Tensor, distances: Tensor) -> Tensor:
@@ -99,11 +108,10 @@ class TorchRegions:
         return self._classifier.head(torch.relu(maps.float()), scaled).cpu()
 
     def _sent(self, values: Tensor) -> Tensor:
-        precision = torch.float16 if self._half else torch.float32
-        return values.to(self._device, precision, non_blocking=True)
+        return values.to(self._device, TORCH_TYPES[self.precision], non_blocking=True)
 
     def _placed(self, network: Network) -> Network:
-        return network.to(self._device, torch.float16 if self._half else torch.float32)
+        return network.to(self._device, TORCH_TYPES[self.precision])
 
     def _warm_up(self, size: int) -> None:
         """Kernels are loaded at their first use."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from inference.backends.precision import Precision
     from inference.progress import Progress
 
 
@@ -23,6 +24,11 @@ class LungBackend(Protocol):
     @property
     def device(self) -> str:
         """`cpu` or `cuda`."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """Of the convolutions."""
         ...
 
     def logits(

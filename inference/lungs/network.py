@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from inference.arrays.components import Mask
 from inference.arrays.patient_axes import patient_view
-from inference.backends.choice import Backend, takes_openvino
+from inference.backends.choice import Backend
 from inference.backends.device import Device, choose_device
+from inference.backends.precision import USUAL, PrecisionWish, engine_on
 from inference.bundles.bundle import Bundle
 from inference.bundles.tasks import LUNGS
 from inference.errors import NoLungsError
@@ -50,7 +51,7 @@ class LungNetwork:
         self._memory = memory or Memory()
         self._size = bundle.settings(LungInput, LUNGS).size
         self._knows_sides = len(bundle.card.classes) == 3
-        self.identity = bundle.card.identity_at(use_here)
+        self.identity = bundle.card.identity_at(use_here).computed_in(backend.precision)
 
     @classmethod
     def load(
@@ -62,25 +63,32 @@ class LungNetwork:
         backend: Backend = "auto",
         use_here: IntendedUse = IntendedUse.NONE,
         memory: Memory | None = None,
+        wish: PrecisionWish = USUAL,
     ) -> LungNetwork:
         """Put the bundle's network on the device; as `Engine.load`, but `threads` are OpenVINO's.
 
         Raises:
-            DeviceError: CUDA is asked for and absent, or OpenVINO is asked for and absent or on a
-                GPU.
+            DeviceError: as `Engine.load`.
             BundleError: the bundle is for another task.
         """
         settings = bundle.settings(LungInput, LUNGS)
         chosen = choose_device(device)
+        engine = engine_on(backend, chosen)
+        precision = wish.on(engine)
         network = cast("Unet", bundle.network())
         network.fold()
         network.requires_grad_(False)
         made: LungBackend
-        if takes_openvino(backend, chosen):
-            made = OpenvinoUnet(network, settings, threads)
+        if engine == "openvino":
+            made = OpenvinoUnet(network, settings, threads, precision)
         else:
-            made = TorchUnet(network, chosen, settings)
+            made = TorchUnet(network, chosen, settings, precision)
         return cls(made, bundle, use_here, memory)
+
+    @property
+    def device(self) -> str:
+        """`cpu` or `cuda`."""
+        return self._backend.device
 
     @property
     def backend(self) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from inference.backends.openvino_graph import add_by_channel, convolution, package, values
+from inference.backends.precision import Precision
 from inference.backends.streams import Streams
 from inference.lungs.lung_input import LungInput
 from inference.lungs.lung_slices import SliceImages
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from inference.progress import Progress
 
 TOLERANCE = 1e-4
-"""Largest difference of a logit from PyTorch's in float64, as a part of the largest logit."""
+"""Largest difference of a logit from PyTorch's in float64, as a part of the largest logit; of
+float32."""
 
 
 class OpenvinoUnet:
@@ -28,10 +30,16 @@ class OpenvinoUnet:
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, network: Unet, settings: LungInput, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        network: Unet,
+        settings: LungInput,
+        threads: int | None = None,
+        precision: Precision = "f32",
+    ) -> None:
         """Build and compile. `threads`: at once; None is as many as torch has."""
-        self._settings = settings
-        self._streams = Streams(unet_graph(network, settings.size), threads)
+        self._settings, self.precision = settings, precision
+        self._streams = Streams(unet_graph(network, settings.size), threads, precision)
 
     def logits(
         self, hu: Sequence[NDArray[np.int16]], on_progress: Progress

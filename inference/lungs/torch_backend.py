@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from inference.backends.batches import in_batches
 from inference.backends.device import deterministic
+from inference.backends.precision import Precision
 from inference.lungs.lung_input import LungInput
 from inference.lungs.lung_slices import slice_image
 
@@ -29,8 +30,14 @@ class TorchUnet:
 
     name = "torch"
 
-    def __init__(self, network: Unet, device: torch.device, settings: LungInput) -> None:
-        self._device, self._settings = device, settings
+    def __init__(
+        self,
+        network: Unet,
+        device: torch.device,
+        settings: LungInput,
+        precision: Precision = "f32",
+    ) -> None:
+        self._device, self._settings, self.precision = device, settings, precision
         self._network = network
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -50,8 +57,9 @@ class TorchUnet:
 
         def of(chosen: Tensor) -> Tensor:
             images = [slice_image(hu[at], self._settings, self._device) for at in chosen.tolist()]
-            found: Tensor = self._network(torch.cat(images))
-            return found
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
+                found: Tensor = self._network(torch.cat(images))
+            return found.float()
 
         with deterministic(), torch.inference_mode():
             every = torch.arange(len(hu))

@@ -7,7 +7,8 @@ as a scanner's is, and compressed by DCMTK's dcmcjpeg (JPEG Lossless, or `--synt
 builds analyse it in turn by the three demonstration bundles, each in a process that has analysed it
 once already; told are medians, and whether the findings and the objects are the same.
 
-`--isa avx2` leaves the newer instructions of the processor (AVX-512, AMX) aside in both.
+`--isa avx2` leaves the newer instructions of the processor (AVX-512, AMX) aside in both, `--isa
+no-amx`, or `--mask-amx`, AMX alone.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ TREE = HERE.parents[2]
 LIMIT_SECONDS = 3600
 """For one process, all its rounds."""
 
-_MASKS = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}}
+_MASKS = {
+    "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
+    "no-amx": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"},
+}
+"""ONEDNN_MAX_CPU_ISA acts on the oneDNN of both engines, that of torch and that of OpenVINO;
+ATEN_CPU_CAPABILITY on torch's own kernels, of which none has AMX."""
 
 
 def main() -> None:
@@ -60,6 +66,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--series", type=Path, help="a folder with a CT series, in place of ours")
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto")
     parser.add_argument("--isa", choices=sorted(_MASKS), help="use no newer instructions")
+    parser.add_argument(
+        "--mask-amx",
+        dest="isa",
+        action="store_const",
+        const="no-amx",
+        help="the same without AMX: ONEDNN_MAX_CPU_ISA, which OpenVINO and torch both heed",
+    )
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--tree", type=Path, default=TREE, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -141,7 +154,7 @@ def _names(out: Path) -> list[str]:
 def _print(rounds: dict[str, list[dict[str, Any]]], slices: int) -> None:
     import torch
 
-    print(f"one examination, {slices} slices, {torch.get_num_threads()} threads, {_processor()}")
+    print(f"one examination, {slices} slices, {torch.get_num_threads()} threads, {processor()}")
     names = list(rounds)
     stages = list(dict.fromkeys(key for name in names for key in rounds[name][0]["seconds"]))
     ratio = len(names) == 2
@@ -166,7 +179,8 @@ def _median(rounds: Sequence[dict[str, Any]], key: str, stage: str | None = None
     return float(statistics.median(found))
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name, and which of the wider instructions it has."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     name = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "?")
     flags = next((line.split() for line in lines if line.startswith("flags")), [])

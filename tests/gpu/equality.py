@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gpu.setting import CPU, IDENTITY, Setting, as_drawn, at_most, noise
 from inference.backends.device import Device
+from inference.backends.precision import Precision
 from inference.covnet.engine import Engine
 from inference.covnet.gradcam import activation_maps
 from inference.covnet.network import Evidence
@@ -33,9 +34,8 @@ FOUND_ALIKE = 0.9
 def covnet(setting: Setting, half: bool) -> str:
     images = noise(setting.slices, 1, setting.size, setting.size)
     wanted = TorchBackend(setting.covnet(), CPU, setting.size).evidence(images, no_progress)
-    backend = TorchBackend(setting.covnet(), setting.device, setting.size)
-    if not half:  # as the backend of a GPU, in the precision of a CPU
-        backend._network = setting.covnet().to(setting.device)
+    precision: Precision | None = None if half else "f32"
+    backend = TorchBackend(setting.covnet(), setting.device, setting.size, precision)
     got = backend.evidence(images, no_progress)
     limit = HALF_COVNET if half else TOLERANCE
     told = [at_most("probability", _probabilities_apart(setting, got, wanted), limit)]
@@ -73,12 +73,8 @@ def regions(setting: Setting, half: bool) -> str:
 
 
 def _region_backend(setting: Setting, half: bool, size: int) -> TorchRegions:
-    backend = TorchRegions(setting.regions(), setting.device, size)
-    if not half:
-        network = setting.regions().to(setting.device)
-        backend._half = False
-        backend._segmenter, backend._classifier = network.segmenter, network.classifier
-    return backend
+    precision: Precision | None = None if half else "f32"
+    return TorchRegions(setting.regions(), setting.device, size, precision)
 
 
 def _region_outputs(

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,20 @@ from typer.testing import CliRunner
 from dicomnode.config.reading import load_settings
 from dicomnode.errors import ConfigurationError
 from dicomnode.offline.process import process_folder
+from dicomnode.weights import evaluation_bf16
 from dicomnode.weights.manifest import read_manifest
 from dicomnode.weights.scans import load_scan
+from inference.backends.precision import PrecisionWish
 from inference.bundles.bundle import load_bundle
 from inference.bundles.card import Metric
 from inference.bundles.tasks import NO_INFECTION
 from inference.covnet.engine import Engine
 from inference.covnet.network import CLASSES
-from inference.errors import EvaluationError
+from inference.errors import DeviceError, EvaluationError
 from inference.location_attention.network import CLASSES as REGION_CLASSES
 from inference.lungs.thresholds import segment_lungs
 from support.command import app
+from support.emulated_bf16 import emulate
 from support.evaluated_phantoms import Drawn, covnet_bundle, draw_scans, lung_bundle, region_bundle
 from support.phantom import LOW_CHEST, write_series
 
@@ -82,6 +86,50 @@ def covnet(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     ]
     broken = Drawn("solid", "p6", CAP, lungs=False, columns={"sex": "M"})
     return Run(folder, covnet_bundle(folder), [*scans, broken], config)
+
+
+@pytest.fixture
+def two_scans(tmp_path: Path) -> Path:
+    scans = [Drawn("a", "p0", COVID), Drawn("b", "p1", NEITHER, ball=False)]
+    return draw_scans(tmp_path, scans)
+
+
+def test_bf16_is_proven_where_it_is_computed_and_nowhere_else(
+    two_scans: Path, tmp_path: Path, config: Path
+) -> None:
+    given = ("--bundle", covnet_bundle(tmp_path), "--manifest", two_scans, "--out", tmp_path / "o")
+    with pytest.raises(DeviceError, match=r"precision bf16: .*: PyTorch on a CPU computes in"):
+        evaluate(*given, "--split", "all", "--config", config, "--prove-bf16")
+    assert not (tmp_path / "o" / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["covnet", "lungs"])
+def test_what_bf16_changes_comes_into_report_and_figures(
+    two_scans: Path, tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Emulated: what computes it is put in the place of an engine of this machine."""
+    make = {"covnet": covnet_bundle, "lungs": lung_bundle}[kind]
+    monkeypatch.setattr(PrecisionWish, "on", lambda *_, **__: "f32")
+    monkeypatch.setattr(evaluation_bf16, "engine_of", lambda _computing: "openvino")
+    for name in ("load_method", "load_lung_finder"):
+        monkeypatch.setattr(evaluation_bf16, name, _emulating(getattr(evaluation_bf16, name)))
+    given = ("--bundle", make(tmp_path), "--manifest", two_scans, "--out", tmp_path / "o")
+    status, output = evaluate(*given, "--split", "all", "--config", config, "--prove-bf16")
+    assert status == 0
+    assert "Precision" in output
+    (proof,) = json.loads((tmp_path / "o" / "evaluation.json").read_text())["precision"]
+    assert (proof["cases"], proof["native"]) == (2, True)
+    assert proof["data"] == "2 scans of 2 patient(s), all of manifest.csv"
+    assert 0 < proof["mean_change"] <= proof["largest_change"] < 0.05
+
+
+def _emulating(load: Callable[..., Any]) -> Callable[..., Any]:
+    def loaded(*given: Any, **named: Any) -> Any:
+        found = load(*given, **named)
+        emulate(getattr(found, "network", found))
+        return found
+
+    return loaded
 
 
 def test_a_scan_that_fails_is_named_and_counted_nowhere(covnet: Run) -> None:

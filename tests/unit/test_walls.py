@@ -54,7 +54,7 @@ WALLS = """
 .fast_scp: . .decisions.arrival storage
 .health: . .config .data_directory .decisions.arrival .decisions.delivery .decisions.operating
     .processes storage
-.methods: . .config .decisions inference inference.bundles inference.lungs
+.methods: . .config .decisions inference inference.backends inference.bundles inference.lungs
 .metrics: . .decisions.operating storage
 .monitor: . .audit .canary .config .data_directory .decisions.operating .health .metrics .network
     .web storage

@@ -40,7 +40,7 @@ def _classification_lines(found: Mapping[str, Any]) -> list[str]:
     qualifier = f" {found['qualifier']}" if found["qualifier"] else ""
     scores = found["scores"].items()
     return [
-        *_warning(found),
+        *_of_model(found),
         *(f"{name}{qualifier}: {100 * value:.1f} %" for name, value in scores),
     ]
 
@@ -52,13 +52,15 @@ def _region_lines(found: Mapping[str, Any]) -> list[str]:
     if "candidates" in found:
         of = f"; {found['infections']} of {len(found['candidates'])} candidates"
     return [
-        *_warning(found),
+        *_of_model(found),
         f"{found['qualifier'] or 'outcome'}: {found['outcome']}{of}",
         f"noisy-or (no probability of a disease): {scores}",
     ]
 
 
-def _warning(found: Mapping[str, Any]) -> list[str]:
-    warning, qualifier = found["model"]["warning"], found["qualifier"]
+def _of_model(found: Mapping[str, Any]) -> list[str]:
+    """What must be said of it, and the precision where it is not the reference's."""
+    model, qualifier = found["model"], found["qualifier"]
     of = f"{qualifier.removeprefix('by ')}: " if qualifier else ""
-    return [f"{of}{warning}"] if warning else []
+    precision = f"computed in {model['precision']}" if "precision" in model else ""
+    return [f"{of}{each}" for each in (model["warning"], precision) if each]

@@ -13,6 +13,7 @@ from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
+from dicomnode.methods.bundles import precision_here
 from inference.bundles.bundle import CARD, load_bundle, load_card
 from inference.bundles.card import Card
 from inference.bundles.tasks import TASKS
@@ -37,12 +38,16 @@ class BundlePlace:
 
 @dataclass(frozen=True)
 class BundleState:
-    """What is there: the card where it can be read, and everything that is wrong."""
+    """What is there: the card where it can be read, and everything that is wrong.
+
+    `computes`: in which precision and on which engine it would be computed here, and why.
+    """
 
     place: BundlePlace
     card: Card | None
     problems: tuple[str, ...]
     warning: str | None
+    computes: str = ""
 
     def as_json(self) -> dict[str, Any]:
         card = None
@@ -54,6 +59,7 @@ class BundleState:
             "card": card,
             "problems": list(self.problems),
             "warning": self.warning,
+            "computes": self.computes,
         }
 
 
@@ -111,7 +117,8 @@ def look_at(place: BundlePlace, settings: Settings, weights: bool) -> BundleStat
     problems += card.code_problems if card is not None else ()
     use_here = IntendedUse(settings.inference.intended_use_here)
     warning = None if card is None else card.identity_at(use_here).warning
-    return BundleState(place, card, problems, warning)
+    computes = "" if card is None else precision_here(card, settings)
+    return BundleState(place, card, problems, warning, computes)
 
 
 def print_states(console: Console, states: Sequence[BundleState], checked: bool) -> None:
@@ -150,11 +157,13 @@ def print_card(console: Console, state: BundleState) -> None:
         raise BundleError(state.place.folder.name, state.problems)
     table = new_table(f"{card.name} {card.version}", "entry", "value")
     values = asdict(card) | {"results say": state.warning or "no warning", "digest": card.digest}
+    values |= {"computes": state.computes, "tolerated_change": card.tolerance}
     for key, value in values.items():
-        if key != "metrics":
+        if key not in ("metrics", "precision"):
             add_row(table, key, _text(value))
     print_table(console, table)
     _print_metrics(console, card)
+    _print_proofs(console, card)
 
 
 def _text(value: object) -> str:
@@ -170,4 +179,23 @@ def _print_metrics(console: Console, card: Card) -> None:
         interval = f"{metric.low:g} to {metric.high:g} ({metric.confidence:.0%})"
         row = (metric.name, f"{metric.value:g}", interval, str(metric.cases), metric.data)
         add_row(table, *row)
+    print_table(console, table)
+
+
+def _print_proofs(console: Console, card: Card) -> None:
+    """What bfloat16 changes, where the card says it."""
+    if not card.precision:
+        return
+    headings = ("engine", "change", "scans called otherwise", "heat", "data", "allows bf16")
+    table = new_table("bf16 against f32", *headings)
+    for proof in card.precision:
+        add_row(
+            table,
+            f"{proof.engine} {proof.version}\n{proof.processor}",
+            f"at most {proof.largest_change:.5f}\nmean {proof.mean_change:.5f}",
+            f"{proof.classes_changed} of {proof.cases}",
+            f"moved by {proof.heat_moved_mm:.1f} mm at most",
+            proof.data,
+            "\n".join(proof.shortfalls(card.tolerance)) or "yes",
+        )
     print_table(console, table)

@@ -206,7 +206,8 @@ class ResultContext:
 
     def tracking_uid(self, finding: str, model: ModelIdentity) -> str:
         """By which a finding of a model is tracked, in the report and in the segmentation."""
-        digest = model_digest(model.name, model.version, model.weights_sha256)
+        names = model.name, model.version, model.weights_sha256, *model.otherwise
+        digest = model_digest(*names)
         return derived_uid("tracking", self.source_series_uid, self.input_digest, digest, finding)
 
     @property

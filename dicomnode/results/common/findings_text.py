@@ -54,7 +54,8 @@ def class_set_line(found: Findings) -> str:
 def model_line(found: Findings) -> str:
     """By which bundle."""
     model = found.model
-    text = f"{model.name} {model.version}, weights {model.weights_sha256[:_DIGEST_SHOWN]}"
+    weights = f"weights {model.weights_sha256[:_DIGEST_SHOWN]}"
+    text = ", ".join((f"{model.name} {model.version}", weights, *model.otherwise))
     return f"{line_name('Model', found)}: {text}."
 
 

@@ -40,9 +40,9 @@ def instances_digest(instances: Iterable[tuple[str, str]]) -> str:
     return _sha256([f"{uid} {sha256}" for uid, sha256 in sorted(set(instances))])
 
 
-def model_digest(name: str, version: str, weights_sha256: str) -> str:
-    """SHA-256 (hex) of what names a model."""
-    return _sha256([name, version, weights_sha256])
+def model_digest(*names: str) -> str:
+    """SHA-256 (hex) of what names a model: name, version, weights' SHA-256, and what else does."""
+    return _sha256(list(names))
 
 
 def _sha256(parts: list[str]) -> str:

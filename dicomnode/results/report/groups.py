@@ -190,10 +190,7 @@ def _algorithm(model: ModelIdentity) -> sr.AlgorithmIdentification:
     return sr.AlgorithmIdentification(
         name=model.name,
         version=model.version,
-        parameters=[
-            f"weights SHA-256 {model.weights_sha256}",
-            f"training {model.training.value}",
-        ],
+        parameters=list(model.parameters),
         family=codes.ARTIFICIAL_INTELLIGENCE,
     )
 

@@ -47,7 +47,7 @@ class SegmentAlgorithm:
     def of_model(cls, model: ModelIdentity) -> SegmentAlgorithm:
         """A network, by the bundle's name, version and digest."""
         warning = f"; {model.warning}" if model.warning else ""
-        parameters = f"weights SHA-256 {model.weights_sha256}; training {model.training.value}"
+        parameters = "; ".join(model.parameters)
         family = codes.ARTIFICIAL_INTELLIGENCE
         return cls(model.name, model.version, parameters + warning, family, model.warning)
 

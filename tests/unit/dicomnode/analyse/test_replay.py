@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from dicomnode.analyse.replay import ELSEWHERE, Difference, differing
+from dicomnode.analyse.replay import ELSEWHERE, Difference, _on_the_same_device, differing
 from inference.location_attention.torch_backend import HALF_TOLERANCE
+from inference.ties import HALF_TIE, TIE
 
 FOUND: list[dict[str, Any]] = [
     {
@@ -68,3 +69,26 @@ def test_scores_may_differ_by_the_tolerance_and_what_is_counted_by_nothing(
 
 def test_a_method_more_is_a_difference() -> None:
     assert list(differing(FOUND, FOUND * 2, 1e-5)) == [Difference("", "1 of them", "2 of them")]
+
+
+def test_another_precision_is_told_once_and_is_no_difference_of_its_own() -> None:
+    model = {"name": "COVNet", "precision": "bf16"}
+    then = [FOUND[0] | {"model": model}]
+    now = [FOUND[0] | {"model": {"name": "COVNet"}}]
+    assert list(differing(then, now, 1e-5)) == []
+
+
+@pytest.mark.parametrize(
+    ("computed", "tolerance"),
+    [
+        ({"device": {"lungs": "cpu"}}, TIE),  # of an earlier release
+        ({"device": {"lungs": "cuda"}}, HALF_TIE),
+        ({"device": {"lungs": "cpu"}, "precision": {"COVNet": "f32", "U-net": "f32"}}, TIE),
+        ({"device": {"lungs": "cpu"}, "precision": {"COVNet": "f32", "U-net": "bf16"}}, 0.032),
+        ({"device": {"lungs": "cuda"}, "precision": {"COVNet": "f32"}}, TIE),
+    ],
+)
+def test_the_tolerance_on_the_same_device_is_that_of_the_coarsest_precision(
+    computed: Any, tolerance: float
+) -> None:
+    assert _on_the_same_device({"computed": computed}) == pytest.approx(tolerance)

@@ -56,6 +56,16 @@ def test_each_method_has_one_entry_of_one_shape() -> None:
     assert sum(by_regions["confidences"].values()) > 0.99
 
 
+def test_the_precision_stands_where_it_is_not_the_references() -> None:
+    in_bf16 = replace(SAMPLE, model=SAMPLE.model.computed_in("bf16"))
+    plain, other = (findings_json([each])[0]["model"] for each in (SAMPLE, in_bf16))
+    assert plain | {"precision": "bf16"} == other
+    assert "precision" not in plain
+    told = findings_lines(findings_json([in_bf16]), (), None)
+    assert told[1] == "computed in bf16"
+    assert len(told) == len(findings_lines(findings_json([SAMPLE]), (), None)) + 1
+
+
 def test_an_analysis_of_an_earlier_version_is_shown_as_it_was() -> None:
     lines = findings_lines(kept_findings(FORMER), FORMER["failures"], FORMER["agreement"])
     assert lines == [

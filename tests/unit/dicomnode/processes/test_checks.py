@@ -137,6 +137,12 @@ def test_demonstration_weights_without_permission_are_told(check: Check) -> None
     assert list(found) == ["inference.allow_demonstration_model"]
 
 
+def test_bf16_without_a_proof_is_told_before_a_node_starts(check: Check) -> None:
+    found = check(receiving(free_port()) + 'precision = "bf16"\n')
+    assert list(found) == ["inference.precision"]
+    assert "its card has no proof" in found["inference.precision"][0]
+
+
 def test_a_bundle_that_is_not_whole_is_told_with_key_and_folder(
     check: Check, tmp_path: Path
 ) -> None:

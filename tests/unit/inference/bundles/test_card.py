@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference.bundles.bundle import load_card
 from inference.bundles.card import Card, Metric, read_card
+from inference.bundles.proof import PrecisionProof
+from inference.bundles.tasks import EngineOptions
 from inference.covnet.preprocess import Preprocessing
+from inference.demonstration import shipped_bundles
 from inference.errors import BundleError
 from inference.findings import FindingClass, IntendedUse, Training
 
@@ -25,6 +30,17 @@ CARD = Card(
     use=IntendedUse.RESEARCH,
     training_data="400 patients of three hospitals – 2020.",
     metrics=(Metric("AUC, a", 0.96, 0.94, 0.99, "independent test set", 353),),
+)
+PROOF = PrecisionProof(
+    engine="openvino",
+    version="2026.4.1",
+    processor="Any CPU",
+    native=True,
+    data="60 scans of 20 patient(s)",
+    cases=60,
+    largest_change=0.0031,
+    mean_change=0.0009,
+    classes_changed=0,
 )
 
 
@@ -217,3 +233,41 @@ def test_the_warning_of_untrained_weights_comes_first() -> None:
 def test_a_card_that_says_nothing_of_its_use_is_for_none() -> None:
     text = CARD.as_toml().replace('use = "research"\n', "")
     assert read_card(text, "x").use is IntendedUse.NONE
+
+
+def test_proofs_are_read_as_they_were_written() -> None:
+    card = replace(CARD, precision=(PROOF, replace(PROOF, engine="cuda")), tolerated_change=0.005)
+    assert read_card(card.as_toml(), "x") == card
+    assert (CARD.tolerance, card.tolerance) == (0.01, 0.005)
+    assert "precision" not in CARD.as_toml()
+
+
+def test_bf16_is_proven_by_engine_and_by_all_proofs_of_it() -> None:
+    elsewhere = replace(PROOF, engine="cuda", native=False)
+    assert CARD.proven == frozenset()
+    assert replace(CARD, precision=(PROOF, elsewhere)).proven == {"openvino"}
+    assert replace(CARD, precision=(PROOF,), tolerated_change=0.003).proven == frozenset()
+    worse = replace(PROOF, classes_changed=2)
+    assert replace(CARD, precision=(PROOF, worse)).proven == frozenset()
+
+
+def test_what_is_being_proven_needs_no_proof() -> None:
+    assert CARD.wish(EngineOptions()).proven == frozenset()
+    assert CARD.wish(EngineOptions(unproven=True)).proven == {"openvino", "cuda"}
+
+
+@pytest.mark.parametrize("changes", [{"precision": (PROOF,)}, {"tolerated_change": 0.5}])
+def test_the_digest_is_that_of_a_card_without_proofs(changes: dict[str, Any]) -> None:
+    """What was analysed in float32 before it was proven is not to be analysed anew for it."""
+    assert replace(CARD, **changes).digest == CARD.digest
+
+
+def test_the_digests_of_the_bundles_of_the_product_stay() -> None:
+    """By them an analysis of an earlier release is known to have been made by the same."""
+    found = {task: load_card(folder).digest[:12] for task, folder in shipped_bundles().items()}
+    assert found == {"covnet": "9af9d9171c2b", "lungs": "10897ce89ced", "regions": "82b570a8a114"}
+
+
+def test_an_impossible_proof_is_told_with_the_others() -> None:
+    card = replace(CARD, precision=(replace(PROOF, cases=0),))
+    assert _problems(card.as_toml()) == ("card.toml: precision on openvino: 0 of 0 cases",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from inference.bundles.bundle import Bundle, load_bundle
 from inference.bundles.packaging import Label, PackagingError, package
+from inference.bundles.proof import PrecisionProof
 from inference.covnet.network import CLASSES
 from inference.covnet.preprocess import Preprocessing
 from inference.errors import BundleError
@@ -21,6 +22,7 @@ from inference.findings import IntendedUse, Training
 from support.untrained import make_untrained_bundle
 
 LABEL = Label("COVNet of a test", "1.2", "CC0-1.0", IntendedUse.CLINICAL, "Reads chests.")
+PROOF = PrecisionProof("openvino", "2026.4.1", "Any CPU", True, "1 scan", 1, 0.003, 0.003, 0)
 PATIENTS = {
     "training": {"P1": ["a", "b"], "P2": ["c"]},
     "validation": {"P3": ["d"]},
@@ -113,6 +115,21 @@ def test_simulated_lesions_make_a_demonstration_whatever_the_label_says(
 def test_a_training_that_was_stopped_says_so(make_run: MakeRun, tmp_path: Path) -> None:
     card = load_bundle(package(make_run(state="stopped"), tmp_path / "bundle", LABEL)).card
     assert "stopped before its end" in card.training_data
+
+
+def test_a_proof_of_the_evaluation_comes_into_the_card(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    judged = _evaluated(tmp_path / "eval", package(run, tmp_path / "first", LABEL), ["P4"])
+    file = judged / "evaluation.json"
+    written = json.loads(file.read_text())
+    file.write_text(json.dumps(written | {"precision": [asdict(PROOF)]}))
+    card = load_bundle(package(run, tmp_path / "second", LABEL, judged)).card
+    assert card.precision == (PROOF,)
+    assert card.proven == {"openvino"}
+    impossible = asdict(replace(PROOF, mean_change=0.5))
+    file.write_text(json.dumps(written | {"precision": [impossible]}))
+    with pytest.raises(PackagingError, match=r"precision on openvino: changes 0\.5 \(mean\)"):
+        package(run, tmp_path / "third", LABEL, judged)
 
 
 def test_figures_of_held_out_patients_come_into_the_card(make_run: MakeRun, tmp_path: Path) -> None:

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor
 
 from inference.backends.batches import in_batches, with_less_room
+from inference.backends.precision import Precision
+from inference.covnet.network import Covnet
+from inference.covnet.torch_backend import TorchBackend
 from inference.progress import no_progress
+
+CPU = torch.device("cpu")
 
 
 class SmallDevice:
@@ -20,6 +27,20 @@ class SmallDevice:
         if len(batch) > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
         return batch * 2
+
+
+def test_the_features_are_joined_in_float32_whatever_the_precision() -> None:
+    """In bfloat16 as on a GPU; PyTorch emulates it on a CPU."""
+    torch.manual_seed(3)
+    network = Covnet().eval().requires_grad_(False)
+    network.fold()
+    images = torch.rand(2, 1, 32, 32)
+    precisions: tuple[Precision, ...] = ("f32", "bf16")
+    made = [TorchBackend(deepcopy(network), CPU, 32, each) for each in precisions]
+    wanted, found = (each.evidence(images, no_progress).features for each in made)
+    assert [each.precision for each in made] == ["f32", "bf16"]
+    assert found.dtype == torch.float32
+    assert 0 < float((found - wanted).abs().max()) < 0.05 * float(wanted.max())
 
 
 @pytest.mark.parametrize("room", [1, 3, 8, 100])

@@ -81,6 +81,16 @@ class TestAgainstFloat64:
         assert float((wanted.amax(dim=0) - wanted.amin(dim=0)).max()) > 1e-3
 
 
+def test_the_precision_is_that_of_the_convolutions(values: Tensor) -> None:
+    """As on a GPU; PyTorch emulates it on a CPU."""
+    network = _network()
+    network.fold()
+    backend = TorchRegions(network, torch.device("cpu"), 32, "bf16")
+    found, wanted = backend.context(values), _backend("cpu").context(values)
+    assert {each.dtype for each in found} == {torch.bfloat16}
+    assert 0 < _furthest(found.objectness, wanted.objectness.double()) < 0.05
+
+
 @NO_GPU
 def test_on_a_gpu_the_convolutions_are_in_half_precision(values: Tensor) -> None:
     found = _backend("cuda").context(values)

@@ -78,6 +78,15 @@ def test_logits_are_those_of_torch_in_float64(network: Unet, hu: Hu) -> None:
         assert abs(found - wanted).max() < least
 
 
+def test_in_bf16_the_logits_are_near_those_of_the_reference(network: Unet, hu: Hu) -> None:
+    """As on a GPU; PyTorch emulates it on a CPU."""
+    backend = TorchUnet(_folded(network), CPU, SETTINGS, "bf16")
+    found = np.stack([each.copy() for each in backend.logits(list(hu), no_progress)])
+    wanted = _on_torch(network, hu)
+    assert found.dtype == np.float32
+    assert 0 < abs(found - wanted).max() < 0.05 * abs(wanted).max()
+
+
 def test_no_number_of_threads_changes_a_bit(network: Unet, hu: Hu) -> None:
     one, two, three = (_on_openvino(network, hu, threads) for threads in (1, 2, 3))
     assert (one == two).all()

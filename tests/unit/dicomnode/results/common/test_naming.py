@@ -229,3 +229,10 @@ def test_the_weights_change_what_names_them() -> None:
     changed = changed_kinds(everything(settings(), findings=findings(model)))
     assert "sr" in changed
     assert not changed & {"note", "retraction"}
+
+
+def test_what_was_analysed_in_another_precision_than_is_asked_for_can_be_renewed() -> None:
+    def digest(**given: str) -> str:
+        return analysis_digest(Settings.model_validate({"inference": given}))
+
+    assert digest(precision="f32") != digest(precision="auto") == digest()

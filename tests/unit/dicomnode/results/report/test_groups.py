@@ -173,6 +173,32 @@ def test_every_group_names_its_own_model(report: ResultObject) -> None:
     assert {f"weights SHA-256 {'cd' * 32}", "training untrained"} <= parameters
 
 
+def _told(result: ResultObject) -> str:
+    return "\n".join(str(each.get("TextValue", "")) for each in items(result.data_set))
+
+
+def test_another_precision_than_the_references_is_named_and_the_references_is_not() -> None:
+    plain = structured_report(both(regions(*CASE)))
+    assert "precision" not in _told(plain)
+    in_bf16 = replace(regions(*CASE), model=MODEL.computed_in("bf16"))
+    told = structured_report(both(in_bf16))
+    parameters = [
+        {item.TextValue for item in group.ContentSequence if item.ValueType == "TEXT"}
+        for group in groups(told)
+    ]
+    assert ["precision bf16" in each for each in parameters] == [False, True, True, True, True]
+    lines = [line for line in summary_of(told) if line.startswith("Model")]
+    assert ["precision bf16" in line for line in lines] == [False, True]
+    assert told.sop_instance_uid != plain.sop_instance_uid
+
+
+def test_what_another_precision_found_is_tracked_by_other_uids() -> None:
+    context = both(regions(*CASE))
+    same, other = MODEL.computed_in("f32"), MODEL.computed_in("bf16")
+    assert context.tracking_uid("region 1", same) == context.tracking_uid("region 1", MODEL)
+    assert context.tracking_uid("region 1", other) != context.tracking_uid("region 1", MODEL)
+
+
 def test_tracking_is_by_a_uid_of_its_own(report: ResultObject) -> None:
     uids = [
         item.UID

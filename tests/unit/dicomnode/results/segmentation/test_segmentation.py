@@ -213,3 +213,12 @@ def test_what_cannot_be_a_segmentation_is_a_fault() -> None:
 
 def test_without_lungs_there_is_none() -> None:
     assert segmentations(context(lungs=FoundLungs(np.zeros_like(lungs())))) == ()
+
+
+def test_a_segment_names_the_precision_of_its_network_where_it_is_another() -> None:
+    def parameters(precision: str) -> str:
+        found = FoundLungs(lungs(), replace(MODEL, name="U-net").computed_in(precision))
+        return lung_segments(context(lungs=found))[0].algorithm.parameters
+
+    assert "precision" not in parameters("f32")
+    assert "training untrained; precision bf16; " in parameters("bf16")
