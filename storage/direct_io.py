@@ -57,7 +57,7 @@ class FileWriter:
         self._direct = True
         self._scratch = _Scratch()
 
-    def write(self, path: Path, parts: Sequence[Content], durable: bool) -> None:
+    def write(self, path: str, parts: Sequence[Content], durable: bool) -> None:
         """Write `parts` one after the other to a file that is not there yet.
 
         Raises:
@@ -72,13 +72,13 @@ class FileWriter:
                     raise
                 self._direct = False
                 log.info("this file system takes no direct writes")
-                path.unlink(missing_ok=True)
+                Path(path).unlink(missing_ok=True)
             else:
                 return
         _write(path, [parts], 0, durable)
 
 
-def _write(path: Path, pieces: Iterable[Sequence[Content]], flags: int, durable: bool) -> None:
+def _write(path: str, pieces: Iterable[Sequence[Content]], flags: int, durable: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags, FILE_MODE)
     try:
         offset = 0

@@ -7,6 +7,7 @@ the rename atomic; only the folder's fsync makes the name outlive a power cut).
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import mmap
 import os
@@ -97,6 +98,8 @@ class DurableFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._incoming = root / INCOMING
+        self._name = f"{self._incoming}/{uuid.uuid4().hex}"
+        self._numbers = itertools.count()
         self._folders = Folders(root)
         self._writer = FileWriter()
         make_folder(self._incoming)
@@ -107,7 +110,7 @@ class DurableFiles:
         Raises:
             OSError
         """
-        return GrowingFile(self._incoming / f"{uuid.uuid4().hex}.part", room, ask)
+        return GrowingFile(Path(self._temporary()), room, ask)
 
     def adopt(self, path: str, growing: GrowingFile, head: bytes, durable: bool = True) -> None:
         """Give a grown file its head and its final name, as `put` does with parts.
@@ -116,7 +119,7 @@ class DurableFiles:
             OSError: the file stays under its temporary name then, to be discarded.
         """
         growing.finish(head, durable)
-        folder = self._give_name(growing.path, path)
+        folder = self._give_name(str(growing.path), path)
         if durable:
             folder.sync()
 
@@ -128,15 +131,19 @@ class DurableFiles:
         Raises:
             OSError: ENOSPC, EFBIG, EDQUOT and others; no trace of the file is left then.
         """
-        temporary = self._incoming / f"{uuid.uuid4().hex}.part"
+        temporary = self._temporary()
         try:
             self._writer.write(temporary, parts, durable)
             folder = self._give_name(temporary, path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            Path(temporary).unlink(missing_ok=True)
             raise
         if durable:
             folder.sync()
+
+    def _temporary(self) -> str:
+        """A name that nobody else has: a forked process has another number."""
+        return f"{self._name}-{os.getpid()}-{next(self._numbers)}.part"
 
     def confirm(self, path: str) -> bool:
         """Make a file durable that is there already: its writer may have died before fsync.
@@ -196,7 +203,7 @@ class DurableFiles:
                 continue  # its writer lives, and has just given it its final name
         return removed
 
-    def _give_name(self, temporary: Path, path: str) -> Folder:
+    def _give_name(self, temporary: str, path: str) -> Folder:
         """The folder it was moved to, whose own name is durable."""
         above, _, name = path.rpartition("/")
         folder = self._folders.opened(above)

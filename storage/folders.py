@@ -94,14 +94,15 @@ class Folder:
         except OSError:
             return False
 
-    def take(self, file: Path, name: str) -> None:
+    def take(self, file: str, name: str) -> None:
         """Move `file` here; what root wrote is then of the folder's owner.
 
         Raises:
             FileNotFoundError: it or this folder was removed.
         """
-        if os.geteuid() == 0:
-            os.chown(file, self._status.st_uid, self._status.st_gid, follow_symlinks=False)
+        owner = self._status.st_uid, self._status.st_gid
+        if os.geteuid() == 0 and owner != (0, os.getegid()):
+            os.chown(file, *owner, follow_symlinks=False)
         os.rename(file, name, dst_dir_fd=self.descriptor)
 
     def sync(self) -> None:

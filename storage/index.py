@@ -267,8 +267,8 @@ def _staying(
 def _insert_missing_associations(session: Session, instances: Sequence[StoredInstance]) -> None:
     rows = {each.association_id: _lost(each) for each in instances if each.association_id}
     if rows:
-        statement = insert_into(session, AssociationRow).values([rows[key] for key in sorted(rows)])
-        session.execute(statement.on_conflict_do_nothing())
+        statement = insert_into(session, AssociationRow).on_conflict_do_nothing()
+        session.execute(statement, [rows[key] for key in sorted(rows)])  # compiled once for all
 
 
 def _lost(instance: StoredInstance) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import struct
+import threading
+from dataclasses import dataclass
 from struct import Struct
 
 SOP_CLASS_UID = 0x00080016
@@ -47,21 +49,74 @@ def quick_identity(data_set: bytes | memoryview, implicit: bool) -> dict[int, st
     None when the data set is in any way unusual up to Series Instance UID, or has no Patient ID,
     not even an empty one: it may stand further on.
     """
-    reader = _Reader(data_set, implicit)
-    found: dict[int, str] = {}
-    at, last, has_patient_id = 0, 0, False
+    layout: _Layout | None = getattr(_SEEN, "layout", None)
     try:
-        while last < SERIES_INSTANCE_UID:
-            tag, vr, length, at = reader.element(at)
-            if not last < tag <= SERIES_INSTANCE_UID:
-                return None
-            has_patient_id |= tag == PATIENT_ID
-            if tag in _VR:
-                value = _value(tag, vr, bytes(data_set[at : at + length]))
-                found |= {tag: value} if value else {}
-            at, last = reader.after(vr, length, at), tag
+        if layout is None or not layout.is_of(data_set, implicit):
+            layout = _SEEN.layout = _layout(data_set, implicit)
+        return None if layout is None else _named(data_set, layout)
     except (_OddError, struct.error):
         return None
+
+
+_SEEN = threading.local()
+"""The layout that this thread met last: an association brings slice after slice of one."""
+
+_MOST_HEADS = 1000
+"""A header with more of them is read element by element each time."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where each element begins up to Series Instance UID, and what it begins with.
+
+    Those beginnings alone decide where the next one is: who has the same, has the same places.
+    """
+
+    implicit: bool
+    begins: Struct | None
+    """None: they are too many to be compared."""
+    heads: tuple[bytes, ...]
+    places: tuple[tuple[int, bytes, int, int], ...]
+    """Tag, VR, begin and end of the values that name the instance."""
+    end: int
+
+    def is_of(self, data_set: bytes | memoryview, implicit: bool) -> bool:
+        if self.begins is None or self.implicit != implicit or self.end > len(data_set):
+            return False
+        return self.begins.unpack_from(data_set) == self.heads
+
+
+def _layout(data_set: bytes | memoryview, implicit: bool) -> _Layout | None:
+    reader, places = _Reader(data_set, implicit), []
+    at, last = 0, 0
+    while last < SERIES_INSTANCE_UID:
+        tag, vr, length, at = reader.element(at)
+        if not last < tag <= SERIES_INSTANCE_UID:
+            return None
+        if tag in _VR:
+            places.append((tag, vr, at, at + length))
+        at, last = reader.after(vr, length, at), tag
+    begins = _struct_of(reader.begins) if len(reader.begins) <= _MOST_HEADS else None
+    heads = begins.unpack_from(data_set) if begins is not None else ()
+    return _Layout(implicit, begins, heads, tuple(places), at)
+
+
+def _struct_of(spans: list[tuple[int, int]]) -> Struct:
+    """Gives the bytes from and to each of these."""
+    ends = [0, *(end for _, end in spans)]
+    return Struct(
+        "".join(
+            f"{begin - at}x{end - begin}s" for at, (begin, end) in zip(ends, spans, strict=False)
+        )
+    )
+
+
+def _named(data_set: bytes | memoryview, layout: _Layout) -> dict[int, str] | None:
+    found = {
+        tag: _value(tag, vr, bytes(data_set[begin:end])) for tag, vr, begin, end in layout.places
+    }
+    has_patient_id = PATIENT_ID in found
+    found = {tag: value for tag, value in found.items() if value}
     return found if has_patient_id and found.keys() >= _UIDS else None
 
 
@@ -75,13 +130,22 @@ def _value(tag: int, vr: bytes, raw: bytes) -> str:
 
 
 class _Reader:
-    """Steps from element to element (PS3.5 section 7.1) in one encoding."""
+    """Steps from element to element (PS3.5 section 7.1) in one encoding.
+
+    `begins`: where that which stands before each value was read, from and to.
+    """
 
     def __init__(self, data: bytes | memoryview, implicit: bool) -> None:
         self._data, self._size, self._implicit = data, len(data), implicit
+        self.begins: list[tuple[int, int]] = []
 
     def element(self, at: int) -> tuple[int, bytes, int, int]:
         """Tag, VR (empty in Implicit VR and for items), length, and where the value begins."""
+        tag, vr, length, behind = self._element(at)
+        self.begins.append((at, behind))
+        return tag, vr, length, behind
+
+    def _element(self, at: int) -> tuple[int, bytes, int, int]:
         if self._implicit:
             group, number, length = _IMPLICIT.unpack_from(self._data, at)
             return group << 16 | number, b"", length, at + 8

@@ -186,6 +186,7 @@ class _Conversation:
         connection = cast("BoundedSocket", assoc.dul.socket)
         self._assoc, self._connection, self._store = assoc, connection, store
         self._unkept = unkept
+        self._longest_answer = assoc.requestor.maximum_length or 0
         longest = assoc.acceptor.maximum_length or LONGEST_MAXIMUM_LENGTH
         self._reader = PduReader(connection, longest, assoc.network_timeout)
         self._contexts = {
@@ -340,8 +341,7 @@ class _Conversation:
         self._send(context_id, echo_response(command, code))
 
     def _send(self, context_id: int, command: bytes) -> None:
-        longest = self._assoc.requestor.maximum_length or 0
-        self._connection.send_all(pdu.command_pdus(context_id, command, longest))
+        self._connection.send_all(pdu.command_pdus(context_id, command, self._longest_answer))
 
 
 def _is_storage(sop_class_uid: str) -> bool:

@@ -51,7 +51,7 @@ def test_the_bytes_are_the_same_whatever_their_number(
     room = whole_blocks(480, size) if head is None else head
     parts = (os.urandom(room), os.urandom(size))
     file = tmp_path_factory.mktemp("files") / "file"
-    FileWriter().write(file, parts, durable=True)
+    FileWriter().write(str(file), parts, durable=True)
     assert file.read_bytes() == b"".join(parts)
     assert opened[-1] is (room + size >= LARGE and (room + size) % BLOCK == 0)
 
@@ -65,7 +65,7 @@ def test_a_head_fills_the_last_block_and_no_more(room: int, size: int) -> None:
 
 def test_more_than_one_piece_is_written_in_order(tmp_path: Path, opened: list[bool]) -> None:
     parts = (os.urandom(BLOCK + 6), os.urandom((1 << 20) + 2 * BLOCK - 6), os.urandom(1 << 20))
-    FileWriter().write(tmp_path / "file", parts, durable=True)
+    FileWriter().write(str(tmp_path / "file"), parts, durable=True)
     assert (tmp_path / "file").read_bytes() == b"".join(parts)
     assert opened == [True]
 
@@ -85,7 +85,7 @@ def test_a_file_system_that_refuses_is_asked_once(
     monkeypatch.setattr(os, "open", refuse)
     writer, parts = FileWriter(), (bytes(BLOCK), os.urandom(LARGE))
     for name in "ab":
-        writer.write(tmp_path / name, parts, durable=True)
+        writer.write(str(tmp_path / name), parts, durable=True)
         assert (tmp_path / name).read_bytes() == b"".join(parts)
     assert opened == [True, False, False]
 
@@ -93,7 +93,7 @@ def test_a_file_system_that_refuses_is_asked_once(
 def test_another_fault_is_told(tmp_path: Path) -> None:
     parts = (bytes(BLOCK), bytes(LARGE))
     with pytest.raises(FileNotFoundError):
-        FileWriter().write(tmp_path / "missing" / "file", parts, durable=True)
+        FileWriter().write(str(tmp_path / "missing" / "file"), parts, durable=True)
 
 
 def test_a_name_is_given_only_to_durable_bytes(

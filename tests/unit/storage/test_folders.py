@@ -18,7 +18,7 @@ def test_a_folder_that_was_removed_takes_no_name_even_if_another_has_its(tmp_pat
     (tmp_path / "ab" / "cd").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(FileNotFoundError):
-        folder.take(tmp_path / "file", "name")
+        folder.take(str(tmp_path / "file"), "name")
 
 
 def test_a_removed_folder_is_made_anew(tmp_path: Path) -> None:

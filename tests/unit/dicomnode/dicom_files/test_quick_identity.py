@@ -21,6 +21,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+import dicomnode.dicom_files.quick_identity as quick_identity_module
 from dicomnode.dicom_files.identity import (
     FILE_HEAD_ROOM,
     IMPLEMENTATION_CLASS_UID,
@@ -102,6 +103,49 @@ def test_a_damaged_data_set_is_read_as_pydicom_reads_it_or_not_at_all(
     except DataError:
         return  # what pydicom gives up on (a VR that does not fit) may still name its instance
     assert identify(bytes(whole), syntax) == by_pydicom
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.binary(max_size=4),
+    st.integers(0, 400),
+    st.sampled_from([ImplicitVRLittleEndian, ExplicitVRLittleEndian]),
+)
+def test_what_was_read_before_changes_nothing(
+    at: int, other: bytes, short: int, syntax: UID
+) -> None:
+    """An association brings slice after slice of one layout, which is looked at once."""
+    whole, implicit = encoded(nested(True), syntax), syntax.is_implicit_VR
+    at %= len(whole)
+    changed = (whole[:at] + other + whole[at + len(other) :])[: len(whole) - short]
+    vars(quick_identity_module._SEEN).clear()
+    afresh = quick_identity(changed, implicit)
+    vars(quick_identity_module._SEEN).clear()
+    assert quick_identity(whole, implicit) is not None
+    assert quick_identity(changed, implicit) == afresh
+
+
+def test_the_next_slice_is_read_at_the_same_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = nested(False), nested(False)
+    second.SOPInstanceUID, second.AccessionNumber = "1.2.3.9", "B17"
+    quick_identity(encoded(first, ExplicitVRLittleEndian), False)
+    monkeypatch.setattr(quick_identity_module, "_Reader", None)
+    found = quick_identity(encoded(second, ExplicitVRLittleEndian), False)
+    assert found is not None
+    assert (found[0x00080018], found[0x00080050]) == ("1.2.3.9", "B17")
+
+
+def test_a_header_of_very_many_elements_is_read_each_time() -> None:
+    made, many = nested(True), Dataset()
+    many.ReferencedSOPInstanceUID = "1.9"
+    made.ReferencedImageSequence = Sequence([many] * 2000)
+    made["ReferencedImageSequence"].is_undefined_length = True
+    for number in "47":
+        made.SOPInstanceUID = f"1.2.3.{number}"
+        found = quick_identity(encoded(made, ExplicitVRLittleEndian), False)
+        assert found is not None
+        assert found[0x00080018] == f"1.2.3.{number}"
 
 
 @settings(max_examples=300)
