@@ -1,4 +1,4 @@
-"""How fast instances are received: this node beside pynetdicom, DCMTK's storescp and Orthanc.
+"""How fast instances are received: this node beside pynetdicom, storescp, Orthanc and dcmjs-dimse.
 
     python tests/benchmarks/receive.py --instances 3000 --associations 1,4,16
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.comparison import Figures
     from benchmarks.receivers import Start
 
-NAMES = ("ours", "ours-nosync", "pynetdicom", "storescp", "orthanc")
+NAMES = ("ours", "ours-nosync", "pynetdicom", "storescp", "orthanc", "dcmjs-dimse")
 _HEADING = (
     "| associations | receiver | instances/s (slowest to quickest) | of storescp | of pynetdicom "
     "| CPU ms an instance | peak MiB | still to be written, s |\n|---|---|---|---|---|---|---|---|"
@@ -84,6 +84,7 @@ def _starts(names: Sequence[str], processes: int) -> dict[str, Start]:
         "pynetdicom": receivers.plain_pynetdicom,
         "storescp": receivers.dcmtk_storescp,
         "orthanc": receivers.orthanc,
+        "dcmjs-dimse": receivers.dcmjs_dimse,
     }
     return {name: known[name] for name in names}
 

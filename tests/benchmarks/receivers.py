@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dicomnode.config.destinations import Destination
 from dicomnode.errors import PeerError
 from dicomnode.network.associations import echo
+from support.dcmjs import started_dcmjs
 from support.node import free_port
 from support.receiver_process import COMMAND, Receivers
 from support.tools import needed
@@ -98,11 +100,27 @@ def orthanc(folder: Path) -> Iterator[Running]:
 
 
 @contextmanager
+def dcmjs_dimse(folder: Path) -> Iterator[Running]:
+    """One process of Node.js; each instance is parsed and written anew (`dcmjs_peer.js`)."""
+    port, stored = free_port(), folder / "stored"
+    stored.mkdir(parents=True)
+    with _awaited(started_dcmjs("receive", port, stored), port) as pid:
+        yield Running(port, [pid], lambda: len(os.listdir(stored)))  # noqa: PTH208
+
+
+@contextmanager
 def _running(command: Sequence[str], folder: Path, port: int) -> Iterator[int]:
     """A process that listens on `port`; ended by its own id."""
     environment = os.environ | {"TCP_NODELAY": "1"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    with _awaited(process, port) as pid:
+        yield pid
+
+
+@contextmanager
+def _awaited(process: subprocess.Popen[Any], port: int) -> Iterator[int]:
+    """Once it answers a C-ECHO."""
     peer = Destination(name="peer", ae_title="ANY", address="127.0.0.1", port=port)
 
     def answers() -> bool:
@@ -113,8 +131,8 @@ def _running(command: Sequence[str], folder: Path, port: int) -> Iterator[int]:
         return True
 
     try:
-        wait_for(answers, f"{command[0]} answers", 60)
+        wait_for(answers, f"port {port} answers", 60)
         yield process.pid
     finally:
         process.terminate()
-        process.wait(30)
+        process.communicate(timeout=30)

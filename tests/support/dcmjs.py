@@ -20,7 +20,8 @@ from support.wait import PATIENCE_SECONDS, wait_for
 _SCRIPT = Path(__file__).with_name("dcmjs_peer.js")
 
 
-def _start(*arguments: object) -> subprocess.Popen[str]:
+def started_dcmjs(*arguments: object) -> subprocess.Popen[str]:
+    """`dcmjs_peer.js` with these arguments."""
     environment = os.environ | {"NODE_PATH": str(npm_folder("dcmjs-dimse") / "node_modules")}
     return subprocess.Popen(
         ["node", str(_SCRIPT), *map(str, arguments)],
@@ -33,7 +34,7 @@ def _start(*arguments: object) -> subprocess.Popen[str]:
 
 def dcmjs_send(port: int, files: Sequence[Path], window: int = 1) -> list[str]:
     """What it prints: a status, in decimal, for each answer; `window`: requests open at once."""
-    output, _ = _start("send", port, window, *files).communicate(timeout=PATIENCE_SECONDS)
+    output, _ = started_dcmjs("send", port, window, *files).communicate(timeout=PATIENCE_SECONDS)
     return output.splitlines()
 
 
@@ -47,7 +48,7 @@ def running_dcmjs(
     """
     folder.mkdir()
     port = free_port()
-    process = _start("receive", port, folder, refused, node or "")
+    process = started_dcmjs("receive", port, folder, refused, node or "")
     try:
         wait_for(lambda: listens(port), "dcmjs-dimse listens")
         yield Destination(name="dcmjs", ae_title="DCMJS", address="127.0.0.1", port=port)
