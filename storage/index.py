@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -33,7 +33,7 @@ from storage.records import (
 )
 from storage.reopening import reopen
 from storage.retention import call_off
-from storage.statements import in_batches, insert_into, lock_series, shared_fields
+from storage.statements import in_batches, insert_into, shared_fields
 
 IsThere = Callable[[str], bool]
 """Whether the file of a stored path lies on the disk."""
@@ -106,10 +106,10 @@ def record_instances(
     other = [each for each in instances if known.get(each.sop_instance_uid) != each.sha256]
     keys = series_keys(session, other)
     doubted = contested(session, known.keys()) | {each.sop_instance_uid for each in other}
-    lock_all(session, {*keys.values(), *_owners(session, doubted)})
+    locked = lock_all(session, {*keys.values(), *_owners(session, doubted)})
     keyed = [replace(each, series_key=keys.get(identified(each), "")) for each in instances]
     inserted = _insert_new(
-        session, [each for each in keyed if each.sop_instance_uid not in known], is_there
+        session, [each for each in keyed if each.sop_instance_uid not in known], locked, is_there
     )
     raced = [each for each in keyed if each.sop_instance_uid not in known | inserted]
     known |= inserted | _contents(session, raced)
@@ -223,24 +223,23 @@ def _contents(session: Session, instances: Iterable[StoredInstance]) -> dict[str
 
 
 def _insert_new(
-    session: Session, candidates: Sequence[StoredInstance], is_there: IsThere
+    session: Session,
+    candidates: Sequence[StoredInstance],
+    locked: Mapping[str, SeriesRow],
+    is_there: IsThere,
 ) -> dict[str, str]:
     """Insert one row for each SOP Instance UID; the SHA-256 of those that were not there."""
     once = {each.sop_instance_uid: each for each in reversed(candidates)}
     by_series = sorted(once.values(), key=lambda each: (each.series_key, each.received_at))
     inserted: dict[str, str] = {}
     for key, group in groupby(by_series, key=lambda each: each.series_key):
-        inserted |= _insert_into_series(session, key, list(group), is_there)
+        inserted |= _insert_into_series(session, locked[key], list(group), is_there)
     return inserted
 
 
 def _insert_into_series(
-    session: Session,
-    series_key: str,
-    candidates: list[StoredInstance],
-    is_there: IsThere,
+    session: Session, series: SeriesRow, candidates: list[StoredInstance], is_there: IsThere
 ) -> dict[str, str]:
-    series = lock_series(session, series_key)
     instances = _staying(session, candidates, is_there)
     if not instances:
         return {}
