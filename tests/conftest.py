@@ -16,7 +16,10 @@ from hypothesis import HealthCheck, settings
 # threads of workers that share cores wait for one another, ten times as long as one thread needs
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# a third of what Hypothesis takes by itself: it tries others in each run
+settings.register_profile(
+    "patient", deadline=None, max_examples=35, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("quick", settings.get_profile("patient"), max_examples=20)
 settings.load_profile("patient")  # a machine with other work slows a test, it does not fail it
 
@@ -74,3 +77,23 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from support.evaluated_phantoms import covnet_bundle
 
     return covnet_bundle(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _new_databases_are_alike() -> Iterator[None]:
+    """SQLite's by the statements that the first of them was made by: to run all migrations for each
+    of some hundred takes long. Former schemas, and PostgreSQL's, are migrated as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        from support import same_schema
+
+        same_schema.begin(patch)
+        yield
+
+
+@pytest.fixture
+def real_migrations() -> Iterator[None]:
+    """Each new database is made by running all migrations, as outside of tests."""
+    from support import same_schema
+
+    with same_schema.suspended():
+        yield

@@ -38,6 +38,7 @@ def documented() -> dict[str, set[str]]:
 COMMANDS = documented()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("script", sorted(COMMANDS))
 def test_it_runs_from_the_top_of_the_project_and_knows_its_options(script: str) -> None:
     done = subprocess.run(

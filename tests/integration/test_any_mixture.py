@@ -152,7 +152,7 @@ def check_queued(node: Pipeline, record: SeriesRecord, paths: Sequence[str]) -> 
     assert len({each.get("IssuerOfPatientID", "") for each in headers} - {""}) <= 1
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(sent=st.lists(st.tuples(SENDINGS, st.booleans()), min_size=1, max_size=4))
 def test_what_is_queued_is_of_one_patient_and_nothing_is_without_a_state(
     ground: Ground,
@@ -170,7 +170,7 @@ def test_what_is_queued_is_of_one_patient_and_nothing_is_without_a_state(
         node.database.close()
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), first=SENDINGS, second=SENDINGS, third=SENDINGS)
 def test_the_order_of_arrival_changes_nothing_of_what_is_analysed_with_what(
     ground: Ground, data: st.DataObject, first: Sending, second: Sending, third: Sending

@@ -41,7 +41,7 @@ _TURN += [SeriesState.QUEUED, SeriesState.RECEIVING]
         max_size=6,
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_what_waits_is_never_touched_and_what_is_due_goes(
     tmp_path_factory: pytest.TempPathFactory, each: list[tuple[SeriesState, int, bool]]
 ) -> None:

@@ -39,6 +39,7 @@ def test_the_rehearsal_on_a_processor_passes_from_the_packed_folder(tmp_path: Pa
     assert "0 SKIPPED, 0 FAILED" in done.stdout
 
 
+@pytest.mark.long
 def test_one_check_can_be_rehearsed_and_nothing_is_not_all() -> None:
     done = _run("--cpu", "--only", "tiles")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -224,7 +224,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("sent", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_withdrawal_that_is_killed_half_way_is_one(unsent: Site, sent: bool) -> None:
     """The command stands still in its transaction: it has written the files, and is killed."""
     if sent:

@@ -117,6 +117,7 @@ def test_processes_outlive_the_one_they_were_forked_of_and_start_without_it(runn
     running.stop()  # the next test has a whole node again
 
 
+@pytest.mark.long
 def test_the_same_series_twice_gives_one_result_and_a_late_slice_gives_a_new_one(
     running: Node, pacs: Pacs, tmp_path: Path
 ) -> None:

@@ -76,7 +76,9 @@ class Taken:
         }
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)]
+)
 def taken(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_models: Path
 ) -> Iterator[Taken]:

@@ -120,6 +120,7 @@ def test_a_third_method_goes_the_whole_way(
     assert "Lungs, AI classification by texture" in text
 
 
+@pytest.mark.long
 def test_its_heat_has_pictures_of_its_own(
     tmp_path: Path, shared_models: Path, series: list[Path]
 ) -> None:
@@ -140,6 +141,7 @@ def with_classes(bundle: Path, folder: Path, classes: tuple[FindingClass, ...]) 
     return write_bundle(folder, replace(loaded.card, classes=names, codes=classes), loaded.weights)
 
 
+@pytest.mark.long
 def test_covnet_with_other_classes_needs_no_code(
     tmp_path: Path, shared_models: Path, series: list[Path]
 ) -> None:

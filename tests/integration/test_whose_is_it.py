@@ -269,7 +269,7 @@ def test_another_encoding_of_the_same_is_no_news(node: Pipeline, tmp_path: Path)
     tried(node)
 
 
-@pytest.mark.parametrize("newest", [True, False])
+@pytest.mark.parametrize("newest", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_other_pixels_are_held_until_a_person_decides(
     node: Pipeline, tmp_path: Path, newest: bool
 ) -> None:
@@ -301,7 +301,7 @@ def come_again(node: Pipeline, instances: Sequence[StoredInstance]) -> None:
         record_instances(session, again)
 
 
-@pytest.mark.parametrize("count", [12, 5])
+@pytest.mark.parametrize("count", [pytest.param(12, marks=pytest.mark.long), 5])
 def test_a_correction_that_is_taken_back_at_once(
     node: Pipeline, tmp_path: Path, count: int
 ) -> None:
@@ -341,6 +341,7 @@ def test_two_patients_copies_that_came_in_turn_are_held(node: Pipeline, tmp_path
         queue_release(second.series.series_key, Take.NEWEST, config)
 
 
+@pytest.mark.long
 def test_two_that_claim_instances_of_each_other_both_come_to_a_decision(
     node: Pipeline, tmp_path: Path
 ) -> None:
@@ -354,6 +355,7 @@ def test_two_that_claim_instances_of_each_other_both_come_to_a_decision(
     assert all("resent" in failed(each) or "known_elsewhere" in failed(each) for each in found)
 
 
+@pytest.mark.long
 def test_a_part_that_came_again_as_anothers_is_held(node: Pipeline, tmp_path: Path) -> None:
     first = write_series(tmp_path / "first", change=wrong_patient)
     uid = series_uid(first)
@@ -467,6 +469,7 @@ def test_a_series_that_lacks_what_is_known_elsewhere_is_no_volume(
     assert failed(detail)["known_elsewhere"].startswith("2 of its 12 instances are known under")
 
 
+@pytest.mark.long
 def test_a_lost_index_is_made_again_with_the_same_owners(node: Pipeline, tmp_path: Path) -> None:
     first = write_series(tmp_path / "first", change=wrong_patient)
     uid = series_uid(first)

@@ -27,6 +27,8 @@ from storage.tables import METADATA
 from support.storage_samples import NOW, association, instance, receive
 from support.wait import PATIENCE_SECONDS, SLOWER
 
+pytestmark = pytest.mark.usefixtures("real_migrations")
+
 
 def raw_engine(url: str) -> Engine:
     return create_engine(url.replace("postgresql:", "postgresql+psycopg:"))

@@ -21,6 +21,8 @@ from storage.records import ConflictState, JobKind, SeriesState
 from support.former import upgrade
 from support.storage_samples import LEASE, NOW, instance, receive
 
+pytestmark = pytest.mark.usefixtures("real_migrations")
+
 _SERIES = """
 INSERT INTO series VALUES ('1.2.{n}', '1.2', 'ACC', 'CT', 'SCANNER', '{state}', {count}, 1, 1,
  '{now}', '{now}', {ended}, {ended}, 'd', :evidence, :reasons, NULL, :history, {removed})"""

@@ -217,7 +217,7 @@ def test_a_file_that_ends_anywhere_in_the_header_is_refused_or_lacks_its_pixels(
 @given(st.binary(max_size=40), st.integers(0, 2000), st.integers(0, 40))
 @example(b"\xff\xff\xff\xff", 300, 4)
 @settings(
-    max_examples=300,
+    max_examples=100,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_no_bytes_raise_anything_but_data_error(

@@ -81,7 +81,7 @@ def test_the_wrong_type_is_a_reason(tmp_path: Path, vr: str) -> None:
 @given(st.sampled_from(READ), st.binary(max_size=40))
 @example("ImagePositionPatient", b"nan\\0\\0")
 @settings(
-    max_examples=100,
+    max_examples=50,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_bytes_are_a_reason(tmp_path: Path, keyword: str, value: bytes) -> None:

@@ -82,7 +82,7 @@ def test_sequences_are_stepped_over(syntax: UID, undefined: bool) -> None:
     assert identify(data_set, syntax) == _identity(BytesIO(data_set), syntax)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     st.integers(0, 10_000),
     st.binary(min_size=1, max_size=4),

@@ -107,7 +107,7 @@ def test_what_is_unusual_is_left_to_pynetdicom(change) -> None:  # type: ignore[
     assert read_command(changed) is None
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.integers(0, 150), st.binary(min_size=1, max_size=8))
 def test_a_damaged_command_is_read_as_pydicom_reads_it_or_not_at_all(at: int, noise: bytes) -> None:
     damaged = bytearray(encoded(C_STORE_RQ(), store_primitive()))
