@@ -102,7 +102,7 @@ def evaluate(plan: EvaluationPlan, settings: Settings, on_progress: Progress) ->
     """
     task = plan.card.task
     chosen = computing_in(with_bundle(settings, task, plan.bundle), "f32")
-    trial = Trial(chosen, task, plan.bundle) if plan.proves_bf16 else None
+    trial = Trial.load(chosen, task, plan.bundle) if plan.proves_bf16 else None
     watch = trial.watch if trial else unwatched
     attempts: Sequence[Attempt[Any]]
     if not TASKS[task].engine:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +22,9 @@ from inference.bundles.proof import PrecisionProof
 from inference.bundles.tasks import LUNGS
 from inference.errors import NetworkOutputError, NoLungsError, VolumeError
 from inference.evaluation.report.document import Block, Notice, Table
-from inference.findings import Findings, Method, SliceActivation
+from inference.findings import Findings, SliceActivation
 from inference.lungs.sides import Sides
-from inference.progress import Progress
 from inference.volume import CtVolume
-
-
-class LungFinding(Protocol):
-    """What is asked of a network for lungs."""
-
-    def segment(self, volume: CtVolume) -> Sides: ...
 
 
 @dataclass(frozen=True)
@@ -48,40 +41,16 @@ _ALL_OF_IT = Change(1.0, other_class=True)
 """bfloat16 came to no answer where float32 did."""
 
 
-class MethodTrial:
-    """Answers as the method of float32; the other one is asked the same."""
-
-    def __init__(self, reference: Method, other: Method) -> None:
-        self._reference, self._other = reference, other
-        self.title, self.identity = reference.title, reference.identity
-        self.changes: list[Change] = []
-
-    def analyse(
-        self, volume: CtVolume, lungs: NDArray[np.bool_], progress: Progress | None = None
-    ) -> Findings:
-        found = self._reference.analyse(volume, lungs, progress)
-        other = partial(self._other.analyse, volume, lungs, progress)
-        self.changes.append(method_change(volume, found, other))
-        return found
-
-
-class LungTrial:
-    """The same of a network for lungs."""
-
-    def __init__(self, reference: LungFinding, other: LungFinding) -> None:
-        self._reference, self._other = reference, other
-        self.changes: list[Change] = []
-
-    def segment(self, volume: CtVolume) -> Sides:
-        found = self._reference.segment(volume)
-        self.changes.append(lung_change(found, partial(self._other.segment, volume)))
-        return found
-
-
 class Trial:
-    """Puts the same weights in bfloat16 beside what an evaluation computes with."""
+    """A method, or a network for lungs, in bfloat16 beside one in float32, which answers."""
 
-    def __init__(self, settings: Settings, task: str, folder: Path) -> None:
+    def __init__(self, other: Any) -> None:
+        """`other`: in bfloat16."""
+        self._other = self._reference = other
+        self.changes: list[Change] = []
+
+    @classmethod
+    def load(cls, settings: Settings, task: str, folder: Path) -> Trial:
         """`folder`: of the bundle; for lungs it is the one that the settings name.
 
         Raises:
@@ -89,26 +58,46 @@ class Trial:
             DeviceError: the machine does not compute in bfloat16 itself.
         """
         asking = computing_in(settings, "bf16")
-        self._of_lungs = task == LUNGS
-        self._other: Any
-        if self._of_lungs:
-            self._other = load_lung_finder(asking, unproven=True).network
-        else:
-            self._other = load_method(load_for(folder, task), asking, unproven=True)
-        self._changes: list[Change] = []
+        if task == LUNGS:
+            return cls(load_lung_finder(asking, unproven=True).network)
+        return cls(load_method(load_for(folder, task), asking, unproven=True))
 
-    def watch(self, reference: Any) -> Any:
-        """A method, or a network for lungs, that is asked in place of `reference`."""
-        kind = LungTrial if self._of_lungs else MethodTrial
-        watched = kind(reference, self._other)
-        self._changes = watched.changes
-        return watched
+    def watch(self, reference: Any) -> Trial:
+        """What is asked in place of `reference`, and asks it."""
+        self._reference = reference
+        return self
+
+    def analyse(self, volume: CtVolume, lungs: NDArray[np.bool_]) -> Findings:
+        found: Findings = self._reference.analyse(volume, lungs)
+        compute = partial(self._other.analyse, volume, lungs)
+        self.changes.append(method_change(volume, found, compute))
+        return found
+
+    def segment(self, volume: CtVolume) -> Sides:
+        found: Sides = self._reference.segment(volume)
+        self.changes.append(lung_change(found, partial(self._other.segment, volume)))
+        return found
 
     def proof(self, data: str) -> PrecisionProof | None:
-        """None where no scan could be analysed."""
-        if not self._changes:
+        """`data`: which scans they were, in words. None where none could be analysed."""
+        if not self.changes:
             return None
-        return proof_of(self._changes, engine_of(self._other), data)
+        engine = engine_of(self._other)
+        version, processor = described(engine)
+        scores = [each.score for each in self.changes]
+        return PrecisionProof(
+            engine=cast("Any", engine),
+            version=version,
+            processor=processor,
+            native=True,
+            data=data,
+            cases=len(scores),
+            largest_change=max(scores),
+            mean_change=float(np.mean(scores)),
+            classes_changed=sum(each.other_class for each in self.changes),
+            heat_moved_mm=max(each.heat_moved_mm for each in self.changes),
+            heat_correlation=min(each.heat_correlation for each in self.changes),
+        )
 
 
 def computing_in(settings: Settings, precision: AskedPrecision) -> Settings:
@@ -157,25 +146,6 @@ def _correlation(found: Sequence[SliceActivation], other: Sequence[SliceActivati
     if not (one.std() and two.std()):  # no heat at all
         return float(np.array_equal(one, two))
     return min(float(np.corrcoef(one, two)[0, 1]), 1.0)
-
-
-def proof_of(changes: Sequence[Change], engine: EngineName, data: str) -> PrecisionProof:
-    """Of at least one scan; `data`: which they were, in words."""
-    version, processor = described(engine)
-    scores = [each.score for each in changes]
-    return PrecisionProof(
-        engine=cast("Any", engine),
-        version=version,
-        processor=processor,
-        native=True,
-        data=data,
-        cases=len(changes),
-        largest_change=max(scores),
-        mean_change=float(np.mean(scores)),
-        classes_changed=sum(each.other_class for each in changes),
-        heat_moved_mm=max(each.heat_moved_mm for each in changes),
-        heat_correlation=min(each.heat_correlation for each in changes),
-    )
 
 
 def engine_of(computing: object) -> EngineName:

@@ -11,11 +11,9 @@ import pytest
 from dicomnode.weights import evaluation_bf16
 from dicomnode.weights.evaluation_bf16 import (
     Change,
-    LungTrial,
-    MethodTrial,
+    Trial,
     lung_change,
     precision_blocks,
-    proof_of,
 )
 from inference.errors import NetworkOutputError, NoLungsError
 from inference.evaluation.report.document import Notice, Table
@@ -33,7 +31,7 @@ def answering(*scores: float) -> Findings:
 class Says:
     """A method, or a network for lungs, that gives what it is made with."""
 
-    title, identity = SAMPLE.title, SAMPLE.model
+    backend = "openvino"
 
     def __init__(self, found: Any) -> None:
         self._found = found
@@ -48,7 +46,7 @@ class Says:
 
 
 def _change(found: Any, other: Any) -> Change:
-    trial = MethodTrial(Says(found), Says(other))
+    trial = Trial(Says(other)).watch(Says(found))
     assert trial.analyse(volume(), lungs()) is found
     (change,) = trial.changes
     return change
@@ -105,7 +103,7 @@ def test_lungs_are_compared_by_mask_and_side() -> None:
     swapped[0, 0, 0] = 2
     missed = found.copy()
     missed[0, 0, 0] = 0
-    trials = [LungTrial(Says(found), Says(other)) for other in (found, swapped, missed)]
+    trials = [Trial(Says(other)).watch(Says(found)) for other in (found, swapped, missed)]
     assert all(trial.segment(volume()) is found for trial in trials)
     assert [trial.changes[0].score for trial in trials] == pytest.approx([0, 1 / 8, 1 / 15])
 
@@ -122,7 +120,11 @@ def test_a_proof_is_of_all_scans_and_names_what_it_was_measured_with(
 ) -> None:
     monkeypatch.setattr(evaluation_bf16, "described", lambda _engine: ("2026.4.1", "Any CPU"))
     changes = [Change(0.002, False, 3.0, 0.99), Change(0.004), Change(0.0, True, 1.0, 0.95)]
-    proof = proof_of(changes, "openvino", "3 scans of 2 patient(s)")
+    trial = Trial(Says(None))
+    assert trial.proof("no scans") is None
+    trial.changes = changes
+    proof = trial.proof("3 scans of 2 patient(s)")
+    assert proof is not None
     assert (proof.cases, proof.classes_changed) == (3, 1)
     assert (proof.largest_change, proof.mean_change) == pytest.approx((0.004, 0.002))
     assert (proof.heat_moved_mm, proof.heat_correlation) == (3.0, 0.95)
