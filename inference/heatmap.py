@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from inference.findings import SliceActivation
 
+_AT_ONCE = 1 << 17
+"""Multiplications of one product: so few that BLAS wakes no threads for it. They would spin for
+longer than all of it takes, and how many there are would show in the last bit."""
+
 
 def activation_on_slice(
     activation: SliceActivation, rows: int, columns: int
@@ -26,7 +30,12 @@ def activation_on_slice(
     down = _weights(box.bottom - box.top, height, activation.offset[0])  # (box rows, h)
     across = _weights(box.right - box.left, width, activation.offset[1])  # (box columns, w)
     whole = np.zeros((rows, columns), np.float32)
-    whole[box.top : box.bottom, box.left : box.right] = down @ activation.cam @ across.T
+    within, coarse = whole[box.top : box.bottom, box.left : box.right], down @ activation.cam
+    parts = -(-len(coarse) * across.size // _AT_ONCE)
+    for target, part in zip(
+        np.array_split(within, parts), np.array_split(coarse, parts), strict=True
+    ):
+        target[:] = part @ across.T
     return whole
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +12,7 @@ from torch.nn.functional import interpolate
 
 from inference.findings import RowColumnBox, SliceActivation
 from inference.heatmap import activation_on_slice
+from support.sources import ROOT
 
 
 def _activation(cam: np.ndarray, box: RowColumnBox) -> SliceActivation:
@@ -40,6 +44,29 @@ def test_equal_to_torch_bilinear_without_aligned_corners() -> None:
         torch.from_numpy(cam)[None, None], size=(131, 77), mode="bilinear", align_corners=False
     )
     assert drawn == pytest.approx(wanted[0, 0].numpy(), abs=1e-6)
+
+
+def test_how_many_threads_there_are_does_not_show() -> None:
+    """Objects are compared byte by byte, and a node with more processors makes the same."""
+    code = (
+        "import numpy as np\n"
+        "from inference.findings import RowColumnBox, SliceActivation\n"
+        "from inference.heatmap import activation_on_slice\n"
+        "cam = np.random.default_rng(0).random((12, 14), np.float32)\n"
+        "heat = SliceActivation(0, RowColumnBox(3, 4, 500, 501), cam, 1.0)\n"
+        "print(activation_on_slice(heat, 512, 512).tobytes().hex())"
+    )
+    drawn = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": threads, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(drawn) == 1
 
 
 @pytest.mark.parametrize(
