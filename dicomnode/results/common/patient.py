@@ -169,7 +169,7 @@ def _commonest_first(sources: Sequence[Dataset]) -> list[Dataset]:
     Of identities that are as common the one that says more counts, then the first.
     """
     raw = [tuple(raw_value(source, tag) for tag in _WHOSE_TAGS) for source in sources]
-    read = {key: _whose(source) for key, source in zip(raw, sources, strict=True)}
+    read = {key: _whose(source) for key, source in dict(zip(raw, sources, strict=True)).items()}
     parts = [read[key] for key in raw]
     count = Counter(parts)
     best = max(range(len(parts)), key=lambda at: (count[parts[at]], sum(map(bool, parts[at])), -at))
