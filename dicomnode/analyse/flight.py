@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
@@ -25,6 +26,7 @@ from dicomnode.analyse.analysis import Analysis
 from dicomnode.assess.assessment import Assessment
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.deliver.result_store import AT_ONCE
 from dicomnode.methods.bundles import Engines
 from dicomnode.methods.findings_json import findings_json, model_json
 from dicomnode.version import MANUFACTURER, PRODUCT_NAME, VERSION
@@ -102,7 +104,10 @@ def with_digests(
     Raises:
         OSError
     """
-    return [(each, file_digest(files.open_path(each.path))) for each in results]
+    records = list(results)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        digests = pool.map(file_digest, [files.open_path(each.path) for each in records])
+        return list(zip(records, digests, strict=True))
 
 
 def scanner(header: InstanceHeader) -> JsonObject:

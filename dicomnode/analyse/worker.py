@@ -32,7 +32,7 @@ from dicomnode.decisions.arrival.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.arrival.resend import RESENT
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
-from dicomnode.deliver.result_store import store_result
+from dicomnode.deliver.result_store import store_results
 from dicomnode.deliver.routing import Routing, routing, warn_of_senders
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unread
 from dicomnode.errors import DataError
@@ -262,10 +262,7 @@ class Worker:
         False when instances came meanwhile: nothing of it was kept.
         """
         job = flight.job
-        records = [
-            store_result(self._results, job.series_key, each, job.created_at)
-            for each in analysis.objects
-        ]
+        records = store_results(self._results, job.series_key, analysis.objects, job.created_at)
         digested, now = with_digests(self._results, records), self._clock.now()
         with self._database.write() as session:
             superseded = series.record_analysed(

@@ -7,6 +7,8 @@ two destinations ever get two versions of one UID.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +20,9 @@ from dicomnode.results.common.encoding import encode
 from dicomnode.results.common.naming import content_digest
 from storage.records import ResultRecord
 from storage.results import ResultFiles
+
+AT_ONCE = 4
+"""Files that are written at the same time."""
 
 
 def store_result(
@@ -50,6 +55,19 @@ def store_result(
         created_at=created_at,
         choices=" ".join(sorted(result.choices)),
     )
+
+
+def store_results(
+    files: ResultFiles, series_key: str, results: Sequence[ResultObject], created_at: datetime
+) -> list[ResultRecord]:
+    """As `store_result`, several at once: most of it is waiting for the disk.
+
+    Raises:
+        as `store_result`.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        stored = pool.map(lambda each: store_result(files, series_key, each, created_at), results)
+        return list(stored)
 
 
 def _is_whole(file: Path, result: ResultObject) -> bool:

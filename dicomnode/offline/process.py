@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -205,9 +206,10 @@ def _take_over(outcome: SeriesOutcome, analysis: Analysis, folder: Path) -> None
 
 def _write_objects(outcome: SeriesOutcome, objects: Sequence[ResultObject], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    for number, result in enumerate(objects, start=1):
-        path = folder / f"{number:02d}-{result.kind}.dcm"
-        _write_once(path, result)
+    paths = [folder / f"{number:02d}-{each.kind}.dcm" for number, each in enumerate(objects, 1)]
+    with ThreadPoolExecutor() as pool:  # most of it is waiting for the disk
+        list(pool.map(_write_once, paths, objects))
+    for path, result in zip(paths, objects, strict=True):
         sop_class = str(result.data_set.SOPClassUID)
         outcome.objects.append({"path": str(path), "sop_class_uid": sop_class})
 
