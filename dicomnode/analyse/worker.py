@@ -12,6 +12,7 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -330,10 +331,11 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
         BundleError, DeviceError: as `load_engines`.
         ConfigurationError: the database is not this node's.
     """
-    with lost_for_nothing(stop):
+    with lost_for_nothing(stop), ThreadPoolExecutor(1, "warm-up") as beside:
         read_modules_at_need()
-        warm_up()
+        warmed = beside.submit(warm_up)
         worker = Worker(settings, owner, stop)
+        warmed.result()
     tell_ready()
     wait_for_own(settings, owner.partition("/")[0], stop)
     worker.run(stop.renewed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +57,7 @@ class Engines:
         return (*self.identities, *([] if network is None else [network.identity]))
 
 
-def load_bundles(settings: Settings) -> Mapping[str, Bundle]:
+def load_bundles(settings: Settings) -> dict[str, Bundle]:
     """Check every configured bundle, by task: the methods in their order, then the lungs.
 
     Raises:
@@ -170,18 +171,18 @@ def load_for(folder: Path, task: str) -> Bundle:
 
 
 def load_engines(settings: Settings) -> Engines:
-    """All that a series is analysed with, ready.
+    """All that a series is analysed with, ready; compiled at once, as each takes one core.
 
     Raises:
         BundleError, DeviceError: as `load_method` and `load_lung_finder`.
     """
     bundles, memory = load_bundles(settings), Memory()
-    methods = [
-        load_method(each, settings, memory) for task, each in bundles.items() if task != LUNGS
-    ]
     digest = _digest((each.card for each in bundles.values()), settings)
-    lungs = _lung_finder(bundles.get(LUNGS), settings, memory)
-    return Engines(lungs, tuple(methods), digest, memory)
+    lungs = bundles.pop(LUNGS, None)
+    with ThreadPoolExecutor(thread_name_prefix="load") as pool:
+        finder = pool.submit(_lung_finder, lungs, settings, memory)
+        methods = pool.map(lambda each: load_method(each, settings, memory), bundles.values())
+        return Engines(methods=tuple(methods), lungs=finder.result(), digest=digest, memory=memory)
 
 
 def load_method(
