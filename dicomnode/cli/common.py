@@ -15,7 +15,6 @@ import typer
 from rich.console import Console
 
 from dicomnode.audit.events import AlertKind, Changed
-from dicomnode.audit.trail import record_command
 from dicomnode.config.reading import load_settings
 from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
@@ -135,6 +134,8 @@ def recorded(
     Raises:
         ConfigurationError: it cannot be written there; what was changed is changed.
     """
+    from dicomnode.audit.trail import record_command
+
     record_command(settings, Changed(command, what, tuple(dict.fromkeys(studies)), kind))
 
 
