@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomnode.decisions.result_options import SrClass
+from dicomnode.decisions.result_options import SegmentationKind, SrClass
 from dicomnode.results.build import ResultObject, encode
 from dicomnode.results.documents.text import report_as_text
 from dicomnode.results.report.report import structured_report
 from inference.findings import Training
+from support.region_samples import COVID, FLU, region, regions
 from support.result_samples import (
     CLASS_NAMES,
     MODEL,
@@ -21,6 +22,7 @@ from support.result_samples import (
     context,
     dciodvfy,
     findings,
+    options,
     source,
     with_settings,
 )
@@ -157,6 +159,25 @@ def test_all_analysed_slices_are_evidence(report: ResultObject) -> None:
     uids = {i.ReferencedSOPInstanceUID for i in series.ReferencedSOPSequence}
     assert uids == {f"{SERIES_UID}.{i + 1}" for i in range(SLICES)}
     assert series.SeriesInstanceUID == SERIES_UID
+
+
+@pytest.mark.parametrize("kind", [*SegmentationKind])
+def test_whatever_the_content_refers_to_is_evidence(kind: SegmentationKind) -> None:
+    found = regions(region(COVID, 0.75), region(FLU, 0.6))
+    tree = structured_report(context(regions=found, settings=options(segmentation=kind)))
+    (study,) = tree.data_set.CurrentRequestedProcedureEvidenceSequence
+    evidence = {
+        (instance.ReferencedSOPInstanceUID, instance.ReferencedSOPClassUID)
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
+    named_in_it = {
+        (instance.ReferencedSOPInstanceUID, instance.ReferencedSOPClassUID)
+        for item in items(tree.data_set)
+        for instance in item.get("ReferencedSOPSequence") or ()
+    }
+    assert len(named_in_it) > 1
+    assert named_in_it <= evidence
 
 
 def test_it_is_complete_but_nobody_has_verified_it(report: ResultObject) -> None:
