@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from dicomnode.results.common.key_slices import NumberedRegion
 from dicomnode.results.common.score_text import score_text
-from inference.findings import Findings
+from inference.findings import Findings, ModelIdentity
 from inference.regions import CandidateRegion
 from inference.score_meaning import ScoreMeaning
 
@@ -53,10 +53,13 @@ def class_set_line(found: Findings) -> str:
 
 def model_line(found: Findings) -> str:
     """By which bundle."""
-    model = found.model
+    return f"{line_name('Model', found)}: {model_text(found.model)}."
+
+
+def model_text(model: ModelIdentity) -> str:
+    """Its name, and what it is beside that."""
     weights = f"weights {model.weights_sha256[:_DIGEST_SHOWN]}"
-    text = ", ".join((f"{model.name} {model.version}", weights, *model.otherwise))
-    return f"{line_name('Model', found)}: {text}."
+    return ", ".join((f"{model.name} {model.version}", weights, *model.otherwise))
 
 
 def scores_line(found: Findings) -> str:

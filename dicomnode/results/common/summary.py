@@ -10,6 +10,7 @@ from dicomnode.results.common.findings_text import (
     class_set_line,
     line_name,
     model_line,
+    model_text,
     region_line,
     scores_line,
 )
@@ -41,6 +42,7 @@ def summary(context: ResultContext) -> str:
         *_extent(context),
         f"Completeness: {context.completeness}",
         *(line for found in findings for line in _details(found)),
+        *_lungs(context),
         *_replaced(context),
         *(f"Note: {note}" for note in context.notes),
     ]
@@ -69,6 +71,12 @@ def _extent(context: ResultContext) -> list[str]:
     heat = context.with_heat[0]
     with_lung = int(context.lung_mask.any(axis=(1, 2)).sum()) if heat is None else len(heat.ranked)
     return [f"Analysed: {with_lung} slices with lung of {len(context.slices)} slices."]
+
+
+def _lungs(context: ResultContext) -> list[str]:
+    """By which network, where it computed in another precision than the reference's."""
+    model = context.lungs.model
+    return [f"Lungs: {model_text(model)}."] if model and model.otherwise else []
 
 
 def _replaced(context: ResultContext) -> list[str]:

@@ -16,11 +16,11 @@ from dicomnode.results.build import ResultObject, build_results, encode
 from dicomnode.results.common.context import ResultContext
 from dicomnode.results.documents.text import report_as_text
 from dicomnode.results.report.report import structured_report
-from inference.findings import Findings, Training
+from inference.findings import Findings, FoundLungs, Training
 from inference.regions import Side, VoxelBox
 from support.region_samples import BOX, COVID, FLU, MODEL, NOTHING, region, regions
 from support.result_samples import MODEL as COVNET
-from support.result_samples import SERIES_UID, context, dciodvfy, findings, options
+from support.result_samples import SERIES_UID, context, dciodvfy, findings, lungs, options
 
 UNTRAINED = "UNTRAINED WEIGHTS – no clinical meaning"
 LOWER = VoxelBox(slices=(1, 3), rows=(30, 40), columns=(10, 20))
@@ -190,6 +190,15 @@ def test_another_precision_than_the_references_is_named_and_the_references_is_no
     lines = [line for line in summary_of(told) if line.startswith("Model")]
     assert ["precision bf16" in line for line in lines] == [False, True]
     assert told.sop_instance_uid != plain.sop_instance_uid
+
+
+def test_another_precision_of_the_network_for_lungs_is_named_in_the_summary() -> None:
+    def lines(precision: str) -> set[str]:
+        found = FoundLungs(lungs(), replace(COVNET, name="U-net").computed_in(precision))
+        return set(summary_of(structured_report(context(lungs=found))))
+
+    told = f"Lungs: U-net 0.1.0, weights {'ab' * 8}, precision bf16."
+    assert lines("bf16") - lines("f32") == {told}
 
 
 def test_what_another_precision_found_is_tracked_by_other_uids() -> None:
