@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss
 
 from inference.evaluation.measures.calibration import brier, calibration_curve, calibration_error
 
@@ -45,6 +44,8 @@ def test_brier_by_hand() -> None:
 def test_brier_is_that_of_scikit_learn() -> None:
     random = np.random.default_rng(2)
     said, truth = random.dirichlet((1, 1, 1), 200), random.integers(0, 3, 200)
+    from sklearn.metrics import brier_score_loss
+
     wanted = brier_score_loss(truth, said, labels=[0, 1, 2], scale_by_half=False)
     assert brier(said, truth) == pytest.approx(wanted, abs=1e-12)
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import confusion_matrix
 
 from inference.errors import EvaluationError
 from inference.evaluation.measures.confusion import ConfusionMatrix
@@ -55,6 +54,8 @@ def test_cases_are_counted_as_scikit_learn_does() -> None:
     random = np.random.default_rng(0)
     truth, predicted = random.integers(0, 3, 100).tolist(), random.integers(0, 3, 100).tolist()
     found = ConfusionMatrix.of(("a", "b", "c"), truth, predicted)
+    from sklearn.metrics import confusion_matrix
+
     assert found.counts.tolist() == confusion_matrix(truth, predicted).tolist()
 
 

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -152,14 +151,15 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
 def test_curve_and_area_are_those_of_scikit_learn(sample: tuple[int, int, int, int]) -> None:
     scores, positive = cases(*sample)
+    from sklearn import metrics
+
     found = roc_curve(scores, positive)
-    rates, sensitivity, thresholds = sklearn.metrics.roc_curve(
-        positive, scores, drop_intermediate=False
-    )
+
+    rates, sensitivity, thresholds = metrics.roc_curve(positive, scores, drop_intermediate=False)
     assert found.false_positive_rate == pytest.approx(rates, abs=1e-12)
     assert found.sensitivity == pytest.approx(sensitivity, abs=1e-12)
     assert found.threshold.tolist() == thresholds.tolist()
-    area = sklearn.metrics.roc_auc_score(positive, scores)
+    area = metrics.roc_auc_score(positive, scores)
     assert auc(scores, positive) == pytest.approx(area, abs=1e-12)
 
 
