@@ -249,7 +249,8 @@ def test_who_never_answers_an_object_is_not_waited_for_without_end(
         return 0
 
     pacs.answer = wait
-    hasty = site.settings.model_copy(update={"delivery": DeliverySettings(timeout_seconds=2.0)})
+    # more than a loaded machine needs to answer the request for the next association
+    hasty = site.settings.model_copy(update={"delivery": DeliverySettings(timeout_seconds=6.0)})
     deliverer = Deliverer(hasty, pacs.destination, "node/deliverer/1/", StandingClock(NOW))
     assert deliverer.deliver_some(threading.Event()) == 2
     go_on.set()
