@@ -10,6 +10,7 @@ import ctypes
 import errno
 import gc
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
 _DISK_DELAY = timedelta(seconds=30)
+_NICENESS = 10
+"""Of a worker's process, over its node's: what is computed is never at the cost of receiving."""
 
 
 class _SupersededError(Exception):
@@ -325,12 +328,16 @@ def _of_arrival(detail: SeriesDetail) -> tuple[Reason, ...]:
 
 
 def run(settings: Settings, owner: str, stop: Stop) -> None:
-    """Analyse until `stop`. Loads first: with what cannot be loaded the node does not start.
+    """Analyse until `stop`, when the others of the node have nothing to do.
+
+    Loads first: with what cannot be loaded the node does not start.
 
     Raises:
         BundleError, DeviceError: as `load_engines`.
         ConfigurationError: the database is not this node's.
     """
+    os.nice(_NICENESS)  # the threads of libraries, which start later, have it too
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # PyTorch's would wait in a loop
     with lost_for_nothing(stop), ThreadPoolExecutor(1, "warm-up") as beside:
         read_modules_at_need()
         warmed = beside.submit(warm_up)

@@ -102,6 +102,15 @@ def test_none_but_the_worker_holds_what_computes(running: Node) -> None:
     assert "\nThreads:\t1\n" in Path(f"/proc/{running.pid('nursery')}/status").read_text()
 
 
+def test_the_worker_lets_the_others_go_first(running: Node) -> None:
+    def niceness(role: str) -> int:
+        return os.getpriority(os.PRIO_PROCESS, running.pid(role))
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    wait_for(lambda: niceness("worker") == min(own + 10, 19), "the worker gives way")
+    assert {niceness(role) for role in ROLES if role != "worker"} == {own}
+
+
 def test_processes_outlive_the_one_they_were_forked_of_and_start_without_it(running: Node) -> None:
     """Nothing else is lost with it; a receiver that dies then is started by itself."""
     before = {role: running.pid(role) for role in ROLES[1:]}
