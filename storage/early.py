@@ -30,10 +30,14 @@ class OpenSeries:
     first_received_at: datetime
     last_received_at: datetime
 
+    @property
+    def interval(self) -> timedelta:
+        """From one instance to the next, on average."""
+        return (self.last_received_at - self.first_received_at) / max(1, self.instances - 1)
+
     def seems_whole(self, now: datetime) -> bool:
         """Whether nothing has come for longer than between its instances so far."""
-        usual = (self.last_received_at - self.first_received_at) / max(1, self.instances - 1)
-        return now - self.last_received_at >= max(_QUIET, _INTERVALS * usual)
+        return now - self.last_received_at >= max(_QUIET, _INTERVALS * self.interval)
 
 
 def open_series(session: Session, since: datetime, least: int) -> list[OpenSeries]:

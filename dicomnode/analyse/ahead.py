@@ -46,6 +46,10 @@ _FORGOTTEN = timedelta(seconds=10)
 _OF_GAPS = frozenset({"evenly_spaced", "coverage", "one_pass"})
 """Rules that a series fails whose slices come in another order than they lie in."""
 
+_HURRY = timedelta(seconds=0.02)
+"""From one instance to the next: no scanner, but a sender that wants a receiver's whole attention,
+and is done before much could be computed."""
+
 _CHECK_SECONDS = 0.5
 _KEPT_SECONDS = 120.0
 _LEAST_MORE, _MORE = 16, 8
@@ -137,8 +141,10 @@ class Ahead:
         if whole is not None and whole != self._tried:
             self._tried, self._kept = whole, None
             return self._begin(whole, self._compute)
-        come = [each for each in found if each.first_received_at >= self._started_at]
-        come = [each for each in come if not each.seems_whole(now)]
+        coming = [each for each in found if not each.seems_whole(now)]
+        if any(each.interval < _HURRY for each in coming):
+            return False
+        come = [each for each in coming if each.first_received_at >= self._started_at]
         own = [each for each in come if each.series_key == self._memory.series]
         self._enough = {each.series_key: self._enough.get(each.series_key, 0) for each in found}
         due = [each for each in own or come if each.instances >= self._enough[each.series_key]]

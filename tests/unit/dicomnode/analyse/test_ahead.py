@@ -129,6 +129,7 @@ def test_what_was_computed_while_it_came_is_not_computed_again(
     early._clock = StandingClock(datetime.now(UTC) - timedelta(seconds=1))
     early._started_at = early._clock.now()
     monkeypatch.setattr(ahead, "_LEAST_MORE", 1)
+    monkeypatch.setattr(ahead, "_HURRY", timedelta(0))
     for start, stop in ((0, 10), (10, 11), (11, 12)):
         node.receive(files[start:stop])
         assert early.look()
@@ -253,6 +254,7 @@ class Foreseeing:
         # a file system's clock may be some milliseconds late
         self.clock = StandingClock(datetime.now(UTC) - timedelta(seconds=1))
         monkeypatch.setattr(ahead, "foresee", self._foresee)
+        monkeypatch.setattr(ahead, "_HURRY", timedelta(0))
         engines = Engines(LungFinder(), (), "")
         self.ahead = Ahead(node.settings, node.database, engines, threading.Event(), self.clock)
 
@@ -310,6 +312,16 @@ def test_many_more_slices_are_looked_at_first(
     foreseeing.meanwhile = lambda: None
     assert foreseeing.ahead.look()
     assert foreseeing.seen == [30, 60]
+
+
+def test_nothing_is_computed_beside_a_sender_in_a_hurry(
+    node: Pipeline, many: list[Path], foreseeing: Foreseeing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.receive(many)
+    monkeypatch.setattr(ahead, "_HURRY", timedelta(hours=1))
+    assert not foreseeing.ahead.look()
+    monkeypatch.setattr(ahead, "_HURRY", timedelta(0))
+    assert foreseeing.ahead.look()
 
 
 def test_what_is_due_goes_first(
