@@ -50,6 +50,9 @@ _HURRY = timedelta(seconds=0.02)
 """From one instance to the next: no scanner, but a sender that wants a receiver's whole attention,
 and is done before much could be computed."""
 
+_MOST_BYTES = LIMIT_BYTES // 2
+"""Of pixels that are looked at while more come: they are there twice for a moment."""
+
 _CHECK_SECONDS = 0.5
 _KEPT_SECONDS = 120.0
 _LEAST_MORE, _MORE = 16, 8
@@ -206,6 +209,9 @@ class Ahead:
         assessment = self._assess(instances)
         if not set(failed_rules(assessment.reasons)) <= _OF_GAPS:
             self.forget()  # another series may be begun meanwhile
+            return False
+        headers = assessment.eligibility.stack.headers
+        if sum(2 * (each.rows or 0) * (each.columns or 0) for each in headers) > _MOST_BYTES:
             return False
         enough = self._enough[series.series_key]
 

@@ -21,8 +21,9 @@ from dicomnode.methods.bundles import Engines
 from inference.lungs.finder import LungFinder
 from inference.progress import Progress
 from storage import by_hand
+from storage.early import open_series
 from support.clock import StandingClock
-from support.phantom import series_uid, write_series
+from support.phantom import COLUMNS, ROWS, series_uid, write_series
 from support.pipeline import Pipeline
 
 COMPUTED = Refusal(())
@@ -39,10 +40,18 @@ def files(tmp_path: Path) -> list[Path]:
     return write_series(tmp_path / "series")
 
 
+def clock_after(node: Pipeline, seconds: float) -> StandingClock:
+    """So long after the last instance that has come, however slow the machine is."""
+    with node.database.read() as session:
+        found = open_series(session, datetime(2026, 1, 1, tzinfo=UTC), 0)
+    last = found[0].last_received_at if found else datetime.now(UTC)
+    return StandingClock(last + timedelta(seconds=seconds))
+
+
 def ahead_of(node: Pipeline) -> Ahead:
     """That of its worker, some seconds after what has come."""
     early = node.load_worker()._ahead
-    early._clock = StandingClock(datetime.now(UTC) + timedelta(seconds=2))
+    early._clock = clock_after(node, 5)
     return early
 
 
@@ -50,11 +59,11 @@ def computing(
     node: Pipeline,
     monkeypatch: pytest.MonkeyPatch,
     meanwhile: Callable[[], None] = lambda: None,
-    after_seconds: float = 2.0,
+    after_seconds: float = 5.0,
     stop: threading.Event | None = None,
 ) -> Ahead:
     """Whose computation takes a second; `meanwhile` comes to pass in it."""
-    clock = StandingClock(datetime.now(UTC) + timedelta(seconds=after_seconds))
+    clock = clock_after(node, after_seconds)
 
     def compute(_engines: Any, _assessment: Any, _settings: Any, progress: Progress) -> Refusal:
         meanwhile()
@@ -126,7 +135,7 @@ def test_what_was_computed_while_it_came_is_not_computed_again(
     in_turn = Pipeline(tmp_path / "in turn", small_models)
     in_turn.bring_to_results(files)
     early = node.load_worker()._ahead
-    early._clock = StandingClock(datetime.now(UTC) - timedelta(seconds=1))
+    early._clock = StandingClock(datetime.now(UTC) - timedelta(seconds=5))
     early._started_at = early._clock.now()
     monkeypatch.setattr(ahead, "_LEAST_MORE", 1)
     monkeypatch.setattr(ahead, "_HURRY", timedelta(0))
@@ -199,7 +208,9 @@ def test_what_has_just_come_or_long_ago_is_not_begun(
     node: Pipeline, files: list[Path], monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     node.receive(files)
-    assert not computing(node, monkeypatch, after_seconds=seconds).look()
+    early = computing(node, monkeypatch, after_seconds=seconds)
+    early._started_at = datetime.now(UTC)
+    assert not early.look()
 
 
 def test_nor_is_what_is_on_hold(
@@ -252,7 +263,7 @@ class Foreseeing:
         self.meanwhile: Callable[[], None] = lambda: None
         self.stage, self.takes_seconds = "network", 0.6
         # a file system's clock may be some milliseconds late
-        self.clock = StandingClock(datetime.now(UTC) - timedelta(seconds=1))
+        self.clock = StandingClock(datetime.now(UTC) - timedelta(seconds=5))
         monkeypatch.setattr(ahead, "foresee", self._foresee)
         monkeypatch.setattr(ahead, "_HURRY", timedelta(0))
         engines = Engines(LungFinder(), (), "")
@@ -324,6 +335,17 @@ def test_nothing_is_computed_beside_a_sender_in_a_hurry(
     assert foreseeing.ahead.look()
 
 
+def test_of_a_long_series_the_beginning_is_looked_at(
+    node: Pipeline, many: list[Path], foreseeing: Foreseeing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "_MOST_BYTES", 40 * 2 * ROWS * COLUMNS)
+    node.receive(many[:40])
+    assert foreseeing.ahead.look()
+    node.receive(many[40:])
+    assert not foreseeing.ahead.look()
+    assert foreseeing.ahead.waits
+
+
 def test_what_is_due_goes_first(
     node: Pipeline, many: list[Path], files: list[Path], foreseeing: Foreseeing
 ) -> None:
@@ -331,7 +353,7 @@ def test_what_is_due_goes_first(
     node.assess()
     node.receive(many)
     foreseeing.stage = "lungs"
-    foreseeing.takes_seconds = 5.0
+    foreseeing.takes_seconds = 60.0
     assert foreseeing.ahead.look()
     assert (foreseeing.seen, foreseeing.ended) == ([60], [])
 
