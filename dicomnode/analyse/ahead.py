@@ -51,7 +51,7 @@ _HURRY = timedelta(seconds=0.02)
 and is done before much could be computed."""
 
 _MOST_BYTES = LIMIT_BYTES // 2
-"""Of pixels that are looked at while more come: they are there twice for a moment."""
+"""Of pixels of a series of which anything is kept: a longer one takes a worker's memory alone."""
 
 _CHECK_SECONDS = 0.5
 _KEPT_SECONDS = 120.0
@@ -192,6 +192,8 @@ class Ahead:
         assessment = self._assess(instances)
         if not assessment.eligible:
             return False
+        if _is_long(assessment):
+            self.forget()
         log.info("series %s: computed while it is waited for", series.series_key)
 
         def check(_stage: str, _done: int, _total: int) -> None:
@@ -207,11 +209,8 @@ class Ahead:
 
     def _foresee(self, series: OpenSeries, instances: Sequence[StoredInstance]) -> bool:
         assessment = self._assess(instances)
-        if not set(failed_rules(assessment.reasons)) <= _OF_GAPS:
+        if _is_long(assessment) or not set(failed_rules(assessment.reasons)) <= _OF_GAPS:
             self.forget()  # another series may be begun meanwhile
-            return False
-        headers = assessment.eligibility.stack.headers
-        if sum(2 * (each.rows or 0) * (each.columns or 0) for each in headers) > _MOST_BYTES:
             return False
         enough = self._enough[series.series_key]
 
@@ -254,3 +253,8 @@ class Ahead:
         if self._stop.is_set() or found is None:
             raise _NotOfUseError
         return found
+
+
+def _is_long(assessment: Assessment) -> bool:
+    headers = assessment.eligibility.stack.headers
+    return sum(2 * (each.rows or 0) * (each.columns or 0) for each in headers) > _MOST_BYTES
