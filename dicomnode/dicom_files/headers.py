@@ -254,7 +254,11 @@ def read_headers_file(path: Path) -> tuple[InstanceHeader, ...]:
 
 
 def read_headers_and_sources(path: Path) -> list[tuple[InstanceHeader, Dataset]]:
-    """As `read_headers_file`, which it raises as; each with all attributes before the pixels."""
+    """As `read_headers_file`; each with all attributes before the pixels.
+
+    Raises:
+        as `read_header_file`.
+    """
     with path.open("rb") as file, PYDICOM_QUIET:
         data_set, pixels = _read_before_pixels(file)
         headers, sources = zip(*read_frames(data_set), strict=True)
@@ -362,8 +366,7 @@ def _cut_short(file: BinaryIO, pixels: PixelElement) -> str | None:
     """What is missing of Pixel Data at the end of the file."""
     if pixels.claimed_length == 0:
         return None
-    end = pixels.end(file)
-    return f"PixelData: {end}" if isinstance(end, str) else None
+    return f"PixelData: {end}" if isinstance(end := pixels.end(file), str) else None
 
 
 def raise_if_of_the_disk(error: BaseException) -> None:
@@ -383,8 +386,7 @@ def _parse(file: BinaryIO, pixels: PixelElement) -> Dataset:
 
 
 def _is_named(data_set: Dataset) -> bool:
-    read = AttributeReader(data_set)
-    return bool(read.uid("SOPInstanceUID") and read.uid("SOPClassUID"))
+    return all(AttributeReader(data_set).uid(each) for each in ("SOPInstanceUID", "SOPClassUID"))
 
 
 def _check_whole(data_set: Dataset) -> None:

@@ -22,8 +22,16 @@ from support.wait import PATIENCE_SECONDS
 ROOT = Path(__file__).parents[4]
 
 PRIVATE_NAMES = {
-    *("_abort_nonblocking", "_accepted_cx", "_config", "_create_association", "_create_socket"),
-    *("_decode_pdu", "_globals", "_handlers", "_idle_timer", "_is_connected"),
+    *("_abort_nonblocking", "_accepted_cx", "_check_async_ops", "_config"),
+    *(
+        "_create_association",
+        "_create_socket",
+        "_decode_pdu",
+        "_globals",
+        "_handlers",
+        "_idle_timer",
+        "_is_connected",
+    ),
     *("_is_paused", "_is_transport_event", "_kill", "_kill_thread", "_process_recv_primitive"),
     *("_reactor_checkpoint", "_read_pdu_data", "_ready", "_rejected_cx", "_run_loop_delay"),
     *(
