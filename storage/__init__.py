@@ -7,6 +7,7 @@ commitment_answers   Requests for storage commitment that peers make of us, and 
 commitment_requests  What is stored and whose promise is asked for; what reports make of it
 commitment_tables    The tables of storage commitment: the requests in either direction
 conflicts        Instances that came again with other content, and which content stands
+copies           The copies on this machine of what lies in the object store
 database         The database: SQLite in one file, or PostgreSQL, chosen by the URL alone
 decided          What was decided on a series, and on which evidence: records with a form in JSON
 deliveries       What an administrator does with deliveries: look, retry, drop
@@ -25,6 +26,7 @@ move             Taking a whole database to another place: SQLite to PostgreSQL
 notes            Which CT series were not analysed and have not been told of yet
 outage           Which faults of a database are outages: over by themselves, and worth waiting for
 outbox           The outbox: which result still has to reach which destination
+object_store     An object store: a shared folder, S3, Google Cloud Storage or Azure
 operating_tables  The tables of operating a node: refusals, troubles, canary runs, flight records
 overview         What is asked of the database about a node as a whole, every few seconds
 overview_records  What is told of a node as a whole: how much waits where, and since when
@@ -41,6 +43,7 @@ result_sets      What becomes of results after they were made: found again, sent
 results          Files of the result objects, as durable as those of the instances
 retention        Removing what is finished: first its rows, in one transaction, then its files
 schema           Brings a database to the schema of this code, once
+sealed           What belongs together as one object of an object store
 series           Decisions about a series and their outcome, each in one transaction with its job
 series_times     How the results of a series came to a destination for the first time, and when
 statements       Statements that the two database systems spell each in its own way

@@ -7,6 +7,8 @@ another attempt would end the same, so no loop waits for them.
 
 from __future__ import annotations
 
+import errno
+
 
 class StorageError(Exception):
     """Base of all errors that storage raises on purpose; a full disk stays an OSError."""
@@ -60,3 +62,22 @@ class DamagedHistoryError(StorageError):
 
 class MoveError(StorageError):
     """A database cannot be taken to another place; where it was to go nothing has changed."""
+
+
+class ObjectStoreError(StorageError, OSError):
+    """The object store is away, slow or refuses: what was asked of it may be asked again, as of a
+    disk that fails."""
+
+    def __init__(self, why: str) -> None:
+        OSError.__init__(self, errno.EIO, f"object store: {why}")
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+class ObjectMissingError(ObjectStoreError):
+    """An object is not in the store, or is shorter than its rows say."""
+
+
+class DamagedObjectError(ObjectStoreError):
+    """What the store gave is not what was written there."""

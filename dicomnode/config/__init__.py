@@ -8,6 +8,7 @@ digest        The name of a configuration: whether two are the same, without a l
 environment   Keys of the configuration that stand in environment variables
 http          The section about health, metrics and the status page over HTTP
 lines         On which line of a TOML document each of its entries stands
+object_store  The object store: where it is, and who we are to it
 origins       Every key with its value and where it came from, secrets hidden
 reading       Reads the configuration file: TOML, checked, and its paths made whole
 section       What the sections of the configuration have in common

@@ -127,6 +127,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     peers = tuple(each.anchored(folder) for each in settings.peers)
     changed = {"node": node, "inference": inference, "receive": receive, "query": query}
     kept = {"log": settings.log.anchored(folder), "audit": settings.audit.anchored(folder)}
+    kept |= {"object_store": settings.object_store.anchored(folder)}
     kept |= {"http": settings.http.anchored(folder), "alerts": settings.alerts.anchored(folder)}
     told = {"destinations": destinations, "peers": peers}
     return settings.model_copy(update=changed | kept | told)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -16,6 +16,7 @@ from dicomnode.config.alerts import AlertSettings
 from dicomnode.config.audit import AuditSettings
 from dicomnode.config.destinations import AnyDestination, Destination, Peer
 from dicomnode.config.http import HttpSettings
+from dicomnode.config.object_store import ObjectStoreSettings
 from dicomnode.config.section import Section
 from dicomnode.config.sections import (
     DeliverySettings,
@@ -38,6 +39,7 @@ from dicomnode.decisions.result_options import ResultOptions
 from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.logs import LogPolicy
 from storage.canary_runs import CANARY_AE_TITLE
+from storage.copies import Copies
 
 
 class Settings(Section):
@@ -55,6 +57,7 @@ class Settings(Section):
     delivery: DeliverySettings = DeliverySettings()
     disk: DiskPolicy = DiskPolicy()
     retention: RetentionPolicy = RetentionPolicy()
+    object_store: ObjectStoreSettings = ObjectStoreSettings()
     health: HealthPolicy = HealthPolicy()
     alerts: AlertSettings = AlertSettings()
     log: LogPolicy = LogPolicy()
@@ -105,6 +108,12 @@ class Settings(Section):
     def result_files(self) -> Path:
         """Folder of the result objects."""
         return self.node.data_directory / "results"
+
+    def copies_of(self, kind: Literal["instances", "results"]) -> Copies | None:
+        """What is here of the object store, if there is one."""
+        if not self.object_store.url:
+            return None
+        return Copies(self.node.data_directory / "copies" / kind, self.object_store.opened)
 
     @property
     def models(self) -> Path:

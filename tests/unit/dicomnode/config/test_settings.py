@@ -25,6 +25,7 @@ from inference.entry_errors import problems_of
 UNSET = {
     ".audit.tls",
     ".http.token",
+    ".object_store.credentials",
     ".eligibility.max_slice_spacing_mm",
     ".delivery.retry.most_attempts",
     ".retention.analysed_days",
