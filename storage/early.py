@@ -9,11 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage.jobs import due
-from storage.models import JobRow, SeriesRow
+from storage.models import AssociationRow, InstanceRow, JobRow, SeriesRow
 from storage.records import OPEN_SERIES, JobKind, SeriesState
 
 _QUIET = timedelta(seconds=0.5)
-"""Silence after which a series may be whole."""
+"""Silence after which a series may be whole, once the associations that brought it have ended."""
+
+_OPEN_QUIET = timedelta(seconds=1.5)
+"""While one is open: longer than it takes until what it brings is in the index, many at a time."""
 
 _INTERVALS = 3
 """So many times the usual silence between two instances is one, too."""
@@ -21,12 +24,16 @@ _INTERVALS = 3
 
 @dataclass(frozen=True)
 class OpenSeries:
-    """A series for which instances may still come; `revision` changes when one does."""
+    """A series for which instances may still come; `revision` changes when one does.
+
+    `arriving`: an association that brought some of them is open.
+    """
 
     series_key: str
     revision: int
     instances: int
     receiving: bool
+    arriving: bool
     first_received_at: datetime
     last_received_at: datetime
 
@@ -37,7 +44,8 @@ class OpenSeries:
 
     def seems_whole(self, now: datetime) -> bool:
         """Whether nothing has come for longer than between its instances so far."""
-        return now - self.last_received_at >= max(_QUIET, _INTERVALS * self.interval)
+        least = _OPEN_QUIET if self.arriving else _QUIET
+        return now - self.last_received_at >= max(least, _INTERVALS * self.interval)
 
 
 def open_series(session: Session, since: datetime, least: int) -> list[OpenSeries]:
@@ -56,15 +64,21 @@ def open_series(session: Session, since: datetime, least: int) -> list[OpenSerie
         )
         .order_by(SeriesRow.last_received_at.desc(), SeriesRow.series_key)
     )
-    return [_open(row) for row in session.scalars(statement)]
+    return [_open(session, row) for row in session.scalars(statement)]
 
 
-def _open(row: SeriesRow) -> OpenSeries:
+def _open(session: Session, row: SeriesRow) -> OpenSeries:
+    bringing = (
+        select(AssociationRow.association_id)
+        .join(InstanceRow, InstanceRow.association_id == AssociationRow.association_id)
+        .where(InstanceRow.series_key == row.series_key, AssociationRow.ended_at.is_(None))
+    )
     return OpenSeries(
         series_key=row.series_key,
         revision=row.revision,
         instances=row.instance_count,
         receiving=row.state == SeriesState.RECEIVING,
+        arriving=session.scalar(bringing.limit(1)) is not None,
         first_received_at=row.first_received_at,
         last_received_at=row.last_received_at,
     )
@@ -78,4 +92,4 @@ def while_of_use(session: Session, series_key: str, now: datetime) -> OpenSeries
     others = select(JobRow.job_id).where(
         due((JobKind.ANALYSE,), now), JobRow.series_key != series_key
     )
-    return _open(found) if session.scalar(others.limit(1)) is None else None
+    return _open(session, found) if session.scalar(others.limit(1)) is None else None

@@ -10,7 +10,8 @@ its own; a first series of each, for which models are still loaded, is not count
 
 `--in-turn` has this build take a turn as well with `begin_early = false`: what is begun early, and
 at what cost to receiving, which is told in instances a second. `--pace`: slices a second, sent by
-this product; a scanner gives about ten.
+this product; a scanner gives about ten. `--counted`: each slice says how many there are (Images in
+Acquisition), so that a second of silence will do; else it is five.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--edge", type=int, default=512, help="rows and columns of a slice")
     parser.add_argument("--pace", type=float, default=0.0, help="slices a second; 0: all it can")
     parser.add_argument("--in-turn", action="store_true", help="this build, nothing early, as well")
+    parser.add_argument("--counted", action="store_true", help="headers tell how many slices")
     given = parser.parse_args(arguments)
     trees = ({"before": given.before.resolve()} if given.before else {}) | {"now": TREE}
     trees |= {_IN_TURN: TREE} if given.in_turn else {}
@@ -81,7 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name, tree in trees.items()
         }
         for number in range(given.series + 1):
-            files = _series(Path(folder) / f"ct{number}", number, given.slices, given.edge)
+            files = _series(
+                Path(folder) / f"ct{number}", number, given.slices, given.edge, given.counted
+            )
             for name, node in nodes.items():
                 waits[name].append(_wait(node, files, given.pace))
                 print(f"{name}: {waits[name][-1]}", file=sys.stderr, flush=True)
@@ -113,10 +117,10 @@ def _node(folder: Path, tree: Path) -> Iterator[Node]:
             node.close()
 
 
-def _series(folder: Path, number: int, slices: int, edge: int) -> list[Path]:
+def _series(folder: Path, number: int, slices: int, edge: int, counted: bool) -> list[Path]:
     from benchmarks.series import write_drawn_chest
 
-    write_drawn_chest(folder, slices, edge, number)
+    write_drawn_chest(folder, slices, edge, number, counted)
     return sorted(folder.iterdir())
 
 

@@ -28,26 +28,43 @@ def write_series(folder: Path, slices: int, edge: int) -> None:
         _write(folder / f"{index:04d}.dcm", square[:edge, :edge], index, slice_mm, pixel_mm)
 
 
-def write_drawn_chest(folder: Path, slices: int, edge: int, number: int = 0) -> None:
+def write_drawn_chest(
+    folder: Path, slices: int, edge: int, number: int = 0, counted: bool = False
+) -> None:
     """The synthetic patient's chest, lesions too, drawn anew with the noise of a scanner.
 
-    `number`: makes UIDs of its own.
+    `number`: makes UIDs and noise of its own. `counted`: each slice says how many there are
+    (Images in Acquisition), as many scanners have it.
     """
     folder.mkdir(parents=True)
     drawn = drawn_chest().volume
     high, rows, columns = drawn.hu.shape
     finer = (slices / high, edge / rows, edge / columns)
-    noise = np.random.Generator(np.random.PCG64(1))
+    noise = np.random.Generator(np.random.PCG64(1 + number))
     hu = zoom(drawn.hu.astype(np.float32), finer, order=1)
     slice_mm, pixel_mm = drawn.spacing_mm[0] / finer[0], drawn.spacing_mm[1] / finer[1]
     for index, of_slice in enumerate(hu):
         noisy = of_slice + noise.normal(0.0, _NOISE_HU, of_slice.shape)
         whole = np.clip(np.rint(noisy), -1024, 3071).astype(np.int16)
-        _write(folder / f"{index:04d}.dcm", whole, index, slice_mm, pixel_mm, f"{_ROOT}{number}")
+        _write(
+            folder / f"{index:04d}.dcm",
+            whole,
+            index,
+            slice_mm,
+            pixel_mm,
+            f"{_ROOT}{number}",
+            slices * counted,
+        )
 
 
 def _write(
-    path: Path, hu: np.ndarray, index: int, slice_mm: float, pixel_mm: float, root: str = _ROOT
+    path: Path,
+    hu: np.ndarray,
+    index: int,
+    slice_mm: float,
+    pixel_mm: float,
+    root: str = _ROOT,
+    count: int = 0,
 ) -> None:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
@@ -65,6 +82,8 @@ def _write(
     data.SliceThickness, data.PixelSpacing = f"{slice_mm:.6f}", [f"{pixel_mm:.6f}"] * 2
     data.ImagePositionPatient = ["0", "0", f"{index * slice_mm:.6f}"]
     data.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    if count:
+        data.AcquisitionNumber, data.ImagesInAcquisition = 1, count
     data.Rows, data.Columns = hu.shape
     data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1

@@ -147,6 +147,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, small_models: Path) -> Run:
     return Run(json.loads(story.read_text("utf-8")), owners)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES)
 def test_it_ends_as_the_table_says(run: Run, case: str) -> None:
     assert sorted(end_of(entry) for entry in run.of(case)) == CASES[case].right
@@ -154,6 +155,7 @@ def test_it_ends_as_the_table_says(run: Run, case: str) -> None:
     assert any(value.startswith(CASES[case].says) for value in values)
 
 
+@pytest.mark.long
 def test_no_report_names_a_slice_of_another_patient(run: Run) -> None:
     reports = [report_of(entry) for entry in run.entries if entry["state"] == "analysed"]
     assert reports
@@ -162,6 +164,7 @@ def test_no_report_names_a_slice_of_another_patient(run: Run) -> None:
         assert {run.owners[uid] for uid in named if uid in run.owners} == {report.PatientID}
 
 
+@pytest.mark.long
 def test_excess_padding_and_an_absent_length_change_no_number(run: Run) -> None:
     (plain,) = run.of("a plain chest")
     for case in ("512 bytes of excess padding", "no file meta group length"):

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pydicom
+import pytest
 
 from dicomnode.config.destinations import Destination
 from dicomnode.dicom_files.identity import identify_file
@@ -30,6 +31,7 @@ def push_everything(orthanc: Orthanc) -> None:
         orthanc.post("/modalities/node/store", series)
 
 
+@pytest.mark.long
 def test_a_real_ct_goes_from_orthanc_to_the_node_and_results_come_back(
     tmp_path: Path, small_models: Path
 ) -> None:

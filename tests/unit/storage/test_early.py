@@ -8,7 +8,9 @@ from datetime import datetime
 from storage.by_hand import hold
 from storage.database import Database
 from storage.early import OpenSeries, open_series, while_of_use
-from support.storage_samples import NOW, SERIES, instance, queue, receive, seconds
+from storage.index import end_association, open_association
+from storage.records import AssociationEnd
+from support.storage_samples import NOW, SERIES, association, instance, queue, receive, seconds
 
 OTHER = "1.2.826.1.20"
 
@@ -57,6 +59,16 @@ def test_another_analysis_ends_its_use_and_its_own_does_not(database: Database) 
     assert of_use(database) is None
 
 
+def test_it_arrives_until_the_associations_that_brought_it_have_ended(database: Database) -> None:
+    with database.write() as session:
+        open_association(session, association("a1"))
+    receive(database, instance(1))
+    assert [each.arriving for each in found(database, NOW - seconds(5), 1)] == [True]
+    with database.write() as session:
+        end_association(session, "a1", NOW, AssociationEnd.RELEASED)
+    assert [each.arriving for each in found(database, NOW - seconds(5), 1)] == [False]
+
+
 def test_it_seems_whole_after_a_silence_that_is_longer_than_those_before(
     database: Database,
 ) -> None:
@@ -65,6 +77,9 @@ def test_it_seems_whole_after_a_silence_that_is_longer_than_those_before(
     last = series.last_received_at
     assert not series.seems_whole(last + seconds(0.4))
     assert series.seems_whole(last + seconds(0.5))
+    open_one = replace(series, arriving=True)  # what it brings is indexed many at a time
+    assert not open_one.seems_whole(last + seconds(1.4))
+    assert open_one.seems_whole(last + seconds(1.5))
     slow = replace(series, instances=11, first_received_at=last - seconds(20))
     assert not slow.seems_whole(last + seconds(5.9))
     assert slow.seems_whole(last + seconds(6))

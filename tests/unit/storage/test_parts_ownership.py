@@ -37,7 +37,7 @@ def stored(at: int, sent: tuple[int, str, str, str, int]) -> StoredInstance:
     )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(SENT, min_size=1, max_size=5), min_size=1, max_size=4))
 def test_no_series_holds_what_is_anothers_and_nothing_is_lost(
     batches: list[list[tuple[int, str, str, str, int]]],

@@ -60,8 +60,12 @@ def test_one_lung_is_analysed(engine: Engine, side: int) -> None:
 
 @pytest.mark.parametrize(
     "spacing_mm",
-    [(13.0, 3.0, 3.0), (260 / 1094, 6.0, 6.0), (10.0, 1.0, 4.0), (10.0, 4.0, 1.0)],
-    ids=["20 slices", "1094 slices", "tall pixels", "wide pixels"],
+    [
+        pytest.param((13.0, 3.0, 3.0), id="20 slices"),
+        pytest.param((260 / 1094, 6.0, 6.0), id="1094 slices", marks=pytest.mark.long),
+        pytest.param((10.0, 1.0, 4.0), id="tall pixels"),
+        pytest.param((10.0, 4.0, 1.0), id="wide pixels"),
+    ],
 )
 def test_any_spacing_is_analysed(engine: Engine, spacing_mm: tuple[float, float, float]) -> None:
     drawn = chest(spacing_mm)

@@ -258,6 +258,7 @@ def test_a_scan_whose_lesions_are_not_known_is_never_shown_by_a_few_slices(tmp_p
     assert torch.bincount(bags.bag).tolist() == [8]
 
 
+@pytest.mark.long
 def test_a_few_steps_lower_the_losses_of_scans_and_slices(covnet_task: CovnetTask) -> None:
     """On one batch, without augmentation; BatchNorm by the batch. Images of 32 pixels have one
     cell, of which no lesion fills enough: their maps have nothing to learn."""
