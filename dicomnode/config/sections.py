@@ -33,6 +33,16 @@ def _is_database_url(url: str) -> str:
 _DatabaseUrl = Annotated[str, AfterValidator(_is_database_url), Field(json_schema_extra=SECRET)]
 
 
+def _plain_address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is no address") from None
+
+
+_Address = Annotated[str, AfterValidator(_plain_address)]
+
+
 class NodeSettings(Section):
     ae_title: AeTitle = "DICOMNODE"
     data_directory: Path = Path("dicomnode-data")
@@ -43,6 +53,7 @@ class ReceiveSettings(Section):
     address: str = "127.0.0.1"
     port: Port = 11112
     plain: bool = True  # without TLS, on this port
+    proxies: tuple[_Address, ...] = ()  # who say for whom they speak (PROXY protocol, version 2)
     processes: Annotated[int, Field(ge=1, le=64)] = 2
     maximum_associations: Annotated[int, Field(ge=1, le=1000)] = 64
     waiting_associations: Annotated[int, Field(ge=0, le=10000)] = 256
@@ -62,6 +73,15 @@ class ReceiveSettings(Section):
             raise ValueError("plain = false needs receive.tls.certificate: no port is left")
         if self.plain and self.tls.enabled and self.port == self.tls.port:
             raise ValueError("receive.port and receive.tls.port must differ")
+        return self
+
+    @model_validator(mode="after")
+    def _this_machine_is_no_proxy(self) -> Self:
+        if own := sorted(set(self.proxies) & set(self.own_addresses)):
+            raise ValueError(
+                f"proxies: from {own[0]} the node reaches itself (canary, commission): let a proxy "
+                "on this machine connect from another address (HAProxy: source)"
+            )
         return self
 
     @property

@@ -6,7 +6,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
     Verification,
 )
-from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+from pynetdicom.transport import RequestHandler
 
 from dicomnode.config.destinations import Peer
 from dicomnode.dicom_files.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -36,6 +36,7 @@ from dicomnode.network.peer_connection import (
     why_ended,
     why_not_associated,
 )
+from dicomnode.network.proxy_protocol import ProxiedConnections
 from dicomnode.network.pynetdicom_version import check_pynetdicom
 from dicomnode.network.tls_acceptor import ServerTls, TlsHandshakes
 from dicomnode.tls import client_context
@@ -110,7 +111,7 @@ def end_broken_association(fault: threading.ExceptHookArgs) -> None:
         association._reactor_checkpoint.set()
 
 
-class _Server(ThreadedAssociationServer):
+class _Server(ProxiedConnections):
     """Serves a listening socket that other processes may serve too: who is free takes the peer."""
 
     def __init__(
@@ -187,12 +188,13 @@ def listen(
     tls: ServerTls | None = None,
     acceptor: type[RequestHandler] = RequestHandler,
     most_threads: int = MOST_THREADS,
+    proxies: Collection[str] = (),
 ) -> None:
     """Serve associations from a listening socket, in threads of their own, till `ae.shutdown()`.
 
     `acceptor` makes the association of a connection: pynetdicom's own, or that of
     `association.request_handler` in `fast_scp`. While this process has `most_threads`, two for each
-    connection, new connections are closed at once.
+    connection, new connections are closed at once. `proxies`: as of `ProxiedConnections`.
     """
     bound: list[EventHandlerType] = [*handlers.items(), (evt.EVT_C_ECHO, lambda _event: SUCCESS)]
     if tls is None:
@@ -200,6 +202,7 @@ def listen(
     else:
         server = _TlsServer(ae, listener, bound, acceptor, most_threads)
         server.tls = tls
+    server.proxies = frozenset(proxies)
     ae._servers.append(server)
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
 

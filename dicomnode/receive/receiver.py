@@ -323,6 +323,7 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
             secured,
             receiver.acceptor(ae),
             most_threads(settings.receive),
+            settings.receive.proxies,
         )
         how = "with" if secured else "without"
         log.info("listening as %s on port %d %s TLS", settings.node.ae_title, port, how)

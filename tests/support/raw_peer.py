@@ -108,8 +108,10 @@ def data_pdus(data_set: bytes, size: int, context: int = STORE_CONTEXT) -> list[
 class RawPeer:
     """A connection; what comes back is cut into PDUs."""
 
-    def __init__(self, port: int, seconds: float = 10.0) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+    def __init__(self, port: int, seconds: float = 10.0, source: str = "") -> None:
+        """`source`: the address of this machine to connect from."""
+        own = (source, 0) if source else None
+        self._socket = socket.create_connection(("127.0.0.1", port), seconds, own)
 
     def __enter__(self) -> RawPeer:
         return self

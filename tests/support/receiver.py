@@ -106,6 +106,7 @@ def running_receiver(
         receiver.handlers() | commitment_handlers(answers, Reports(node, database)),
         acceptor=receiver.acceptor(ae),
         most_threads=most_threads(settings),
+        proxies=settings.proxies,
     )
     peer = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
     try:
