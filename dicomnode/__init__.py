@@ -22,6 +22,7 @@ network/         Associations, TLS and HTTP, as acceptor and as requestor
 notes/           Notes on what was not analysed, and why
 offline/         Without a PACS: a folder of files through the whole way, and the demonstration
 processes/       The processes of one node: who starts them, and what each of them does
+pull/            Having an archive send series: C-MOVE, C-GET, WADO-RS
 receive/         The first step of a series: C-STORE requests become files and rows
 results/         Builds result data sets from findings; no files, no network, no database
 synthetic/       A patient that never lived: what the way is tried with, and the statement made from

@@ -191,6 +191,15 @@ def known_paths(session: Session, paths: Sequence[str]) -> set[str]:
     return known
 
 
+def known_instances(session: Session, sop_instance_uids: Collection[str]) -> set[str]:
+    """Which of these instances the index has."""
+    known: set[str] = set()
+    for uids in in_batches(sop_instance_uids):
+        wanted = select(InstanceRow.sop_instance_uid).where(InstanceRow.sop_instance_uid.in_(uids))
+        known |= set(session.scalars(wanted))
+    return known
+
+
 def _end(
     session: Session, association_ids: Sequence[str], ended_at: datetime, end: AssociationEnd
 ) -> int:

@@ -108,7 +108,7 @@ RECORDED = (
         "DICOM Instances Accessed",
         "a person holds, cancels, sends again, renews or withdraws by command; retention removes",
     ),
-    ("Query", "a PACS is asked by C-FIND how many instances a series has"),
+    ("Query", "a PACS is asked how many instances a series has, or for what is to be pulled"),
     (
         "Security Alert",
         "Node Authentication: an association, TLS handshake or HTTP token is refused; Software"

@@ -16,6 +16,7 @@ model_evaluate  `dicomnode model evaluate`: how good a bundle is, on labelled sc
 model_package   `dicomnode model package`: the command line of a training's last step
 model_simulate  `dicomnode model simulate`: labelled scans with simulated lesions
 model_train     `dicomnode model train`: the command line of a training
+pull            `dicomnode pull`: having the archive send studies, series, earlier CT
 queue           `dicomnode queue`: what is where, and why
 queue_actions   `dicomnode queue retry | cancel | hold | release | first`: stopping, starting work
 replay          `dicomnode replay`: a series analysed again, compared with its flight record

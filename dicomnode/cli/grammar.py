@@ -19,7 +19,7 @@ from storage.errors import (
 )
 
 ORDER = (
-    *("serve", "process", "demo", "queue", "results", "deliveries", "model", "config"),
+    *("serve", "process", "demo", "queue", "results", "deliveries", "pull", "model", "config"),
     *("commission", "conformance", "status", "audit", "replay", "database", "backup", "restore"),
     "version",
 )
@@ -48,6 +48,7 @@ EXAMPLES = {
     "deliveries list": "dicomnode deliveries list --destination pacs --state refused",
     "deliveries retry": "dicomnode deliveries retry --destination pacs",
     "deliveries drop": "dicomnode deliveries drop --destination old-pacs",
+    "pull": "dicomnode pull --accession ACC-2026-0815",
     "deliveries commitments": "dicomnode deliveries commitments --json",
     "model list": "dicomnode model list",
     "model check": "dicomnode model check covnet",

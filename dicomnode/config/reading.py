@@ -122,8 +122,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     )
     receive = settings.receive.model_copy(update={"tls": settings.receive.tls.anchored(folder)})
     destinations = tuple(each.anchored(folder) for each in settings.destinations)
-    asked = settings.query.peer and settings.query.peer.anchored(folder)
-    query = settings.query.model_copy(update={"peer": asked})
+    query = settings.query.anchored(folder)
     peers = tuple(each.anchored(folder) for each in settings.peers)
     changed = {"node": node, "inference": inference, "receive": receive, "query": query}
     kept = {"log": settings.log.anchored(folder), "audit": settings.audit.anchored(folder)}

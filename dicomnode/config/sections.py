@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dicomnode.config.destinations import Peer
+from dicomnode.config.destinations import Peer, WebServer
 from dicomnode.config.section import Section
 from dicomnode.decisions.arrival.admission import AdmissionPolicy
 from dicomnode.decisions.arrival.resend import ResendPolicy
-from dicomnode.decisions.policy import AeTitle, Port, Positive
+from dicomnode.decisions.policy import AeTitle, NotNegative, Port, Positive
 from dicomnode.decisions.retry import RetryPolicy
 from dicomnode.tls import TlsPolicy
 from inference.demonstration import shipped_bundles
@@ -171,12 +171,30 @@ class InferenceSettings(Section):
 
 
 class QuerySettings(Section):
-    """The PACS that is asked by C-FIND how many instances a series has; without peer, nobody is."""
+    """The PACS that is asked by C-FIND how many instances a series has; without peer, nobody is.
+
+    And the archive that series are pulled from, on demand: the same, or a DICOMweb server.
+    """
 
     peer: Peer | None = None
     timeout_seconds: Positive = 5.0
     every_seconds: Annotated[float, Field(ge=0.5)] = 3.0
     most_matches: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    retrieve: Literal["c-move", "c-get", "wado-rs"] = "c-move"
+    web: WebServer | None = None
+    images_per_second: NotNegative = 50.0  # 0: no limit
+    retrieve_timeout_seconds: Positive = 300.0
+
+    @model_validator(mode="after")
+    def _there_is_somebody_to_ask(self) -> Self:
+        if self.retrieve == "wado-rs" and self.web is None:
+            raise ValueError('retrieve = "wado-rs" needs query.web: the server that is asked')
+        return self
+
+    def anchored(self, folder: Path) -> Self:
+        """Relative paths are taken from this folder."""
+        peer, web = self.peer and self.peer.anchored(folder), self.web and self.web.anchored(folder)
+        return self.model_copy(update={"peer": peer, "web": web})
 
 
 class DeliverySettings(Section):

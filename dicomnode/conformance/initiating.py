@@ -19,10 +19,11 @@ from dicomnode.decisions.delivery.commitment_status import COMMITMENT_FAILURES
 from dicomnode.decisions.delivery.outcome import Ending
 from dicomnode.decisions.delivery.store_status import STORE_STATUSES, StatusRow, shown
 from dicomnode.decisions.delivery.stow_status import HTTP_STATUSES
+from dicomnode.decisions.pulling import RETRIEVE_STATUSES
 from dicomnode.deliver.dicom_sender import proposed_contexts
 from dicomnode.deliver.sender import outcome_of
 from dicomnode.errors import PeerCause, PeerError
-from dicomnode.network import count_query
+from dicomnode.network import count_query, retrieve
 from dicomnode.results.common.uids import uid_name
 from inference.evaluation.report.document import Block, Paragraph, Table
 
@@ -40,7 +41,8 @@ def initiation(settings: Settings, made: MadeObjects) -> Iterator[Block]:
     yield from _storage_service(settings, made)
     yield from _commitment(settings)
     yield from _find(settings)
-    yield heading("4.2.1.3.5 Activity: verify a peer (Verification, SCU)")
+    yield from _retrieve(settings)
+    yield heading("4.2.1.3.6 Activity: verify a peer (Verification, SCU)")
     yield Paragraph("C-ECHO, when a person asks for it on the command line (commission, demo).")
     yield contexts_table([build_context(Verification)], "SCU")
 
@@ -128,6 +130,35 @@ def _find(settings: Settings) -> Iterator[Block]:
     yield Table(("Level", "Key", "Tag", "Matching"), tuple(rows))
 
 
+def _retrieve(settings: Settings) -> Iterator[Block]:
+    query = settings.query
+    yield heading("4.2.1.3.5 Activity: pull series (Study Root FIND, MOVE or GET, SCU)")
+    yield Paragraph(
+        "When a person asks for it (dicomnode pull): the CT series of a study, of an accession"
+        " number, or of earlier studies of a patient are looked for by C-FIND at the levels STUDY,"
+        " SERIES and IMAGE, and what is not here is asked for: as a whole series, or as instances"
+        f" by a list of UIDs. Configured: {query.retrieve}, at most {query.images_per_second:g}"
+        " images a second (0: no limit). C-MOVE names this AE as the destination. C-CANCEL where a"
+        " person breaks it off. No relational queries; no extended negotiation."
+    )
+    yield contexts_table(retrieve.MOVE_CONTEXTS, "SCU")
+    get, *images = retrieve.get_contexts()
+    yield contexts_table([get], "SCU")
+    yield contexts_table(images, "SCP of C-STORE (by role selection), with C-GET")
+    yield Table(
+        ("Status", "Meaning", "Behaviour", "Advice"),
+        tuple(
+            (
+                shown(row.first) + (f" to {shown(row.last)}" if row.last != row.first else ""),
+                row.meaning,
+                row.follow.value,
+                row.advice.format(ae_title=settings.node.ae_title) or "–",
+            )
+            for row in RETRIEVE_STATUSES
+        ),
+    )
+
+
 def _key_rows(key: Dataset) -> Iterator[tuple[str, str, str, str]]:
     for element in key:
         matching = "single value" if element.value else "universal (returned)"
@@ -146,6 +177,9 @@ def web_client(settings: Settings, made: MadeObjects) -> Iterator[Block]:
         " bulk data or metadata parts. Accept: application/dicom+json or +xml. Where an answer"
         " leaves open whether an instance was stored, Search (QIDO-RS, PS3.18 section 10.6) for the"
         " instance. Redirections are not followed. Bearer or Basic authentication as configured."
+        " Where series are pulled from a DICOMweb server: Search for studies, series and instances,"
+        " and Retrieve (WADO-RS, PS3.18 section 10.4) of single instances, as application/dicom in"
+        " any transfer syntax."
     )
     for number, each in enumerate(web, start=1):
         yield heading(f"4.2.2.{number} SOP classes and transfer syntaxes: {each.name}")

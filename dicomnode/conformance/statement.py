@@ -51,11 +51,17 @@ def _overview(settings: Settings, made: MadeObjects) -> Iterator[Block]:
         ("All other storage SOP classes (4.2.1.4.1.1)", "–", "No", "Yes"),
         ("Storage Commitment Push Model SOP Class", "1.2.840.10008.1.20.1", "Yes", "Yes"),
         ("Study Root Query/Retrieve – FIND", "1.2.840.10008.5.1.4.1.2.2.1", "Yes", "No"),
+        ("Study Root Query/Retrieve – MOVE", "1.2.840.10008.5.1.4.1.2.2.2", "Yes", "No"),
+        ("Study Root Query/Retrieve – GET", "1.2.840.10008.5.1.4.1.2.2.3", "Yes", "No"),
     ]
     yield Table(("SOP class", "UID", "User (SCU)", "Provider (SCP)"), tuple(rows))
     yield Table(
         ("DICOMweb service", "User agent", "Origin server"),
-        (("Store (STOW-RS)", "Yes", "No"), ("Search (QIDO-RS), single instances", "Yes", "No")),
+        (
+            ("Store (STOW-RS)", "Yes", "No"),
+            ("Search (QIDO-RS)", "Yes", "No"),
+            ("Retrieve (WADO-RS), single instances", "Yes", "No"),
+        ),
     )
     yield heading("2 Table of contents")
     yield Contents(4)
@@ -97,7 +103,7 @@ def _networking(settings: Settings, made: MadeObjects) -> Iterator[Block]:
     yield heading("4.1.2 Functional definition of AEs")
     yield Paragraph(
         f"{settings.node.ae_title}: C-ECHO and Storage SCP, Storage SCU, Storage Commitment SCU and"
-        " SCP, Study Root FIND SCU. DICOMweb user agent: Store, and Search for single instances."
+        " SCP, Study Root FIND, MOVE and GET SCU. DICOMweb user agent: Store, Search, Retrieve."
     )
     yield heading("4.1.3 Sequencing of real-world activities")
     yield Paragraph(

@@ -18,7 +18,7 @@ from inference.evaluation.report.document import Block, Paragraph, Table
 _PARAMETERS = ("node", "receive", "completeness", "query", "results", "delivery", "disk")
 _NOT_SHOWN = frozenset(
     {
-        *("data_directory", "database_url", "institution_name", "peer", "peers"),
+        *("data_directory", "database_url", "institution_name", "peer", "peers", "web"),
         *("certificate", "private_key", "peer_ca"),
     }
 )

@@ -164,6 +164,17 @@ def identify_file(path: Path) -> tuple[Identity, FileMetaDataset]:
         return _identity(file, syntax), meta
 
 
+def file_parts(content: bytes) -> tuple[UID, memoryview]:
+    """Transfer syntax and encoded data set of a Part 10 file.
+
+    Raises:
+        DataError: it is none.
+    """
+    file = BytesIO(content)
+    syntax = AttributeReader(_meta(file)).uid("TransferSyntaxUID")
+    return UID(syntax), memoryview(content)[file.tell() :]
+
+
 def _meta(file: BinaryIO) -> FileMetaDataset:
     """File meta information; the file then stands where the data set begins."""
     try:

@@ -306,10 +306,10 @@ def c_store_answer(association: Association, what: Path | Dataset) -> StoreAnswe
         raise PeerError(f"C-STORE not possible: {error}", PeerCause.OURS) from error
     if answer.get("Status") is None:
         raise unanswered(association, "C-STORE")
-    return StoreAnswer(int(answer.Status), _one_line(answer.get("ErrorComment")))
+    return StoreAnswer(int(answer.Status), one_line(answer.get("ErrorComment")))
 
 
-def _one_line(value: object) -> str:
+def one_line(value: object) -> str:
     """What a peer says of its answer, bounded and without control characters."""
     words = "".join(each if each.isprintable() else " " for each in str(value or "")).split()
     return " ".join(words)[:_COMMENT_LENGTH]

@@ -39,7 +39,8 @@ _USER_AGENT = f"{PRODUCT_NAME}/{VERSION}"
 
 @dataclass(frozen=True)
 class Answer:
-    """`body`: at most 1 MiB of it, as it came. `retry_after`, `date`: headers, empty without."""
+    """`body`: at most as much of it as was asked for, as it came. `retry_after`, `date`: headers,
+    empty without."""
 
     status: int
     retry_after: str
@@ -69,9 +70,15 @@ class WebConnection:
         self._name = f"{server.name} ({self._pool.host}:{self._pool.port})"
 
     def request(
-        self, method: str, path: str, headers: Mapping[str, str], body: Iterable[bytes] = ()
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Iterable[bytes] = (),
+        longest: int = _LONGEST_ANSWER_BYTES,
     ) -> Answer:
         """To a path below the address of the service. `headers` name the length of the body.
+        `longest`: so many bytes of the answer are read, and no more.
 
         Raises:
             PeerError: no answer came, or not all of it; why.
@@ -90,7 +97,7 @@ class WebConnection:
                 decode_content=False,
             )
             try:
-                content = _content(response)
+                content = _content(response, longest)
             finally:
                 response.close()  # what was read to its end has given its connection back
         except HTTPError as error:
@@ -143,9 +150,9 @@ def _watched(body: Iterable[bytes], watch: threading.Timer) -> Iterator[bytes]:
     watch.start()
 
 
-def _content(response: BaseHTTPResponse) -> bytes:
+def _content(response: BaseHTTPResponse, longest: int) -> bytes:
     content = bytearray()
-    while len(content) < _LONGEST_ANSWER_BYTES and (part := response.read1(_PART_BYTES)):
+    while len(content) < longest and (part := response.read1(_PART_BYTES)):
         content += part
     return bytes(content)
 

@@ -10,6 +10,7 @@ refusals        The trace of what a receiver refuses, written by a thread of its
 renewal         What of a receiver follows the configuration while it runs
 serving         How a receiver serves, as it is configured: its AE, its limits, its sockets
 store_request   A C-STORE request beside its data set: who sent it, and how it is answered
+storing         What is done with an instance, whoever brings it: file, then index
 visits          What each association brought: told when it ends, and recorded by study
 waiting_room    Limits how many associations are served at once; a peer beyond that waits
 """

@@ -32,15 +32,7 @@ from dicomnode.decisions.arrival.store_answer import (
     NOT_MATCHING,
     OUT_OF_RESOURCES,
 )
-from dicomnode.dicom_files.identity import (
-    FILE_HEAD_ROOM,
-    Identity,
-    Provenance,
-    file_head,
-    head_length,
-    identify,
-    stored_instance,
-)
+from dicomnode.dicom_files.identity import FILE_HEAD_ROOM, identify
 from dicomnode.disk_gate import DiskGate
 from dicomnode.errors import DataError
 from dicomnode.fast_scp.association import (
@@ -73,11 +65,12 @@ from dicomnode.receive.store_request import (
     request_provenance,
     status_of,
 )
+from dicomnode.receive.storing import Storing
 from dicomnode.receive.visits import Visits
 from dicomnode.receive.waiting_room import WaitingRoom
 from storage.database import Database
 from storage.durable import GrowingFile
-from storage.instances import InstanceFiles, StoredFile
+from storage.instances import InstanceFiles
 from storage.records import Association, AssociationEnd
 
 log = logging.getLogger(__name__)
@@ -114,6 +107,7 @@ class StorageReceiver:
         self._room = room
         self._files = files
         self._indexer = indexer
+        self._storing = Storing(files, indexer, self._clock)
         self._receiver_id = receiver_id
         self._open: dict[DicomAssociation, Association] = {}
         self._ends: weakref.WeakKeyDictionary[DicomAssociation, AssociationEnd]
@@ -164,30 +158,14 @@ class StorageReceiver:
             return status_of(NOT_AUTHORIZED, "this AE title is the canary's alone")
         provenance = request_provenance(request, self._association(request.association))
         try:
-            stored = self._store(identity, request, provenance)
+            syntax = request.transfer_syntax
+            stored = self._storing.keep(identity, provenance, syntax, request.content)
         except OSError as error:
             log.error("instance %s not stored: %s", identity.sop_instance_uid, error.strerror)
             return status_of(OUT_OF_RESOURCES, error.strerror or "cannot be stored")
-        now, syntax = self._clock.now(), request.transfer_syntax
-        self._indexer.put(stored_instance(identity, provenance, syntax, stored, now))
         counters.count_received(provenance.calling_ae_title, stored.size_bytes)
         self.visits.came(request.association, identity, stored.size_bytes)
         return SUCCESS
-
-    def _store(
-        self, identity: Identity, request: StoreRequest, provenance: Provenance
-    ) -> StoredFile:
-        grown = isinstance(request.content, GrowingFile)
-        head = file_head(
-            identity.sop_class_uid,
-            identity.sop_instance_uid,
-            request.transfer_syntax,
-            provenance,
-            FILE_HEAD_ROOM if grown else head_length(len(request.data_set)),
-        )
-        return self._files.store(
-            identity.series_instance_uid, identity.sop_instance_uid, head, request.content
-        )
 
     def _spill(self) -> GrowingFile:
         """A file for a data set too large for memory.

@@ -67,8 +67,13 @@ class Orthanc:
                 found.append(instance)
         return found
 
-    def _ask(self, path: str, body: bytes | None) -> bytes:
-        request = urllib.request.Request(self._base + path, data=body)  # noqa: S310 - loopback
+    def move_to(self, node: Peer) -> None:
+        """Know the node as where C-MOVE may send, from now on."""
+        place = {"AET": node.ae_title, "Host": node.address, "Port": node.port}
+        self._ask("/modalities/node", json.dumps(place).encode(), "PUT")
+
+    def _ask(self, path: str, body: bytes | None, method: str | None = None) -> bytes:
+        request = urllib.request.Request(self._base + path, body, method=method)  # noqa: S310
         if self._password:
             word = b64encode(f"{USER}:{self._password}".encode()).decode()
             request.add_header("Authorization", f"Basic {word}")

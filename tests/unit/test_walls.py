@@ -22,11 +22,11 @@ WALLS = """
 .canary: . .config .decisions .decisions.arrival .decisions.eligibility .decisions.operating
     .deliver .methods .network .synthetic storage
 .cli: . .analyse .assess .audit .canary .cli.views .commission .config .conformance .data_directory
-    .decisions .deliver .network .offline .processes .receive .weights inference inference.bundles
-    inference.evaluation.report inference.training storage
+    .decisions .deliver .network .offline .processes .pull .receive .weights inference
+    inference.bundles inference.evaluation.report inference.training storage
 .cli.views: . .analyse .audit .config .decisions .decisions.delivery .decisions.operating
-    .dicom_files .health .methods .notes .offline .results.common inference inference.bundles
-    inference.evaluation.report storage
+    .dicom_files .health .methods .notes .offline .pull .results.common inference
+    inference.bundles inference.evaluation.report storage
 .commission: . .commitment .config .data_directory .decisions .decisions.arrival
     .decisions.delivery .deliver .fast_scp .methods .network .receive .results .results.common
     .synthetic inference inference.evaluation.report storage
@@ -58,13 +58,15 @@ WALLS = """
 .metrics: . .decisions.operating storage
 .monitor: . .audit .canary .config .data_directory .decisions.operating .health .metrics .network
     .web storage
-.network: . .audit .config .dicom_files
+.network: . .audit .config .decisions .decisions.eligibility .dicom_files
 .notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
     .results.documents storage
 .offline: . .analyse .assess .config .decisions .dicom_files .methods .network .notes .results
     .results.documents inference storage
 .processes: . .audit .config .data_directory .decisions.operating .methods .metrics .network
     inference inference.bundles storage
+.pull: . .audit .config .data_directory .decisions .decisions.arrival .decisions.delivery
+    .dicom_files .fast_scp .network .receive storage
 .receive: . .audit .commitment .config .data_directory .decisions .decisions.arrival .deliver
     .dicom_files .fast_scp .metrics .network .results.common storage
 .results: .decisions .results.common .results.pictures .results.report .results.segmentation

@@ -11,6 +11,7 @@ model_view       `dicomnode model list | check | show`: which bundles there are
 next_steps       What is next with a series: from its rows, by the configuration of the node
 process_view     How `dicomnode process` and the demo show outcomes to a person
 progress         Bars on standard error, for whatever takes over two seconds
+pull_view        How `dicomnode pull` shows itself: a bar on a terminal, a line for each series
 queue_list       What `dicomnode queue list` shows: a row for each series, and how many there are
 queue_view       What `dicomnode queue show` shows: rows of the database as tables, text or JSON
 queue_watch      What `dicomnode queue watch` shows: the list as it changes

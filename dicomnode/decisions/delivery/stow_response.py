@@ -46,13 +46,20 @@ def read_report(body: bytes) -> StoreReport | None:
 
 
 def read_instances(body: bytes) -> frozenset[str]:
-    """The SOP Instance UIDs that a query for instances returned, in JSON (PS3.18 section 10.6)."""
+    """The SOP Instance UIDs that a query for instances returned."""
+    found = read_matches(body, {"uid": _SOP_INSTANCE_UID})
+    return frozenset(each["uid"] for each in found)
+
+
+def read_matches(body: bytes, tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """What a query returned, in JSON (PS3.18 section 10.6): of each match the first value of each
+    tag, "" for none, by the names of `tags`."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
-        return frozenset()
-    items = found if isinstance(found, list) else []
-    return frozenset(_first(item, _SOP_INSTANCE_UID) for item in items if isinstance(item, dict))
+        return []
+    items = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    return [{name: _first(item, tag) for name, tag in tags.items()} for item in items]
 
 
 def _reasons(data_set: Mapping[str, Any], sequence: str, reason: str) -> dict[str, int]:

@@ -32,6 +32,7 @@ UNSET = {
     ".retention.skipped_days",
     ".retention.failed_days",
     ".query.peer",
+    ".query.web",
     ".alerts.webhook",
     ".alerts.mail",
 }
@@ -229,6 +230,19 @@ WRONG = [
     (
         "[receive.admission]\npeers = [{ ae_title = 'A', networks = [] }]",
         'receive.admission.peers.0.networks: no network is given: "*" is every address',
+    ),
+    (
+        "[receive]\nproxies = ['10.0.0.5', 'proxy']",
+        "receive.proxies.1: 'proxy' is no address",
+    ),
+    (
+        "[receive]\nproxies = ['127.0.0.1']",
+        "receive: proxies: from 127.0.0.1 the node reaches itself (canary, commission): let a "
+        "proxy on this machine connect from another address (HAProxy: source)",
+    ),
+    (
+        "[query]\nretrieve = 'wado-rs'",
+        'query: retrieve = "wado-rs" needs query.web: the server that is asked',
     ),
     (
         "[inference]\nmethods = [{ bundle = 'u', task = 'lungs' }]",

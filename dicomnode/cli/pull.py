@@ -1,0 +1,84 @@
+"""`dicomnode pull`: having the archive send studies, series, or a patient's earlier CT."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json, recorded
+from dicomnode.config.reading import load_settings
+from dicomnode.decisions.wording import how_many
+from dicomnode.lifecycle import block_stop_signals, stop_on_request
+from dicomnode.logs import set_up_logging
+
+
+def pull(
+    study: Annotated[str, typer.Option("--study", metavar="UID", help="CT of this study.")] = "",
+    series: Annotated[
+        str,
+        typer.Option(
+            "--series", metavar="UID", help="This series; most archives want --study too."
+        ),
+    ] = "",
+    accession: Annotated[
+        str, typer.Option("--accession", metavar="NUMBER", help="CT of this accession number.")
+    ] = "",
+    prior_to: Annotated[
+        str,
+        typer.Option(
+            "--patient-prior", metavar="UID", help="Earlier CT of the patient of a study."
+        ),
+    ] = "",
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", min=0, help="Images a second, in place of the configured; 0: any."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the archive send what is not here; what comes is decided on like all that comes.
+
+    From [query] peer by C-MOVE or C-GET, or from [query] web by WADO-RS, as [query] retrieve says.
+    Ctrl-C breaks it off; the same command again takes it up.
+    """
+    wanted = [each for each in (study or series, accession, prior_to) if each]
+    if len(wanted) != 1:
+        text = (
+            "give one of --study, --series (with --study or without), --accession, --patient-prior"
+        )
+        raise typer.BadParameter(text)
+    block_stop_signals()
+    set_up_logging("pull")
+    settings = load_settings(config_file(config))
+    if rate is not None:
+        query = settings.query.model_copy(update={"images_per_second": rate})
+        settings = settings.model_copy(update={"query": query})
+    from dicomnode.audit import trail
+    from dicomnode.cli.views.pull_view import as_line, progress
+    from dicomnode.cli.views.queue_view import open_existing
+    from dicomnode.pull import run
+    from dicomnode.pull.steps import SeriesPulled
+
+    database, stop, done = open_existing(settings), stop_on_request(), list[SeriesPulled]()
+
+    def ended(each: SeriesPulled) -> None:
+        done.append(each)
+        if not as_json:
+            typer.echo(as_line(each))
+
+    trail.begin(settings, "pull")
+    try:
+        with progress() as told:
+            asked = run.Asked(study, series, accession, prior_to)
+            run.pull(settings, database, asked, stop, told, ended)
+    finally:
+        trail.end()
+        if done:
+            came = how_many(sum(each.came for each in done), "instance")
+            recorded(settings, "pull", came, [each.study_instance_uid for each in done])
+    if as_json:
+        print_json({"series": [asdict(each) for each in done], "stopped": stop.is_set()})
+    if stop.is_set() or any(each.lacking for each in done):
+        raise typer.Exit(1)

@@ -1,0 +1,315 @@
+"""Pulled from real archives, into the files and the index of a node; killed, and taken up again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dicomnode.config.credentials import Credentials
+from dicomnode.config.destinations import Destination, Peer, WebServer
+from dicomnode.config.sections import NodeSettings, QuerySettings, ReceiveSettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import only_one
+from dicomnode.data_directory.own_data import note_first_start, take_database
+from dicomnode.decisions.arrival.disk import DiskPolicy
+from dicomnode.errors import AlreadyRunningError, ConfigurationError, DataError, PeerError
+from dicomnode.pull import run
+from dicomnode.pull.steps import SeriesPulled
+from storage import index
+from storage.database import Database
+from storage.instances import InstanceFiles
+from storage.models import AssociationRow
+from storage.records import AssociationEnd
+from support.command import dicomnode
+from support.find_scp import running_dcmqrscp
+from support.node import free_port, sop_instance_uids
+from support.orthanc import USER, Orthanc, running_orthanc
+from support.phantom import series_uid, write_series
+from support.receiver import running_receiver
+from support.wait import wait_for
+
+SLICES = 12
+SECRET = "pull-1"  # noqa: S105 - of this test
+PATIENT = "DRAWN-SECRET"
+
+
+class Site:
+    """A node's data directory, whose node may run or not."""
+
+    def __init__(self, folder: Path, query: QuerySettings) -> None:
+        node = NodeSettings(data_directory=folder)
+        self.settings = Settings(node=node, query=query)
+        self.stop = threading.Event()
+
+    def begin(self) -> None:
+        """The node has run once."""
+        with only_one(self.settings.node.data_directory) as node_id:
+            note_first_start(self.settings)
+            take_database(self.settings, node_id)
+
+    def pull(self, asked: run.Asked) -> list[SeriesPulled]:
+        with closing(Database.open(self.settings.database_url)) as database:
+            done: list[SeriesPulled] = []
+            run.pull(self.settings, database, asked, self.stop, lambda *_told: None, done.append)
+            return done
+
+    def here(self, uids: set[str]) -> set[str]:
+        """Those that the index has, and whose files are there."""
+        files = InstanceFiles(self.settings.instances)
+        with self.session() as session:
+            known = index.known_instances(session, uids)
+        return known & files.find(uids).keys()
+
+    def ends(self) -> list[AssociationEnd | None]:
+        with self.session() as session:
+            return list(session.scalars(select(AssociationRow.ending)))
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        url = self.settings.database_url
+        with closing(Database.open(url)) as database, database.read() as session:
+            yield session
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_series(tmp_path_factory.mktemp("ct"), SLICES)
+
+
+@pytest.fixture(scope="module")
+def study(files: list[Path]) -> str:
+    return str(pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID)
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory, files: list[Path]) -> Iterator[Orthanc]:
+    """With the series; and with three more studies of one number, of which two are a patient's."""
+    node = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=free_port())
+    folder = tmp_path_factory.mktemp("orthanc")
+    with running_orthanc(folder / "pacs", node, SECRET) as running:
+        for number, (date, born) in enumerate(PRIORS):
+
+            def change(data_set: Dataset, _number: int, date: str = date, born: str = born) -> None:
+                data_set.PatientID, data_set.StudyDate = PATIENT, date
+                data_set.PatientBirthDate = born
+                data_set.StudyInstanceUID = f"1.2.3.{date}.{born}"
+
+            files = [*files, *write_series(folder / f"prior{number}", 3, change=change)]
+        for file in files:
+            running.upload(file)
+        yield running
+
+
+PRIORS = (("20260102", "19500101"), ("20240101", "19500101"), ("20250101", "19600101"))
+
+
+def peer_of(place: Destination) -> Peer:
+    return Peer(name="pacs", ae_title=place.ae_title, address=place.address, port=place.port)
+
+
+def get_from(place: Destination) -> QuerySettings:
+    return QuerySettings(peer=peer_of(place), retrieve="c-get", images_per_second=0.0)
+
+
+def web_of(orthanc: Orthanc, folder: Path) -> QuerySettings:
+    (folder / "secret").write_text(SECRET)
+    who = Credentials(str(folder / "secret"), user=USER)
+    web = WebServer(name="archive", url=orthanc.service, credentials=who)
+    return QuerySettings(retrieve="wado-rs", web=web, images_per_second=0.0)
+
+
+def check_whole(site: Site, asked: run.Asked, files: list[Path]) -> None:
+    """All comes, its associations end, and a second time nothing is asked for."""
+    uids = sop_instance_uids(files)
+    (pulled,) = site.pull(asked)
+    assert (pulled.came, pulled.lacking, pulled.problem) == (SLICES, 0, "")
+    assert site.here(uids) == uids
+    assert site.ends() == [AssociationEnd.RELEASED]
+    (again,) = site.pull(asked)
+    assert (again.here_before, again.came, again.lacking) == (SLICES, 0, 0)
+
+
+def test_by_c_get_from_orthanc(
+    orthanc: Orthanc, files: list[Path], study: str, tmp_path: Path
+) -> None:
+    site = Site(tmp_path / "data", get_from(orthanc.peer))
+    site.begin()
+    check_whole(site, run.Asked(study=study), files)
+
+
+def test_by_wado_rs_from_orthanc(orthanc: Orthanc, files: list[Path], tmp_path: Path) -> None:
+    site = Site(tmp_path / "data", web_of(orthanc, tmp_path))
+    site.begin()
+    accession = str(pydicom.dcmread(files[0], stop_before_pixels=True).AccessionNumber)
+    check_whole(site, run.Asked(accession=accession), files)
+
+
+def test_by_wado_rs_with_another_password(orthanc: Orthanc, study: str, tmp_path: Path) -> None:
+    site = Site(tmp_path / "data", web_of(orthanc, tmp_path))
+    site.begin()
+    (tmp_path / "secret").write_text("another")
+    with pytest.raises(PeerError, match="archive answered a query with HTTP 401"):
+        site.pull(run.Asked(study=study))
+
+
+@pytest.mark.parametrize("how", ["c-get", "wado-rs"])
+def test_earlier_ct_of_the_same_patient_alone(
+    orthanc: Orthanc, tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = get_from(orthanc.peer) if how == "c-get" else web_of(orthanc, tmp_path)
+    site = Site(tmp_path / "data", query)
+    site.begin()
+    with caplog.at_level("DEBUG", "dicomnode"):
+        pulled = site.pull(run.Asked(prior_to="1.2.3.20260102.19500101"))
+    assert [(each.study_instance_uid, each.came) for each in pulled] == [
+        ("1.2.3.20240101.19500101", 3)
+    ]
+    assert PATIENT not in caplog.text
+
+
+def test_what_the_archive_does_not_have_is_told(orthanc: Orthanc, tmp_path: Path) -> None:
+    site = Site(tmp_path / "data", get_from(orthanc.peer))
+    site.begin()
+    for asked in (run.Asked(study="1.9"), run.Asked(accession="NONE"), run.Asked(prior_to="1.9")):
+        with pytest.raises(DataError, match="pacs has no"):
+            site.pull(asked)
+    with pytest.raises(DataError, match="must be neither"):
+        site.pull(run.Asked(accession="*"))
+
+
+def test_by_c_get_from_dcmqrscp_in_portions(files: list[Path], study: str, tmp_path: Path) -> None:
+    with running_dcmqrscp(tmp_path / "archive", files) as archive:
+        query = get_from(archive).model_copy(update={"images_per_second": 50.0})
+        site = Site(tmp_path / "data", query)
+        site.begin()
+        check_whole(site, run.Asked(study=study, series=series_uid(files)), files)
+
+
+@contextmanager
+def receiving(folder: Path) -> Iterator[tuple[Site, Destination]]:
+    """A node that runs, as far as its port."""
+    with ExitStack() as held:
+        receiver = held.enter_context(running_receiver(folder, ReceiveSettings()))
+        site = Site(folder, QuerySettings())
+        node_id = held.enter_context(only_one(folder))
+        take_database(site.settings, node_id)
+        yield site, receiver.peer
+
+
+def moved_from(site: Site, place: Destination) -> Site:
+    query = QuerySettings(peer=peer_of(place), images_per_second=0.0)
+    return Site(site.settings.node.data_directory, query)
+
+
+def test_by_c_move_from_dcmqrscp(files: list[Path], study: str, tmp_path: Path) -> None:
+    with (
+        receiving(tmp_path / "data") as (site, node),
+        running_dcmqrscp(tmp_path / "archive", files, node) as archive,
+    ):
+        check_moved(moved_from(site, archive), run.Asked(study=study), files)
+
+
+def test_by_c_move_from_orthanc_what_is_not_here(orthanc: Orthanc, tmp_path: Path) -> None:
+    files = write_series(tmp_path / "ct", 7)
+    asked = run.Asked(study=str(pydicom.dcmread(files[0]).StudyInstanceUID))
+    with receiving(tmp_path / "data") as (begun, node):
+        orthanc.move_to(node)
+        for file in files[:3]:
+            orthanc.upload(file)
+        site = moved_from(begun, orthanc.peer)
+        site.pull(asked)
+        for file in files[3:]:
+            orthanc.upload(file)
+        (pulled,) = site.pull(asked)
+        assert (pulled.here_before, pulled.came, pulled.lacking) == (3, 4, 0)
+        assert site.here(sop_instance_uids(files)) == sop_instance_uids(files)
+
+
+def check_moved(site: Site, asked: run.Asked, files: list[Path]) -> None:
+    (pulled,) = site.pull(asked)
+    assert (pulled.came, pulled.lacking, pulled.problem) == (SLICES, 0, "")
+    assert site.here(sop_instance_uids(files)) == sop_instance_uids(files)
+    (again,) = site.pull(asked)
+    assert (again.here_before, again.came) == (SLICES, 0)
+
+
+def test_a_pacs_that_does_not_know_the_node_is_told_what_to_enter(
+    files: list[Path], study: str, tmp_path: Path
+) -> None:
+    with (
+        receiving(tmp_path / "data") as (site, _node),
+        running_dcmqrscp(tmp_path / "archive", files) as archive,
+        pytest.raises(PeerError, match=r"0xA801.* AE title DICOMNODE, with the address of this"),
+    ):
+        moved_from(site, archive).pull(run.Asked(study=study))
+
+
+def test_without_a_node_that_runs_or_an_archive_nothing_is_asked(
+    orthanc: Orthanc, tmp_path: Path
+) -> None:
+    site = Site(tmp_path / "data", QuerySettings(peer=peer_of(orthanc.peer)))
+    site.begin()
+    with pytest.raises(ConfigurationError, match="the node does not run"):
+        site.pull(run.Asked(study="1.2"))
+    site = Site(tmp_path / "data", QuerySettings(retrieve="c-get"))
+    with pytest.raises(ConfigurationError, match=r"\[query\] peer"):
+        site.pull(run.Asked(study="1.2"))
+
+
+def test_killed_in_the_middle_it_is_taken_up(files: list[Path], study: str, tmp_path: Path) -> None:
+    with running_dcmqrscp(tmp_path / "archive", files) as archive:
+        site = Site(tmp_path / "data", get_from(archive))
+        site.begin()
+        config = tmp_path / "dicomnode.toml"
+        config.write_text(
+            '[node]\ndata_directory = "data"\n[query]\nretrieve = "c-get"\n'
+            f'peer = {{ name = "pacs", ae_title = "{archive.ae_title}", address = "127.0.0.1",'
+            f" port = {archive.port} }}\n"
+        )
+        command = ["pull", "--study", study, "--config", str(config)]
+        slow = [sys.executable, "-m", "dicomnode", *command, "--rate", "0.05"]
+        process = subprocess.Popen(slow)
+        uids = sop_instance_uids(files)
+        wait_for(lambda: site.here(uids), "the first has come")
+        with pytest.raises(AlreadyRunningError, match="another pull"):
+            site.pull(run.Asked(study=study))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        before = len(site.here(uids))
+        assert 0 < before < SLICES
+        again = [sys.executable, "-m", "dicomnode", *command, "--json", "--rate", "0"]
+        done = subprocess.run(again, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        (told,) = json.loads(done.stdout)["series"]
+        assert (told["here_before"], told["came"]) == (before, SLICES - before)
+        assert site.here(uids) == uids
+
+
+def test_of_what_to_pull_one_thing_is_named() -> None:
+    assert "give one of" in dicomnode("pull").stderr
+    assert "give one of" in dicomnode("pull", "--study", "1.2", "--accession", "A").stderr
+
+
+@pytest.mark.parametrize("how", ["c-get", "wado-rs"])
+def test_on_a_full_disk_it_ends_and_says_why(
+    orthanc: Orthanc, study: str, tmp_path: Path, how: str
+) -> None:
+    query = get_from(orthanc.peer) if how == "c-get" else web_of(orthanc, tmp_path)
+    site = Site(tmp_path / "data", query)
+    site.begin()
+    full = DiskPolicy(refuse_below_bytes=1 << 60, resume_above_bytes=1 << 61)
+    site.settings = site.settings.model_copy(update={"disk": full})
+    with pytest.raises(PeerError, match=r"sends, but nothing can be kept here: .*free"):
+        site.pull(run.Asked(study=study))
