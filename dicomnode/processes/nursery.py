@@ -127,6 +127,8 @@ class Nursery:
         """
         if _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
             raise OSError(ctypes.get_errno(), "no adoption")
+        # who started this one may ignore it, and it is inherited: then no end could be waited for
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         gc.freeze()
         pid = os.fork()

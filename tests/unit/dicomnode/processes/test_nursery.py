@@ -10,10 +10,11 @@ import pytest
 from support.sources import ROOT
 
 FORKED = """
-import os, time
+import os, signal, time
 from dicomnode.lifecycle import RENEWAL, block_stop_signals
 from dicomnode.processes.nursery import Forked, Nursery
 
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as some that start a node have it
 block_stop_signals(RENEWAL)
 nursery = Nursery.begun()
 assert not nursery.start(["receiver-1"], {}), "it is not ready"
