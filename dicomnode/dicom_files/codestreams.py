@@ -10,6 +10,8 @@ _SOC_SIZ = (
 )
 _NO_FRAME_HEADERS = {0xC4, 0xC8, 0xCC}  # DHT, JPG, DAC: among the codes of SOF (T.81 table B.1)
 _SOF_JPEG_LS = 0xF7  # T.87 C.1.1
+_NO_LENGTH = {0x00, 0xFF, 0x01, *range(0xD0, 0xDA)}
+"""No marker, a fill byte (T.81 B.1.1.2), and TEM, RST, SOI, EOI, which stand alone (B.1.1.3)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def jpeg_image(coded: bytes) -> tuple[int, CodedImage]:
     place = 2
     while (place := coded.find(b"\xff", place)) >= 0:
         code, length = struct.unpack_from(">BH", coded, place + 1)
-        if code in {0x00, 0xFF}:  # no marker; a fill byte (T.81 B.1.1.2)
+        if code in _NO_LENGTH:
             place += 1
             continue
         if code == _SOF_JPEG_LS or (0xC0 <= code <= 0xCF and code not in _NO_FRAME_HEADERS):

@@ -244,6 +244,24 @@ def test_a_jpeg_of_more_scans_than_it_can_need_is_refused() -> None:
         decode_frame(frame[:first] + scan * (MOST_SCANS + 1) + frame[first:], syntax, wanted)
 
 
+@pytest.mark.parametrize("alone", [b"\xff\x01", b"\xff\xd0"])
+def test_no_marker_hides_the_frame_header_that_is_decoded(alone: bytes) -> None:
+    """TEM and RST have no length (ITU-T T.81 B.1.1.3): what follows them is a marker again."""
+    syntax, frame, wanted = frames()["jpeg_lossless"]
+    start = frame.index(b"\xff\xc3")
+    smaller = bytearray(frame[start : start + 19])
+    struct.pack_into(">HH", smaller, 5, 1, 1)
+    told_at = 4 + 0xFFFE  # by the next marker, FFFE, read as a length
+    first = b"\xff\xfe" + struct.pack(">H", 0xFFF0) + bytes(0xFFF0 - 2)
+    within = bytes(told_at - 8 - len(first)) + smaller
+    comments = first + b"\xff\xfe" + struct.pack(">H", 2 + len(within)) + within
+    hidden = frame[:2] + alone + comments + frame[2:]
+    pixels = decode_frame(frame, syntax, wanted)
+    assert np.array_equal(decode_frame(hidden, syntax, wanted), pixels)
+    with pytest.raises(DataError, match=f"{wanted.rows} x {wanted.columns} pixels .*, not 1 x 1"):
+        decode_frame(hidden, syntax, replace(wanted, rows=1, columns=1))
+
+
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=16, max_size=16), st.binary(max_size=200))
 def test_an_rle_header_that_points_anywhere_is_refused_or_read(
     head: list[int], rest: bytes
