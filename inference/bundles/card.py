@@ -111,9 +111,10 @@ class Card(Generic[Settings_co]):
 
     @property
     def proven(self) -> frozenset[str]:
-        """The engines on which bfloat16 is within the tolerance, by each of the proofs."""
-        failed = {each.engine for each in self.precision if each.shortfalls(self.tolerance)}
-        return frozenset(each.engine for each in self.precision) - failed
+        """The engines on which bfloat16 is within the tolerance, by each proof of these weights."""
+        own = [each for each in self.precision if each.weights_sha256 == self.weights_sha256]
+        failed = {each.engine for each in own if each.shortfalls(self.tolerance)}
+        return frozenset(each.engine for each in own) - failed
 
     def wish(self, options: EngineOptions) -> PrecisionWish:
         """In which precision these weights may be computed with."""

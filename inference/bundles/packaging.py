@@ -126,7 +126,9 @@ def package(
     judged = None if evaluation is None else _read(Judged, evaluation / EVALUATION)
     card = card_of(trained, label)
     if judged is not None:
-        card = replace(card, metrics=judged.figures, precision=judged.precision)
+        of = judged.bundle.weights_sha256
+        proofs = tuple(replace(each, weights_sha256=of) for each in judged.precision)
+        card = replace(card, metrics=judged.figures, precision=proofs)
     wide = {name: widened(weight) for name, weight in weights.items()}
     problems = list(weights_problems(wide, len(card.classes), card.task))
     problems += [problem for figure in card.metrics for problem in figure.problems()]

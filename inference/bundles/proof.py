@@ -17,6 +17,7 @@ class PrecisionProof:
     itself; `data` says in words which scans, of which there were `cases`. `largest_change` and
     `mean_change` are of a scan's scores, the one that changed most; of lungs, 1 less the Dice of
     both masks. `classes_changed`: scans of which something else was said, or nothing.
+    `weights_sha256`: of which weights; on the card of others it proves nothing.
 
     Where there is heat: `heat_moved_mm`, how far at most the place of its maximum is from where it
     was, and `heat_correlation`, the least of a scan. For a person: two places that are nearly as
@@ -35,6 +36,7 @@ class PrecisionProof:
     heat_moved_mm: float = 0.0
     heat_correlation: float = 1.0
     precision: Literal["bf16"] = "bf16"
+    weights_sha256: str = ""
 
     def shortfalls(self, tolerance: float) -> tuple[str, ...]:
         """Why it does not allow bfloat16, each in a sentence; empty when it does."""

@@ -51,7 +51,9 @@ class Site:
     def settings(self, asked: str = "auto", proofs: tuple[PrecisionProof, ...] = ()) -> Settings:
         for task, folder in shipped_bundles().items():
             (self._folder / task).mkdir(exist_ok=True)
-            card = replace(load_card(folder), precision=proofs)
+            card = load_card(folder)
+            own = tuple(replace(each, weights_sha256=card.weights_sha256) for each in proofs)
+            card = replace(card, precision=own)
             (self._folder / task / CARD).write_text(card.as_toml(), encoding="utf-8")
         methods = [{"bundle": str(self._folder / "covnet")}]
         lungs = str(self._folder / "lungs")

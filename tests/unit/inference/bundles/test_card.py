@@ -41,6 +41,7 @@ PROOF = PrecisionProof(
     largest_change=0.0031,
     mean_change=0.0009,
     classes_changed=0,
+    weights_sha256=CARD.weights_sha256,
 )
 
 
@@ -249,6 +250,12 @@ def test_bf16_is_proven_by_engine_and_by_all_proofs_of_it() -> None:
     assert replace(CARD, precision=(PROOF,), tolerated_change=0.003).proven == frozenset()
     worse = replace(PROOF, classes_changed=2)
     assert replace(CARD, precision=(PROOF, worse)).proven == frozenset()
+
+
+def test_a_proof_of_other_weights_proves_nothing() -> None:
+    """As on the card of one bundle that was copied for the next."""
+    others = replace(CARD, precision=(PROOF,), weights_sha256="cd" * 32)
+    assert others.proven == frozenset()
 
 
 def test_what_is_being_proven_needs_no_proof() -> None:
