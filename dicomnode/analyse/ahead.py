@@ -97,7 +97,7 @@ class Ahead:
         self._stop = stop
         self._clock = clock
         self._started_at = clock.now()
-        self._tried: OpenSeries | None = None
+        self._tried: tuple[str, int] | None = None
         self._kept: Early | None = None
         self._enough: dict[str, float] = {}  # instances of a series, for looking at it again
         self._headers: dict[tuple[Path, str], Slices] = {}
@@ -141,8 +141,8 @@ class Ahead:
         with self._database.read() as session:
             found = early.open_series(session, now - _FORGOTTEN, least)
         whole = next((each for each in found if each.seems_whole(now)), None)
-        if whole is not None and whole != self._tried:
-            self._tried, self._kept = whole, None
+        if whole is not None and (whole.series_key, whole.revision) != self._tried:
+            self._tried, self._kept = (whole.series_key, whole.revision), None
             return self._begin(whole, self._compute)
         coming = [each for each in found if not each.seems_whole(now)]
         if any(each.interval < _HURRY for each in coming):
@@ -203,6 +203,8 @@ class Ahead:
 
         check("", 0, 0)
         computed = compute(self._engines, assessment, self._settings, check)
+        if isinstance(computed, Computed) and computed.lacks_memory:
+            return True  # what is kept beside it took some: in its turn there may be enough
         digest = input_digest(instances)
         self._kept = Early(series.series_key, digest, assessment, computed)
         return True

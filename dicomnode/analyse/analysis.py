@@ -28,7 +28,7 @@ from dicomnode.dicom_files.volume import load_volume
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines
 from dicomnode.methods.findings_json import findings_json
-from dicomnode.methods.run import Outcome, no_lungs, rule_of, run_methods
+from dicomnode.methods.run import LACK_OF_MEMORY, Outcome, no_lungs, rule_of, run_methods
 from dicomnode.results.build import (
     ResultContext,
     ResultObject,
@@ -102,6 +102,12 @@ class Computed:
     def findings(self) -> tuple[Findings, ...]:
         """Of each method that came to some, in order."""
         return tuple(each for each in self.outcomes if isinstance(each, Findings))
+
+    @property
+    def lacks_memory(self) -> bool:
+        """Whether a method came to nothing for want of it: another time it may not."""
+        failures = (each for each in self.outcomes if isinstance(each, MethodFailure))
+        return any(each.rule == LACK_OF_MEMORY for each in failures)
 
     @property
     def seconds(self) -> dict[str, float]:

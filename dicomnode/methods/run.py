@@ -19,6 +19,9 @@ T = TypeVar("T")
 Outcome = Findings | MethodFailure
 """What one method comes to."""
 
+LACK_OF_MEMORY = "memory"
+"""The rule of a method that fails for want of it."""
+
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "bad_alloc", "bad allocation")
 """What PyTorch, its allocators and OpenVINO say in a RuntimeError, in lower case."""
 
@@ -61,7 +64,7 @@ def attempt(method: Method, run: Callable[[], T]) -> T | MethodFailure:
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        return failed("memory", "out of memory")
+        return failed(LACK_OF_MEMORY, "out of memory")
 
 
 def rule_of(error: InferenceError) -> str:

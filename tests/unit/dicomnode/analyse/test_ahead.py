@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
+from sqlalchemy import update
 
 from dicomnode.analyse import ahead, analysis
 from dicomnode.analyse.ahead import Ahead
-from dicomnode.analyse.analysis import Refusal
+from dicomnode.analyse.analysis import Computed, Refusal
 from dicomnode.assess.assessment import Assessment, Slices, read_slices_of
+from dicomnode.decisions.method_failure import MethodFailure
 from dicomnode.dicom_files import volume
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines
@@ -22,9 +24,12 @@ from inference.lungs.finder import LungFinder
 from inference.progress import Progress
 from storage import by_hand
 from storage.early import open_series
+from storage.index import end_lost_associations
+from storage.models import AssociationRow
 from support.clock import StandingClock
 from support.phantom import COLUMNS, ROWS, series_uid, write_series
 from support.pipeline import Pipeline
+from support.result_samples import SAMPLE
 
 COMPUTED = Refusal(())
 """Stands for whatever is computed."""
@@ -163,6 +168,22 @@ def test_a_series_is_computed_once(
     assert early.take(series_uid(files), digest(node, files)) is None
 
 
+def test_it_is_kept_when_the_association_that_brought_it_ends(
+    node: Pipeline, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scanner may hold it open for seconds after the last slice."""
+    node.receive(files)
+    with node.database.write() as session:
+        session.execute(update(AssociationRow).values(ended_at=None, ending=None))
+    early = computing(node, monkeypatch)
+    assert early.look()
+    with node.database.write() as session:
+        end_lost_associations(session, "", datetime.now(UTC))
+    assert not early.look()
+    node.assess()
+    assert early.take(series_uid(files), digest(node, files)) is not None
+
+
 def test_an_instance_that_comes_meanwhile_ends_it(
     node: Pipeline, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +270,21 @@ def test_what_cannot_be_computed_is_left_to_its_turn(
 
     node.receive(files)
     early = computing(node, monkeypatch, fail)
+    assert early.look()
+    node.assess()
+    assert early.take(series_uid(files), digest(node, files)) is None
+
+
+def test_a_method_that_lacked_memory_is_asked_again_in_its_turn(
+    node: Pipeline, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of slices takes memory that is free by then."""
+    failure = MethodFailure("regions", "search", "Any 1", "memory", "out of memory", None)
+    found: Any = None
+    node.receive(files)
+    early = computing(node, monkeypatch)
+    computed = Computed(found, found, (SAMPLE, failure), (), 0.0)
+    monkeypatch.setattr(ahead, "compute", lambda *_: computed)
     assert early.look()
     node.assess()
     assert early.take(series_uid(files), digest(node, files)) is None
