@@ -3,6 +3,7 @@
 adopt            What lies in a data directory becomes rows of a new database, and is held
 by_hand          What a person does with a series: hold it, let it go, cancel it, put it first
 canary_runs      The runs of the canary: which studies are its own, and how each ended
+columns          What the columns of the tables are made of: times, records, partial indexes
 commitment_answers   Requests for storage commitment that peers make of us, and the reports they get
 commitment_requests  What is stored and whose promise is asked for; what reports make of it
 commitment_tables    The tables of storage commitment: the requests in either direction
@@ -18,11 +19,14 @@ enqueue          Putting jobs into the queue, each once
 errors           The errors of storage. No message bears a password or a patient's identity
 flight_records   Of each analysis one record that outlives all, chained to the one before
 folders          Folders whose names outlive a power cut
+holders          Which node holds an instance that came to several, or whose holder is lost
 index            The index of what has come: associations, instances, and the series they add up to
 instances        Instance files on disk, under names that tell nothing about the patient
 jobs             Jobs: claimed under a lease, fenced by a token, parked when they kill their workers
+lost_nodes       Nodes that are not heard of: what they held is free, what they had is sent for
 models           The tables
 move             Taking a whole database to another place: SQLite to PostgreSQL
+nodes            Who works on this database: its rows name files in their data directories
 notes            Which CT series were not analysed and have not been told of yet
 outage           Which faults of a database are outages: over by themselves, and worth waiting for
 outbox           The outbox: which result still has to reach which destination
@@ -30,8 +34,8 @@ object_store     An object store: a shared folder, S3, Google Cloud Storage or A
 operating_tables  The tables of operating a node: refusals, troubles, canary runs, flight records
 overview         What is asked of the database about a node as a whole, every few seconds
 overview_records  What is told of a node as a whole: how much waits where, and since when
-owner            Whose database this is: its rows name files that lie in one node's data directory
 parts            Whose series an instance belongs to
+placing          Where work is done: what one node alone can read, that one alone may claim
 queries          What the command line reads: series, their jobs, results and deliveries
 recent           What became of series lately: for who looks at a node, and not at a patient
 records          The plain records that storage takes and returns

@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 
 from storage.decided import Reason, Verdict
 from storage.jobs import FREE
-from storage.models import DeliveryRow, JobRow, OwnerRow, ResultRow, SeriesRow
+from storage.models import DeliveryRow, JobRow, NodeRow, ResultRow, SeriesRow
 from storage.outbox import DestinationsOf, enter_results, to_each
+from storage.placing import place_of_result
 from storage.records import (
     NOTE_KIND,
     ON_THEIR_WAY,
@@ -55,7 +56,7 @@ class ResultsFound:
 
 def disown(session: Session) -> None:
     """Until `hold` has been, no node starts on this database."""
-    session.execute(delete(OwnerRow))
+    session.execute(delete(NodeRow))
 
 
 def enter_found(
@@ -175,6 +176,7 @@ def _enter_delivery(
         "state": state,
         "priority": priority,
         "attempt": 1,
+        "node_id": place_of_result(result),
         "created_at": result.created_at,
         "not_before": now,
         "stored_at": sent.at if sent is not None and arrived else None,

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Update, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from storage.columns import of_node
 from storage.operating_tables import CanaryRunRow
 from storage.statements import shared_fields
 
@@ -31,6 +32,7 @@ class CanaryRecord:
     passed: bool | None = None
     text: str = ""
     scores: str = ""
+    node_id: str = ""  # that it is sent to
 
 
 def register(session: Session, record: CanaryRecord) -> None:
@@ -87,9 +89,10 @@ def end_lost_runs(session: Session, began_before: datetime, now: datetime) -> tu
     return tuple(session.scalars(ended.returning(CanaryRunRow.series_instance_uid)))
 
 
-def last_run(session: Session) -> CanaryRecord | None:
-    """The newest, whatever the clock said then; also one that is under way."""
-    row = session.scalar(select(CanaryRunRow).order_by(CanaryRunRow.run_id.desc()).limit(1))
+def last_run(session: Session, node_id: str = "") -> CanaryRecord | None:
+    """The newest of a node, whatever the clock said then; also one that is under way."""
+    own = select(CanaryRunRow).where(of_node(CanaryRunRow.node_id, node_id))
+    row = session.scalar(own.order_by(CanaryRunRow.run_id.desc()).limit(1))
     return None if row is None else _record(row)
 
 

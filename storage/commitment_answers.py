@@ -9,11 +9,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, false, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.commitment_tables import CommitmentAnswerRow
 from storage.models import InstanceRow
+from storage.placing import LOST
 from storage.statements import in_batches, insert_into, shared_fields
 
 SopReference = tuple[str, str]
@@ -40,10 +41,12 @@ class OwedReport:
 
 @dataclass(frozen=True)
 class HeldInstance:
-    """An instance that the index knows."""
+    """An instance that the index knows. `elsewhere`: it is sealed, or on the disk of another node
+    that lives."""
 
     sop_class_uid: str
     path: str
+    elsewhere: bool = False
 
 
 def enter(session: Session, owed: OwedReport) -> None:
@@ -90,15 +93,25 @@ def put_off(session: Session, ae_title: str, until: datetime) -> None:
     session.execute(update(CommitmentAnswerRow).where(*due).values(not_before=until))
 
 
-def held_instances(session: Session, sop_instance_uids: Collection[str]) -> dict[str, HeldInstance]:
-    """Those that the index knows, by SOP Instance UID."""
+def held_instances(
+    session: Session, sop_instance_uids: Collection[str], node_id: str = ""
+) -> dict[str, HeldInstance]:
+    """Those that the index knows, by SOP Instance UID, for a node."""
+    row = InstanceRow
+    others = row.node_id.not_in(("", node_id)) & row.node_id.not_in(LOST)
+    elsewhere = others if node_id else false()
     found: dict[str, HeldInstance] = {}
     for uids in in_batches(sop_instance_uids):
-        wanted = select(InstanceRow.sop_instance_uid, InstanceRow.sop_class_uid, InstanceRow.path)
-        for uid, sop_class, path in session.execute(
-            wanted.where(InstanceRow.sop_instance_uid.in_(uids))
+        wanted = select(
+            row.sop_instance_uid,
+            row.sop_class_uid,
+            row.path,
+            or_(row.object_name.is_not(None), elsewhere),
+        )
+        for uid, sop_class, path, there in session.execute(
+            wanted.where(row.sop_instance_uid.in_(uids))
         ):
-            found[uid] = HeldInstance(sop_class, path)
+            found[uid] = HeldInstance(sop_class, path, there)
     return found
 
 

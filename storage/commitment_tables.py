@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.models import JSON_VALUE, Base, partial_index
+from storage.columns import JSON_VALUE, Base, partial_index
 
 
 class CommitmentRequestRow(Base):

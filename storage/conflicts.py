@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, aliased
 from storage import jobs
 from storage.enqueue import ensure_assess, wake_assess
 from storage.models import InstanceConflictRow, InstanceRow, SeriesRow
+from storage.placing import LOST
 from storage.records import (
     Conflict,
     ConflictState,
@@ -26,6 +27,7 @@ from storage.records import (
     StoredInstance,
 )
 from storage.reopening import reopen
+from storage.retention import note_copy
 from storage.statements import in_batches, insert_into, lock_series, shared_fields
 
 UNDECIDED = (ConflictState.OPEN, ConflictState.TAKE_FIRST, ConflictState.TAKE_NEWEST)
@@ -61,6 +63,10 @@ def note_conflict(session: Session, instance: StoredInstance) -> None:
         column.key: getattr(instance, column.key, "") for column in InstanceConflictRow.__table__.c
     }
     values |= {"state": ConflictState.OPEN if alike else ConflictState.ELSEWHERE, "differs": ""}
+    former = session.get(InstanceConflictRow, (instance.sop_instance_uid, instance.sha256))
+    if former is not None and former.node_id not in ("", instance.node_id, *session.scalars(LOST)):
+        values["node_id"] = former.node_id
+        note_copy(session, instance)
     statement = (
         insert_into(session, InstanceConflictRow)
         .values(values)
@@ -74,12 +80,12 @@ def note_conflict(session: Session, instance: StoredInstance) -> None:
     if session.scalar(statement) is None:
         return
     if alike:
-        _look_again(session, lock_series(session, known.series_key), instance)
+        look_again(session, lock_series(session, known.series_key), instance.received_at)
     if known.series_key != instance.series_key:
         named = lock_series(session, instance.series_key)
         if named.state is not SeriesState.RECEIVING:
             reopen(session, named, instance.received_at)
-        _look_again(session, named, instance)
+        look_again(session, named, instance.received_at)
 
 
 def contested(session: Session, sop_instance_uids: Collection[str]) -> set[str]:
@@ -112,15 +118,15 @@ def note_again(session: Session, instance: StoredInstance) -> None:
     if session.scalars(statement).all():
         known.received_at = instance.received_at
         known.association_id = instance.association_id or None
-        _look_again(session, lock_series(session, known.series_key), instance)
+        look_again(session, lock_series(session, known.series_key), instance.received_at)
 
 
-def _look_again(session: Session, series: SeriesRow, instance: StoredInstance) -> None:
+def look_again(session: Session, series: SeriesRow, received_at: datetime) -> None:
     """A decision stands until it is known whether the copies are others."""
     series.revision += 1
-    series.last_received_at = max(series.last_received_at, instance.received_at)
+    series.last_received_at = max(series.last_received_at, received_at)
     session.flush()
-    ensure_assess(session, series.series_key, series.priority, instance.received_at)
+    ensure_assess(session, series.series_key, series.priority, received_at)
 
 
 def conflicts_of(session: Session, series_key: str) -> tuple[Conflict, ...]:
@@ -235,13 +241,18 @@ def _take(session: Session, instance: StoredInstance, former: Settled) -> None:
             InstanceConflictRow.sha256 == instance.sha256,
         )
     )
-    for column in InstanceRow.__table__.c:
-        setattr(stands, column.key, getattr(instance, column.key))
-    stands.association_id = instance.association_id or None
+    replace_content(stands, instance)
     session.flush()
     session.execute(
         insert_into(session, InstanceConflictRow).values(replaced).on_conflict_do_nothing()
     )
+
+
+def replace_content(stands: InstanceRow, instance: StoredInstance) -> None:
+    """`instance` is the one that stands from now on."""
+    for column in InstanceRow.__table__.c:
+        setattr(stands, column.key, getattr(instance, column.key))
+    stands.association_id = instance.association_id or None
 
 
 def _count_anew(session: Session, series: SeriesRow) -> None:

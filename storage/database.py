@@ -82,6 +82,11 @@ class Database:
         """As `shown_url`."""
         return _shown(self._engine.url)
 
+    @property
+    def serves(self) -> bool:
+        """Whether a server has it, and no file: others may work on it, from other machines."""
+        return self._engine.dialect.name == "postgresql"
+
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end of the block, rolled back on any exception.
@@ -240,8 +245,11 @@ def _engine(url: URL) -> Engine:
 
 
 def _postgresql_connect(url: URL) -> dict[str, object]:
+    """No statement is prepared on the server: behind a pooler the next transaction may have another
+    session there."""
     defaults = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "dicomnode"}
-    return {key: value for key, value in defaults.items() if key not in url.query}
+    given = {key: value for key, value in defaults.items() if key not in url.query}
+    return given | {"prepare_threshold": None}
 
 
 def _connect_to_what_is_there(

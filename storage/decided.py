@@ -17,6 +17,9 @@ JsonObject = dict[str, Any]
 RETRACTED = "retracted"
 """`state` of an entry in the history of a series, and error of a delivery that it stopped."""
 
+NODE_LOST = "node_lost"
+"""`state` of an entry in the history of a series."""
+
 REINSTATED = "reinstated"
 """`state` of an entry in the history of a series."""
 
@@ -301,7 +304,29 @@ class Reinstatement:
         }
 
 
-HistoryEntry = FormerDecision | Withdrawal | Reinstatement
+@dataclass(frozen=True)
+class NodeLost:
+    """That the node is not heard of any more which alone had so many instances of the series:
+    another has them sent again. `name`: of its machine."""
+
+    decided_at: datetime
+    node_id: str
+    name: str
+    instance_count: int
+    state: ClassVar[str] = NODE_LOST
+    reasons: ClassVar[tuple[Reason, ...]] = ()
+
+    @classmethod
+    def from_json(cls, found: JsonObject) -> Self:
+        names = found["node_id"], found["name"]
+        return cls(datetime.fromisoformat(found["decided_at"]), *names, found["instance_count"])
+
+    def as_json(self) -> JsonObject:
+        told = {"state": NODE_LOST, "reasons": [], "decided_at": self.decided_at.isoformat()}
+        return asdict(self) | told
+
+
+HistoryEntry = FormerDecision | Withdrawal | Reinstatement | NodeLost
 """What a series was before, or what became of its results."""
 
 
@@ -311,6 +336,8 @@ def history_entry(found: JsonObject) -> HistoryEntry:
         return Withdrawal.from_json(found)
     if found["state"] == REINSTATED:
         return Reinstatement.from_json(found)
+    if found["state"] == NODE_LOST:
+        return NodeLost.from_json(found)
     return FormerDecision.from_json(found)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from storage.jobs import due
 from storage.models import AssociationRow, InstanceRow, JobRow, SeriesRow
+from storage.placing import readable
 from storage.records import OPEN_SERIES, JobKind, SeriesState
 
 _QUIET = timedelta(seconds=0.5)
@@ -48,8 +49,11 @@ class OpenSeries:
         return now - self.last_received_at >= max(least, _INTERVALS * self.interval)
 
 
-def open_series(session: Session, since: datetime, least: int) -> list[OpenSeries]:
-    """The CT series of which something came since, with at least so many instances.
+def open_series(
+    session: Session, since: datetime, least: int, node_id: str = ""
+) -> list[OpenSeries]:
+    """The CT series that a node can read of which something came since, with at least so many
+    instances.
 
     The one of the last instance first; none that a person has put on hold.
     """
@@ -61,6 +65,7 @@ def open_series(session: Session, since: datetime, least: int) -> list[OpenSerie
             SeriesRow.instance_count >= least,
             SeriesRow.modality == "CT",
             SeriesRow.on_hold_since.is_(None),
+            readable(SeriesRow.series_key, node_id),
         )
         .order_by(SeriesRow.last_received_at.desc(), SeriesRow.series_key)
     )

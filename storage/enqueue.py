@@ -10,7 +10,8 @@ from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from storage.jobs import FREE, SUPERSEDED
-from storage.models import ANY_ANALYSE, OPEN_ASSESS, JobRow
+from storage.models import ANY_ANALYSE, OPEN_ASSESS, OPEN_FETCH, JobRow
+from storage.placing import place_of_series
 from storage.records import JobKind, JobState
 from storage.statements import insert_into
 
@@ -71,6 +72,17 @@ def enqueue_analyse(
     )
 
 
+def enqueue_fetch(session: Session, series_key: str, priority: int, now: datetime) -> None:
+    """See to it that one open FETCH job has the series sent again; any node may claim it."""
+    new = _new_job(JobKind.FETCH, series_key, priority, now) | {"node_id": None}
+    statement = insert_into(session, JobRow).values(new)
+    session.execute(
+        statement.on_conflict_do_nothing(
+            index_elements=[JobRow.series_key], index_where=text(OPEN_FETCH)
+        )
+    )
+
+
 def supersede_analyses(session: Session, series_key: str, now: datetime) -> None:
     """End the queued ANALYSE jobs of a series; a running one is refused when it wants to write."""
     session.execute(
@@ -93,6 +105,7 @@ def _new_job(kind: JobKind, series_uid: str, priority: int, now: datetime) -> di
         "model_digest": "",
         "priority": priority,
         "attempt": 0,
+        "node_id": place_of_series(series_uid),
         "created_at": now,
         "not_before": now,
     }

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from storage.columns import of_node
 from storage.conflicts import (
     claims_of,
     conflicts_of,
@@ -21,8 +22,10 @@ from storage.conflicts import (
 )
 from storage.enqueue import ensure_assess, wake_assess
 from storage.errors import UnknownAssociationError
+from storage.holders import lost_nodes, note_copies, take_over
 from storage.models import AssociationRow, InstanceConflictRow, InstanceRow, SeriesRow
 from storage.parts import identified, series_keys
+from storage.placing import place_anew
 from storage.records import (
     Arrival,
     Association,
@@ -97,9 +100,14 @@ def record_instances(
     where it is not settled which content stands: then it is the newest. Other content under the
     same SOP Instance UID is kept apart (`storage.conflicts`), and looked at by the ASSESS job of
     the series. An association that has no row, as when files are entered after a crash, is added as
-    LOST; an empty `association_id` stands for none. A file that retention took away since
+    LOST; an empty `association_id` stands for none. What a node alone had that is lost by now lies
+    where it came again. A file that retention took away since
     (`is_there` says so) is not entered: no row speaks of a file that is not there.
     """
+    taken_over: tuple[str, ...] = ()
+    if lost := lost_nodes(session):
+        _insert_missing_associations(session, instances)
+        taken_over = take_over(session, instances, lost, is_there)
     known = _contents(session, instances)
     # before any series is locked: two that bring the same association wait in one order only
     _insert_missing_associations(session, instances)
@@ -123,6 +131,9 @@ def record_instances(
     for each, arrival in zip(keyed, arrivals, strict=True):
         if arrival is Arrival.DUPLICATE and each.sop_instance_uid in doubted:
             note_again(session, each)
+    again = [e for e, arrival in zip(keyed, arrivals, strict=True) if arrival is Arrival.DUPLICATE]
+    note_copies(session, again)
+    place_anew(session, taken_over)
     _remove_unused(session, keys.values())
     return arrivals
 
@@ -182,12 +193,14 @@ def instances_of_series(session: Session, series_key: str) -> tuple[StoredInstan
     return tuple(sorted(found, key=lambda each: each.sop_instance_uid))
 
 
-def known_paths(session: Session, paths: Sequence[str]) -> set[str]:
-    """Which of these files the index knows, as an instance or as a conflicting copy of one."""
+def known_paths(session: Session, paths: Sequence[str], node_id: str = "") -> set[str]:
+    """Which of these files of a node the index knows, as an instance or as a conflicting copy."""
     known: set[str] = set()
+    tables: tuple[Any, ...] = (InstanceRow, InstanceConflictRow)
     for batch in in_batches(paths):
-        for column in (InstanceRow.path, InstanceConflictRow.path):
-            known |= set(session.scalars(select(column).where(column.in_(batch))))
+        for table in tables:
+            here = (table.path.in_(batch), of_node(table.node_id, node_id))
+            known |= set(session.scalars(select(table.path).where(*here)))
     return known
 
 
@@ -268,7 +281,8 @@ def _staying(
     session: Session, candidates: Sequence[StoredInstance], is_there: IsThere
 ) -> list[StoredInstance]:
     """Once its removal is called off, a file that is there stays: in this order."""
-    call_off(session, [each.path for each in candidates])
+    for node_id in {each.node_id for each in candidates}:
+        call_off(session, node_id, [each.path for each in candidates if each.node_id == node_id])
     return [each for each in candidates if is_there(each.path)]
 
 

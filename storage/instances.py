@@ -22,12 +22,16 @@ _FORM = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{30}/[0-9a-f]{32}-[0-9a-f]{16}\.dcm
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file under its final name. `size_bytes` is of the whole file, `sha256` of the data set."""
+    """A file under its final name. `size_bytes` is of the whole file, `sha256` of the data set.
+
+    `node_id`: on whose disk it lies; empty where nobody asks.
+    """
 
     path: str
     size_bytes: int
     sha256: str
     existed: bool
+    node_id: str = ""
 
 
 def series_folder(series_instance_uid: str) -> str:
@@ -51,13 +55,14 @@ def _measured(data_set: bytes | memoryview | GrowingFile) -> tuple[int, str]:
 class InstanceFiles:
     """The folder of received instances, each a file in the format of PS3.10 section 7."""
 
-    def __init__(self, root: Path) -> None:
-        """Makes `root` where it is missing.
+    def __init__(self, root: Path, node_id: str = "") -> None:
+        """Makes `root` where it is missing. `node_id`: whose disk it is on.
 
         Raises:
             OSError
         """
         self._files = DurableFiles(root)
+        self.node_id = node_id
 
     def grow(self, room: int, ask: Callable[[int], object] = lambda _size: None) -> GrowingFile:
         """A file for a data set too large for memory, to be given to `store` or discarded.
@@ -94,12 +99,13 @@ class InstanceFiles:
         size = self._files.size_of(path)
         # a shorter one was damaged since; one that retention takes away just now is written anew
         if size > length and (not durable or self._files.confirm(path)):
-            return StoredFile(path, size, sha256, existed=True)
+            return StoredFile(path, size, sha256, existed=True, node_id=self.node_id)
         if isinstance(data_set, GrowingFile):
             self._files.adopt(path, data_set, head, durable)
         else:
             self._files.put(path, (head, data_set), durable)
-        return StoredFile(path, len(head) + length, sha256, existed=False)
+        size = len(head) + length
+        return StoredFile(path, size, sha256, existed=False, node_id=self.node_id)
 
     def open_path(self, path: str) -> Path:
         """The file of a stored `path`.

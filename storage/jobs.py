@@ -11,12 +11,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from storage.decided import RETRACTED, Reason, Verdict
 from storage.errors import LeaseLostError
 from storage.models import IS_OPEN_JOB, DeliveryRow, JobRow, ResultRow, SeriesRow
+from storage.placing import may_claim, readable
 from storage.records import (
     RETRACTION_KIND,
     DeliveryState,
@@ -51,17 +52,25 @@ def claim(
     lease: timedelta,
     *,
     max_attempts: int = 3,
+    capabilities: Collection[str] = ("",),
 ) -> Job | None:
     """Take the most urgent due job, or one whose lease ran out; None when there is none.
 
-    `owner` is "node_id/role/pid/…". A job already begun `max_attempts` times and never ended is
+    `owner` is "node_id/role/pid/…": what is bound to another node is passed over, and what asks for
+    more than `capabilities`. A job already begun `max_attempts` times and never ended is
     parked instead, and its series fails with the rule `worker_lost`, or with `deadline` where it
     took too long, in this transaction.
     """
     _park_exhausted(session, kinds, now, max_attempts)
     candidate = (
         select(JobRow.job_id)
-        .where(due(kinds, now), JobRow.attempt < max_attempts)
+        .where(
+            due(kinds, now),
+            JobRow.attempt < max_attempts,
+            JobRow.capability.in_(capabilities),
+            may_claim(JobRow, owner),
+            *(() if JobKind.FETCH in kinds else (readable(JobRow.series_key, owner),)),
+        )
         .order_by(JobRow.priority, JobRow.created_at, JobRow.job_id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -212,8 +221,11 @@ def due(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:
 
 
 def _on_hold() -> ColumnElement[bool]:
+    """No EXISTS, for which PostgreSQL may look through all series at each claim, and no IS NULL, of
+    which it expects next to nothing, and then reads the queue in no order."""
     of_job = (SeriesRow.series_key == JobRow.series_key, SeriesRow.on_hold_since.is_not(None))
-    return select(SeriesRow.series_key).where(*of_job).exists()
+    found = select(true()).where(*of_job).limit(1).scalar_subquery()
+    return func.coalesce(found, false())
 
 
 def _held(job: Job) -> ColumnElement[bool]:

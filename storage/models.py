@@ -7,31 +7,14 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    Column,
-    DateTime,
-    Dialect,
-    Enum,
-    ForeignKey,
-    Index,
-    MetaData,
-    TypeDecorator,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.decided import HistoryEntry, JsonObject, Reason, SeriesEvidence, history_entry
+from storage.columns import Base, OfOneNode, Records, Sealable, partial_index
+from storage.decided import HistoryEntry, Reason, SeriesEvidence, history_entry
 from storage.records import (
     AssociationEnd,
     ConflictState,
@@ -42,14 +25,16 @@ from storage.records import (
     SeriesState,
 )
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The newest Alembic revision, kept here so that opening a current database costs no import."""
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
+OPEN_FETCH = "kind = 'fetch' AND state IN ('queued', 'running')"
 ANY_ANALYSE = "kind = 'analyse'"
 OPEN_JOB = "state IN ('queued', 'running')"
 OPEN_DELIVERY = "state IN ('waiting', 'sending')"
 PARKED_DELIVERY = "state IN ('refused', 'failed')"
+COPY = "object_name IS NOT NULL AND node_id <> ''"
 REMOVABLE = "ended_at IS NOT NULL AND removed_at IS NULL"
 
 
@@ -58,115 +43,26 @@ IS_OPEN_JOB = text(f"job.{OPEN_JOB}")
 IS_OPEN_DELIVERY = text(f"delivery.{OPEN_DELIVERY}")
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware times in, aware times in UTC out, on SQLite too (which knows no time zones)."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """
-        Raises:
-            ValueError: a naive time: nobody could say which moment it means.
-        """
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value.isoformat()} has no time zone")
-        in_utc = value.astimezone(UTC)
-        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
-
-
-def _enumeration(kind: type[StrEnum], name: str) -> Enum:
-    """A text column with a CHECK that allows the values of `kind` alone."""
-    return Enum(
-        kind,
-        name=name,
-        native_enum=False,
-        create_constraint=True,
-        length=16,
-        values_callable=lambda members: [member.value for member in members],
-    )
-
-
-JSON_VALUE = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-
-
-class _Records(TypeDecorator[Any]):
-    """A record, a tuple of them, or None as JSON: by its `as_json`, and `read` makes it anew."""
-
-    impl = JSON_VALUE
-    cache_ok = True
-
-    def __init__(self, read: Callable[[JsonObject], Any]) -> None:
-        super().__init__()
-        self.read = read
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
-        if isinstance(value, tuple):
-            return [each.as_json() for each in value]
-        return None if value is None else value.as_json()
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
-        if isinstance(value, list):
-            return tuple(self.read(each) for each in value)
-        return None if value is None else self.read(value)
-
-
-def plain_type(column: Column[Any]) -> TypeEngine[Any]:
-    """The type of a column, but of records as the JSON that is kept of them."""
-    return JSON_VALUE if isinstance(column.type, _Records) else column.type
-
-
-class Base(DeclarativeBase):
-    """Constraints get stable names, so that a migration can name what it changes."""
-
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it as a plain class attribute
-        datetime: UtcDateTime(),
-        dict[str, Any]: JSON_VALUE,
-        AssociationEnd: _enumeration(AssociationEnd, "ending"),
-        SeriesState: _enumeration(SeriesState, "state"),
-        JobKind: _enumeration(JobKind, "kind"),
-        JobState: _enumeration(JobState, "state"),
-        ConflictState: _enumeration(ConflictState, "state"),
-        DeliveryState: _enumeration(DeliveryState, "state"),
-        FileKind: _enumeration(FileKind, "kind"),
-    }
-
-
-def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    """An index over the rows of which `where` is true: few of many."""
-    condition = text(where)
-    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
-
-
 def _of_series(table: str) -> ForeignKey:
     """To a series; the constraint bears the name that the first schema gave it."""
     return ForeignKey("series.series_key", name=f"fk_{table}_series_instance_uid")
 
 
-class OwnerRow(Base):
-    """The one node whose data directory holds the files that this database speaks of."""
+class NodeRow(Base):
+    """A node that works on this database. `name`: of its machine. Times are the database's.
 
-    __tablename__ = "owner"
-    __table_args__ = (CheckConstraint("slot = 1", name="one"),)
+    `left_at`: since when it is not heard of any more. `shares`: whether it leaves room for others;
+    of one that does not, this is the only row.
+    """
 
-    slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
-    node_id: Mapped[str]
+    __tablename__ = "node"
+
+    node_id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    joined_at: Mapped[datetime]
+    heard_at: Mapped[datetime]
+    left_at: Mapped[datetime | None]
+    shares: Mapped[bool]
 
 
 class AssociationRow(Base):
@@ -218,18 +114,21 @@ class SeriesRow(Base):
     decided_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     input_digest: Mapped[str | None]
-    completeness: Mapped[SeriesEvidence | None] = mapped_column(_Records(SeriesEvidence.from_json))
-    reasons: Mapped[tuple[Reason, ...]] = mapped_column(_Records(Reason.from_json))
+    completeness: Mapped[SeriesEvidence | None] = mapped_column(Records(SeriesEvidence.from_json))
+    reasons: Mapped[tuple[Reason, ...]] = mapped_column(Records(Reason.from_json))
     analysis: Mapped[dict[str, Any] | None]
-    history: Mapped[tuple[HistoryEntry, ...]] = mapped_column(_Records(history_entry))
+    history: Mapped[tuple[HistoryEntry, ...]] = mapped_column(Records(history_entry))
     removed_at: Mapped[datetime | None]
     on_hold_since: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
 
 
-class InstanceRow(Base):
+class InstanceRow(Sealable, Base):
     __tablename__ = "instance"
-    __table_args__ = (Index(None, "series_key", "association_id"),)
+    __table_args__ = (
+        Index(None, "series_key", "association_id"),
+        partial_index("ix_instance_copy", "node_id", "received_at", where=COPY),
+    )
 
     sop_instance_uid: Mapped[str] = mapped_column(primary_key=True)
     sop_class_uid: Mapped[str]
@@ -250,7 +149,7 @@ class InstanceRow(Base):
     priority: Mapped[int]
 
 
-class InstanceConflictRow(Base):
+class InstanceConflictRow(OfOneNode, Base):
     """Another content under the UID of an instance. `series_key`: the series that it names.
 
     `differs`: in what it differs from the instance, in words without values.
@@ -274,8 +173,9 @@ class InstanceConflictRow(Base):
 
 
 class Leased:
-    """Columns of work that is claimed under a lease."""
+    """Columns of work that is claimed under a lease. `node_id`: the one that alone may, if any."""
 
+    node_id: Mapped[str | None]
     priority: Mapped[int]
     attempt: Mapped[int]
     created_at: Mapped[datetime]
@@ -287,7 +187,8 @@ class Leased:
 
 
 class JobRow(Leased, Base):
-    """`series_revision` is the series' revision when the job was claimed."""
+    """`series_revision` is the series' revision when the job was claimed. `capability`: what a
+    worker must have to claim it; empty: nothing beyond the usual."""
 
     __tablename__ = "job"
     __table_args__ = (
@@ -302,7 +203,9 @@ class JobRow(Leased, Base):
             where=ANY_ANALYSE,
             unique=True,
         ),
-        partial_index("ix_job_claim", "priority", "created_at", "job_id", where=OPEN_JOB),
+        partial_index("uq_job_open_fetch", "series_key", where=OPEN_FETCH, unique=True),
+        partial_index("ix_job_claim", "kind", "priority", "created_at", "job_id", where=OPEN_JOB),
+        partial_index("ix_job_attempt", "kind", "attempt", where=OPEN_JOB),
     )
 
     job_id: Mapped[int] = mapped_column(primary_key=True)
@@ -311,12 +214,13 @@ class JobRow(Leased, Base):
     series_key: Mapped[str] = mapped_column(_of_series("job"), index=True)
     input_digest: Mapped[str]
     model_digest: Mapped[str]
+    capability: Mapped[str] = mapped_column(server_default="")
     series_revision: Mapped[int | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
 
 
-class ResultRow(Base):
+class ResultRow(Sealable, Base):
     """`ordinal` is the order of sending within one CT series."""
 
     __tablename__ = "result"
@@ -377,6 +281,7 @@ class RemovalRow(Base):
 
     __tablename__ = "removal"
 
+    node_id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[FileKind] = mapped_column(primary_key=True)
     path: Mapped[str] = mapped_column(primary_key=True)
     untouched_since: Mapped[datetime]

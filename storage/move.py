@@ -25,9 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from storage.columns import plain_type
 from storage.database import Database
 from storage.errors import MoveError
-from storage.models import OwnerRow, plain_type
+from storage.models import NodeRow
 from storage.tables import METADATA
 
 _BATCH = 1000
@@ -73,7 +74,7 @@ def move_rows(source: Database, target: Database) -> dict[str, int]:
     """
     moved = copy_rows(source, target)
     with source.write() as session:
-        session.execute(delete(OwnerRow))
+        session.execute(delete(NodeRow))
     return moved
 
 

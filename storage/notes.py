@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from storage.jobs import SUPERSEDED
 from storage.models import DeliveryRow, ResultRow, SeriesRow
 from storage.outbox import DestinationsOf, enter_results, result_record
+from storage.placing import readable
 from storage.records import NOTE_KIND, DeliveryState, ResultRecord, SeriesRecord, SeriesState
 from storage.study import lock_study_of, of_one_study, series_of_study
 
@@ -22,10 +23,10 @@ NOT_ANALYSED = (SeriesState.SKIPPED, SeriesState.FAILED)
 
 
 def ended_without_analysis(
-    session: Session, modality: str, after: datetime, until: datetime
+    session: Session, modality: str, after: datetime, until: datetime, node_id: str = ""
 ) -> tuple[str, ...]:
-    """Keys of series skipped or failed after a time and until another, oldest first; those whose
-    files retention has removed are left out."""
+    """Keys of series that a node can read, skipped or failed after a time and until another, oldest
+    first; those whose files retention has removed are left out."""
     statement = (
         select(SeriesRow.series_key)
         .where(
@@ -35,6 +36,7 @@ def ended_without_analysis(
             SeriesRow.ended_at <= until,
             SeriesRow.state.in_(NOT_ANALYSED),
             SeriesRow.modality == modality,
+            readable(SeriesRow.series_key, node_id),
         )
         .order_by(SeriesRow.ended_at, SeriesRow.series_key)
     )

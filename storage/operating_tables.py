@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.models import Base
+from storage.columns import Base, OfOneNode
 
 
 class RefusalRow(Base):
@@ -52,8 +52,8 @@ class RefusalRow(Base):
     last_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class TroubleRow(Base):
-    """A trouble of the node, from when it was first seen until it was over.
+class TroubleRow(OfOneNode, Base):
+    """A trouble of a node, from when it was first seen until it was over.
 
     `name`: what it is and about what, the same for as long as it lasts. `since`: when it began, as
     far as is known. `told`, `told_over`: by which ways somebody was told that it had begun, and
@@ -75,8 +75,8 @@ class TroubleRow(Base):
     told_over: Mapped[str]
 
 
-class CanaryRunRow(Base):
-    """A synthetic patient on its way through the node. `stage`: how far it has come, in a word.
+class CanaryRunRow(OfOneNode, Base):
+    """A synthetic patient on its way through a node. `stage`: how far it has come, in a word.
 
     `passed`: None while it is under way. `text`: what was wrong, or what was measured. `version`,
     `configuration`, `models`: with which it ran, the last two as digests; `scores`: what the

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from storage.errors import LeaseLostError
 from storage.jobs import FREE
 from storage.models import IS_OPEN_DELIVERY, OPEN_ASSESS, DeliveryRow, JobRow, ResultRow, SeriesRow
+from storage.placing import may_claim, place_of_result
 from storage.records import (
     ENDED_WITHOUT_ARRIVAL,
     ON_THEIR_WAY,
@@ -87,8 +88,9 @@ def claim_deliveries(
     opened again by a late instance, or that a person holds, stay where they are; what withdraws
     results waits for neither.
     """
-    while keys := _lock_next_study(session, destination, now):
-        ids = _due_of_series(session, destination, keys, now, limit)
+    due = and_(_due(destination, now), may_claim(DeliveryRow, owner), _may_go())
+    while keys := _lock_next_study(session, due):
+        ids = _due_of_series(session, due, keys, limit)
         if ids:
             return tuple(_take(session, each, owner, now, lease) for each in ids)
     return ()
@@ -242,6 +244,7 @@ def _enter_delivery(
         "priority": priority,
         "created_at": now,
         "not_before": now,
+        "node_id": place_of_result(result),
         **NOT_TRIED,
     }
     key = {
@@ -282,17 +285,16 @@ def _looked_at() -> ColumnElement[bool]:
     return SeriesRow.series_key.in_(looking)
 
 
-def _lock_next_study(session: Session, destination: str, now: datetime) -> Sequence[str]:
+def _lock_next_study(session: Session, due: ColumnElement[bool]) -> Sequence[str]:
     """Keys of the series of one study that may be sent, most urgent first.
 
     The series are locked, not the deliveries: so two claimers never share one series' results.
     """
-    may_go = (_due(destination, now), _may_go())
     found = select(SeriesRow.series_key, SeriesRow.study_instance_uid).join(
         DeliveryRow, DeliveryRow.series_key == SeriesRow.series_key
     )
     first = session.execute(
-        found.where(*may_go)
+        found.where(due)
         .order_by(DeliveryRow.priority, DeliveryRow.created_at, DeliveryRow.delivery_id)
         .limit(1)
         .with_for_update(key_share=True, of=SeriesRow, skip_locked=True)
@@ -300,9 +302,7 @@ def _lock_next_study(session: Session, destination: str, now: datetime) -> Seque
     if first is None:
         return ()
     others = session.scalars(
-        found.where(
-            *may_go, SeriesRow.study_instance_uid == first[1], SeriesRow.series_key != first[0]
-        )
+        found.where(due, SeriesRow.study_instance_uid == first[1], SeriesRow.series_key != first[0])
         .order_by(DeliveryRow.priority, DeliveryRow.created_at, DeliveryRow.delivery_id)
         .with_for_update(key_share=True, of=SeriesRow, skip_locked=True)
     )
@@ -310,14 +310,14 @@ def _lock_next_study(session: Session, destination: str, now: datetime) -> Seque
 
 
 def _due_of_series(
-    session: Session, destination: str, series_keys: Sequence[str], now: datetime, limit: int
+    session: Session, due: ColumnElement[bool], series_keys: Sequence[str], limit: int
 ) -> Sequence[int]:
     """Read anew under the lock: another claimer may have been quicker (then it is empty)."""
     statement = (
         select(DeliveryRow.delivery_id)
         .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
         .join(SeriesRow, SeriesRow.series_key == DeliveryRow.series_key)
-        .where(_due(destination, now), _may_go(), DeliveryRow.series_key.in_(series_keys))
+        .where(due, DeliveryRow.series_key.in_(series_keys))
         .order_by(
             DeliveryRow.priority,
             DeliveryRow.created_at,

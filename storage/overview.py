@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, case, func, select, text
 from sqlalchemy.orm import Session
 
 from storage.canary_runs import CANARY_AE_TITLE
+from storage.columns import of_node
 from storage.decided import failed_rules
 from storage.models import (
     IS_OPEN_DELIVERY,
@@ -27,6 +28,7 @@ from storage.operating_tables import CanaryRunRow, RefusalRow
 from storage.overview_records import (
     AwaitedPromises,
     CanaryRun,
+    DeadRows,
     FailedSeries,
     OpenDeliveries,
     OpenJobs,
@@ -34,6 +36,7 @@ from storage.overview_records import (
     Refused,
     RunningJob,
     Source,
+    Strain,
 )
 from storage.records import JobState, SeriesState
 from storage.refusals import ASSOCIATION, INSTANCE
@@ -230,11 +233,28 @@ def recent_refusals(session: Session, since: datetime) -> tuple[Refused, ...]:
     return tuple(Refused(**shared_fields(Refused, row)) for row in rows)
 
 
-def last_canary_runs(session: Session) -> tuple[CanaryRun, ...]:
-    """The last one, the last that has ended, and the last that passed; newest first, each once."""
-    newest = select(CanaryRunRow).order_by(CanaryRunRow.run_id.desc()).limit(1)
+def last_canary_runs(session: Session, node_id: str = "") -> tuple[CanaryRun, ...]:
+    """Of a node the last, the last that ended, the last that passed; newest first, each once."""
+    own = select(CanaryRunRow).where(of_node(CanaryRunRow.node_id, node_id))
+    newest = own.order_by(CanaryRunRow.run_id.desc()).limit(1)
     ended = newest.where(CanaryRunRow.ended_at.is_not(None))
     passed = newest.where(CanaryRunRow.passed.is_(True))
     found = map(session.scalar, (newest, ended, passed))
     rows = {row.run_id: row for row in found if row is not None}
     return tuple(CanaryRun(**shared_fields(CanaryRun, row)) for row in rows.values())
+
+
+_DEAD_ROWS = text("""SELECT relname, n_dead_tup, n_live_tup FROM pg_stat_user_tables
+    WHERE relname IN ('job', 'delivery', 'series') ORDER BY relname""")
+_OLDEST = text("""SELECT max(extract(epoch FROM clock_timestamp() - xact_start))
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend'""")
+
+
+def database_strain(session: Session) -> Strain:
+    """Of a PostgreSQL; of SQLite nothing. Dead rows stay while a transaction is open that may still
+    see them."""
+    if session.get_bind().dialect.name != "postgresql":
+        return Strain()
+    dead = tuple(DeadRows(*row) for row in session.execute(_DEAD_ROWS))
+    return Strain(dead, float(session.scalar(_OLDEST) or 0.0))

@@ -114,6 +114,35 @@ class CanaryRun:
 
 
 @dataclass(frozen=True)
+class Node:
+    """A node that works on the database; `left_at`: since when it is not heard of any more."""
+
+    node_id: str
+    name: str
+    joined_at: datetime
+    heard_at: datetime
+    left_at: datetime | None
+    shares: bool
+
+
+@dataclass(frozen=True)
+class DeadRows:
+    """Rows of a table that nobody sees any more, and that are not cleared away yet."""
+
+    table: str
+    dead: int
+    live: int
+
+
+@dataclass(frozen=True)
+class Strain:
+    """What makes the claims of a PostgreSQL slow. `transaction_seconds`: age of the oldest."""
+
+    dead_rows: tuple[DeadRows, ...] = ()
+    transaction_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class TroubleRecord:
     """One trouble, and who was told of it.
 

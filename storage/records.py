@@ -43,6 +43,7 @@ OPEN_SERIES = (SeriesState.RECEIVING, SeriesState.QUEUED)
 class JobKind(StrEnum):
     ASSESS = "assess"  # is the series complete, and may we analyse it?
     ANALYSE = "analyse"
+    FETCH = "fetch"  # have its instances sent again: the node that had them is lost
 
 
 class JobState(StrEnum):
@@ -74,6 +75,7 @@ class FileKind(StrEnum):
 
     INSTANCE = "instance"
     RESULT = "result"
+    OBJECT = "object"  # in the object store
 
 
 class ConflictState(StrEnum):
@@ -117,7 +119,8 @@ class StoredInstance:
     """One instance whose file is durable on disk. `sha256` is over the data set as received.
 
     `identity_digest`: whose it is; it is compared, and tells nobody. `series_key`: given by the
-    index, empty before.
+    index, empty before. `node_id`: on whose disk it lies. `object_name`, `object_offset`: where it
+    is in the object store; None: not there.
     """
 
     sop_instance_uid: str
@@ -136,6 +139,9 @@ class StoredInstance:
     priority: int = 1  # Priority (0000,0700) as order of work: 0 high, 1 medium, 2 low
     identity_digest: str = ""
     series_key: str = ""
+    node_id: str = ""
+    object_name: str | None = None
+    object_offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -227,7 +233,7 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class ResultRecord:
-    """One result object whose file is durable on disk."""
+    """One result object whose file is durable on disk; where it lies as of `StoredInstance`."""
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -238,6 +244,9 @@ class ResultRecord:
     size_bytes: int
     created_at: datetime
     choices: str = ""  # of several ways to write it, parted by spaces: which it was made in
+    node_id: str = ""
+    object_name: str | None = None
+    object_offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -350,6 +359,7 @@ class Conflict:
     path: str
     received_at: datetime
     calling_ae_title: str
+    node_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +37,16 @@ class Removed:
 class RemovableFiles:
     """A folder of stored files (of `InstanceFiles` or `ResultFiles`), seen by who clears it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        node_id: str = "",
+        of_files: Callable[[datetime], datetime] = lambda at: at,
+    ) -> None:
+        """`node_id`: whose disk it is on. `of_files`: what the clock that times files shows at a
+        moment of the rows."""
+        self._of_files = of_files
+        self.node_id = node_id
         self._root = root
         self._incoming = root / INCOMING
 
@@ -57,7 +66,8 @@ class RemovableFiles:
         failed: set[str] = set()
         for path, since in paths.items():
             try:
-                if self._unlink(path, since.timestamp() - CLOCK_SLACK_SECONDS):
+                untouched = self._of_files(since).timestamp() - CLOCK_SLACK_SECONDS
+                if self._unlink(path, untouched):
                     removed.add(path)
             except OSError as error:
                 log.error("file %s cannot be removed: %s", path, error.strerror)

@@ -58,8 +58,9 @@ class KeptWithdrawal:
     notes: Mapping[str, ResultRecord] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, found: JsonObject) -> Self:
-        notes = {name: _result(each) for name, each in found["notes"].items()}
+    def from_json(cls, found: JsonObject, node_id: str = "") -> Self:
+        """`node_id`: on whose disk it was read; so the files of its notes are there too."""
+        notes = {name: _result(each, node_id) for name, each in found["notes"].items()}
         return cls(found["series_key"], Withdrawal.from_json(found["withdrawal"]), notes)
 
     def as_json(self) -> JsonObject:
@@ -93,13 +94,14 @@ class Sent:
 class Withdrawals:
     """What is withdrawn, in files of its own: one for each set."""
 
-    def __init__(self, results: Path) -> None:
-        """`results`: the folder of the result files.
+    def __init__(self, results: Path, node_id: str = "") -> None:
+        """`results`: the folder of the result files; `node_id`: whose disk it is on.
 
         Raises:
             OSError
         """
         self._files = DurableFiles(results)
+        self._node_id = node_id
 
     def put(self, kept: KeptWithdrawal) -> None:
         """Durable when this returns; again, it takes the place of the first.
@@ -163,7 +165,7 @@ class Withdrawals:
                 path = f"{folder}/{name}"
                 with _damage_named(path):
                     found = json.loads(self._files.locate(path).read_bytes())
-                    yield KeptWithdrawal.from_json(found)
+                    yield KeptWithdrawal.from_json(found, self._node_id)
 
 
 class SentFiles:
@@ -283,9 +285,15 @@ def _encoded(value: JsonObject) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
 
 
-def _result(found: JsonObject) -> ResultRecord:
-    return ResultRecord(**found | {"created_at": datetime.fromisoformat(found["created_at"])})
+_WHERE = ("node_id", "object_name", "object_offset")
+
+
+def _result(found: JsonObject, node_id: str) -> ResultRecord:
+    created_at = datetime.fromisoformat(found["created_at"])
+    return ResultRecord(**found | {"created_at": created_at, "node_id": node_id})
 
 
 def _result_json(record: ResultRecord) -> JsonObject:
-    return asdict(record) | {"created_at": record.created_at.isoformat()}
+    """Without where it lies: here."""
+    kept = {name: value for name, value in asdict(record).items() if name not in _WHERE}
+    return kept | {"created_at": record.created_at.isoformat()}

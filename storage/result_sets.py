@@ -18,6 +18,7 @@ from storage.decided import RETRACTED, Reinstatement, Withdrawal, retractions
 from storage.jobs import FREE
 from storage.models import DeliveryRow, ResultRow, SeriesRow
 from storage.outbox import NOT_TRIED, DestinationsOf, enter_results, to_each
+from storage.placing import place_of_result
 from storage.queries import find_series, series_detail
 from storage.records import (
     ON_THEIR_WAY,
@@ -129,6 +130,7 @@ def _wait_again(
         "priority": priority,
         "created_at": now,
         "not_before": now,
+        "node_id": place_of_result(result),
         **NOT_TRIED,
     }  # `attempt` stays: it tells that the destination may have the object
     key = {

@@ -19,13 +19,14 @@ _FORM = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{30}/[0-9a-f]{32}\.dcm", re.ASCII)
 class ResultFiles:
     """The folder of result objects, each a file in the format of PS3.10 section 7."""
 
-    def __init__(self, root: Path) -> None:
-        """Makes `root` where it is missing.
+    def __init__(self, root: Path, node_id: str = "") -> None:
+        """Makes `root` where it is missing. `node_id`: whose disk it is on.
 
         Raises:
             OSError
         """
         self._files = DurableFiles(root)
+        self.node_id = node_id
 
     def store(self, series_key: str, sop_instance_uid: str, content: bytes) -> str:
         """Store one whole file and return its path; `series_key` is of the CT series.

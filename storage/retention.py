@@ -14,12 +14,14 @@ meanwhile, and whoever records an instance calls its removal off first (`call_of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, func, literal, or_, select
 from sqlalchemy.orm import Session
 
+from storage.columns import of_node
 from storage.jobs import OPEN_JOBS
 from storage.models import (
     AssociationRow,
@@ -32,7 +34,7 @@ from storage.models import (
     SeriesRow,
 )
 from storage.outbox import arrived
-from storage.records import ENDED_WITHOUT_ARRIVAL, EndedSeries, FileKind
+from storage.records import ENDED_WITHOUT_ARRIVAL, EndedSeries, FileKind, StoredInstance
 from storage.removable_files import CLOCK_SLACK_SECONDS, RemovableFiles
 from storage.statements import in_batches, insert_into, lock_series
 
@@ -67,18 +69,30 @@ def ended_series(
     return tuple(each for each in found if each is not None)
 
 
-def stored_paths(session: Session, series_key: str) -> tuple[StoredPath, ...]:
-    """Every file that a row of the series names: instances, conflicting copies, results."""
+def stored_paths(session: Session, series_key: str, node_id: str = "") -> tuple[StoredPath, ...]:
+    """Every file on the disk of a node that a row of the series names: instances, conflicting
+    copies, results."""
+    found = _stored(session, series_key)
+    return tuple(
+        (kind, path) for kind, path, whose in found if not node_id or whose in ("", node_id)
+    )
+
+
+def _stored(session: Session, series_key: str) -> list[tuple[FileKind, str, str]]:
+    """On whichever disks, instances before results: kind, path, and whose disk."""
     instances = select(InstanceRow.sop_instance_uid).where(InstanceRow.series_key == series_key)
-    of_instances = [
-        select(InstanceRow.path).where(InstanceRow.series_key == series_key),
-        select(InstanceConflictRow.path).where(InstanceConflictRow.sop_instance_uid.in_(instances)),
-    ]
-    of_results = select(ResultRow.path).where(ResultRow.series_key == series_key)
-    paths = {path for each in of_instances for path in session.scalars(each)}
-    return (
-        *((FileKind.INSTANCE, path) for path in sorted(paths)),
-        *((FileKind.RESULT, path) for path in sorted(set(session.scalars(of_results)))),
+    copies = InstanceConflictRow.sop_instance_uid.in_(instances)
+    named: tuple[tuple[FileKind, Any, ColumnElement[bool]], ...] = (
+        (FileKind.INSTANCE, InstanceRow, InstanceRow.series_key == series_key),
+        (FileKind.INSTANCE, InstanceConflictRow, copies),
+        (FileKind.RESULT, ResultRow, ResultRow.series_key == series_key),
+    )
+    return sorted(
+        {
+            (kind, row.path, row.node_id)
+            for kind, table, which in named
+            for row in session.execute(select(table.path, table.node_id).where(which))
+        }
     )
 
 
@@ -97,15 +111,35 @@ def remove_series(
     ended = None if series.removed_at is not None else _ended(session, series)
     if ended is None or not may_go(ended):
         return None
-    paths = stored_paths(session, series_key)
-    for batch in in_batches(paths):
-        values = [
-            {"kind": kind, "path": path, "untouched_since": looked_at} for kind, path in batch
-        ]
-        session.execute(insert_into(session, RemovalRow).values(values).on_conflict_do_nothing())
+    stored = _stored(session, series_key)
+    for batch in in_batches(stored):
+        _note(session, [(*each, looked_at) for each in batch])
     _delete_rows(session, series_key)
     series.removed_at = looked_at
-    return len(paths)
+    return len(stored)
+
+
+_COPY_AGE = timedelta(minutes=1)
+"""What is touched later is another copy, which is noted by itself."""
+
+
+def note_copy(session: Session, copy: StoredInstance) -> None:
+    """A file of which another node has the content is unlinked when that is sealed or gone."""
+    untouched_since = copy.received_at + _COPY_AGE
+    _note(session, [(FileKind.INSTANCE, copy.path, copy.node_id, untouched_since)])
+
+
+def _note(session: Session, files: Sequence[tuple[FileKind, str, str, datetime]]) -> None:
+    """`files`: kind, path, whose disk, and since when nobody has touched it."""
+    names = ("kind", "path", "node_id", "untouched_since")
+    values = [dict(zip(names, each, strict=True)) for each in files]
+    statement = insert_into(session, RemovalRow).values(values)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["node_id", "kind", "path"],
+            set_={"untouched_since": statement.excluded.untouched_since},
+        )
+    )
 
 
 def remove_files(
@@ -116,29 +150,39 @@ def remove_files(
     Returns the last path, None at the end, and how many were unlinked. Names are gone durably
     before a file is struck from the table; one that could not be unlinked stays noted.
     """
-    noted = _noted(session, kind, after, limit)
+    noted = _noted(session, kind, files.node_id, after, limit)
     outcome = files.remove_untouched({row.path: row.untouched_since for row in noted})
     done = [row.path for row in noted if row.path not in outcome.failed]
     for batch in in_batches(done):
-        struck = (RemovalRow.kind == kind, RemovalRow.path.in_(batch))
+        struck = (
+            of_node(RemovalRow.node_id, files.node_id),
+            RemovalRow.kind == kind,
+            RemovalRow.path.in_(batch),
+        )
         session.execute(delete(RemovalRow).where(*struck))
     last = noted[-1].path if len(noted) == limit else None
     return last, len(outcome.removed)
 
 
-def call_off(session: Session, paths: Iterable[str]) -> None:
-    """These instances came again: their files stay. Waits for a removal that is under way."""
+def call_off(session: Session, node_id: str, paths: Iterable[str]) -> None:
+    """These instances came again to a node: their files there stay. Waits for a removal that is
+    under way."""
     for batch in in_batches(sorted(paths)):
         noted = (RemovalRow.kind == FileKind.INSTANCE, RemovalRow.path.in_(batch))
-        session.execute(delete(RemovalRow).where(*noted))
+        session.execute(delete(RemovalRow).where(of_node(RemovalRow.node_id, node_id), *noted))
 
 
-def noted_for_removal(session: Session, paths: Sequence[str]) -> dict[str, datetime]:
-    """Of these instance files those that will be unlinked, if not touched since that time."""
+def noted_for_removal(
+    session: Session, paths: Sequence[str], node_id: str = ""
+) -> dict[str, datetime]:
+    """Of these instance files of a node those that will be unlinked, if not touched since that
+    time."""
     noted: dict[str, datetime] = {}
     for batch in in_batches(paths):
         statement = select(RemovalRow.path, RemovalRow.untouched_since).where(
-            RemovalRow.kind == FileKind.INSTANCE, RemovalRow.path.in_(batch)
+            of_node(RemovalRow.node_id, node_id),
+            RemovalRow.kind == FileKind.INSTANCE,
+            RemovalRow.path.in_(batch),
         )
         noted |= {row.path: row.untouched_since for row in session.execute(statement)}
     return noted
@@ -196,10 +240,27 @@ def _delete_rows(session: Session, series_key: str) -> None:
         session.execute(delete(table).where(table.series_key == series_key))
 
 
-def _noted(session: Session, kind: FileKind, after: str | None, limit: int) -> Sequence[RemovalRow]:
+def _alone_elsewhere(node_id: str) -> Select[Any]:
+    """The instance whose one other copy, not sealed, lies on the disk of another node."""
+    return select(InstanceRow.sop_instance_uid).where(
+        InstanceRow.path == RemovalRow.path,
+        InstanceRow.object_name.is_(None),
+        InstanceRow.node_id.not_in(("", node_id)),
+        literal(node_id) != "",
+    )
+
+
+def _noted(
+    session: Session, kind: FileKind, node_id: str, after: str | None, limit: int
+) -> Sequence[RemovalRow]:
     statement = (
         select(RemovalRow)
-        .where(RemovalRow.kind == kind, RemovalRow.path > (after or ""))
+        .where(
+            of_node(RemovalRow.node_id, node_id),
+            RemovalRow.kind == kind,
+            RemovalRow.path > (after or ""),
+            ~_alone_elsewhere(node_id).exists(),
+        )
         .order_by(RemovalRow.path)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -11,7 +12,8 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from storage.models import Base, SeriesRow
+from storage.columns import Base, UtcDateTime
+from storage.models import SeriesRow
 
 _Value = TypeVar("_Value")
 Insert = postgresql.Insert | sqlite.Insert
@@ -37,6 +39,14 @@ def lock_series(session: Session, series_key: str) -> SeriesRow:
         .execution_options(populate_existing=True)
     )
     return session.scalars(statement).one()
+
+
+def moment(session: Session) -> datetime:
+    """Now, by the clock of the database; on SQLite that is this machine's."""
+    if session.get_bind().dialect.name == "postgresql":
+        told: datetime = session.scalars(select(func.clock_timestamp(type_=UtcDateTime()))).one()
+        return told
+    return datetime.now(UTC)
 
 
 _FLIGHT_RECORDS = 0x666C69676874  # "flight": the key of an advisory lock of this product alone

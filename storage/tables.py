@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import storage.commitment_tables
 import storage.operating_tables  # noqa: F401 - as the one before: its tables are of this `Base`
-from storage.models import Base
+from storage.columns import Base
 
 METADATA = Base.metadata

@@ -1,4 +1,4 @@
-"""The troubles of the node, each from when it was first seen until it is over."""
+"""The troubles of each node, each from when it was first seen until it is over."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from storage.columns import of_node
 from storage.operating_tables import TroubleRow
 from storage.overview_records import TroubleRecord
 from storage.statements import shared_fields
 
 
-def unfinished_troubles(session: Session, over_since: datetime) -> tuple[TroubleRecord, ...]:
-    """Those that last, and those that were over since then, oldest first."""
+def unfinished_troubles(
+    session: Session, over_since: datetime, node_id: str = ""
+) -> tuple[TroubleRecord, ...]:
+    """Those of a node, or of all, that last, and those that were over since then, oldest first."""
     lasting = or_(TroubleRow.over_at.is_(None), TroubleRow.over_at >= over_since)
-    rows = session.scalars(select(TroubleRow).where(lasting).order_by(TroubleRow.trouble_id))
+    own = of_node(TroubleRow.node_id, node_id)
+    rows = session.scalars(select(TroubleRow).where(own, lasting).order_by(TroubleRow.trouble_id))
     return tuple(_record(row) for row in rows)
 
 
@@ -28,10 +32,12 @@ def _record(row: TroubleRow) -> TroubleRecord:
     return TroubleRecord(**shared_fields(TroubleRecord, row) | ways)
 
 
-def put_troubles(session: Session, records: Iterable[TroubleRecord]) -> None:
-    """Enter them, or what became of them: one is known by its name and when it was first seen."""
+def put_troubles(session: Session, records: Iterable[TroubleRecord], node_id: str = "") -> None:
+    """Enter those of a node, or what became of them: each is known by its name and when it was
+    first seen."""
     for record in records:
         same = (
+            of_node(TroubleRow.node_id, node_id),
             TroubleRow.name == record.name,
             TroubleRow.first_seen_at == record.first_seen_at,
         )
@@ -48,7 +54,7 @@ def put_troubles(session: Session, records: Iterable[TroubleRecord]) -> None:
         changed = update(TroubleRow).where(*same).values(values).returning(TroubleRow.trouble_id)
         if session.scalar(changed) is None:
             key = {"name": record.name, "first_seen_at": record.first_seen_at}
-            session.add(TroubleRow(**key, **values))
+            session.add(TroubleRow(**key, **values, node_id=node_id))
             session.flush()
 
 

@@ -26,6 +26,7 @@ from dicomnode.assess.assessment import (
 )
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import id_of_node
 from dicomnode.decisions.reasons import failed_rules
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines
@@ -92,7 +93,9 @@ class Ahead:
     ) -> None:
         self._settings = settings
         self._database = database
-        self._instances = InstanceFiles(settings.instances)
+        self._instances = InstanceFiles(
+            settings.instances, id_of_node(settings.node.data_directory)
+        )
         self._engines, self._memory = engines, engines.memory
         self._stop = stop
         self._clock = clock
@@ -139,7 +142,7 @@ class Ahead:
         self._forget_old()
         now, least = self._clock.now(), self._settings.eligibility.min_slices
         with self._database.read() as session:
-            found = early.open_series(session, now - _FORGOTTEN, least)
+            found = early.open_series(session, now - _FORGOTTEN, least, self._instances.node_id)
         whole = next((each for each in found if each.seems_whole(now)), None)
         if whole is not None and (whole.series_key, whole.revision) != self._tried:
             self._tried, self._kept = (whole.series_key, whole.revision), None

@@ -27,8 +27,9 @@ from dicomnode.analyse.highdicom_tables import read_modules_at_need
 from dicomnode.analyse.measured import measure
 from dicomnode.analyse.predecessor import former_report, withdrawals
 from dicomnode.assess.assessment import Assessment, assess_files, input_digest
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import id_of_node
 from dicomnode.data_directory.own_data import wait_for_own
 from dicomnode.decisions.arrival.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.arrival.resend import RESENT
@@ -77,16 +78,16 @@ class Worker:
         self, settings: Settings, owner: str, stop: threading.Event, clock: Clock | None = None
     ) -> None:
         self._settings = settings
-        self._clock = clock or Clock()
         self._owner = owner
         self._stop = stop
         self._unawaited = threading.Event()
         self._reading = Retries()
         self._database = Database.open_later(settings.database_url)
+        self._clock = clock or clock_of(self._database)
         self._instances = InstanceFiles(settings.instances)
-        self._results = ResultFiles(settings.result_files)
+        self._results = ResultFiles(settings.result_files, id_of_node(settings.node.data_directory))
         self._withdrawals = Withdrawals(settings.result_files)
-        self._results.remove_leftovers(self._clock.now() - LEFTOVER_AGE)
+        self._results.remove_leftovers(self._clock.host.now() - LEFTOVER_AGE)
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
         self._engines = load_engines(settings)
         self._ahead = Ahead(settings, self._database, self._engines, stop, self._clock)

@@ -20,7 +20,7 @@ from dicomnode.assess.resends import (
     is_undecided,
 )
 from dicomnode.assess.study import choose_in_study, with_acquisitions
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.arrival.arrival_evidence import (
     HeaderEvidence,
@@ -113,9 +113,9 @@ class Assessor:
 
     def __init__(self, settings: Settings, owner: str, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._clock = clock or Clock()
         self._owner = owner
         self._database = Database.open_later(settings.database_url)
+        self._clock = clock or clock_of(self._database)
         self._files = InstanceFiles(settings.instances)
         self._model_digest = models_digest(settings)
         self._looks: dict[str, _Look] = {}

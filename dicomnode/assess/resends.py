@@ -184,7 +184,8 @@ class Resends:
             identity, meta = identify_file(path)
         except (DataError, FileNotFoundError):
             return _Pair(stands, conflict, None)
-        stored = StoredFile(conflict.path, path.stat().st_size, conflict.sha256, existed=True)
+        of_file = (conflict.path, path.stat().st_size, conflict.sha256)
+        stored = StoredFile(*of_file, existed=True, node_id=conflict.node_id)
         brought = (conflict.association_id, conflict.calling_ae_title)
         provenance = Provenance(*brought, called_ae_title="", priority=stands.priority)
         syntax, received_at = meta.TransferSyntaxUID, conflict.received_at

@@ -14,8 +14,9 @@ from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
 from dicomnode.canary.own_port import own_peer
 from dicomnode.canary.setting import setting_of, spacing_of
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import id_of_node
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
 from dicomnode.decisions.operating.canary import Scores, lost_before, problems_of
 from dicomnode.decisions.rejection import RejectionReason
@@ -69,7 +70,7 @@ def run_canary(
         DatabaseUnavailableError: it is not known how it ended; the next run says so.
         BundleError: as `setting_of`.
     """
-    clock = clock or Clock()
+    clock = clock or clock_of(database)
     run = _Run(settings, database, clock, stop or threading.Event(), tell)
     record, lost = _register(settings, database, run.patient, occasion, clock)
     for uid in lost:
@@ -115,10 +116,11 @@ def _register(
         configuration=setting.configuration,
         models=setting.models,
         started_at=now,
+        node_id=id_of_node(settings.node.data_directory),
     )
     with database.write() as session:
         lost = canary_runs.end_lost_runs(session, lost_before(settings.canary, now), now)
-        last = canary_runs.last_run(session)
+        last = canary_runs.last_run(session, record.node_id)
         if last is not None and last.ended_at is None:
             raise CanaryBusyError(f"a run of the canary is under way, at {last.stage}")
         canary_runs.register(session, record)

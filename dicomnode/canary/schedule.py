@@ -8,6 +8,7 @@ from datetime import datetime
 
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import id_of_node
 from dicomnode.decisions.operating.canary import FormerRun, Setting, occasion_of_run
 from storage import canary_runs
 from storage.canary_runs import CanaryRecord
@@ -42,7 +43,8 @@ class CanarySchedule:
         from dicomnode.canary.setting import setting_of
 
         with self._database.read() as session:
-            last = canary_runs.last_run(session)
+            node_id = id_of_node(self._settings.node.data_directory)
+            last = canary_runs.last_run(session, node_id)
         former = None if last is None else _former(last)
         return occasion_of_run(self._settings.canary, setting_of(self._settings), former, now)
 

@@ -158,9 +158,10 @@ def database_release(config: ConfigOption = None, as_json: JsonOption = False) -
     One by one: `dicomnode queue retry` a series, `dicomnode results resend` a set of results.
     """
     from storage import adopt
+    from storage.statements import moment
 
     with open_database(config).write() as session:
-        series, deliveries = adopt.release(session, datetime.now(UTC))
+        series, deliveries = adopt.release(session, moment(session))
     what = f"{series} series, {deliveries} deliveries"
     recorded(load_settings(config_file(config)), "database release", what, kind=_KIND)
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from dicomnode.cli.common import (
     print_json,
     recorded,
 )
+from dicomnode.clock import clock_of
 from dicomnode.config.reading import load_settings
 from dicomnode.decisions.wording import how_many
 from storage.records import DeliveryState
@@ -88,7 +88,7 @@ def deliveries_retry(
 
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
-    count = deliveries_view.retry(database, settings, destination, state, datetime.now(UTC))
+    count = deliveries_view.retry(database, settings, destination, state, clock_of(database).now())
     recorded(settings, "deliveries retry", _of_destinations(count, destination))
     _tell(count, "tried again", as_json)
 
@@ -118,7 +118,7 @@ def deliveries_drop(
     if not yes:
         what = f"what has not arrived at {', '.join(destination or ['any destination'])}"
         ask(what, "Give it up?", "nothing was given up", as_json=as_json)
-    count = deliveries_view.drop(database, settings, destination, state, datetime.now(UTC))
+    count = deliveries_view.drop(database, settings, destination, state, clock_of(database).now())
     recorded(settings, "deliveries drop", _of_destinations(count, destination))
     _tell(count, "abandoned", as_json)
 

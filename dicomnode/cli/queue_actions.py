@@ -6,7 +6,7 @@ They write rows, and the running node finds them there: it need not be asked, no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -24,6 +24,7 @@ from dicomnode.cli.common import (
     recorded,
 )
 from dicomnode.cli.queue import queue_app
+from dicomnode.clock import clock_of
 from dicomnode.config.reading import load_settings
 from storage.database import Database
 from storage.records import SeriesDetail
@@ -37,7 +38,7 @@ def queue_retry(uid: UidArgument, config: ConfigOption = None, as_json: JsonOpti
 
     database = open_database(config)
     details = queue_view.find(database, uid)
-    retried = try_again(database, details, datetime.now(UTC))
+    retried = try_again(database, details, clock_of(database).now())
     _record("queue retry", [each.series_key for each in retried], details, config)
     if as_json:
         print_json([each.as_json() for each in retried])
@@ -126,7 +127,7 @@ def _do(
     details = queue_view.find(database, uid)
     exact = [each for each in details if each.series.series_key == uid.strip()]
     ask_first(exact or details)
-    done = act(database, exact or details, datetime.now(UTC))
+    done = act(database, exact or details, clock_of(database).now())
     _record(command, [each.series_key for each in done], exact or details, config)
     if as_json:
         print_json([each.as_json() for each in done])

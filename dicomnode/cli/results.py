@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from dicomnode.cli.common import (
     print_json,
     recorded,
 )
+from dicomnode.clock import clock_of
 from dicomnode.config.reading import load_settings
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.decisions.wording import how_many
@@ -79,7 +79,7 @@ def results_resend(
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
     chosen = results_view.standing_set(database, uid)
-    done = resend(database, settings, chosen, datetime.now(UTC))
+    done = resend(database, settings, chosen, clock_of(database).now())
     study = chosen.series.study_instance_uid
     recorded(settings, "results resend", how_many(done.count, "delivery"), [study])
     if as_json:
@@ -104,7 +104,7 @@ def results_renew(
     settings = load_settings(config_file(config))
     database = queue_view.open_existing(settings)
     series = results_view.one_series(database, uid)
-    renew(database, settings, series, datetime.now(UTC))
+    renew(database, settings, series, clock_of(database).now())
     recorded(settings, "results renew", studies=[series.study_instance_uid])
     if as_json:
         print_json({"series_key": series.series_key})
@@ -136,7 +136,7 @@ def results_retract(
     if not yes and chosen.retracted_at is None:
         what = f"{results_view.told_of(chosen)}; reason: {reason.value}"
         ask(what, "Withdraw them?", "nothing was withdrawn", as_json=as_json)
-    done = retract(database, settings, chosen, reason, datetime.now(UTC))
+    done = retract(database, settings, chosen, reason, clock_of(database).now())
     study = chosen.series.study_instance_uid
     what = f"{how_many(len(done.withdrawn), 'object')}, {reason.value}"
     recorded(settings, "results retract", what, [study])
@@ -171,7 +171,7 @@ def results_reinstate(
     if not yes and chosen.retracted_at is not None:
         what = results_view.told_of(chosen)
         ask(what, "Send them anew?", "nothing was reinstated", as_json=as_json)
-    uids = reinstate(database, settings, chosen, datetime.now(UTC))
+    uids = reinstate(database, settings, chosen, clock_of(database).now())
     study = chosen.series.study_instance_uid
     recorded(settings, "results reinstate", how_many(len(uids), "object"), [study])
     if as_json:

@@ -21,7 +21,7 @@ from pynetdicom import evt
 from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
 from pynetdicom.dsutils import encode
 
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.commitment.data_sets import (
     ALL_COMMITTED,
     FAILURES_EXIST,
@@ -89,7 +89,7 @@ class Answers:
         self._database = database
         self._holdings = Holdings(database, files)
         self._ready = ready
-        self._clock = clock or Clock()
+        self._clock = clock or clock_of(database, waits=False)
         self._open: list[_Open] = []
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)

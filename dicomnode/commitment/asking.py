@@ -22,7 +22,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModelInstance,
 )
 
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.commitment.data_sets import (
     PUSH_MODEL,
     REQUEST_COMMITMENT,
@@ -80,9 +80,9 @@ class Asker:
     ) -> None:
         self._settings = settings
         self._destination = destination
-        self._clock = clock or Clock()
         self._hold_seconds = hold_seconds
         self._database = Database.open_later(settings.database_url)
+        self._clock = clock or clock_of(self._database)
         self._reports = Reports(settings, self._database, self._clock)
         self._failures = 0
         self._told_none = False

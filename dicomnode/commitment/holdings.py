@@ -47,11 +47,12 @@ class Holdings:
             DatabaseUnavailableError
         """
         with self._database.read() as session:
-            known = answers.held_instances(session, {uid for _, uid in objects})
+            uids = {uid for _, uid in objects}
+            known = answers.held_instances(session, uids, self._files.node_id)
         classes = {
             uid: each.sop_class_uid
             for uid, each in known.items()
-            if self._files.is_there(each.path)
+            if each.elsewhere or self._files.is_there(each.path)
         }
         return _judged(objects, classes)
 

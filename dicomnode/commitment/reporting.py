@@ -16,11 +16,12 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModelInstance,
 )
 
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.commitment.data_sets import ALL_COMMITTED, FAILURES_EXIST, event_information
 from dicomnode.commitment.holdings import PATIENCE_SECONDS, Held, Holdings, tell
 from dicomnode.config.destinations import Peer
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import id_of_node
 from dicomnode.decisions.delivery.store_status import shown
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.errors import PeerError
@@ -52,9 +53,10 @@ class Reporter:
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._clock = clock or Clock()
         self._database = Database.open_later(settings.database_url)
-        self._holdings = Holdings(self._database, InstanceFiles(settings.instances))
+        self._clock = clock or clock_of(self._database)
+        node_id = id_of_node(settings.node.data_directory)
+        self._holdings = Holdings(self._database, InstanceFiles(settings.instances, node_id))
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`. What cannot be read now is tried again."""

@@ -13,7 +13,7 @@ from pynetdicom import evt
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from sqlalchemy.orm import Session
 
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.commitment.data_sets import (
     ALL_COMMITTED,
     FAILURES_EXIST,
@@ -58,7 +58,7 @@ class Reports:
     def __init__(self, settings: Settings, database: Database, clock: Clock | None = None) -> None:
         self._settings = settings
         self._database = database
-        self._clock = clock or Clock()
+        self._clock = clock or clock_of(database, waits=False)
 
     def take_over(self, settings: Settings) -> None:
         """Know these destinations from now on."""

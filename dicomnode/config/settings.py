@@ -81,6 +81,20 @@ class Settings(Section):
             raise ValueError(f"canary.destinations: no destination is called {sorted(strange)}")
         return self
 
+    @model_validator(mode="after")
+    def _shares_only_what_others_reach(self) -> Self:
+        if self.node.shares_database and (missing := self._missing_for_sharing()):
+            raise ValueError(f"node.shares_database: {missing}")
+        return self
+
+    def _missing_for_sharing(self) -> str:
+        """What other nodes could not work with."""
+        if not self.node.database_url.startswith("postgresql"):
+            return "node.database_url names no PostgreSQL, which other nodes could reach"
+        if not self.object_store.url:
+            return "object_store.url names no store, where other nodes could read what came here"
+        return ""
+
     @property
     def admission(self) -> AdmissionPolicy:
         """Who may open associations: whom the site names, and its canary, from this machine."""

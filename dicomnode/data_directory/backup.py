@@ -114,7 +114,7 @@ def back_up(
                 copied = _Copied(former, unfinished, on_progress)
                 for folder in _FOLDERS:
                     copied.take_folder(here, folder)
-            missing = _named_but_missing(unfinished, set(copied.digests))
+            missing = _named_but_missing(unfinished, set(copied.digests), node_id)
             copied.take(here / NODE_ID, NODE_ID)
             copied.enter(ROWS)
             told = Backup(
@@ -327,18 +327,18 @@ def _snapshot(url: str, to: Path) -> int:
         return sum(copy_rows(source, target).values())
 
 
-def _named_but_missing(folder: Path, copied: set[str]) -> tuple[str, ...]:
-    """Paths of files that the rows of a back-up name and that are not in it."""
-    columns = {
-        "instances": (InstanceRow.path, InstanceConflictRow.path),
-        "results": (ResultRow.path,),
+def _named_but_missing(folder: Path, copied: set[str], node_id: str) -> tuple[str, ...]:
+    """Paths of files of this node that the rows of a back-up name and that are not in it."""
+    tables: dict[str, tuple[Any, ...]] = {
+        "instances": (InstanceRow, InstanceConflictRow),
+        "results": (ResultRow,),
     }
     with _opened(folder / ROWS) as database, database.read() as session:
         named = {
             f"{name}/{path}"
-            for name, of_kind in columns.items()
-            for column in of_kind
-            for path in session.scalars(select(column))
+            for name, of_kind in tables.items()
+            for table in of_kind
+            for path in session.scalars(select(table.path).where(table.node_id.in_(("", node_id))))
         }
     return tuple(sorted(named - copied))
 

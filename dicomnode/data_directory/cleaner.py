@@ -18,9 +18,10 @@ from pathlib import Path
 
 from dicomnode.audit import trail
 from dicomnode.audit.events import Changed
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.backup import may_remove
+from dicomnode.data_directory.holding import id_of_node
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
 from dicomnode.decisions.wording import how_many
 from dicomnode.disk_gate import disk_space
@@ -77,16 +78,24 @@ class Cleaned:
 class Cleaner:
     """Removes what one node no longer needs; at most one at a time is of use."""
 
-    def __init__(self, settings: Settings, policy: RetentionPolicy, database: Database) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        policy: RetentionPolicy,
+        database: Database,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or clock_of(database)
         self._policy = policy
         self._database = database
+        self._node_id = node_id = id_of_node(settings.node.data_directory)
         self._instances = InstanceFiles(settings.instances)
         self._results = ResultFiles(settings.result_files)
         self._folders = {
-            FileKind.INSTANCE: RemovableFiles(settings.instances),
-            FileKind.RESULT: RemovableFiles(settings.result_files),
+            FileKind.INSTANCE: RemovableFiles(settings.instances, node_id, self._clock.of_files),
+            FileKind.RESULT: RemovableFiles(settings.result_files, node_id, self._clock.of_files),
         }
-        self._withdrawals = Withdrawals(settings.result_files)
+        self._withdrawals = Withdrawals(settings.result_files, node_id)
         self._sent = SentFiles(settings.result_files)
         self._entered_until = 0.0
         self._place: retention.Place | None = None
@@ -99,8 +108,9 @@ class Cleaner:
             OSError: a folder cannot be read.
         """
         self._enter_withdrawals(now)
-        leftovers = self._instances.remove_leftovers(now - LEFTOVER_AGE)
-        leftovers += self._results.remove_leftovers(now - LEFTOVER_AGE)
+        begun = self._clock.of_files(now - LEFTOVER_AGE)
+        leftovers = self._instances.remove_leftovers(begun)
+        leftovers += self._results.remove_leftovers(begun)
         files = self._remove_files()  # what an earlier cleaner did not come to
         removed = [series for series in self._due(now) if self._remove_or_pass_over(series, now)]
         if removed:
@@ -175,9 +185,9 @@ class Cleaner:
 
     def _touched_at(self, series: EndedSeries) -> datetime:
         with self._database.read() as session:
-            paths = retention.stored_paths(session, series.series_key)
+            paths = retention.stored_paths(session, series.series_key, self._node_id)
         times = [self._folders[kind].last_touched(path) for kind, path in paths]
-        return datetime.fromtimestamp(max(times, default=0.0), UTC)
+        return self._clock.from_files(datetime.fromtimestamp(max(times, default=0.0), UTC))
 
     def _remove_files(self) -> int:
         return sum(self._remove_files_of(kind, files) for kind, files in self._folders.items())
@@ -205,10 +215,12 @@ class Cleaner:
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa: ARG001 - a role's
     """Clean once a minute until `stop`; what fails is tried again with the next pass."""
-    cleaner = Cleaner(settings, settings.retention, Database.open_later(settings.database_url))
+    database = Database.open_later(settings.database_url)
+    clock = clock_of(database)
+    cleaner = Cleaner(settings, settings.retention, database, clock)
     outage = Outage("cleaning", OSError)
     remove_compiled_once(settings.node.data_directory)
-    clock, told_at = Clock(), datetime.min.replace(tzinfo=UTC)
+    told_at = datetime.min.replace(tzinfo=UTC)
     while not stop.is_set():
         now = clock.now()
         if now - told_at >= _TELL_SPACE:

@@ -67,13 +67,24 @@ def is_held(data_directory: Path) -> bool:
     return False
 
 
+def id_of_node(data_directory: Path) -> str:
+    """Of the node whose directory it is; empty where none has run yet.
+
+    Raises:
+        OSError: who may not look there.
+    """
+    try:
+        return (data_directory / NODE_ID).read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
 def _node_id(data_directory: Path) -> str:
     """Made at the first start, and durable before it is used."""
-    file = data_directory / NODE_ID
-    node_id = file.read_text().strip() if file.exists() else ""
+    node_id = id_of_node(data_directory)
     if not node_id:
         node_id = uuid.uuid4().hex
-        DurableFiles(data_directory).put(file.name, (node_id.encode(),))
+        DurableFiles(data_directory).put(NODE_ID, (node_id.encode(),))
     return node_id
 
 

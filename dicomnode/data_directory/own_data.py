@@ -18,6 +18,7 @@ import logging
 import threading
 from contextlib import closing
 from dataclasses import dataclass
+from socket import gethostname
 
 from dicomnode.config.settings import Settings
 from dicomnode.errors import ConfigurationError
@@ -25,8 +26,9 @@ from storage.database import Database, is_missing
 from storage.durable import DurableFiles
 from storage.errors import DatabaseUnavailableError, StorageError
 from storage.instances import InstanceFiles
-from storage.owner import find_owner, folders_without_series, owner_of
+from storage.nodes import all_nodes, folders_without_series, join
 from storage.results import ResultFiles
+from storage.statements import moment
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +71,10 @@ def note_first_start(settings: Settings) -> None:
 
 
 def take_database(settings: Settings, node_id: str) -> None:
-    """Make the database this node's own, or see that it is; again, it changes nothing.
+    """Make the database this node's own, or join those that share it; again, it changes nothing.
 
     Raises:
-        ConfigurationError: it belongs to another data directory.
+        ConfigurationError: it belongs to another data directory, and one of both does not share.
         LostHistoryError: it does not know what lies here.
         DatabaseUnavailableError: it cannot be asked.
     """
@@ -81,25 +83,27 @@ def take_database(settings: Settings, node_id: str) -> None:
     if past and is_missing(settings.database_url):
         raise _without_history(settings, Database.open_later(settings.database_url).url)
     with closing(Database.open(settings.database_url)) as database, database.write() as session:
-        owner = find_owner(session)
-        if owner not in (None, node_id):
-            raise ConfigurationError(
-                f"{database.url} belongs to the node {owner}, whose files are elsewhere; "
-                f"{settings.node.data_directory} is that of {node_id}"
-            )
+        nodes, shares = all_nodes(session), settings.node.shares_database
+        is_known = node_id in {each.node_id for each in nodes}
+        for each in nodes:
+            if each.node_id != node_id and not (shares and each.shares):
+                raise ConfigurationError(
+                    f"{database.url} belongs to the node {each.node_id}, whose files are "
+                    f"elsewhere; {settings.node.data_directory} is that of {node_id}"
+                )
         unknown = folders_without_series(session, held.result_folders)
         if unknown:
             raise _without_history(settings, database.url, unknown)
-        if owner is None and held.result_folders:
+        if not nodes and held.result_folders:
             raise LostHistoryError(
                 f"{database.url} is no node's any more: `dicomnode database move` took it "
                 "elsewhere. Name that place in [node] database_url. Only where that one is lost, "
                 "`dicomnode database adopt` goes on with this one, and holds what it does not know "
                 "to be sent until you release it"
             )
-        if owner is None and past:
+        if not is_known and past:
             raise _without_history(settings, database.url)
-        owner_of(session, node_id)
+        join(session, node_id, gethostname(), shares, moment(session))
     mark.unlink(missing_ok=True)
 
 
@@ -114,9 +118,9 @@ def check_own(settings: Settings, node_id: str) -> None:
         url = Database.open_later(settings.database_url).url
         raise ConfigurationError(f"{url} is gone: put it back from its back-up")
     with closing(Database.open(settings.database_url)) as database, database.read() as session:
-        owner = find_owner(session)
-    if owner != node_id:
-        moved = "" if owner else " (was it moved? name its new place in [node] database_url)"
+        nodes = all_nodes(session)
+    if node_id not in {each.node_id for each in nodes}:
+        moved = "" if nodes else " (was it moved? name its new place in [node] database_url)"
         raise ConfigurationError(
             f"{database.url} is not the one that this node was started on{moved}"
         )

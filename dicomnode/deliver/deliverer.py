@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from pydicom.errors import InvalidDicomError
 
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.commitment.work import commitment_work
 from dicomnode.config.destinations import AnyDestination, WebDestination
 from dicomnode.config.settings import Settings
@@ -46,6 +46,7 @@ from storage.database import Database
 from storage.errors import DatabaseUnavailableError, LeaseLostError, UnsafePathError
 from storage.records import Delivery, DeliveryState
 from storage.results import ResultFiles
+from storage.statements import moment
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +76,15 @@ class Deliverer:
     ) -> None:
         """`reach`: shared by all who send to this destination."""
         self._settings = settings
-        self._clock = clock or Clock()
-        self._reach = reach or reach_of(settings, destination, self._clock)
         self._destination = destination
         self._owner = f"{owner}{destination.name}"
         self._database = Database.open_later(settings.database_url)
+        self._clock = clock or clock_of(self._database)
+        self._reach = reach or reach_of(settings, destination, self._clock)
         self._files = ResultFiles(settings.result_files)
-        self._history = ResultHistory(self._database, settings.result_files)
+        self._history = ResultHistory(
+            self._database, settings.result_files, owner.partition("/")[0]
+        )
         self._tally = Tally(destination, "")
         self._last_stored: dict[str, datetime] = {}  # by series, of this look
 
@@ -340,7 +343,7 @@ def _threads(
     settings: Settings, destination: AnyDestination, owner: str, stop: threading.Event
 ) -> list[threading.Thread]:
     """One for each association that a destination may have at a time."""
-    clock = Clock()
+    clock = clock_of(Database.open_later(settings.database_url))
     reach = reach_of(settings, destination, clock)
     expect_destination(destination.name, [each.value for each in Ending])
     return [
@@ -353,7 +356,7 @@ def _threads(
     ]
 
 
-def abandon_unknown(settings: Settings, now: datetime) -> None:
+def abandon_unknown(settings: Settings, now: datetime | None = None) -> None:
     """Give up what waits for destinations that are configured no more, and say so.
 
     Nobody would ever send it, and its series would be kept for ever.
@@ -363,7 +366,7 @@ def abandon_unknown(settings: Settings, now: datetime) -> None:
         closing(Database.open_later(settings.database_url)) as database,
         database.write() as session,
     ):
-        abandoned = deliveries.abandon_unknown(session, names, now)
+        abandoned = deliveries.abandon_unknown(session, names, now or moment(session))
     for name, count in sorted(abandoned.items()):
         log.warning(
             "%s is no destination any more: %d deliveries to it are abandoned (renamed? "
@@ -373,15 +376,10 @@ def abandon_unknown(settings: Settings, now: datetime) -> None:
         )
 
 
-def _abandon_unknown(settings: Settings, clock: Clock, stop: threading.Event) -> None:
-    """As soon as the database answers."""
-    outage = Outage("looking for destinations that are no more")
-    do_once(lambda: abandon_unknown(settings, clock.now()), stop, outage, _LOOK_SECONDS)
-
-
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Deliver to every configured destination until `stop`."""
-    _abandon_unknown(settings, Clock(), stop)
+    outage = Outage("looking for destinations that are no more")
+    do_once(lambda: abandon_unknown(settings), stop, outage, _LOOK_SECONDS)
     warn_of_unreached(settings)
     threads = [
         thread

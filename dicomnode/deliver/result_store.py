@@ -54,6 +54,7 @@ def store_result(
         size_bytes=size,
         created_at=created_at,
         choices=" ".join(sorted(result.choices)),
+        node_id=files.node_id,
     )
 
 

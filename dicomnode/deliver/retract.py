@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 
 from dicomnode.config.destinations import AnyDestination
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import id_of_node
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result
@@ -76,7 +77,7 @@ def retract(
     uids = tuple(each.sop_instance_uid for each in chosen.results)
     if chosen.retracted_at is not None:
         return Retraction(uids, (), already=True)
-    files = ResultFiles(settings.result_files)
+    files = ResultFiles(settings.result_files, id_of_node(settings.node.data_directory))
     objects = _objects(files, settings, chosen, reason, now)
     key = chosen.series.series_key
     notes = {

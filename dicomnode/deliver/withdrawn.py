@@ -27,14 +27,14 @@ _UNREAD_RETRY = timedelta(minutes=5)
 class ResultHistory:
     """What a deliverer asks, and writes, beside the result files."""
 
-    def __init__(self, database: Database, results: Path) -> None:
-        """`results`: the folder of the result files.
+    def __init__(self, database: Database, results: Path, node_id: str = "") -> None:
+        """`results`: the folder of the result files; `node_id`: whose disk it is on.
 
         Raises:
             OSError
         """
         self._database = database
-        self._withdrawals = Withdrawals(results)
+        self._withdrawals = Withdrawals(results, node_id)
         self._sent = SentFiles(results)
 
     def standing(self, batch: Sequence[Delivery], now: datetime) -> list[Delivery]:

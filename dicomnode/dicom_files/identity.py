@@ -118,6 +118,7 @@ def stored_instance(
         received_at=received_at,
         priority=provenance.priority,
         identity_digest=identity.digest,
+        node_id=stored.node_id,
     )
 
 

@@ -6,12 +6,13 @@ Each source is asked by itself: one that fails is named among the facts, and the
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.holding import is_held
+from dicomnode.data_directory.holding import id_of_node, is_held
 from dicomnode.decisions.arrival.disk import DiskSpace
 from dicomnode.decisions.operating.facts import ClockStep, Facts, Setup, Work
 from dicomnode.disk_gate import disk_space, existing
@@ -38,10 +39,13 @@ class Collector:
 
     def __init__(self, settings: Settings, database: Database, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._clock = clock or Clock()
-        self._work = WorkReader(settings.database_url, database, settings.health)
+        self._clock = clock or clock_of(database, waits=False)
+        node_id = ""
+        with suppress(OSError):  # told elsewhere
+            node_id = id_of_node(settings.node.data_directory)
+        self._work = WorkReader(settings.database_url, database, settings.health, node_id)
         self._patience: Patience[tuple[str | None, Work]] = Patience(DATABASE_SECONDS)
-        self._clocks = _Clocks(self._clock)
+        self._clocks = _Clocks(self._clock.host)
 
     def collect(self) -> Facts:
         """The facts as they are now; never raises for what it looks at."""

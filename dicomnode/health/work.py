@@ -19,7 +19,8 @@ from dicomnode.health.looks import Looks
 from storage import overview
 from storage.database import Database, is_missing
 from storage.errors import StorageError
-from storage.overview_records import OpenDeliveries, ParkedDeliveries, Source
+from storage.nodes import all_nodes
+from storage.overview_records import Node, OpenDeliveries, ParkedDeliveries, Source, Strain
 from storage.troubles import unfinished_troubles
 
 _T = TypeVar("_T")
@@ -35,7 +36,10 @@ _LOOKS_FOR_SOURCES = 30
 class WorkReader:
     """Reads the work of one node, again and again."""
 
-    def __init__(self, url: str, database: Database, policy: HealthPolicy) -> None:
+    def __init__(
+        self, url: str, database: Database, policy: HealthPolicy, node_id: str = ""
+    ) -> None:
+        self._node_id = node_id
         self._url = url
         self._database = database
         self._policy = policy
@@ -85,8 +89,16 @@ class WorkReader:
             refused=ask(
                 "the refusals", lambda session: overview.recent_refusals(session, since), ()
             ),
-            canary=ask("the canary", overview.last_canary_runs, ()),
-            noted=ask("the troubles", lambda session: unfinished_troubles(session, now), ()),
+            canary=ask(
+                "the canary",
+                lambda session: overview.last_canary_runs(session, self._node_id),
+                (),
+            ),
+            noted=ask(
+                "the troubles", lambda session: unfinished_troubles(session, now, self._node_id), ()
+            ),
+            nodes=ask("the nodes", _sharing, ()),
+            strain=ask("the strain of the database", overview.database_strain, Strain()),
         )
 
     def _asked(self, question: Callable[[Session], _T]) -> _T:
@@ -98,6 +110,10 @@ class WorkReader:
         if at is None or not timedelta() <= now - at < self._sources_every:
             self._sources, self._sources_at = overview.sources(session, now - LOOK_BACK), now
         return self._sources
+
+
+def _sharing(session: Session) -> tuple[Node, ...]:
+    return tuple(each for each in all_nodes(session) if each.shares)
 
 
 def _quiet(told: tuple[_Told, ...]) -> tuple[_Told, ...]:

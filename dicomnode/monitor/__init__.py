@@ -1,5 +1,6 @@
 """The monitor, a process of the node: sees how it fares, and tells whoever must know.
 
+alive    The loop that tells the nodes of one database that this one lives, and sees which do not
 canary   The loop that runs the canary
 loops    What the loops of the monitor share, and what one is
 http     The loop that serves health, metrics and the status page

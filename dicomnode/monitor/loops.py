@@ -15,10 +15,12 @@ from storage.database import Database
 
 @dataclass(frozen=True)
 class Seen:
-    """One look at the node, and what troubles it."""
+    """One look at the node, and what troubles it. `told`: of that, what this node is to tell: None
+    where that is all."""
 
     facts: Facts
     troubles: tuple[Trouble, ...] = ()
+    told: tuple[Trouble, ...] | None = None
 
 
 class Outlook:

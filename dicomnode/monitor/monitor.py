@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from dicomnode.clock import clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.lifecycle import Outage, ends_process_on_fault, keep_looking
+from dicomnode.monitor.alive import telling_that_it_lives
 from dicomnode.monitor.canary import running_the_canary
 from dicomnode.monitor.http import serving
 from dicomnode.monitor.loops import Loop, Station
@@ -16,6 +18,7 @@ from dicomnode.monitor.watch import watching
 from storage.database import Database
 
 LOOPS: tuple[Callable[[Station], Loop], ...] = (
+    telling_that_it_lives,
     watching,
     telling_troubles,
     serving,
@@ -30,7 +33,8 @@ _END_SECONDS = 5.0
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Until `stop`. It waits for no database: that one is away is what it has to tell."""
-    station = Station(settings, owner, stop, Database.open_later(settings.database_url))
+    database = Database.open_later(settings.database_url)
+    station = Station(settings, owner, stop, database, clock_of(database, waits=False))
     loops = [make(station) for make in LOOPS]
     threads = [
         threading.Thread(target=_run, args=(loop, stop), name=loop.work, daemon=True)

@@ -66,7 +66,8 @@ class Teller:
         answers = seen.facts.database_fault is None
         if answers:
             self._records = self._ledger.joined(self._records, now)
-        self._records = telling.follow(self._records, seen.troubles, self._damping, now)
+        told = seen.troubles if seen.told is None else seen.told
+        self._records = telling.follow(self._records, told, self._damping, now)
         for way in self._ways:
             self._records = way.told(self._records, self._damping, now)
         if answers:
@@ -144,7 +145,7 @@ class _Ledger:
         try:
             check_own(station.settings, station.node_id)
             with station.database.read() as session:
-                return unfinished_troubles(session, now - _TOLD_LATER)
+                return unfinished_troubles(session, now - _TOLD_LATER, station.node_id)
         except (NodeError, StorageError, SQLAlchemyError, OSError):
             return None
 
@@ -160,7 +161,7 @@ class _Ledger:
     def _write(self, changed: Records, now: datetime) -> Records | None:
         try:
             with self._station.database.write() as session:
-                put_troubles(session, changed)
+                put_troubles(session, changed, self._station.node_id)
                 remove_troubles(session, now - _KEPT)
         except (StorageError, SQLAlchemyError, OSError):
             return None

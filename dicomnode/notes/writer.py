@@ -15,8 +15,9 @@ from functools import partial
 
 from pydicom.dataset import Dataset
 
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import id_of_node
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result
@@ -55,10 +56,10 @@ class NoteWriter:
 
     def __init__(self, settings: Settings, database: Database, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._clock = clock or Clock()
+        self._clock = clock or clock_of(database)
         self._database = database
         self._instances = InstanceFiles(settings.instances)
-        self._results = ResultFiles(settings.result_files)
+        self._results = ResultFiles(settings.result_files, id_of_node(settings.node.data_directory))
         self._looked_until: datetime | None = None
         self._reading = Retries()
         self._passed_over: set[str] = set()
@@ -82,7 +83,9 @@ class NoteWriter:
         self._unread = False
         after = (self._looked_until or until - _LONGEST_AWAY + _OVERLAP) - _OVERLAP
         with self._database.read() as session:
-            ended = notes.ended_without_analysis(session, MODALITY, after, until)
+            ended = notes.ended_without_analysis(
+                session, MODALITY, after, until, self._results.node_id
+            )
         write = self._of_studies if whole_study else self._of_series
         written = write(ended, until)
         if whole_study:  # a note on one series stays true whatever becomes of the others
@@ -262,8 +265,10 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Write notes until `stop`; a thread of the assessor's process."""
     if settings.results.note == "off":
         return
-    writer = NoteWriter(settings, Database.open_later(settings.database_url))
+    database = Database.open_later(settings.database_url)
+    clock = clock_of(database)
+    writer = NoteWriter(settings, database, clock)
     outage = Outage("writing notes", OSError)
     while not stop.wait(_LOOK_SECONDS):
         with outage.reported():
-            writer.write_due(Clock().now())
+            writer.write_due(clock.now())

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -50,6 +51,7 @@ from dicomnode.processes.states import States
 from storage import index, jobs
 from storage.database import Database, is_missing
 from storage.errors import StorageError
+from storage.statements import moment
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +94,7 @@ class Supervisor:
         self._ready_read, self._ready_write = os.pipe()
         os.set_blocking(self._ready_read, False)
         self._listeners: list[socket.socket] = []
-        self._began, self._began_at = self._clock.seconds(), self._clock.now()
+        self._began = self._clock.seconds()
         self._leftover: threading.Thread | None = None
         self._manager = ServiceManager(os.environ)
         self._told_ready = False
@@ -270,10 +272,11 @@ class Supervisor:
         try:
             database = Database.open(self._settings.database_url)
             with closing(database), database.write() as session:
-                now = self._clock.now()
+                now = moment(session) if database.serves else self._clock.now()
                 freed = jobs.hand_back_owned(session, owner_prefix, now)
                 if owner_prefix == f"{self._node_id}/":  # at the start
-                    index.end_lost_associations(session, self._node_id, now, self._began_at)
+                    began = now - timedelta(seconds=self._clock.seconds() - self._began)
+                    index.end_lost_associations(session, self._node_id, now, began)
         except (StorageError, SQLAlchemyError, OSError) as error:
             log.warning("leases not handed back: %s", type(error).__name__)
             return

@@ -17,7 +17,7 @@ from pynetdicom import evt
 
 from dicomnode.audit import trail
 from dicomnode.audit.events import Peer, Transferred
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import NODE_ID
 from dicomnode.data_directory.own_data import check_own
@@ -56,7 +56,7 @@ class Keeper:
             ConfigurationError: no node has run on the data directory, or the database is another's.
             DatabaseUnavailableError
         """
-        self._clock = clock or Clock()
+        self._clock = clock or clock_of(database)
         self._sender, self._own_title = sender, settings.node.ae_title
         node_id = _node_id(settings)
         check_own(settings, node_id)
@@ -64,7 +64,7 @@ class Keeper:
         with database.write() as session:  # those of one that was killed
             index.end_lost_associations(session, self._own_id, self._clock.now())
         self._indexer = ArrivalIndexer(database)
-        files = InstanceFiles(settings.instances)
+        files = InstanceFiles(settings.instances, node_id)
         self._storing = Storing(files, self._indexer, self._clock)
         self._disk = DiskGate(settings.instances, settings.disk)
         self._association: Association | None = None

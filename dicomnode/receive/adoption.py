@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -23,22 +24,24 @@ from pydicom.uid import (
 )
 
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import id_of_node
 from dicomnode.decisions.result_options import SegmentationKind, SrClass
 from dicomnode.deliver.routing import routing
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.dicom_files.identity import Identity, identify_file
-from dicomnode.errors import DataError
+from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.receive.reconciliation import reconcile
 from dicomnode.results.common.uids import LabelMapSegmentationStorage
 from storage import adopt, result_sets
 from storage.database import Database
 from storage.errors import DamagedHistoryError
 from storage.instances import InstanceFiles, series_folder
+from storage.nodes import all_nodes, join
 from storage.outbox import SR_STORAGE, DestinationsOf
-from storage.owner import owner_of
 from storage.records import NOTE_KIND, RETRACTION_KIND, ResultRecord
 from storage.result_history import SentFiles, Withdrawals
 from storage.results import ResultFiles
+from storage.statements import moment
 
 log = logging.getLogger(__name__)
 
@@ -78,18 +81,21 @@ def adopt_files(database: Database, settings: Settings, node_id: str, now: datet
     No node of this data directory may run; one that is started before the end refuses to.
 
     Raises:
+        ConfigurationError: others work on the database.
         DatabaseUnavailableError
         OSError: a file cannot be read now.
     """
     with database.write() as session:
+        if any(each.node_id != node_id for each in all_nodes(session)):
+            raise ConfigurationError(f"{database.url} is that of other nodes too: it is not lost")
         adopt.disown(session)
-    instances = reconcile(database, InstanceFiles(settings.instances), node_id)
+    instances = reconcile(database, InstanceFiles(settings.instances, node_id), node_id)
     results, left_alone = _Results(database, settings).enter(now)
-    withdrawals = Withdrawals(settings.result_files)
+    withdrawals = Withdrawals(settings.result_files, node_id)
     withdrawn = result_sets.enter_withdrawals(database, withdrawals.every())
     with database.write() as session:
         held = adopt.hold(session, now)
-        owner_of(session, node_id)
+        join(session, node_id, gethostname(), settings.node.shares_database, moment(session))
     return Adopted(instances, results, withdrawn, *held, left_alone)
 
 
@@ -98,7 +104,7 @@ class _Results:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._files = ResultFiles(settings.result_files)
+        self._files = ResultFiles(settings.result_files, id_of_node(settings.node.data_directory))
         self._sent = SentFiles(settings.result_files)
         self._settings = settings
         self._kept = list(Withdrawals(settings.result_files).every())
@@ -187,6 +193,7 @@ class _Results:
             size_bytes=file.stat().st_size,
             created_at=_created(data_set, file),
             choices=" ".join(sorted(set(_choices(identity.sop_class_uid, data_set)))),
+            node_id=self._files.node_id,
         )
 
 

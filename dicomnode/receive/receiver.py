@@ -20,11 +20,11 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association as DicomAssociation
 from pynetdicom.transport import RequestHandler
 
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.commitment.answering import Answers
 from dicomnode.commitment.reports import Reports
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.holding import settings_now
+from dicomnode.data_directory.holding import id_of_node, settings_now
 from dicomnode.data_directory.own_data import note_first_start, own_or_take
 from dicomnode.decisions.arrival.store_answer import (
     CANNOT_UNDERSTAND,
@@ -266,16 +266,17 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
     """Receive until `stop` is set; then let what is in hand end, for a few seconds."""
     threading.excepthook = end_broken_association
     database = Database.open_later(settings.database_url)
-    files = InstanceFiles(settings.instances)
+    files = InstanceFiles(settings.instances, id_of_node(settings.node.data_directory))
     receiver_id = owner.rstrip("/").rpartition("/")[0]
     note_first_start(settings)
     own = partial(own_or_take, settings, receiver_id.partition("/")[0])
-    indexer = ArrivalIndexer(database, Reconciler(database, files, receiver_id), own)
+    clock = clock_of(database, waits=False)
+    indexer = ArrivalIndexer(database, Reconciler(database, files, receiver_id, clock), own)
     indexer.start()
-    refusals = Refusals(database, ready=lambda: indexer.begun)
+    refusals = Refusals(database, ready=lambda: indexer.begun, clock=clock)
     refusals.start(stop)
     gate = AssociationGate(settings.admission, refusals.note_association, database)
-    disk, reports = DiskGate(settings.instances, settings.disk), Reports(settings, database)
+    disk, reports = DiskGate(settings.instances, settings.disk), Reports(settings, database, clock)
     receiver = StorageReceiver(
         files,
         indexer,
@@ -285,9 +286,10 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
         disk=disk,
         visits=Visits(Clock(), patient_ids=settings.audit.patient_id),
         refusals=refusals,
+        clock=clock,
     )
     ae = storage_ae(settings.node.ae_title, settings.receive)
-    answers = Answers(database, files, ready=lambda: indexer.begun)
+    answers = Answers(database, files, ready=lambda: indexer.begun, clock=clock)
     answers.start(stop)
     handlers = receiver.handlers() | commitment_handlers(answers, reports)
     tls = ServerTls(settings.receive.tls) if settings.receive.tls.enabled else None

@@ -11,11 +11,10 @@ import logging
 from collections.abc import Container, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pydicom.dataset import FileMetaDataset
 
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.dicom_files.identity import (
     Identity,
     Provenance,
@@ -47,7 +46,7 @@ class Reconciler:
         node_id: str,
         clock: Clock | None = None,
     ) -> None:
-        self._clock = clock or Clock()
+        self._clock = clock or clock_of(database)
         self._database = database
         self._files = files
         self._node_id = node_id
@@ -84,13 +83,16 @@ class Reconciler:
             OSError: one could not be read, and nothing was indexed.
         """
         with self._database.read() as session:
-            known = index.known_paths(session, paths)
-            leaving = retention.noted_for_removal(session, paths)
+            known = index.known_paths(session, paths, self._files.node_id)
+            leaving = retention.noted_for_removal(session, paths, self._files.node_id)
         unknown = [path for path in paths if path not in known]
         here = [path for path in unknown if path not in leaving or self._touched(path, leaving)]
         recovered = [_recovered(self._files, path, own) for path in here]
         found = [each for each in recovered if each is not None]
-        instances = sorted(found, key=lambda each: each.received_at)  # as they came
+        timed = [
+            replace(each, received_at=self._clock.from_files(each.received_at)) for each in found
+        ]
+        instances = sorted(timed, key=lambda each: each.received_at)  # as they came
         if not instances:
             return
         now = self._clock.now()
@@ -108,7 +110,8 @@ class Reconciler:
 
     def _touched(self, path: str, leaving: dict[str, datetime]) -> bool:
         """Sent again after it was given up (`storage.removable_files`): a new arrival."""
-        return retention.touched_since(self._files.open_path(path), leaving[path])
+        since = self._clock.of_files(leaving[path])
+        return retention.touched_since(self._files.open_path(path), since)
 
 
 def reconcile(database: Database, files: InstanceFiles, node_id: str) -> int:
@@ -153,7 +156,7 @@ def _recovered(files: InstanceFiles, path: str, own: Container[str]) -> StoredIn
         provenance = provenance_of(meta)
         if provenance.association_id in own:
             return None
-        return _stored_instance(file, path, identity, meta, provenance)
+        return _stored_instance(files, path, identity, meta, provenance)
     except FileNotFoundError:
         return None  # removed meanwhile
     except DataError as error:
@@ -162,10 +165,15 @@ def _recovered(files: InstanceFiles, path: str, own: Container[str]) -> StoredIn
 
 
 def _stored_instance(
-    file: Path, path: str, identity: Identity, meta: FileMetaDataset, provenance: Provenance
+    files: InstanceFiles,
+    path: str,
+    identity: Identity,
+    meta: FileMetaDataset,
+    provenance: Provenance,
 ) -> StoredInstance:
-    found = file.stat()
-    stored = StoredFile(path, found.st_size, data_set_sha256(file), existed=True)
+    file = files.open_path(path)
+    found, sha256 = file.stat(), data_set_sha256(file)
+    stored = StoredFile(path, found.st_size, sha256, existed=True, node_id=files.node_id)
     brought = provenance.association_id or f"recovered-{path[:35]}"
     known = replace(provenance, association_id=brought)
     received_at = datetime.fromtimestamp(found.st_mtime, UTC)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from pynetdicom.association import Association
 
-from dicomnode.clock import Clock
+from dicomnode.clock import Clock, clock_of
 from dicomnode.decisions.arrival.admission import printable_ae_title
 from dicomnode.dicom_files.identity import identify
 from dicomnode.errors import DataError
@@ -48,7 +48,7 @@ class Refusals:
         """`ready`: whether the database may be written."""
         self._database = database
         self._ready = ready
-        self._clock = clock or Clock()
+        self._clock = clock or clock_of(database, waits=False)
         self._held: dict[tuple[str, ...], Refusal] = {}
         self._untold = 0
         self._lock = threading.Lock()

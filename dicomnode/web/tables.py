@@ -26,7 +26,11 @@ _STAGES = {
     "commitment": "until it is promised to be kept",
     "total": "all, from the last slice on",
 }
-_WORK = {JobKind.ASSESS: "decision", JobKind.ANALYSE: "analysis"}
+_WORK = {
+    JobKind.ASSESS: "decision",
+    JobKind.ANALYSE: "analysis",
+    JobKind.FETCH: "retrieval",
+}
 
 
 def destinations(

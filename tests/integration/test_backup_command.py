@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from dicomnode.data_directory.holding import only_one
-from storage.owner import owner_of
+from storage.nodes import join
 from support.command import dicomnode
 from support.pipeline import databases_closed
 from support.postgresql import PostgresqlServer
 from support.result_site import OBJECTS, Site, write_config
+from support.storage_samples import NOW
 
 pytestmark = pytest.mark.long
 
@@ -24,7 +25,7 @@ def test_a_lost_node_goes_on_from_its_backup_on_postgresql(
 ) -> None:
     here = unsent.node.settings.node.data_directory
     with only_one(here) as node_id, unsent.node.database.write() as session:
-        owner_of(session, node_id)
+        join(session, node_id, "host", shares=False, now=NOW)
     done = dicomnode("backup", str(tmp_path / "backups"), "--config", str(unsent.config), "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

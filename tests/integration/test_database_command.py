@@ -11,11 +11,12 @@ import pytest
 from dicomnode.data_directory.holding import only_one
 from dicomnode.data_directory.own_data import LostHistoryError, take_database
 from dicomnode.errors import ConfigurationError
-from storage.owner import owner_of
+from storage.nodes import join
 from storage.records import DeliveryState, SeriesState
 from support.pipeline import databases_closed
 from support.postgresql import PostgresqlServer
 from support.result_site import OBJECTS, Site
+from support.storage_samples import NOW
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def site(unsent: Site) -> Iterator[Site]:
     """A node that has served: the database is its own."""
     here = unsent.node.settings.node.data_directory
     with only_one(here) as node_id, unsent.node.database.write() as session:
-        owner_of(session, node_id)
+        join(session, node_id, "host", shares=False, now=NOW)
     with databases_closed():
         yield unsent
 
@@ -111,7 +112,7 @@ def test_a_moved_database_knows_all_and_sends_nothing_withdrawn(
     with postgresql.empty_database() as url:
         site.node.database.close()
         told = site.json("move", "--to", url, "--yes", group="database")
-        assert (told["rows"]["result"], told["rows"]["owner"]) == (OBJECTS, 1)
+        assert (told["rows"]["result"], told["rows"]["node"]) == (OBJECTS, 1)
         with pytest.raises(LostHistoryError, match="database move"):
             start(site)
         site.take(url)

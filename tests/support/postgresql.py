@@ -18,7 +18,8 @@ from sqlalchemy import create_engine, text
 
 from storage.database import Database
 from storage.tables import METADATA
-from support.wait import PATIENCE_SECONDS
+from support.tools import needed
+from support.wait import PATIENCE_SECONDS, wait_for
 
 MIGRATED = "migrated"
 SETTINGS = ("listen_addresses=", "fsync=off", "max_connections=60", "shared_buffers=32MB")
@@ -62,6 +63,30 @@ class PostgresqlServer:
         return f"postgresql://postgres@/{name}?host={self._folder}"
 
     @contextmanager
+    def pooled(self, name: str) -> Iterator[str]:
+        """The URL of a database behind PgBouncer, which gives each transaction one of two sessions
+        of the server: whichever is free."""
+        program = needed("pgbouncer", "pgbouncer")
+        folder = Path(tempfile.mkdtemp(prefix="dicomnode-pool-"))
+        (folder / "pool.ini").write_text(
+            f"[databases]\n* = host={self._folder} user=postgres\n[pgbouncer]\n"
+            f"pool_mode = transaction\ndefault_pool_size = 2\nauth_type = any\nlisten_port = 6432\n"
+            f"listen_addr =\nunix_socket_dir = {folder}\n"
+        )
+        if os.geteuid() == 0:  # it refuses to run as root
+            shutil.chown(folder, "postgres", "postgres")
+        command = [*_as_postgres(), program, "-q", str(folder / "pool.ini")]
+        with (folder / "log").open("wb") as log:
+            pooler = subprocess.Popen(command, cwd=folder, stderr=log, stdout=log)
+        try:
+            wait_for((folder / ".s.PGSQL.6432").exists, "the pooler listens")
+            yield f"postgresql://postgres@/{name}?host={folder}&port=6432"
+        finally:
+            pooler.kill()
+            pooler.wait()
+            shutil.rmtree(folder)
+
+    @contextmanager
     def empty_database(self) -> Iterator[str]:
         name = f"empty_{next(self._numbers)}"
         self._administer(f"CREATE DATABASE {name} TEMPLATE template0")
@@ -90,10 +115,15 @@ class PostgresqlServer:
             time.sleep(0.02)
 
     def _command(self, program: str, *arguments: str) -> list[str]:
-        """Ends with the tests, even if they are killed; as root, runs as another user."""
-        root = os.geteuid() == 0
-        user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if root else []
-        return ["setpriv", "--pdeathsig=QUIT", *user, str(self._programs / program), *arguments]
+        return [*_as_postgres(), str(self._programs / program), *arguments]
+
+
+def _as_postgres() -> list[str]:
+    """Before a command: it ends with the tests, even if they are killed; as root, it runs as
+    another user."""
+    root = os.geteuid() == 0
+    user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if root else []
+    return ["setpriv", "--pdeathsig=QUIT", *user]
 
 
 @contextmanager

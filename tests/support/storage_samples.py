@@ -94,9 +94,10 @@ def queue(
     priority: int = 1,
     now: datetime = NOW,
     model: str = "m1",
+    owner: str = "node/w/1/",
 ) -> None:
     """Decide the series that waits to be assessed."""
-    job = take(database, JobKind.ASSESS, now)
+    job = take(database, JobKind.ASSESS, now, owner)
     with database.write() as session:
         outcome = record_queued(
             session,

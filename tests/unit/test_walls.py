@@ -19,8 +19,8 @@ WALLS = """
     .decisions.stack .deliver .dicom_files .methods .metrics .network .notes .results.common
     storage
 .audit: . .config
-.canary: . .config .decisions .decisions.arrival .decisions.eligibility .decisions.operating
-    .deliver .methods .network .synthetic storage
+.canary: . .config .data_directory .decisions .decisions.arrival .decisions.eligibility
+    .decisions.operating .deliver .methods .network .synthetic storage
 .cli: . .analyse .assess .audit .canary .cli.views .commission .config .conformance .data_directory
     .decisions .deliver .network .offline .processes .pull .receive .weights inference
     inference.bundles inference.evaluation.report inference.training storage
@@ -30,8 +30,8 @@ WALLS = """
 .commission: . .commitment .config .data_directory .decisions .decisions.arrival
     .decisions.delivery .deliver .fast_scp .methods .network .receive .results .results.common
     .synthetic inference inference.evaluation.report storage
-.commitment: . .config .decisions .decisions.delivery .dicom_files .fast_scp .metrics .network
-    storage
+.commitment: . .config .data_directory .decisions .decisions.delivery .dicom_files .fast_scp
+    .metrics .network storage
 .config: . .decisions .decisions.arrival .decisions.delivery .decisions.eligibility
     .decisions.operating inference inference.demonstration storage
 .conformance: . .audit .commitment .config .decisions .decisions.arrival .decisions.delivery
@@ -47,8 +47,8 @@ WALLS = """
 .decisions.image_kind: .decisions .decisions.contrast
 .decisions.operating: .decisions .decisions.arrival .decisions.delivery storage
 .decisions.stack: .decisions .decisions.contrast .decisions.image_kind
-.deliver: . .audit .commitment .config .decisions .decisions.delivery .dicom_files .methods
-    .metrics .network .results.common .results.documents storage
+.deliver: . .audit .commitment .config .data_directory .decisions .decisions.delivery .dicom_files
+    .methods .metrics .network .results.common .results.documents storage
 .dicom_files: . .decisions .decisions.arrival .decisions.eligibility .decisions.image_kind
     .decisions.stack inference storage
 .fast_scp: . .decisions.arrival storage
@@ -56,11 +56,11 @@ WALLS = """
     .processes storage
 .methods: . .config .decisions inference inference.backends inference.bundles inference.lungs
 .metrics: . .decisions.operating storage
-.monitor: . .audit .canary .config .data_directory .decisions.operating .health .metrics .network
-    .web storage
+.monitor: . .audit .canary .config .data_directory .decisions .decisions.operating .health
+    .metrics .network .web storage
 .network: . .audit .config .decisions .decisions.eligibility .dicom_files
-.notes: . .config .decisions .decisions.arrival .deliver .dicom_files .results.common
-    .results.documents storage
+.notes: . .config .data_directory .decisions .decisions.arrival .deliver .dicom_files
+    .results.common .results.documents storage
 .offline: . .analyse .assess .config .decisions .dicom_files .methods .network .notes .results
     .results.documents inference storage
 .processes: . .audit .config .data_directory .decisions.operating .methods .metrics .network

@@ -85,6 +85,9 @@ def _of_job(
     if job.kind is JobKind.ASSESS:
         return _of_decision(job, detail.series, settings, why)
     attempt = [f"attempt {job.attempt}"] if job.attempt else []
+    if job.kind is JobKind.FETCH:
+        told = ", ".join((*attempt, *why))
+        return Step(NODE, "has images sent again that a lost node had", why=told)
     trouble = around.trouble
     why += [trouble.text] if trouble else []
     remedy = trouble.remedy if trouble else ""

@@ -124,6 +124,9 @@ def _work(facts: Facts) -> Iterator[tuple[str, str]]:
     work = facts.work
     counts = [f"{count} {state.value}" for state, count in work.series.items()]
     yield "series", f"of the last day: {', '.join(counts) or 'none'}"
+    for node in work.nodes:
+        gone = "lost, " if node.left_at else ""
+        yield "nodes", f"{node.name}: {gone}heard of {_age(node.heard_at, facts)} ago"
     for job in work.jobs:
         yield "queue", _jobs(job, facts)
     for delivery in work.deliveries:

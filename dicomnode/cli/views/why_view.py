@@ -26,6 +26,7 @@ from storage import index, queries, refusals, study
 from storage.database import Database
 from storage.decided import (
     HistoryEntry,
+    NodeLost,
     Reinstatement,
     SeriesEvidence,
     Withdrawal,
@@ -230,6 +231,10 @@ def _past(entry: HistoryEntry) -> str:
     if isinstance(entry, Reinstatement):
         what = f"{how_many(len(entry.results), 'object')} sent anew"
         return f"before: reinstated {shown_time(entry.decided_at)}: {what}"
+    if isinstance(entry, NodeLost):
+        what = f"{how_many(entry.instance_count, 'instance')} lay there alone, and are sent for"
+        when = shown_time(entry.decided_at)
+        return f"the node {entry.name or entry.node_id} is lost since {when}: {what}"
     failed = failed_rules(entry.reasons)
     why = f": {', '.join(failed)}" if failed else ""
     text = f"{entry.state}{why}, {how_many(entry.instance_count, 'instance')}"

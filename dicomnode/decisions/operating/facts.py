@@ -14,12 +14,14 @@ from storage.overview_records import (
     AwaitedPromises,
     CanaryRun,
     FailedSeries,
+    Node,
     OpenDeliveries,
     OpenJobs,
     ParkedDeliveries,
     Refused,
     RunningJob,
     Source,
+    Strain,
     TroubleRecord,
 )
 from storage.records import SeriesState
@@ -89,6 +91,8 @@ class Work:
     refused: tuple[Refused, ...] = ()
     canary: tuple[CanaryRun, ...] = ()  # the last run, the last that ended, the last that passed
     noted: tuple[TroubleRecord, ...] = ()  # the troubles that last, as the monitor noted them
+    nodes: tuple[Node, ...] = ()  # that share the database
+    strain: Strain = field(default_factory=Strain)
 
     @property
     def last_ended(self) -> CanaryRun | None:

@@ -52,5 +52,7 @@ class HealthPolicy:
     event_hours: Positive = 24.0  # what happened, and does not last, is told for so long
     restarts: Annotated[int, Field(ge=1, le=10)] = 3  # within ten minutes
     clock_step_seconds: Positive = 5.0
+    transaction_seconds: Positive = 600.0
+    dead_rows: Annotated[int, Field(ge=1000)] = 100_000
     silent_studies: NotNegative = 10.0  # 0: nothing is learned of sources
     sources: tuple[ExpectedSource, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from dicomnode.decisions.operating.database_troubles import lost_node_troubles, strain_troubles
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.machine_troubles import (
@@ -40,6 +41,8 @@ KINDS: tuple[_Judge, ...] = (
     node_troubles,
     process_troubles,
     database_troubles,
+    lost_node_troubles,
+    strain_troubles,
     disk_troubles,
     destination_troubles,
     parked_troubles,

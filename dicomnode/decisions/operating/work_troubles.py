@@ -21,7 +21,11 @@ _STUCK = timedelta(minutes=1)
 """So long a job may be beyond its time before it is told: whoever holds it ends by itself."""
 
 _HELD = "held:"  # how the error of an adopted delivery begins (storage.adopt)
-_WAITS = {JobKind.ASSESS: "to be looked at", JobKind.ANALYSE: "for its analysis"}
+_WAITS = {
+    JobKind.ASSESS: "to be looked at",
+    JobKind.ANALYSE: "for its analysis",
+    JobKind.FETCH: "to be sent again",
+}
 
 
 def destination_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
@@ -118,9 +122,11 @@ def stuck_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Iterat
 
 def _holder(job: RunningJob, facts: Facts) -> ProcessState | None:
     """The process of this node that has it, where it runs."""
+    if facts.node is None or not job.owner.startswith(f"{facts.node.node_id}/"):
+        return None
     role_and_pid = job.owner.split("/")[1:3]
-    processes = facts.node.processes if facts.node else ()
-    return next((each for each in processes if [each.role, str(each.pid)] == role_and_pid), None)
+    found = (each for each in facts.node.processes if [each.role, str(each.pid)] == role_and_pid)
+    return next(found, None)
 
 
 def _stuck(job: RunningJob, deadline_seconds: float, now: datetime) -> str:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
-from dicomnode.clock import Clock
+import pytest
+
+from dicomnode.clock import Clock, SharedClock
+from storage.database import Database
+from storage.errors import DatabaseUnavailableError
+from support.clock import StandingClock
 from support.sources import modules, tree
+from support.wait import wait_for
 
 SHELLS = ("analyse", "assess", "cleaner", "deliver", "disk_gate", "notes", "processes", "receive")
 READS = {("datetime", "now"), ("time", "time"), ("time", "monotonic"), ("time", "sleep")}
@@ -47,3 +57,66 @@ def test_the_clock_is_that_of_the_machine_and_knows_its_zone() -> None:
     assert first <= second
     assert first.utcoffset() is not None
     assert clock.seconds() <= clock.seconds()
+
+
+NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
+AHEAD = timedelta(minutes=10)
+
+
+class _OnServer:
+    """A database whose clock is at `NOW`."""
+
+    away = False
+    asked = 0
+
+    @contextmanager
+    def read(self) -> Iterator[Any]:
+        self.asked += 1
+        if self.away:
+            raise DatabaseUnavailableError("postgresql://server", "away")
+        yield self
+
+    def connection(self) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> _OnServer:
+    monkeypatch.setattr("storage.statements.moment", lambda _session: NOW)
+    return _OnServer()
+
+
+def shared(server: _OnServer, *, waits: bool = True) -> SharedClock:
+    return SharedClock(cast(Database, server), waits, StandingClock(NOW + AHEAD))
+
+
+def test_a_shared_clock_is_that_of_the_database_and_goes_on(server: _OnServer) -> None:
+    clock = shared(server)
+    first = clock.now()
+    assert timedelta() <= first - NOW < AHEAD / 2
+    server.away = True
+    assert first < clock.now() < NOW + AHEAD / 2
+    assert server.asked == 1, "not asked each time"
+
+
+def test_files_have_the_time_of_the_machine(server: _OnServer) -> None:
+    clock = shared(server)
+    clock.now()
+    assert AHEAD / 2 < clock.of_files(NOW) - NOW <= AHEAD
+    assert AHEAD / 2 < NOW - clock.from_files(NOW) <= AHEAD
+    assert Clock().of_files(NOW) == Clock().from_files(NOW) == NOW
+    assert clock.host.now() == NOW + AHEAD
+
+
+def test_before_the_first_answer_it_is_that_of_the_machine(server: _OnServer) -> None:
+    server.away = True
+    clock = shared(server)
+    assert clock.now() == NOW + AHEAD
+    server.away = False
+    assert clock.now() < NOW + AHEAD / 2, "it is asked again until it has answered"
+
+
+def test_who_must_not_wait_asks_aside(server: _OnServer) -> None:
+    clock = shared(server, waits=False)
+    assert clock.now() >= NOW
+    wait_for(lambda: clock.now() < NOW + AHEAD / 2, "measured")

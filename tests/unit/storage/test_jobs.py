@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from storage.database import Database
-from storage.enqueue import enqueue_analyse, ensure_assess
+from storage.enqueue import enqueue_analyse, enqueue_fetch, ensure_assess
 from storage.errors import LeaseLostError
 from storage.index import record_instances
 from storage.jobs import (
@@ -162,10 +162,14 @@ def test_a_job_that_loses_three_workers_is_parked_and_its_series_fails(
     receive(database)
     if kind is JobKind.ANALYSE:
         queue(database)
+    if kind is JobKind.FETCH:
+        with database.write() as session:
+            enqueue_fetch(session, SERIES, 1, NOW)
     for attempt in range(3):
         assert take(database, kind, NOW + attempt * LEASE).attempt == attempt + 1
     end = NOW + 3 * LEASE
-    assert next_job(database, end) is None
+    with database.write() as session:
+        assert claim(session, [kind], "node/w/1/", end, LEASE) is None
     found = detail(database)
     assert (found.jobs[-1].state, found.jobs[-1].error) == (JobState.PARKED, "worker_lost")
     assert (found.series.state, found.series.ended_at) == (SeriesState.FAILED, end)

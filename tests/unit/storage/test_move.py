@@ -8,13 +8,23 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData, Table, delete, select, text
 
+from storage.columns import Base
 from storage.database import Database
 from storage.errors import MoveError
-from storage.models import Base, DeliveryRow, JobRow
+from storage.models import DeliveryRow, JobRow
 from storage.move import move_rows
-from storage.owner import find_owner, owner_of
+from storage.nodes import all_nodes, join
 from storage.queries import series_detail
-from support.storage_samples import SERIES, analyse, association, instance, queue, receive, result
+from support.storage_samples import (
+    NOW,
+    SERIES,
+    analyse,
+    association,
+    instance,
+    queue,
+    receive,
+    result,
+)
 
 FORMER = '[{"rule": "modality", "value": "CT", "limit": "CT", "verdict": "pass", "more": [1, "é"]}]'
 
@@ -26,7 +36,7 @@ def source(tmp_path: Path) -> Iterator[Database]:
 
     opened = Database.open(f"sqlite:///{tmp_path}/source.db")
     with opened.write() as session:
-        owner_of(session, "n" * 32)
+        join(session, "n" * 32, "host", False, NOW)
         open_association(session, association("a1"))
     receive(opened, instance(1), instance(2), instance(2, content="other"))
     queue(opened)
@@ -58,8 +68,8 @@ def test_every_table_is_moved_with_every_row(source: Database, target: Database)
     assert moved["job"] == moved["instance"] == 2
     with source.read() as old, target.read() as new:
         assert series_detail(new, SERIES) == series_detail(old, SERIES)
-        assert find_owner(new) == "n" * 32
-        assert find_owner(old) is None, "no node begins on it any more"
+        assert [each.node_id for each in all_nodes(new)] == ["n" * 32]
+        assert all_nodes(old) == (), "no node begins on it any more"
 
 
 def test_the_numbers_of_jobs_and_deliveries_go_on(source: Database, target: Database) -> None:

@@ -244,7 +244,13 @@ def statements() -> Iterator[list[tuple[str, object]]]:
 
 FEW = (
     "uq_job_open_assess",
-    *("ix_delivery_claim", "ix_delivery_parked", "ix_delivery_confirm", "ix_job_claim"),
+    *(
+        "ix_delivery_claim",
+        "ix_delivery_parked",
+        "ix_delivery_confirm",
+        "ix_job_claim",
+        "ix_job_attempt",
+    ),
     "canary_run",  # of which the last is asked for
 )
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from storage.columns import Base
 from storage.database import Database
 from storage.durable import INCOMING, LEAVING
 from storage.index import end_association, instances_of_series, open_association, record_instances
 from storage.instances import InstanceFiles
 from storage.models import (
     AssociationRow,
-    Base,
     DeliveryRow,
     InstanceConflictRow,
     InstanceRow,

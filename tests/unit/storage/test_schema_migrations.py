@@ -17,6 +17,7 @@ from storage.database import Database, checked_url
 from storage.decided import Reason, Verdict
 from storage.errors import UnknownRevisionError
 from storage.models import SCHEMA_REVISION
+from storage.nodes import all_nodes
 from storage.records import ConflictState, JobKind, SeriesState
 from support.former import upgrade
 from support.storage_samples import LEASE, NOW, instance, receive
@@ -195,4 +196,36 @@ def test_an_earlier_release_finds_its_schema_again(empty_url: str) -> None:
     again = Database.open(empty_url)  # this release takes it forward again, with what is there
     with again.read() as session:
         assert queries.series_detail(session, "1.2.3") is not None
+    again.close()
+
+
+def test_what_the_one_node_had_stays_its_own_forth_and_back(engine: Engine, empty_url: str) -> None:
+    tables = ("instance", "instance_conflict", "result", "removal")
+    with engine.begin() as connection:
+        fill(connection)
+        connection.execute(text("INSERT INTO owner VALUES (1, 'the node')"))
+        removal = text("INSERT INTO removal VALUES ('instance', 'path-6-1', :now)")
+        connection.execute(removal, {"now": NOW.isoformat(" ")})
+        before = connection.execute(text("SELECT job_id, kind, state FROM job")).all()
+    database = Database.open(empty_url)
+    with database.read() as session:
+        (node,) = all_nodes(session)
+        for table in tables:
+            whose = session.scalars(text(f"SELECT DISTINCT node_id FROM {table}"))  # noqa: S608
+            assert whose.all() == ["the node"], table
+        assert session.execute(text("SELECT job_id, kind, state FROM job")).all() == before
+        assert session.scalars(text("SELECT DISTINCT node_id FROM job")).all() == [None]
+    assert (node.node_id, node.shares, node.left_at) == ("the node", False, None)
+    receive(database, replace(instance(1, "1.2.77"), study_instance_uid="1.2"))  # numbers go on
+    database.step_back("0004")
+    database.close()
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT * FROM owner")).all() == [(1, "the node")]
+        paths = connection.execute(text("SELECT kind, path FROM removal")).all()
+        assert paths == [("instance", "path-6-1")]
+        jobs_then = connection.execute(text("SELECT job_id, kind, state FROM job")).all()
+        assert set(before) < set(jobs_then)
+    again = Database.open(empty_url)
+    with again.read() as session:
+        assert [each.node_id for each in all_nodes(session)] == ["the node"]
     again.close()

@@ -432,3 +432,23 @@ def test_settings_that_a_former_node_kept_are_read(tmp_path: Path) -> None:
     kept.write_text('{"inference": {"bundle": "/a", "lungs_bundle": "", "regions_bundle": "/r"}}')
     bundles = kept_settings(kept).inference.bundles
     assert bundles == (("covnet", Path("/a")), ("regions", Path("/r")))
+
+
+@pytest.mark.parametrize(
+    ("node", "store", "why"),
+    [
+        ({}, "file:///store", "names no PostgreSQL"),
+        ({"database_url": "sqlite:////a.db"}, "file:///store", "names no PostgreSQL"),
+        ({"database_url": "postgresql://u@h/d"}, "", "names no store"),
+        ({"database_url": "postgresql://u@h/d"}, "file:///store", ""),
+    ],
+)
+def test_a_database_is_shared_where_others_reach_it_and_what_came_here(
+    node: dict[str, object], store: str, why: str
+) -> None:
+    given = {"node": node | {"shares_database": True}, "object_store": {"url": store}}
+    if not why:
+        assert Settings.model_validate(given).node.shares_database
+        return
+    with pytest.raises(ValidationError, match=f"node.shares_database: .*{why}"):
+        Settings.model_validate(given)

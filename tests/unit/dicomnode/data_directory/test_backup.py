@@ -30,12 +30,13 @@ from dicomnode.data_directory.cleaner import run as run_cleaner
 from dicomnode.data_directory.holding import only_one
 from dicomnode.data_directory.own_data import take_database
 from dicomnode.errors import ConfigurationError
-from storage import index, owner, queries
+from storage import index, nodes, queries
 from storage.adopt import HELD_DELIVERY, release
 from storage.database import Database
 from storage.models import DeliveryRow
 from storage.records import DeliveryState, SeriesState
 from support.house import House
+from support.storage_samples import NOW
 
 HOUR = timedelta(hours=1)
 
@@ -45,7 +46,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     """A node's, with a series analysed and not delivered, one skipped, one still coming."""
     made = House(tmp_path / "data")
     with only_one(tmp_path / "data") as node_id, made.database.write() as session:
-        owner.owner_of(session, node_id)
+        nodes.join(session, node_id, "host", False, NOW)
     made.add("1.2.1", SeriesState.ANALYSED, HOUR, delivered=False)
     made.add("1.2.2", SeriesState.SKIPPED, HOUR)
     made.add("1.2.3", SeriesState.RECEIVING, HOUR)

@@ -26,8 +26,8 @@ from dicomnode.errors import ConfigurationError
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
-from storage.models import OwnerRow
-from storage.owner import find_owner
+from storage.models import NodeRow
+from storage.nodes import all_nodes
 from storage.results import ResultFiles
 from support.storage_samples import SERIES, analyse, instance, queue, receive
 from support.wait import wait_for
@@ -73,7 +73,7 @@ def analysed_once(settings: Settings) -> None:
 def test_a_first_start_takes_the_database(settings: Settings) -> None:
     assert start(settings)
     with closing(Database.open(settings.database_url)) as database, database.read() as session:
-        assert find_owner(session) == NODE
+        assert [each.node_id for each in all_nodes(session)] == [NODE]
     assert not (settings.node.data_directory / AWAITING).exists()
     assert start(settings), "and every later one does"
 
@@ -132,7 +132,7 @@ def test_another_database_over_results_is_refused(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match=r"results of 1 series .*knows nothing of it"):
         start(other)
     with closing(Database.open(url)) as database, database.read() as session:
-        assert find_owner(session) is None, "it was left alone"
+        assert all_nodes(session) == (), "it was left alone"
     assert start(settings), "the right one is taken again"
 
 
@@ -141,7 +141,7 @@ def test_a_database_that_was_moved_says_that_its_new_place_is_to_be_named(
 ) -> None:
     analysed_once(settings)
     with closing(Database.open(settings.database_url)) as database, database.write() as session:
-        session.execute(delete(OwnerRow))  # as `database move` does
+        session.execute(delete(NodeRow))  # as `database move` does
     with pytest.raises(LostHistoryError, match=r"took it elsewhere\. Name that place"):
         start(settings)
 
@@ -267,3 +267,40 @@ def test_an_outage_is_waited_for_and_told_once(
     monkeypatch.setattr("dicomnode.data_directory.own_data._RETRY_SECONDS", 0.0)
     wait_for_own(settings, NODE, NO_STOP)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def sharing(settings: Settings, *, shares: bool = True) -> Settings:
+    node = settings.node.model_copy(update={"shares_database": shares})
+    return settings.model_copy(update={"node": node})
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("second", [True, False])
+def test_a_second_node_joins_where_both_share(
+    settings: Settings, tmp_path: Path, first: bool, second: bool
+) -> None:
+    take_database(sharing(settings, shares=first), NODE)
+    url = {"database_url": settings.database_url, "data_directory": tmp_path / "other"}
+    other = settings.model_copy(update={"node": settings.node.model_copy(update=url)})
+    other = sharing(other, shares=second)
+    if not (first and second):
+        with pytest.raises(ConfigurationError, match=f"belongs to the node {NODE}, whose files"):
+            take_database(other, "b" * 32)
+        return
+    take_database(other, "b" * 32)
+    check_own(other, "b" * 32)
+    take_database(sharing(settings), NODE)
+    with closing(Database.open(settings.database_url)) as database, database.read() as session:
+        assert {each.node_id for each in all_nodes(session)} == {NODE, "b" * 32}
+        assert all(each.name for each in all_nodes(session))
+
+
+def test_a_node_whose_files_no_row_tells_of_does_not_join(
+    settings: Settings, tmp_path: Path
+) -> None:
+    take_database(sharing(settings), NODE)
+    url = {"database_url": settings.database_url, "data_directory": tmp_path / "other"}
+    other = sharing(settings.model_copy(update={"node": settings.node.model_copy(update=url)}))
+    hold_instances(other)
+    with pytest.raises(LostHistoryError, match="was in use"):
+        take_database(other, "b" * 32)

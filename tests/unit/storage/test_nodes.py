@@ -1,4 +1,4 @@
-"""A database belongs to the first node that started on it."""
+"""The nodes of a database: those that joined, each once."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from sqlalchemy import update
 from storage.database import Database
 from storage.instances import series_folder
 from storage.models import ResultRow
-from storage.owner import find_owner, folders_without_series, owner_of
-from support.storage_samples import SERIES, analyse, queue, receive
+from storage.nodes import all_nodes, folders_without_series, join
+from storage.overview_records import Node
+from support.storage_samples import NOW, SERIES, analyse, queue, receive, seconds
 
 
-def test_the_first_node_owns_it(database: Database) -> None:
+def test_those_that_join_are_known_each_once(database: Database) -> None:
     with database.write() as session:
-        assert owner_of(session, "first") == "first"
+        assert all_nodes(session) == ()
+        join(session, "first", "host-1", False, NOW)
+        join(session, "second", "host-2", True, NOW + seconds(1))
     with database.write() as session:
-        assert owner_of(session, "second") == "first"
-    with database.write() as session:
-        assert owner_of(session, "first") == "first"
-
-
-def test_an_empty_database_is_nobodys(database: Database) -> None:
+        join(session, "first", "host-3", True, NOW + seconds(9))
     with database.read() as session:
-        assert find_owner(session) is None
-    with database.write() as session:
-        owner_of(session, "first")
-        assert find_owner(session) == "first"
+        first, second = all_nodes(session)
+    assert first == Node("first", "host-3", NOW, NOW + seconds(9), None, True)
+    assert (second.node_id, second.joined_at) == ("second", NOW + seconds(1))
 
 
 def test_a_folder_of_results_is_known_by_its_series_or_by_a_result_in_it(

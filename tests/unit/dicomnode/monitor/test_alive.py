@@ -1,0 +1,87 @@
+"""A node that shares its database says that it lives, and sees who does not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
+from dicomnode.monitor.alive import Alive
+from dicomnode.monitor.loops import Station
+from storage.database import Database
+from storage.nodes import all_nodes, join
+from storage.queries import series_detail
+from storage.records import JobKind
+from support.clock import StandingClock
+from support.several_nodes import A, B, at
+from support.storage_samples import SERIES, instance, receive
+
+LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(f"sqlite:///{tmp_path}/node.db")
+    with opened.write() as session:
+        for each in (A, B):
+            join(session, each, each, True, LONG_AGO)
+    receive(opened, *at(A, instance(1)))
+    yield opened
+    opened.close()
+
+
+class Looking:
+    """The monitor of the second."""
+
+    def __init__(self, database: Database, folder: Path, *, shares: bool) -> None:
+        node = NodeSettings(data_directory=folder)  # which no file could ask for with SQLite
+        here = node.model_copy(update={"shares_database": shares})
+        settings = Settings().model_copy(update={"node": here})
+        self._clock = StandingClock(LONG_AGO)
+        owner = f"{B}/monitor/1/"
+        self._alive = Alive(Station(settings, owner, threading.Event(), database, self._clock))
+
+    def look(self, times: int, seconds: float) -> None:
+        for _ in range(times):
+            self._alive.look()
+            self._clock.move(seconds)
+
+
+def lost(database: Database) -> bool:
+    with database.read() as session:
+        return all_nodes(session)[0].left_at is not None
+
+
+def test_it_lives_and_the_other_is_lost(database: Database, tmp_path: Path) -> None:
+    Looking(database, tmp_path, shares=True).look(times=14, seconds=5)
+    with database.read() as session:
+        other, alive = all_nodes(session)
+        detail = series_detail(session, SERIES)
+    assert alive.heard_at > LONG_AGO
+    assert (other.left_at is None, alive.left_at is None) == (False, True)
+    assert detail is not None
+    assert [each.kind for each in detail.jobs] == [JobKind.ASSESS, JobKind.FETCH]
+    assert [each.state for each in detail.series.history] == ["node_lost"]
+
+
+def test_one_that_shares_nothing_writes_nothing(database: Database, tmp_path: Path) -> None:
+    Looking(database, tmp_path, shares=False).look(times=14, seconds=5)
+    with database.read() as session:
+        assert {each.heard_at for each in all_nodes(session)} == {LONG_AGO}
+
+
+def test_after_an_outage_of_the_database_nobody_is_lost_at_once(
+    database: Database, tmp_path: Path
+) -> None:
+    """Who could not be heard of has time to be, as long as who is lost."""
+    looking = Looking(database, tmp_path, shares=True)
+    looking.look(times=11, seconds=5)
+    looking.look(times=9, seconds=100)
+    assert not lost(database)
+    looking.look(times=14, seconds=5)
+    assert lost(database)
