@@ -48,6 +48,7 @@ results          Files of the result objects, as durable as those of the instanc
 retention        Removing what is finished: first its rows, in one transaction, then its files
 schema           Brings a database to the schema of this code, once
 sealed           What belongs together as one object of an object store
+sealing          Which files are sealed in the object store, and which objects no row names
 series           Decisions about a series and their outcome, each in one transaction with its job
 series_times     How the results of a series came to a destination for the first time, and when
 statements       Statements that the two database systems spell each in its own way

@@ -232,6 +232,7 @@ def _take(session: Session, instance: StoredInstance, former: Settled) -> None:
     }
     replaced |= {
         "association_id": stands.association_id or "",
+        "node_id": stands.node_id or instance.node_id,  # where it was sealed alone, it was brought
         "state": former.state,
         "differs": former.differs,
     }

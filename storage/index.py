@@ -36,7 +36,8 @@ from storage.records import (
 )
 from storage.reopening import reopen
 from storage.retention import call_off
-from storage.statements import in_batches, insert_into, shared_fields
+from storage.sealing import note_single
+from storage.statements import in_batches, insert_into, shared_fields, stored_instance
 
 IsThere = Callable[[str], bool]
 """Whether the file of a stored path lies on the disk."""
@@ -101,8 +102,7 @@ def record_instances(
     same SOP Instance UID is kept apart (`storage.conflicts`), and looked at by the ASSESS job of
     the series. An association that has no row, as when files are entered after a crash, is added as
     LOST; an empty `association_id` stands for none. What a node alone had that is lost by now lies
-    where it came again. A file that retention took away since
-    (`is_there` says so) is not entered: no row speaks of a file that is not there.
+    where it came again. A file that retention took away since (`is_there` says so) is not entered.
     """
     taken_over: tuple[str, ...] = ()
     if lost := lost_nodes(session):
@@ -189,7 +189,7 @@ def series_arrival(session: Session, series_key: str) -> SeriesArrival | None:
 def instances_of_series(session: Session, series_key: str) -> tuple[StoredInstance, ...]:
     """The instances of a series, by SOP Instance UID."""
     statement = select(InstanceRow).where(InstanceRow.series_key == series_key)
-    found = (_record(row) for row in session.scalars(statement))
+    found = (stored_instance(row) for row in session.scalars(statement))
     return tuple(sorted(found, key=lambda each: each.sop_instance_uid))
 
 
@@ -337,6 +337,7 @@ def _again(
     if known_sha256 is None:
         return Arrival.REMOVED
     if instance.sha256 == known_sha256:
+        note_single(session, instance)
         return Arrival.DUPLICATE
     if not _staying(session, [instance], is_there):
         return Arrival.REMOVED
@@ -347,8 +348,3 @@ def _again(
 def _values(instance: StoredInstance) -> dict[str, Any]:
     values = {column.key: getattr(instance, column.key) for column in InstanceRow.__table__.c}
     return values | {"association_id": instance.association_id or None}
-
-
-def _record(row: InstanceRow) -> StoredInstance:
-    values = shared_fields(StoredInstance, row)
-    return StoredInstance(**(values | {"association_id": row.association_id or ""}))

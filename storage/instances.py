@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from storage.copies import Copies, Stored
 from storage.durable import DurableFiles, GrowingFile
 from storage.errors import UnsafePathError
 from storage.folders import names_in
+from storage.sealed import single
 
 _FORM = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{30}/[0-9a-f]{32}-[0-9a-f]{16}\.dcm", re.ASCII)
 
@@ -24,7 +26,8 @@ _FORM = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{30}/[0-9a-f]{32}-[0-9a-f]{16}\.dcm
 class StoredFile:
     """A file under its final name. `size_bytes` is of the whole file, `sha256` of the data set.
 
-    `node_id`: on whose disk it lies; empty where nobody asks.
+    `node_id`: on whose disk it lies; empty where nobody asks. `object_name`: of the object that it
+    is by itself, where it is in the object store too.
     """
 
     path: str
@@ -32,6 +35,11 @@ class StoredFile:
     sha256: str
     existed: bool
     node_id: str = ""
+    object_name: str | None = None
+
+    @property
+    def object_offset(self) -> int | None:
+        return None if self.object_name is None else 0
 
 
 def series_folder(series_instance_uid: str) -> str:
@@ -55,14 +63,23 @@ def _measured(data_set: bytes | memoryview | GrowingFile) -> tuple[int, str]:
 class InstanceFiles:
     """The folder of received instances, each a file in the format of PS3.10 section 7."""
 
-    def __init__(self, root: Path, node_id: str = "") -> None:
-        """Makes `root` where it is missing. `node_id`: whose disk it is on.
+    def __init__(
+        self,
+        root: Path,
+        node_id: str = "",
+        copies: Copies | None = None,
+        *,
+        in_store: bool = False,
+    ) -> None:
+        """Makes `root` where it is missing. `node_id`: whose disk it is on. `copies`: of what the
+        object store has. `in_store`: what is stored is put there too, at once.
 
         Raises:
             OSError
         """
         self._files = DurableFiles(root)
         self.node_id = node_id
+        self._copies, self._in_store = copies, in_store
 
     def grow(self, room: int, ask: Callable[[int], object] = lambda _size: None) -> GrowingFile:
         """A file for a data set too large for memory, to be given to `store` or discarded.
@@ -83,15 +100,16 @@ class InstanceFiles:
         data_set: bytes | memoryview | GrowingFile,
         durable: bool = True,
     ) -> StoredFile:
-        """Store one instance; when this returns, the bytes and their name are on the disk.
+        """Store one instance; when this returns, the bytes and their name are on the disk, and in
+        the object store where that is asked for.
 
         `head` is the preamble, the prefix and the file meta information (PS3.10 section 7.1); it
         differs with each sender, so the digest is of `data_set` alone and a file with the same one
         is not written again.
 
         Raises:
-            OSError: the disk is full; nothing is left then, but a growing file is its owner's to
-                discard.
+            OSError: the disk is full, or the object store away; nothing is left then, but a growing
+                file is its owner's to discard.
         """
         length, sha256 = _measured(data_set)
         name = f"{_sop_digest(sop_instance_uid)}-{sha256[:16]}.dcm"
@@ -99,13 +117,53 @@ class InstanceFiles:
         size = self._files.size_of(path)
         # a shorter one was damaged since; one that retention takes away just now is written anew
         if size > length and (not durable or self._files.confirm(path)):
-            return StoredFile(path, size, sha256, existed=True, node_id=self.node_id)
+            return self._kept(StoredFile(path, size, sha256, existed=True, node_id=self.node_id))
         if isinstance(data_set, GrowingFile):
             self._files.adopt(path, data_set, head, durable)
         else:
             self._files.put(path, (head, data_set), durable)
         size = len(head) + length
-        return StoredFile(path, size, sha256, existed=False, node_id=self.node_id)
+        return self._kept(StoredFile(path, size, sha256, existed=False, node_id=self.node_id))
+
+    def _kept(self, stored: StoredFile) -> StoredFile:
+        if not self._in_store or self._copies is None:
+            return stored
+        try:
+            return replace(stored, object_name=self._copies.put(self.open_path(stored.path)))
+        except OSError:
+            if not stored.existed:
+                self._files.remove(stored.path)
+            raise
+
+    def object_of(self, path: str) -> str | None:
+        """The name of the object that a file is by itself, where each is one.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return single(path, self.open_path(path)).name if self._in_store else None
+
+    def bring(self, rows: Sequence[Stored]) -> list[Path]:
+        """The files of these rows, in their order; what the object store alone has is brought to
+        this machine. Of one that is nowhere the place where it should be.
+
+        Raises:
+            UnsafePathError: any other form of path.
+            ObjectStoreError: it cannot be brought now.
+            OSError: there is no room.
+        """
+        own = [self.open_path(each.path) for each in rows]
+        return own if self._copies is None else self._copies.bring(self._files.root, rows)
+
+    def keep(self, row: Stored) -> None:
+        """Have the file of a row among the own ones again: it is to be in no object any more.
+
+        Raises:
+            as `bring`.
+        """
+        (file,) = self.bring([row])
+        if file != self._files.root / row.path and file.exists():
+            self._files.put(row.path, (file.read_bytes(),))
 
     def open_path(self, path: str) -> Path:
         """The file of a stored `path`.

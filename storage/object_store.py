@@ -168,6 +168,7 @@ class _Remote:
 
 def _connected(access: Access) -> Remote:
     try:
+        from obstore.exceptions import BaseError
         from obstore.store import from_url
     except ImportError:
         raise ObjectStoreError("obstore is not installed: dicomnode[object-store]") from None
@@ -176,7 +177,7 @@ def _connected(access: Access) -> Remote:
     if access.url.startswith("s3:"):
         options["disable_bulk_delete"] = True  # fewer products know that request
     plain = access.options.get("endpoint", "").startswith("http://")
-    with _told(""):
+    try:
         store: Remote = make(
             access.url,
             config=options,
@@ -190,6 +191,8 @@ def _connected(access: Access) -> Remote:
                 "retry_timeout": timedelta(seconds=access.timeout_seconds),
             },
         )
+    except BaseError:
+        raise ObjectStoreError("the credentials or options fit no store of this kind") from None
     return store
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from storage.copies import Copies, Stored
 from storage.durable import DurableFiles
 from storage.errors import UnsafePathError
 from storage.folders import names_in
@@ -19,14 +20,16 @@ _FORM = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{30}/[0-9a-f]{32}\.dcm", re.ASCII)
 class ResultFiles:
     """The folder of result objects, each a file in the format of PS3.10 section 7."""
 
-    def __init__(self, root: Path, node_id: str = "") -> None:
-        """Makes `root` where it is missing. `node_id`: whose disk it is on.
+    def __init__(self, root: Path, node_id: str = "", copies: Copies | None = None) -> None:
+        """Makes `root` where it is missing. `node_id`: whose disk it is on. `copies`: of what the
+        object store has.
 
         Raises:
             OSError
         """
         self._files = DurableFiles(root)
         self.node_id = node_id
+        self._copies = copies
 
     def store(self, series_key: str, sop_instance_uid: str, content: bytes) -> str:
         """Store one whole file and return its path; `series_key` is of the CT series.
@@ -44,6 +47,11 @@ class ResultFiles:
         """The path of what was stored before under this UID, durable; None where nothing was."""
         path = _path(series_key, sop_instance_uid)
         return path if self._files.confirm(path) else None
+
+    def bring(self, rows: Sequence[Stored]) -> list[Path]:
+        """As `InstanceFiles.bring`."""
+        own = [self.open_path(each.path) for each in rows]
+        return own if self._copies is None else self._copies.bring(self._files.root, rows)
 
     def open_path(self, path: str) -> Path:
         """The file of a stored `path`.

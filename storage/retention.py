@@ -36,6 +36,7 @@ from storage.models import (
 from storage.outbox import arrived
 from storage.records import ENDED_WITHOUT_ARRIVAL, EndedSeries, FileKind, StoredInstance
 from storage.removable_files import CLOCK_SLACK_SECONDS, RemovableFiles
+from storage.sealing import note_objects
 from storage.statements import in_batches, insert_into, lock_series
 
 Place = tuple[datetime, str]
@@ -114,6 +115,7 @@ def remove_series(
     stored = _stored(session, series_key)
     for batch in in_batches(stored):
         _note(session, [(*each, looked_at) for each in batch])
+    note_objects(session, series_key, looked_at)
     _delete_rows(session, series_key)
     series.removed_at = looked_at
     return len(stored)

@@ -13,7 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from storage.columns import Base, UtcDateTime
-from storage.models import SeriesRow
+from storage.models import InstanceRow, SeriesRow
+from storage.records import StoredInstance
 
 _Value = TypeVar("_Value")
 Insert = postgresql.Insert | sqlite.Insert
@@ -73,3 +74,9 @@ def shared_fields(record: type, row: object) -> dict[str, Any]:
     """The values of `row` that `record`, a dataclass, has a field of the same name for."""
     names = (each.name for each in fields(record))
     return {name: getattr(row, name) for name in names if hasattr(row, name)}
+
+
+def stored_instance(row: InstanceRow) -> StoredInstance:
+    """The record of a row."""
+    values = shared_fields(StoredInstance, row)
+    return StoredInstance(**(values | {"association_id": row.association_id or ""}))

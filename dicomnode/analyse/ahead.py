@@ -26,7 +26,7 @@ from dicomnode.assess.assessment import (
 )
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.holding import id_of_node
+from dicomnode.data_directory.files import instance_files
 from dicomnode.decisions.reasons import failed_rules
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines
@@ -36,7 +36,6 @@ from storage import early, index
 from storage.database import Database
 from storage.early import OpenSeries
 from storage.errors import DatabaseUnavailableError
-from storage.instances import InstanceFiles
 from storage.records import StoredInstance
 
 log = logging.getLogger(__name__)
@@ -93,9 +92,7 @@ class Ahead:
     ) -> None:
         self._settings = settings
         self._database = database
-        self._instances = InstanceFiles(
-            settings.instances, id_of_node(settings.node.data_directory)
-        )
+        self._instances = instance_files(settings)
         self._engines, self._memory = engines, engines.memory
         self._stop = stop
         self._clock = clock
@@ -231,7 +228,8 @@ class Ahead:
 
     def _assess(self, instances: Sequence[StoredInstance]) -> Assessment:
         """Headers are read once, however often a series is looked at."""
-        content = {self._instances.open_path(each.path): each.sha256 for each in instances}
+        files = self._instances.bring(instances)
+        content = {file: each.sha256 for file, each in zip(files, instances, strict=True)}
 
         def read(path: Path) -> Slices:
             of = path, content[path]

@@ -19,6 +19,7 @@ from dicomnode.analyse.analysis import Refusal, compute
 from dicomnode.analyse.flight import computed, libraries
 from dicomnode.assess.assessment import assess_files, files_digest
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.files import instance_files
 from dicomnode.decisions.eligibility.chest import ChestPolicy
 from dicomnode.decisions.eligibility.eligibility import EligibilityPolicy
 from dicomnode.decisions.reasons import failed_rules
@@ -31,7 +32,6 @@ from inference.ties import TIES
 from storage import index
 from storage.database import Database
 from storage.flight_records import FlightRecord
-from storage.instances import InstanceFiles
 
 ELSEWHERE = 2e-2
 """Of a score, where it was computed by another device, engine or release of a library: what half
@@ -103,8 +103,7 @@ def _files(database: Database, settings: Settings, record: FlightRecord) -> list
     if not instances:
         text = f"the files of series {record.series_key} are not kept any more"
         raise DataError("replay", text)
-    kept = InstanceFiles(settings.instances)
-    files = [kept.open_path(each.path) for each in instances]
+    files = instance_files(settings).bring(instances)
     missing = sum(not file.is_file() for file in files)
     if missing:
         raise DataError("replay", f"{missing} of its {len(files)} files are missing")

@@ -29,12 +29,13 @@ from dicomnode.analyse.predecessor import former_report, withdrawals
 from dicomnode.assess.assessment import Assessment, assess_files, input_digest
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.holding import id_of_node
+from dicomnode.data_directory.files import instance_files, result_files
 from dicomnode.data_directory.own_data import wait_for_own
 from dicomnode.decisions.arrival.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.arrival.resend import RESENT
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
+from dicomnode.deliver.result_bundles import ResultBundles, named
 from dicomnode.deliver.result_store import store_results
 from dicomnode.deliver.routing import Routing, routing, warn_of_senders
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unread
@@ -47,7 +48,6 @@ from storage import flight_records, index, jobs, queries, result_sets, series, s
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import DatabaseUnavailableError, LeaseLostError
-from storage.instances import InstanceFiles
 from storage.records import (
     Job,
     JobKind,
@@ -57,7 +57,6 @@ from storage.records import (
     Superseded,
 )
 from storage.result_history import Withdrawals
-from storage.results import ResultFiles
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +83,9 @@ class Worker:
         self._reading = Retries()
         self._database = Database.open_later(settings.database_url)
         self._clock = clock or clock_of(self._database)
-        self._instances = InstanceFiles(settings.instances)
-        self._results = ResultFiles(settings.result_files, id_of_node(settings.node.data_directory))
+        self._instances = instance_files(settings)
+        self._results = result_files(settings)
+        self._bundles = ResultBundles(settings, self._database, self._clock)
         self._withdrawals = Withdrawals(settings.result_files)
         self._results.remove_leftovers(self._clock.host.now() - LEFTOVER_AGE)
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
@@ -231,8 +231,7 @@ class Worker:
             raise _SupersededError
 
     def _assess(self, instances: tuple[StoredInstance, ...]) -> Assessment:
-        paths = [self._instances.open_path(instance.path) for instance in instances]
-        return assess_files(paths, self._settings.eligibility)
+        return assess_files(self._instances.bring(instances), self._settings.eligibility)
 
     def _superseded(self, job: Job) -> None:
         """Instances came after the decision, or a person took the job back: it is void."""
@@ -267,8 +266,9 @@ class Worker:
         False when instances came meanwhile: nothing of it was kept.
         """
         job = flight.job
-        records = store_results(self._results, job.series_key, analysis.objects, job.created_at)
-        digested, now = with_digests(self._results, records), self._clock.now()
+        stored = store_results(self._results, job.series_key, analysis.objects, job.created_at)
+        digested, records = with_digests(self._results, stored), self._bundles.put(stored)
+        now = self._clock.now()
         with self._database.write() as session:
             superseded = series.record_analysed(
                 session,
@@ -280,6 +280,7 @@ class Worker:
                 destinations=goes.destinations_of,
             )
             if superseded is None:
+                named(session, records)
                 record = flight.record(analysis, digested, now)
                 of_study = flight.series.study_instance_uid
                 flight_records.append(session, now, job.series_key, of_study, record)

@@ -22,6 +22,7 @@ from dicomnode.assess.resends import (
 from dicomnode.assess.study import choose_in_study, with_acquisitions
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.files import instance_files
 from dicomnode.decisions.arrival.arrival_evidence import (
     HeaderEvidence,
     PacsCount,
@@ -44,7 +45,6 @@ from storage.by_hand import cancelled_reason
 from storage.database import Database
 from storage.decided import SeriesEvidence
 from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
-from storage.instances import InstanceFiles
 from storage.records import (
     Conflict,
     ConflictState,
@@ -116,7 +116,7 @@ class Assessor:
         self._owner = owner
         self._database = Database.open_later(settings.database_url)
         self._clock = clock or clock_of(self._database)
-        self._files = InstanceFiles(settings.instances)
+        self._files = instance_files(settings)
         self._model_digest = models_digest(settings)
         self._looks: dict[str, _Look] = {}
         self._reading = Retries()
@@ -286,7 +286,7 @@ class Assessor:
             return known
         with self._database.read() as session:
             instances = index.instances_of_series(session, uid)
-        paths = [self._files.open_path(instance.path) for instance in instances]
+        paths = self._files.bring(instances)
         assessment = assess_files(paths, self._settings.eligibility)
         look = _Look(instances, assessment, arrival.revision)
         if not look.assessment.unreadable:

@@ -145,6 +145,7 @@ class Resends:
         in_question = [each for each in found if each.state in _IN_QUESTION]
         standing_now = {each.sop_instance_uid: each for each in instances}
         newest = {each.sop_instance_uid: each for each in in_question}  # the last one that came
+        self._files.bring([standing_now[uid] for uid in newest])
         pairs = [self._pair(standing_now[uid], conflict) for uid, conflict in newest.items()]
         prolong = self._prolonging(job)
         copies = [self._compare(pair, prolong) for pair in pairs]
@@ -153,6 +154,8 @@ class Resends:
         wishes = {_WISHED[each.state] for each in in_question if each.state in _WISHED}
         standing = next(iter(wishes), None) or judge_resend(copies, len(instances), self._policy)
         settled, taken = _outcome(in_question, pairs, copies, standing)
+        for each in taken:  # what stood is a conflict then, which is in no object
+            self._files.keep(standing_now[each.sop_instance_uid])
         with self._database.write() as session:
             done = conflicts.settle(session, job, settled, taken, self._clock.now())
         if done and standing is not Standing.SAME:

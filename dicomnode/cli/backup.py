@@ -41,6 +41,8 @@ def backup(
         rows, files = how_many(told.rows, "row"), how_many(told.files, "file")
         size = f"{told.bytes / 1e6:.1f} MB"
         typer.echo(f"{folder}: {rows}, {files} ({told.linked} linked), {size}")
+        if told.in_store:
+            typer.echo(f"{told.in_store} more files lie in the object store: back it up by itself")
         if told.missing:
             many = len(told.missing)
             typer.echo(f"{many} files that rows name are not there: backup.json names them")

@@ -65,6 +65,7 @@ class ReceiveSettings(Section):
     ] = 131072
     network_timeout_seconds: Positive = 60.0
     acse_timeout_seconds: Positive = 30.0
+    durability: Literal["disk", "store"] = "disk"
     resend_conflict: ResendPolicy = ResendPolicy.NEWEST
     admission: AdmissionPolicy = AdmissionPolicy()
     tls: TlsPolicy = TlsPolicy()

@@ -77,6 +77,8 @@ class Settings(Section):
             raise ValueError(f"destinations: no name may be {SENDER!r} where there are routes")
         if wrong := unknown_names(self.routes, names):
             raise ValueError("; ".join(wrong))
+        if self.receive.durability == "store" and not self.object_store.url:
+            raise ValueError('receive.durability = "store" needs object_store.url')
         if strange := set(self.canary.destinations) - set(names):
             raise ValueError(f"canary.destinations: no destination is called {sorted(strange)}")
         return self

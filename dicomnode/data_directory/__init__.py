@@ -2,6 +2,8 @@
 
 backup    Backs a node up while it works, and puts it back
 cleaner   Removes what is finished after its time, and what dead writers left
+files     The files of a node: on its own disk, or copies of what the object store has
 holding   Holding a data directory: one node at a time, its own id, and the settings it runs with
 own_data  Whether the database tells the history of what lies in the data directory
+sealer    Puts what lies on this disk alone into the object store, and clears copies
 """

@@ -24,8 +24,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import NODE_ID, locked_folder
 from dicomnode.errors import ConfigurationError
@@ -36,8 +34,9 @@ from storage.direct_io import FILE_MODE
 from storage.durable import INCOMING, DurableFiles
 from storage.errors import MoveError
 from storage.folders import give_to_owner_of_folder, make_folder, sync_folder
-from storage.models import SCHEMA_REVISION, InstanceConflictRow, InstanceRow, ResultRow
+from storage.models import SCHEMA_REVISION
 from storage.move import check_empty, copy_rows
+from storage.sealing import named_files
 
 ABOUT, DIGESTS, ROWS = "backup.json", "files.sha256", "database.sqlite3"
 _FOLDERS = ("instances", "results", "models", "audit")
@@ -52,7 +51,8 @@ OnProgress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Backup:
-    """What `backup.json` tells. `missing`: files that rows name and the node did not have."""
+    """What `backup.json` tells. `missing`: files that rows name and the node did not have;
+    `in_store`: how many more are in the object store, which is to be backed up by itself."""
 
     made_at: str
     version: str
@@ -63,6 +63,7 @@ class Backup:
     bytes: int
     linked: int
     missing: tuple[str, ...]
+    in_store: int = 0
 
 
 @contextmanager
@@ -114,7 +115,7 @@ def back_up(
                 copied = _Copied(former, unfinished, on_progress)
                 for folder in _FOLDERS:
                     copied.take_folder(here, folder)
-            missing = _named_but_missing(unfinished, set(copied.digests), node_id)
+            missing, in_store = _named_but_missing(unfinished, set(copied.digests), node_id)
             copied.take(here / NODE_ID, NODE_ID)
             copied.enter(ROWS)
             told = Backup(
@@ -127,6 +128,7 @@ def back_up(
                 copied.bytes,
                 copied.linked,
                 missing,
+                in_store,
             )
             lines = (f"{digest}  {path}\n" for path, digest in sorted(copied.digests.items()))
             (unfinished / DIGESTS).write_text("".join(lines), "utf-8")
@@ -327,20 +329,14 @@ def _snapshot(url: str, to: Path) -> int:
         return sum(copy_rows(source, target).values())
 
 
-def _named_but_missing(folder: Path, copied: set[str], node_id: str) -> tuple[str, ...]:
-    """Paths of files of this node that the rows of a back-up name and that are not in it."""
-    tables: dict[str, tuple[Any, ...]] = {
-        "instances": (InstanceRow, InstanceConflictRow),
-        "results": (ResultRow,),
-    }
+def _named_but_missing(folder: Path, copied: set[str], node_id: str) -> tuple[tuple[str, ...], int]:
+    """Paths of files of this node that the rows of a back-up name and that are not in it; and how
+    many others, that are in the object store."""
     with _opened(folder / ROWS) as database, database.read() as session:
-        named = {
-            f"{name}/{path}"
-            for name, of_kind in tables.items()
-            for table in of_kind
-            for path in session.scalars(select(table.path).where(table.node_id.in_(("", node_id))))
-        }
-    return tuple(sorted(named - copied))
+        named = named_files(session, node_id)
+    lacking = named.keys() - copied
+    missing = sorted(path for path in lacking if named[path] is None)
+    return tuple(missing), len(lacking) - len(missing)
 
 
 def _newest(to: Path, node_id: str) -> Path | None:

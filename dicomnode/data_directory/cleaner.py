@@ -20,6 +20,7 @@ from dicomnode.audit import trail
 from dicomnode.audit.events import Changed
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory import sealer
 from dicomnode.data_directory.backup import may_remove
 from dicomnode.data_directory.holding import id_of_node
 from dicomnode.decisions.retention import RetentionPolicy, judge_retention
@@ -213,13 +214,14 @@ class Cleaner:
             refusals.forget(session, now - _REFUSAL_AGE, _MOST_REFUSALS)
 
 
-def run(settings: Settings, owner: str, stop: threading.Event) -> None:  # noqa: ARG001 - a role's
+def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     """Clean once a minute until `stop`; what fails is tried again with the next pass."""
     database = Database.open_later(settings.database_url)
     clock = clock_of(database)
     cleaner = Cleaner(settings, settings.retention, database, clock)
     outage = Outage("cleaning", OSError)
     remove_compiled_once(settings.node.data_directory)
+    sealer.start(settings, owner.partition("/")[0], stop)
     told_at = datetime.min.replace(tzinfo=UTC)
     while not stop.is_set():
         now = clock.now()

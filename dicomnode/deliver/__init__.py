@@ -5,6 +5,7 @@ dicom_sender     Sends result objects over one association, C-STORE SCU (PS3.4 a
 reach            Whether a destination can be reached, and how much it may be sent
 resend           Sending a set of results again, by the routes of today
 reinstate        Undoing a withdrawal: the same results as a new set, under new UIDs
+result_bundles   Results in the object store before rows speak of them
 result_settings  The part of the configuration that shows in results
 result_store     Result objects as durable files, each with the row that tells of it
 retract          Withdrawing a set of results: what was sent is rejected where it lies

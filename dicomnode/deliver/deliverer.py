@@ -17,6 +17,7 @@ from dicomnode.clock import Clock, clock_of
 from dicomnode.commitment.work import commitment_work
 from dicomnode.config.destinations import AnyDestination, WebDestination
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.files import result_files
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.deliver.dicom_sender import dicom_sender
@@ -45,7 +46,6 @@ from storage import deliveries, outbox, queries
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, LeaseLostError, UnsafePathError
 from storage.records import Delivery, DeliveryState
-from storage.results import ResultFiles
 from storage.statements import moment
 
 log = logging.getLogger(__name__)
@@ -81,10 +81,8 @@ class Deliverer:
         self._database = Database.open_later(settings.database_url)
         self._clock = clock or clock_of(self._database)
         self._reach = reach or reach_of(settings, destination, self._clock)
-        self._files = ResultFiles(settings.result_files)
-        self._history = ResultHistory(
-            self._database, settings.result_files, owner.partition("/")[0]
-        )
+        self._files = result_files(settings)
+        self._history = ResultHistory(self._database, settings.result_files, self._files.node_id)
         self._tally = Tally(destination, "")
         self._last_stored: dict[str, datetime] = {}  # by series, of this look
 
@@ -125,7 +123,7 @@ class Deliverer:
             yield
         finally:
             named = self._settings.audit.patient_id
-            patient = patient_id_of(self._files, first.path) if named else ""
+            patient = patient_id_of(self._files, first) if named else ""
             self._tally.tell(self._clock.seconds() - began, patient)
 
     def _measure(self) -> None:
@@ -271,7 +269,7 @@ class Deliverer:
 
     def _send_file(self, sender: Sender, delivery: Delivery) -> Outcome:
         """As `Sender.send`; what is cut short would be sent, and taken, as if it were whole."""
-        path, size = self._files.open_path(delivery.result.path), delivery.result.size_bytes
+        (path,), size = self._files.bring([delivery.result]), delivery.result.size_bytes
         if path.stat().st_size < size:
             raise InvalidDicomError(f"less than {size} bytes")
         outcome = sender.send(path)

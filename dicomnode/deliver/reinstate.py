@@ -8,7 +8,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.holding import id_of_node
+from dicomnode.data_directory.files import result_files
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result
 from dicomnode.deliver.routing import routing
@@ -38,7 +38,7 @@ def reinstate(
     key, why_not = chosen.series.series_key, _why_not(chosen)
     if why_not:
         raise DataError("results", f"those of series {key} {why_not}")
-    files = ResultFiles(settings.result_files, id_of_node(settings.node.data_directory))
+    files = result_files(settings)
     withdrawn = [_read(files, each) for each in chosen.results]
     first = withdrawn[0].data_set
     origin = TextOrigin(normalised_header([first]), now, result_settings(settings))
@@ -71,7 +71,7 @@ def _in_words(chosen: ResultSet) -> str:
 
 def _read(files: ResultFiles, record: ResultRecord) -> ResultObject:
     try:
-        data_set = pydicom.dcmread(files.open_path(record.path))
+        data_set = pydicom.dcmread(files.bring([record])[0])
     except (InvalidDicomError, OSError, EOFError, ValueError, AttributeError) as error:
         uid = record.sop_instance_uid
         raise DataError("results", f"{record.kind} {uid}: its file cannot be read") from error

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from dicomnode.config.destinations import AnyDestination
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.holding import id_of_node
+from dicomnode.data_directory.files import result_files
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result
@@ -77,7 +77,7 @@ def retract(
     uids = tuple(each.sop_instance_uid for each in chosen.results)
     if chosen.retracted_at is not None:
         return Retraction(uids, (), already=True)
-    files = ResultFiles(settings.result_files, id_of_node(settings.node.data_directory))
+    files = result_files(settings)
     objects = _objects(files, settings, chosen, reason, now)
     key = chosen.series.series_key
     notes = {
@@ -138,7 +138,7 @@ def _report(files: ResultFiles, *preferred: Sequence[ResultRecord]) -> Dataset:
     if not reports:
         raise DataError("results", "the set has no report")
     try:
-        return read_source(files.open_path(reports[0].path))
+        return read_source(files.bring(reports[:1])[0])
     except OSError as error:
         uid = reports[0].sop_instance_uid
         raise DataError("results", f"report {uid}: its file cannot be read") from error

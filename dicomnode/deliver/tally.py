@@ -16,7 +16,7 @@ from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.wording import how_many
 from dicomnode.logs import of_fields
 from storage.errors import UnsafePathError
-from storage.records import Delivery
+from storage.records import Delivery, ResultRecord
 from storage.results import ResultFiles
 
 log = logging.getLogger(__name__)
@@ -90,10 +90,10 @@ class Tally:
                 )
 
 
-def patient_id_of(files: ResultFiles, path: str) -> str:
+def patient_id_of(files: ResultFiles, sent: ResultRecord) -> str:
     """Of a file that was sent; empty where it cannot be read."""
     try:
-        file = files.open_path(path)
+        (file,) = files.bring([sent])
         return str(pydicom.dcmread(file, specific_tags=["PatientID"]).get("PatientID", ""))
     except (OSError, InvalidDicomError, UnsafePathError):
         return ""

@@ -119,6 +119,8 @@ def stored_instance(
         priority=provenance.priority,
         identity_digest=identity.digest,
         node_id=stored.node_id,
+        object_name=stored.object_name,
+        object_offset=stored.object_offset,
     )
 
 

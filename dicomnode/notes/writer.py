@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 
 from pydicom.dataset import Dataset
 
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.holding import id_of_node
+from dicomnode.data_directory.files import instance_files, result_files
 from dicomnode.decisions.rejection import RejectionReason
 from dicomnode.deliver.result_settings import result_settings
 from dicomnode.deliver.result_store import store_result
@@ -37,9 +38,7 @@ from storage.adopt import HELD
 from storage.database import Database
 from storage.decided import failed_rules
 from storage.errors import DatabaseUnavailableError
-from storage.instances import InstanceFiles
 from storage.records import NOTE_KIND, ResultRecord, ResultSet, SeriesRecord, SeriesState
-from storage.results import ResultFiles
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +57,8 @@ class NoteWriter:
         self._settings = settings
         self._clock = clock or clock_of(database)
         self._database = database
-        self._instances = InstanceFiles(settings.instances)
-        self._results = ResultFiles(settings.result_files, id_of_node(settings.node.data_directory))
+        self._instances = instance_files(settings)
+        self._results = result_files(settings)
         self._looked_until: datetime | None = None
         self._reading = Retries()
         self._passed_over: set[str] = set()
@@ -221,8 +220,8 @@ class NoteWriter:
         with self._database.read() as session:
             instances = index.instances_of_series(session, series_key)
             claims = conflicts.claims_of(session, series_key)  # known as those of another series
-        paths = [*(each.path for each in instances), *(each.path for each in claims)]
-        return first_source(self._instances.open_path(path) for path in paths)
+        own = (self._instances.bring([each])[0] for each in instances)
+        return first_source(chain(own, (self._instances.open_path(each.path) for each in claims)))
 
 
 def _uid(series: SeriesRecord) -> str:

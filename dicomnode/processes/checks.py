@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from dicomnode.config.credentials import Credentials
+from dicomnode.config.object_store import ObjectStoreSettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import is_held, settings_now
 from dicomnode.disk_gate import disk_space, existing
@@ -33,7 +34,7 @@ from dicomnode.tls import (
 from inference.bundles.bundle import load_card
 from inference.errors import BundleError
 from storage.database import check_answers, is_missing
-from storage.errors import StorageError
+from storage.errors import ObjectStoreError, StorageError
 
 _TLS_FILES = ("certificate", "private_key", "peer_ca")
 
@@ -190,9 +191,14 @@ def _peer_findings(settings: Settings, now: datetime) -> Iterator[Finding]:
         if isinstance(each, DestinationTls):
             yield from _tls_findings(key, each)
             yield from _expiry(key, each, now)
-        elif isinstance(each, Credentials):
+        elif isinstance(each, ObjectStoreSettings) and each.url:
             try:
-                each.secret() if key.startswith("object_store") else each.authorization()
+                each.opened()
+            except ObjectStoreError as error:
+                yield Finding(key, str(error).removeprefix("object store: "))
+        elif isinstance(each, Credentials) and not key.startswith("object_store"):
+            try:
+                each.authorization()
             except ConfigurationError as error:
                 yield Finding(key, str(error).removeprefix("credentials: "))
 

@@ -24,7 +24,8 @@ from dicomnode.clock import Clock, clock_of
 from dicomnode.commitment.answering import Answers
 from dicomnode.commitment.reports import Reports
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.holding import id_of_node, settings_now
+from dicomnode.data_directory.files import instance_files
+from dicomnode.data_directory.holding import settings_now
 from dicomnode.data_directory.own_data import note_first_start, own_or_take
 from dicomnode.decisions.arrival.store_answer import (
     CANNOT_UNDERSTAND,
@@ -266,7 +267,7 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
     """Receive until `stop` is set; then let what is in hand end, for a few seconds."""
     threading.excepthook = end_broken_association
     database = Database.open_later(settings.database_url)
-    files = InstanceFiles(settings.instances, id_of_node(settings.node.data_directory))
+    files = instance_files(settings)
     receiver_id = owner.rstrip("/").rpartition("/")[0]
     note_first_start(settings)
     own = partial(own_or_take, settings, receiver_id.partition("/")[0])

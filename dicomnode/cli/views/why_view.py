@@ -17,6 +17,7 @@ from dicomnode.cli.views.refusals_view import told_of
 from dicomnode.cli.views.step import Step
 from dicomnode.cli.views.tables import add_row, new_table, print_table
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.files import instance_files
 from dicomnode.decisions.reasons import Reason, failed_rules
 from dicomnode.decisions.wording import KEYS, answer, how_many, severest_first
 from dicomnode.dicom_files.attributes import AttributeReader
@@ -32,9 +33,14 @@ from storage.decided import (
     Withdrawal,
     retractions,
 )
-from storage.instances import InstanceFiles
 from storage.notes import NOT_ANALYSED
-from storage.records import NOTE_KIND, ConflictState, SeriesDetail, SeriesRecord
+from storage.records import (
+    NOTE_KIND,
+    ConflictState,
+    SeriesDetail,
+    SeriesRecord,
+    StoredInstance,
+)
 from storage.refusals import Refusal
 from storage.troubles import unfinished_troubles
 
@@ -89,16 +95,17 @@ def look_up(
         named = (detail.series.series_instance_uid, detail.series.study_instance_uid)
         refused = refusals.of_series(session, *named)
     others = tuple(each for each in series if each.series_key != uid)
-    shown = _identity(settings, [instance.path for instance in instances[:1]])
+    shown = _identity(settings, instances[:1])
     steps = next_steps(detail, settings, now, around)
     return Why(detail, brought, others, shown, steps, now, refused)
 
 
-def _identity(settings: Settings, paths: Sequence[str]) -> dict[str, str]:
-    if not paths:
+def _identity(settings: Settings, instances: Sequence[StoredInstance]) -> dict[str, str]:
+    if not instances:
         return {}
     try:
-        data_set = read_source(InstanceFiles(settings.instances).open_path(paths[0]))
+        (file,) = instance_files(settings).bring(instances)
+        data_set = read_source(file)
     except (DataError, OSError) as error:
         return {"identity": f"not readable ({type(error).__name__})"}
     read = AttributeReader(data_set)

@@ -61,6 +61,13 @@ def test_what_does_not_fit_together_is_refused(wrong: dict[str, Any], why: str) 
         ObjectStoreSettings.model_validate(wrong)
 
 
+def test_whoever_answers_only_when_the_store_has_it_needs_a_store(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"needs object_store\.url"):
+        Settings.model_validate({"receive": {"durability": "store"}})
+    store = {"url": tmp_path.as_uri()}
+    Settings.model_validate({"receive": {"durability": "store"}, "object_store": store})
+
+
 def test_the_folder_of_a_secret_is_that_of_the_configuration(tmp_path: Path) -> None:
     who = {"file": "store.key", "user": "key"}
     found = ObjectStoreSettings.model_validate({"url": "s3://b", "credentials": who})

@@ -1,0 +1,76 @@
+"""Results in the object store before rows speak of them, so that any node can send them.
+
+A store that is away, or slow, makes no report later: the results then lie on this node's disk
+alone, which sends them, until the sealer puts them there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from sqlalchemy.orm import Session
+
+from dicomnode.clock import Clock
+from dicomnode.config.settings import Settings
+from storage import sealing
+from storage.database import Database
+from storage.durable import INCOMING
+from storage.errors import LeaseLostError
+from storage.records import ResultRecord
+from storage.sealed import RESULTS, Member, Sealed
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 3.0
+_AWAY_SECONDS = 60.0
+"""So long it is not tried again."""
+
+
+class ResultBundles:
+    """Of one process; nothing where there is no object store."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        self._copies = settings.copies_of("results")
+        self._folder, self._database, self._clock = settings.result_files, database, clock
+        self._pool = ThreadPoolExecutor(1, "result-bundles")
+        self._away_until = 0.0
+
+    def put(self, records: Sequence[ResultRecord]) -> Sequence[ResultRecord]:
+        """The records, with where they are in the store: to be entered, then `named`.
+
+        Raises:
+            DatabaseUnavailableError
+        """
+        if self._copies is None or not records or self._clock.seconds() < self._away_until:
+            return records
+        try:
+            sealed = self._pool.submit(self._put, records).result(_PATIENCE_SECONDS)
+        except OSError as error:  # of time, too
+            why = error.strerror or f"longer than {_PATIENCE_SECONDS:g} s"
+            log.warning("results are not in the object store yet: %s", why)
+            self._away_until = self._clock.seconds() + _AWAY_SECONDS
+            return records
+        if sealed is None:
+            return records
+        name, offsets = sealed.name, sealed.offsets
+        return [replace(e, object_name=name, object_offset=offsets[e.path]) for e in records]
+
+    def _put(self, records: Sequence[ResultRecord]) -> Sealed | None:
+        assert self._copies is not None  # noqa: S101 - asked by `put`
+        members = [Member(each.path, self._folder / each.path) for each in records]
+        work, now = self._folder / INCOMING, self._clock.now()
+        return sealing.put_sealed(self._database, self._copies.store, RESULTS, members, work, now)
+
+
+def named(session: Session, records: Sequence[ResultRecord]) -> None:
+    """Rows of this transaction name what `ResultBundles.put` told.
+
+    Raises:
+        LeaseLostError: that is so long ago that it is being removed.
+    """
+    for name in {each.object_name for each in records if each.object_name}:
+        if not sealing.strike(session, name):
+            raise LeaseLostError(f"{name} is not there any more")
