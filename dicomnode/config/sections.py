@@ -48,7 +48,7 @@ class NodeSettings(Section):
     data_directory: Path = Path("dicomnode-data")
     database_url: _DatabaseUrl = ""  # empty: SQLite in the data directory
     shares_database: bool = False  # with other nodes, of which each has a data directory of its own
-    lost_after_seconds: Annotated[float, Field(ge=10)] = 60.0
+    lost_after_seconds: Annotated[float, Field(ge=20)] = 60.0
 
 
 class ReceiveSettings(Section):

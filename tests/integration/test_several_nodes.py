@@ -115,7 +115,7 @@ def two(
         monkeypatch.setenv("DICOMNODE_NODE__DATABASE_URL", url)
         monkeypatch.setenv("DICOMNODE_NODE__SHARES_DATABASE", "true")
         monkeypatch.setenv("DICOMNODE_OBJECT_STORE__URL", f"file://{tmp_path}/store")
-        monkeypatch.setenv("DICOMNODE_NODE__LOST_AFTER_SECONDS", "10")
+        monkeypatch.setenv("DICOMNODE_NODE__LOST_AFTER_SECONDS", "20")
         made = Two(tmp_path, shared_models, pacs)
         for each in (made.first, made.second):
             stack.callback(each.close)
