@@ -387,4 +387,8 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
         threading.Thread(
             target=ends_process_on_fault(writer.run), args=(settings, stop), daemon=True
         ).start()
+    if settings.node.shares_database:
+        from dicomnode.pull import fetcher  # for what a lost node alone had
+
+        threading.Thread(target=fetcher.run, args=(settings, owner, stop), daemon=True).start()
     Assessor(settings, owner).run(stop)

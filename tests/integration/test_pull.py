@@ -9,12 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from dicomnode.config.credentials import Credentials
@@ -26,11 +27,14 @@ from dicomnode.data_directory.own_data import note_first_start, take_database
 from dicomnode.decisions.arrival.disk import DiskPolicy
 from dicomnode.errors import AlreadyRunningError, ConfigurationError, DataError, PeerError
 from dicomnode.pull import run
+from dicomnode.pull.fetcher import Fetcher
 from dicomnode.pull.steps import SeriesPulled
 from storage import index
 from storage.database import Database
 from storage.instances import InstanceFiles
-from storage.models import AssociationRow
+from storage.lost_nodes import lose_silent, lost_instances, send_for, series_to_send_for
+from storage.models import AssociationRow, InstanceRow
+from storage.nodes import join
 from storage.records import AssociationEnd
 from support.command import dicomnode
 from support.find_scp import running_dcmqrscp
@@ -295,6 +299,37 @@ def test_killed_in_the_middle_it_is_taken_up(files: list[Path], study: str, tmp_
         (told,) = json.loads(done.stdout)["series"]
         assert (told["here_before"], told["came"]) == (before, SLICES - before)
         assert site.here(uids) == uids
+
+
+def test_what_a_lost_node_had_comes_again(files: list[Path], study: str, tmp_path: Path) -> None:
+    with running_dcmqrscp(tmp_path / "archive", files) as archive:
+        site = Site(tmp_path / "data", get_from(archive))
+        site.begin()
+        site.pull(run.Asked(study=study))
+        uids = sop_instance_uids(files)
+        lost = set(sorted(uids)[:5])
+        stored = InstanceFiles(site.settings.instances)
+        for path in stored.find(lost).values():
+            stored.remove(path)
+        with closing(Database.open(site.settings.database_url)) as database:
+            with database.write() as session:
+                _lose(session, lost)
+                (key,) = series_to_send_for(session)
+                send_for(session, key, datetime.now(UTC))
+            fetcher = Fetcher(database, "living/assessor/1/", lambda: site.settings, site.stop)
+            assert fetcher.fetch_one()
+            assert not fetcher.fetch_one()
+            with database.read() as session:
+                assert lost_instances(session, key) == ()
+        assert site.here(uids) == uids
+
+
+def _lose(session: Session, uids: set[str]) -> None:
+    """These lie on the disk of a node that is gone."""
+    join(session, "lost", "host", True, datetime.now(UTC) - timedelta(hours=1))
+    lose_silent(session, datetime.now(UTC) - timedelta(minutes=1), datetime.now(UTC))
+    theirs = update(InstanceRow).where(InstanceRow.sop_instance_uid.in_(uids))
+    session.execute(theirs.values(node_id="lost"))
 
 
 def test_of_what_to_pull_one_thing_is_named() -> None:

@@ -115,6 +115,7 @@ def running_receiver(
         ae.shutdown()
         _config.UNRESTRICTED_STORAGE_SERVICE = unrestricted
         stop.set()
-    if not indexer.close(timeout=10):
+        taken = indexer.close(timeout=10)  # its thread would outlive a test that failed
+    if not taken:
         raise AssertionError("the index did not take what was stored")
     database.close()

@@ -16,8 +16,8 @@ WALLS = """
     .decisions.eligibility .decisions.stack .deliver .dicom_files .methods .metrics .results
     .results.common inference inference.arrays inference.lungs storage
 .assess: . .audit .config .data_directory .decisions .decisions.arrival .decisions.eligibility
-    .decisions.stack .deliver .dicom_files .methods .metrics .network .notes .results.common
-    storage
+    .decisions.stack .deliver .dicom_files .methods .metrics .network .notes .pull
+    .results.common storage
 .audit: . .config
 .canary: . .config .data_directory .decisions .decisions.arrival .decisions.eligibility
     .decisions.operating .deliver .methods .network .synthetic storage
