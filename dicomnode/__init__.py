@@ -3,6 +3,7 @@
 analyse/         The third step of a series: the worker computes findings, leaves result objects
 assess/          The second step of a series: is it all here, and may we analyse it?
 audit/           The audit trail: who connected, sent, received, was refused or changed something
+campaign/        Working through an archive: what it has, what is worth having, a table of it
 canary/          A synthetic patient on the whole way of a series, each night and after each change
 cli/             The command line; nothing else of the node imports it
 commitment/      Storage commitment: asking for a promise to keep objects, and giving it

@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
+from storage.campaign_records import CampaignState, FoundState, WindowState
 from storage.decided import JsonObject
 from storage.records import (
     AssociationEnd,
@@ -124,6 +125,9 @@ class Base(DeclarativeBase):
         ConflictState: _enumeration(ConflictState, "state"),
         DeliveryState: _enumeration(DeliveryState, "state"),
         FileKind: _enumeration(FileKind, "kind"),
+        CampaignState: _enumeration(CampaignState, "state"),
+        WindowState: _enumeration(WindowState, "state"),
+        FoundState: _enumeration(FoundState, "state"),
     }
 
 

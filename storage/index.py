@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from storage.campaign_arrivals import campaigns_keys, sort_out
 from storage.columns import of_node
 from storage.conflicts import (
     claims_of,
@@ -114,7 +115,9 @@ def record_instances(
     other = [each for each in instances if known.get(each.sop_instance_uid) != each.sha256]
     keys = series_keys(session, other)
     doubted = contested(session, known.keys()) | {each.sop_instance_uid for each in other}
-    locked = lock_all(session, {*keys.values(), *_owners(session, doubted)})
+    of_campaigns = campaigns_keys(session, instances)
+    locked = lock_all(session, {*keys.values(), *_owners(session, doubted), *of_campaigns})
+    instances = sort_out(session, instances, locked)
     keyed = [replace(each, series_key=keys.get(identified(each), "")) for each in instances]
     inserted = _insert_new(
         session, [each for each in keyed if each.sop_instance_uid not in known], locked, is_there

@@ -25,7 +25,7 @@ from storage.records import (
     SeriesState,
 )
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The newest Alembic revision, kept here so that opening a current database costs no import."""
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
@@ -36,6 +36,7 @@ OPEN_DELIVERY = "state IN ('waiting', 'sending')"
 PARKED_DELIVERY = "state IN ('refused', 'failed')"
 COPY = "object_name IS NOT NULL AND node_id <> ''"
 REMOVABLE = "ended_at IS NOT NULL AND removed_at IS NULL"
+OF_CAMPAIGN = "only_to IS NOT NULL"
 
 
 # as text: with parameters a condition would not fit that of the partial index
@@ -90,12 +91,15 @@ class SeriesRow(Base):
     `revision` counts the arrivals, so that a decision on an older input can be told.
     With `removed_at` this row is all that retention has left of the series; with `on_hold_since` a
     person keeps it from going on; with `cancelled_at` a person does not want it analysed.
+    `only_to`: of a series that a campaign had sent, the one destination of its results, "" for
+    none; NULL of all others, whose results go by the routes.
     """
 
     __tablename__ = "series"
     __table_args__ = (
         Index("ix_series_state", "state", "last_received_at"),
         partial_index("ix_series_removable", "ended_at", "series_key", where=REMOVABLE),
+        partial_index("ix_series_of_campaign", "series_instance_uid", where=OF_CAMPAIGN),
     )
 
     series_key: Mapped[str] = mapped_column(primary_key=True)
@@ -121,6 +125,7 @@ class SeriesRow(Base):
     removed_at: Mapped[datetime | None]
     on_hold_since: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
+    only_to: Mapped[str | None]
 
 
 class InstanceRow(Sealable, Base):

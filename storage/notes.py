@@ -26,7 +26,7 @@ def ended_without_analysis(
     session: Session, modality: str, after: datetime, until: datetime, node_id: str = ""
 ) -> tuple[str, ...]:
     """Keys of series that a node can read, skipped or failed after a time and until another, oldest
-    first; those whose files retention has removed are left out."""
+    first; those whose files retention has removed are left out, and what a campaign had sent."""
     statement = (
         select(SeriesRow.series_key)
         .where(
@@ -37,6 +37,7 @@ def ended_without_analysis(
             SeriesRow.state.in_(NOT_ANALYSED),
             SeriesRow.modality == modality,
             readable(SeriesRow.series_key, node_id),
+            SeriesRow.only_to.is_(None),
         )
         .order_by(SeriesRow.ended_at, SeriesRow.series_key)
     )

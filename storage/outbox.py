@@ -76,7 +76,14 @@ def enter_results(
     for ordinal, result in enumerate(in_order):
         _enter_result(session, result, ordinal)
         for destination in destinations(result):
-            _enter_delivery(session, result, destination, priority, now)
+            if _leads_to(session, result, destination):
+                _enter_delivery(session, result, destination, priority, now)
+
+
+def _leads_to(session: Session, result: ResultRecord, destination: str) -> bool:
+    """Whatever the routes are, what a campaign had sent leads to nobody else."""
+    only_to = session.get_one(SeriesRow, result.series_key).only_to
+    return only_to is None or only_to == destination
 
 
 def claim_deliveries(

@@ -189,6 +189,7 @@ class SeriesRecord:
     removed_at: datetime | None = None  # since when retention keeps of it this record alone
     on_hold_since: datetime | None = None  # a person keeps it from going on
     cancelled_at: datetime | None = None  # a person does not want it analysed
+    only_to: str | None = None  # of a campaign's: the one destination of its results, "" for none
 
     @property
     def former_decisions(self) -> list[FormerDecision]:

@@ -93,15 +93,20 @@ def record_analysed(
     results: Sequence[ResultRecord],
     reasons: Sequence[Reason] = (),
     destinations: DestinationsOf,
+    only_to: str | None = None,
 ) -> Superseded | None:
     """The analysis is done: its results go into the outbox for their destinations; ends its job.
 
     The files of `results` are durable already. When a Superseded comes back, no row refers to
-    them and the caller may remove them.
+    them and the caller may remove them. `only_to`: of the series as `destinations` were chosen by;
+    where it was a campaign's then and is clinical now, the job waits again.
     """
     series = _unchanged(session, job, ended_at)
     if isinstance(series, Superseded):
         return series
+    if series.only_to != only_to:
+        jobs.put_back(session, job, ended_at, count_attempt=False)
+        return Superseded(series.series_key, series.state)
     series.state = SeriesState.ANALYSED
     series.ended_at = ended_at
     series.analysis = analysis

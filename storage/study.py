@@ -17,12 +17,19 @@ from storage.statements import lock_series
 
 
 def series_of_study(session: Session, series_key: str) -> tuple[SeriesRecord, ...]:
-    """The series of the same study, patient and modality as one, that one among them, by key."""
+    """The series of the same study, patient and modality as one, that one among them, by key.
+
+    What a campaign had sent is another study than what was sent for an answer.
+    """
     own, other = aliased(SeriesRow), aliased(SeriesRow)
     statement = (
         select(other)
         .join(own, of_one_study(own, other))
-        .where(own.series_key == series_key, other.modality == own.modality)
+        .where(
+            own.series_key == series_key,
+            other.modality == own.modality,
+            other.only_to.is_(None) == own.only_to.is_(None),
+        )
         .order_by(other.series_key)
     )
     return tuple(series_record(row) for row in session.scalars(statement))

@@ -194,7 +194,9 @@ class Worker:
         if not assessment.eligible:  # since it was queued: damaged, or another policy
             self._record_failure(job, [r for r in assessment.reasons if r.verdict is Verdict.FAIL])
             return
-        goes = routing(self._settings, [detail.series.calling_ae_title])
+        goes = routing(
+            self._settings, [detail.series.calling_ae_title], only_to=detail.series.only_to
+        )
         began = job.lease_until - self._lease
         flight = Flight(
             job, detail.series, instances, assessment, self._engines, self._settings, began
@@ -278,6 +280,7 @@ class Worker:
                 reasons=analysis.reasons,
                 results=records,
                 destinations=goes.destinations_of,
+                only_to=flight.series.only_to,
             )
             if superseded is None:
                 named(session, records)
@@ -295,7 +298,12 @@ class Worker:
             len(records),
             sum(analysis.seconds.values()),
         )
-        warn_of_senders(self._settings, job.series_key, [flight.series.calling_ae_title])
+        warn_of_senders(
+            self._settings,
+            job.series_key,
+            [flight.series.calling_ae_title],
+            flight.series.only_to,
+        )
         for failure in analysis.failures:
             log.warning("series %s: %s", job.series_key, failure)
         if analysis.repairs:

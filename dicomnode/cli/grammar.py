@@ -19,9 +19,9 @@ from storage.errors import (
 )
 
 ORDER = (
-    *("serve", "process", "demo", "queue", "results", "deliveries", "pull", "model", "config"),
-    *("commission", "conformance", "status", "audit", "replay", "database", "backup", "restore"),
-    "version",
+    *("serve", "process", "demo", "queue", "results", "deliveries", "pull", "campaign"),
+    *("model", "config", "commission", "conformance", "status", "audit", "replay", "database"),
+    *("backup", "restore", "version"),
 )
 """As a person meets them; others come behind."""
 
@@ -60,6 +60,14 @@ EXAMPLES = {
     "config check": "dicomnode config check --config dicomnode.toml",
     "config show": "dicomnode config show",
     "config reload": "dicomnode config reload",
+    "campaign create": "dicomnode campaign create c --pacs pacs --from 2024-01-01 --to 2024-12-31",
+    "campaign run": "dicomnode campaign run c --until-empty",
+    "campaign pause": "dicomnode campaign pause c",
+    "campaign resume": "dicomnode campaign resume c",
+    "campaign status": "dicomnode campaign status c --watch",
+    "campaign list": "dicomnode campaign list",
+    "campaign export": "dicomnode campaign export c --csv c.csv --pseudonymous",
+    "campaign remove": "dicomnode campaign remove c",
     "commission": "dicomnode commission --destination pacs --sheet acceptance.html",
     "conformance": "dicomnode conformance --html > conformance.html",
     "status": "dicomnode status || echo trouble",

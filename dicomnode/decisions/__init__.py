@@ -1,6 +1,7 @@
 """Decides: pure functions of frozen dataclasses, `now` an argument, no I/O.
 
 arrival/            What may come in, what has come, and what to do with what comes again
+campaign/           Working through an archive: what is asked next, how fast, until when
 contrast/           Was contrast given? From attributes, free text in many languages, and pixels
 delivery/           What becomes of an object that was sent: the answers of peers as a table
 eligibility/        May the series be analysed? Every rule, and the choice within a study

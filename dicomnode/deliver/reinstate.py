@@ -44,7 +44,9 @@ def reinstate(
     origin = TextOrigin(normalised_header([first]), now, result_settings(settings))
     objects = reinstated(withdrawn, origin, _in_words(chosen))
     records = [store_result(files, key, each, now) for each in objects]
-    goes = routing(settings, [chosen.series.calling_ae_title]).destinations_of
+    goes = routing(
+        settings, [chosen.series.calling_ae_title], chosen.series.only_to
+    ).destinations_of
     with database.write() as session:
         if not result_sets.record_reinstatement(session, chosen, records, goes, now):
             raise DataError("results", f"those of series {key} are reinstated already")

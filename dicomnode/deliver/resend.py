@@ -34,7 +34,7 @@ def resend(database: Database, settings: Settings, chosen: ResultSet, now: datet
     Raises:
         DataError: there is nowhere to send it.
     """
-    goes = routing(settings, [chosen.series.calling_ae_title])
+    goes = routing(settings, [chosen.series.calling_ae_title], chosen.series.only_to)
     without = tuple(each.name for each in goes.takers if _lacks_report(each, chosen.results))
     having = tuple(each for each in goes.takers if each.name not in without)
     to = _to(settings, chosen, replace(goes, takers=having))

@@ -62,22 +62,26 @@ def object_kind(result: ResultRecord) -> ObjectKind:
     return ObjectKind.REPORT if is_text else ObjectKind.PICTURES
 
 
-def routing(settings: Settings, senders: Collection[str]) -> Routing:
-    """For the series that these calling AE titles sent.
+def routing(settings: Settings, senders: Collection[str], only_to: str | None = None) -> Routing:
+    """For the series that these calling AE titles sent; `only_to`: as in its row.
 
-    What the canary sent goes where `[canary]` says and nowhere else, whatever the routes are.
+    What the canary sent goes where `[canary]` says and nowhere else, what a campaign had sent to
+    its one destination, whatever the routes are.
     """
     targets = _targets(settings)
-    if CANARY_AE_TITLE in senders:
-        named = [each for each in targets if each.name in settings.canary.destinations]
+    own = settings.canary.destinations if CANARY_AE_TITLE in senders else (only_to,)
+    if CANARY_AE_TITLE in senders or only_to is not None:
+        named = [each for each in targets if each.name in own]
         return Routing(takers((), named, senders), settings.results.variant)
     found = takers(settings.routes, targets, senders)
     return Routing(found, settings.results.variant)
 
 
-def warn_of_senders(settings: Settings, series_key: str, senders: Collection[str]) -> None:
+def warn_of_senders(
+    settings: Settings, series_key: str, senders: Collection[str], only_to: str | None = None
+) -> None:
     """What leads nowhere is told in the log, when it should have led somewhere."""
-    if CANARY_AE_TITLE in senders:
+    if CANARY_AE_TITLE in senders or only_to is not None:
         return
     for sender in senders_without_destination(settings.routes, _targets(settings), senders):
         text = "series %s: no destination has the AE title of its sender, %s: nothing goes back"

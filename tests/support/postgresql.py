@@ -22,7 +22,12 @@ from support.tools import needed
 from support.wait import PATIENCE_SECONDS, wait_for
 
 MIGRATED = "migrated"
-SETTINGS = ("listen_addresses=", "fsync=off", "max_connections=60", "shared_buffers=32MB")
+SETTINGS: tuple[str, ...] = (
+    "listen_addresses=",
+    "fsync=off",
+    "max_connections=60",
+    "shared_buffers=32MB",
+)
 
 
 class PostgresqlServer:

@@ -122,6 +122,7 @@ def analyse(
     results: Sequence[ResultRecord] = (),
     destinations: Sequence[str] = ("PACS",),
     now: datetime = NOW,
+    only_to: str | None = None,
 ) -> None:
     """Analyse the series that is queued."""
     job = take(database, JobKind.ANALYSE, now)
@@ -134,6 +135,7 @@ def analyse(
             analysis={"probabilities": {"covid": 0.25}},
             results=given,
             destinations=to_each(*destinations),
+            only_to=only_to,
         )
     assert outcome is None
 

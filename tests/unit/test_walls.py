@@ -16,17 +16,20 @@ WALLS = """
     .decisions.eligibility .decisions.stack .deliver .dicom_files .methods .metrics .results
     .results.common inference inference.arrays inference.lungs storage
 .assess: . .audit .config .data_directory .decisions .decisions.arrival .decisions.eligibility
-    .decisions.stack .deliver .dicom_files .methods .metrics .network .notes .pull
-    .results.common storage
+    .decisions.stack .deliver .dicom_files .methods .metrics .network .notes .pull .results.common
+    storage
 .audit: . .config
+.campaign: . .assess .audit .config .decisions .decisions.campaign .dicom_files .methods .network
+    .pull storage
 .canary: . .config .data_directory .decisions .decisions.arrival .decisions.eligibility
     .decisions.operating .deliver .methods .network .synthetic storage
-.cli: . .analyse .assess .audit .canary .cli.views .commission .config .conformance .data_directory
-    .decisions .deliver .network .offline .processes .pull .receive .weights inference
-    inference.bundles inference.evaluation.report inference.training storage
-.cli.views: . .analyse .audit .config .data_directory .decisions .decisions.delivery
-    .decisions.operating .dicom_files .health .methods .notes .offline .pull .results.common
-    inference inference.bundles inference.evaluation.report storage
+.cli: . .analyse .assess .audit .campaign .canary .cli.views .commission .config .conformance
+    .data_directory .decisions .decisions.campaign .deliver .network .offline .processes .pull
+    .receive .weights inference inference.bundles inference.evaluation.report inference.training
+    storage
+.cli.views: . .analyse .audit .campaign .config .data_directory .decisions .decisions.campaign
+    .decisions.delivery .decisions.operating .dicom_files .health .methods .notes .offline .pull
+    .results.common inference inference.bundles inference.evaluation.report storage
 .commission: . .commitment .config .data_directory .decisions .decisions.arrival
     .decisions.delivery .deliver .fast_scp .methods .network .receive .results .results.common
     .synthetic inference inference.evaluation.report storage
@@ -39,6 +42,7 @@ WALLS = """
     .results.documents .synthetic inference.bundles inference.evaluation.report
 .data_directory: . .audit .config .decisions storage
 .decisions: storage
+.decisions.campaign: .decisions .decisions.arrival .decisions.eligibility
 .decisions.delivery: .decisions
 .decisions.arrival: .decisions .decisions.eligibility .decisions.stack storage
 .decisions.contrast: .decisions
@@ -56,8 +60,8 @@ WALLS = """
     .processes storage
 .methods: . .config .decisions inference inference.backends inference.bundles inference.lungs
 .metrics: . .decisions.operating storage
-.monitor: . .audit .canary .config .data_directory .decisions .decisions.operating .health
-    .metrics .network .web storage
+.monitor: . .audit .canary .config .data_directory .decisions .decisions.operating .health .metrics
+    .network .web storage
 .network: . .audit .config .decisions .decisions.eligibility .dicom_files
 .notes: . .config .data_directory .decisions .decisions.arrival .deliver .dicom_files
     .results.common .results.documents storage

@@ -1,6 +1,7 @@
 """What the commands show: rows and outcomes as tables, text or JSON.
 
 audit_view       What `dicomnode audit list` shows
+campaign_view    What `dicomnode campaign status | list` shows
 commitments_view  What `dicomnode deliveries commitments` shows: who asked us, and was told
 deliveries_view  What `dicomnode deliveries` shows and does
 delivery_words   How far the results of a series have got, and what to do about the rest

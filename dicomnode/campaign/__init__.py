@@ -1,0 +1,10 @@
+"""Working through an archive: what it has, what of it is worth having, and a table of what came.
+
+cohort    What an archive is asked about a cohort by C-FIND: studies, series, a few instances
+folder    A folder of files as the source of a campaign
+making    A campaign is entered: its plan checked against the configuration
+runner    Works on a campaign: one step after another, each kept before the next
+sources   What a runner asks of an archive, and an archive of DICOM that is asked
+standing  How far a campaign is, and how long it will take still
+table     The outcome: a row for each series, as CSV or Parquet
+"""

@@ -1,0 +1,144 @@
+"""What an archive is asked about a cohort by C-FIND (PS3.4 annex C, Study Root)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+from pynetdicom.association import Association
+
+from dicomnode.audit import trail
+from dicomnode.audit.events import Peer as AuditedPeer
+from dicomnode.audit.events import Queried
+from dicomnode.config.destinations import Peer
+from dicomnode.decisions.campaign.windows import Window
+from dicomnode.decisions.instance_header import InstanceHeader
+from dicomnode.dicom_files.attributes import AttributeReader
+from dicomnode.dicom_files.headers import PYDICOM_QUIET, read_header
+from dicomnode.errors import PeerError
+from dicomnode.network import find
+from dicomnode.network.associations import associated, requestor
+from dicomnode.network.find import Finder, identifier
+
+QUERIES_PER_SECOND = 10.0
+"""The archive has other work."""
+
+_DESCRIBED = (
+    *("SeriesInstanceUID", "Modality", "SeriesDescription", "ProtocolName", "Manufacturer"),
+    *("ImageType", "SliceThickness", "ContrastBolusAgent"),
+)
+_SERIES_KEYS = (*_DESCRIBED, "StudyDescription", "NumberOfSeriesRelatedInstances")
+_IMAGE_KEYS = (*_DESCRIBED, "SOPInstanceUID", "SOPClassUID", "ContrastBolusRoute")
+"""What is of use to the rules; an archive returns of it what it has at hand."""
+
+_OUT_OF_RESOURCES = range(0xA700, 0xA800)
+_CANCELLED = 0xFE00
+
+
+@dataclass(frozen=True)
+class Studies:
+    """`refused`: why the archive told nothing, or not all; `capped`: it says there are more."""
+
+    uids: tuple[str, ...]
+    capped: bool = False
+    refused: str = ""
+
+
+class Cohort:
+    """Asks on one association, which is opened again where the archive has left it."""
+
+    def __init__(self, peer: Peer, ae_title: str, timeout: float) -> None:
+        """`timeout`: seconds for all answers to a question."""
+        self._peer, self._ae_title, self._timeout = peer, ae_title, timeout
+        self._ae = requestor(ae_title, find.CONTEXTS, timeout)
+        self._open = ExitStack()
+        self._association: Association | None = None
+        self._asked_at = 0.0
+
+    def studies(self, window: Window, modality: str) -> Studies:
+        """Study Instance UIDs; what an archive told before it broke off is told, too.
+
+        Raises:
+            PeerError: it does not answer, or refuses to, and not since it would be too much.
+        """
+        key = identifier(
+            "STUDY",
+            StudyInstanceUID=None,
+            StudyDate=window.study_date,
+            StudyTime=window.study_time or None,
+            ModalitiesInStudy=modality,
+        )
+        uids: dict[str, None] = {}
+        finder = self._finder()
+        try:
+            for match in self._found(finder, key, str(window)):
+                uids[AttributeReader(match).uid("StudyInstanceUID")] = None
+        except PeerError as error:
+            if finder.status not in _OUT_OF_RESOURCES:
+                raise
+            return Studies(_named(uids), refused=str(error))
+        return Studies(_named(uids), capped=finder.status == _CANCELLED)
+
+    def series(self, study_instance_uid: str) -> list[tuple[InstanceHeader, int | None]]:
+        """Of each what the archive tells of it, and how many instances it has.
+
+        Raises:
+            PeerError
+        """
+        key = identifier("SERIES", **dict.fromkeys(_SERIES_KEYS))
+        key.StudyInstanceUID = study_instance_uid
+        found: dict[str, tuple[InstanceHeader, int | None]] = {}
+        for match in self._found(self._finder(), key, study_instance_uid):
+            reader = AttributeReader(match)
+            if reader.uid("StudyInstanceUID") in ("", study_instance_uid):
+                count = reader.integer("NumberOfSeriesRelatedInstances")
+                header = _header(match)
+                found.setdefault(header.series_instance_uid, (header, count))
+        found.pop("", None)
+        return list(found.values())
+
+    def images(self, study_uid: str, series_uid: str, most: int) -> list[InstanceHeader]:
+        """What the archive tells of some of its instances.
+
+        Raises:
+            PeerError
+        """
+        key = identifier("IMAGE", **dict.fromkeys(_IMAGE_KEYS))
+        key.StudyInstanceUID, key.SeriesInstanceUID = study_uid, series_uid
+        told = f"{study_uid}\\{series_uid}"
+        matches = self._found(self._finder(), key, told, most)
+        headers = (_header(match) for match in matches)
+        return [each for each in headers if each.series_instance_uid in ("", series_uid)]
+
+    def close(self) -> None:
+        self._open.close()
+        self._association = None
+
+    def _found(
+        self, finder: Finder, key: Dataset, told: str, most: int | None = None
+    ) -> Iterator[Dataset]:
+        us = AuditedPeer(self._peer.ae_title, self._peer.address)
+        trail.record(Queried(us, str(find.CONTEXTS[0].abstract_syntax), told))
+        with PYDICOM_QUIET:
+            yield from finder.find(key, most)
+
+    def _finder(self) -> Finder:
+        time.sleep(max(0.0, self._asked_at + 1 / QUERIES_PER_SECOND - time.monotonic()))
+        self._asked_at = time.monotonic()
+        if self._association is None or not self._association.is_established:
+            self.close()
+            opened = associated(self._ae, self._peer)
+            self._association = self._open.enter_context(opened)
+        return Finder(self._association, self._timeout)
+
+
+def _header(match: Dataset) -> InstanceHeader:
+    with PYDICOM_QUIET:
+        return read_header(match)
+
+
+def _named(uids: dict[str, None]) -> tuple[str, ...]:
+    return tuple(uid for uid in uids if uid)

@@ -1,0 +1,116 @@
+"""A folder of files as the source of a campaign: looked at as `dicomnode process` does, and what is
+worth it goes into the node as if it had come over the network."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+
+from dicomnode.assess.assessment import assess_files
+from dicomnode.audit.events import Peer
+from dicomnode.campaign.cohort import Studies
+from dicomnode.campaign.sources import Told
+from dicomnode.config.settings import Settings
+from dicomnode.decisions.campaign.windows import Window
+from dicomnode.decisions.pulling import pause_after
+from dicomnode.decisions.reasons import Reason, Verdict
+from dicomnode.dicom_files.folder import read_folder
+from dicomnode.dicom_files.identity import file_parts, identify_file
+from dicomnode.errors import DataError
+from dicomnode.pull.keeping import Keeper
+from dicomnode.pull.steps import SeriesPulled
+from storage.campaign_records import FoundClaim, NewFound
+from storage.database import Database
+
+AE_TITLE = "CAMPAIGN_FOLDER"
+"""Stands for a sender, in the place of an AE title."""
+
+
+class FolderSource:
+    """What lies below one folder."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        folder: Path,
+        images_per_second: float,
+        stop: threading.Event,
+        role: str,
+    ) -> None:
+        self._settings, self._database, self._folder = settings, database, folder
+        self._rate, self._stop, self._role = images_per_second, stop, role
+        self._open = ExitStack()
+        self._keeper: Keeper | None = None
+
+    def everything(self) -> list[NewFound]:
+        """A file that is no DICOM instance is none of a series."""
+        found = []
+        for uid, files in self._files.items():
+            identity = identify_file(files[0])[0]
+            study = identity.study_instance_uid
+            found.append(NewFound(uid, study, identity.modality, len(files)))
+        return found
+
+    def studies(self, window: Window) -> Studies:  # noqa: ARG002 - nothing is asked for by time
+        return Studies(())
+
+    def series(self, study_instance_uid: str) -> list[NewFound]:  # noqa: ARG002
+        return []
+
+    def look(self, claimed: FoundClaim) -> tuple[Reason, ...]:
+        """By all rules, as all headers are there."""
+        files = self._files.get(claimed.series_instance_uid)
+        if files is None:
+            return (Reason("dicom_file", "not in the folder any more", None, Verdict.FAIL),)
+        assessment = assess_files(files, self._settings.eligibility)
+        if assessment.eligible or assessment.may_pass:
+            return ()
+        return tuple(each for each in assessment.reasons if each.verdict is Verdict.FAIL)
+
+    def pull(self, claimed: FoundClaim, told: Told) -> SeriesPulled:
+        files = self._files.get(claimed.series_instance_uid, [])
+        came, problem, keeper = 0, "", self._keeping()
+        for file in files:
+            if self._stop.is_set():
+                problem = "stopped"
+                break
+            came += not (why := _kept(file, keeper))
+            problem = why or problem
+            told()
+            self._stop.wait(pause_after(1, 0.0, self._rate))
+        keeper.series_ended()
+        lacking = len(files) - came
+        uids = claimed.study_instance_uid, claimed.series_instance_uid
+        return SeriesPulled(*uids, len(files), 0, came, lacking, problem if lacking else "")
+
+    def close(self) -> None:
+        self._open.close()
+        self._keeper = None
+
+    @cached_property
+    def _files(self) -> dict[str, list[Path]]:
+        """Of two patients under one UID together: the node parts them again."""
+        found: dict[str, list[Path]] = {}
+        for key, files in read_folder(self._folder).files.items():
+            found.setdefault(key.partition("~")[0], []).extend(files)
+        return found
+
+    def _keeping(self) -> Keeper:
+        if self._keeper is None:
+            sender = Peer(AE_TITLE, "127.0.0.1")
+            self._keeper = Keeper(self._settings, self._database, sender, self._role)
+            self._open.callback(self._keeper.close)
+        return self._keeper
+
+
+def _kept(file: Path, keeper: Keeper) -> str:
+    """ "" where it is; else why not."""
+    try:
+        syntax, data_set = file_parts(file.read_bytes())
+    except (DataError, OSError) as error:
+        return f"a file cannot be read: {type(error).__name__}"
+    status = keeper.take(data_set, syntax, lambda _identity: None)
+    return "" if isinstance(status, int) else str(status.ErrorComment)

@@ -1,0 +1,308 @@
+"""`dicomnode campaign`: working through an archive beside the clinical work."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from dicomnode.cli.common import (
+    ConfigOption,
+    JsonOption,
+    YesOption,
+    ask,
+    check_file,
+    config_file,
+    console,
+    print_json,
+    recorded,
+)
+from dicomnode.clock import clock_of
+from dicomnode.config.reading import load_settings
+from dicomnode.config.settings import Settings
+from dicomnode.decisions.campaign.plan import Plan
+from dicomnode.decisions.wording import how_many
+from dicomnode.errors import ConfigurationError
+from dicomnode.lifecycle import block_stop_signals, stop_on_request
+from dicomnode.logs import set_up_logging
+from inference.entry_errors import problems_of
+from storage.campaign_records import Campaign, CampaignState
+from storage.database import Database
+
+campaign_app = typer.Typer(
+    help="Campaigns: an archive worked through beside the clinical work.", no_args_is_help=True
+)
+NameArgument = Annotated[str, typer.Argument(help="The name of the campaign.")]
+
+
+@campaign_app.command("create")
+def campaign_create(
+    name: NameArgument,
+    pacs: Annotated[
+        str, typer.Option("--pacs", metavar="PEER", help="Name of an archive in the configuration.")
+    ] = "",
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Folder with DICOM files of any series.")
+    ] = None,
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="First Study Date."),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], metavar="DATE", help="Last Study Date."),
+    ] = None,
+    modality: Annotated[str, typer.Option("--modality", help="Of the series.")] = "CT",
+    rate: Annotated[
+        float, typer.Option("--rate", help="Images a second that the archive sends at most.")
+    ] = 10.0,
+    hours: Annotated[
+        str, typer.Option("--hours", metavar="A-B", help="Only then the archive is asked: 22-6.")
+    ] = "0-24",
+    disk: Annotated[
+        float, typer.Option("--disk", metavar="GIB", help="For series that wait to be analysed.")
+    ] = 20.0,
+    ahead: Annotated[
+        int, typer.Option("--ahead", help="So many series may wait for a worker.")
+    ] = 20,
+    most_answers: Annotated[
+        int, typer.Option("--most-answers", help="What the archive caps its answers at, if known.")
+    ] = 0,
+    to: Annotated[
+        str,
+        typer.Option("--results-to", metavar="NAME", help="The one destination of the results."),
+    ] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Enter a campaign; `campaign run` works on it.
+
+    Its results go to no destination but the one of --results-to, never by the routes.
+    """
+    from dicomnode.campaign.making import enter
+
+    if bool(pacs) == (folder is not None):
+        raise typer.BadParameter("give one of --pacs and --folder")
+    begin, _, end = hours.partition("-")
+    wished: dict[str, Any] = {
+        "source": "pacs" if pacs else "folder",
+        "place": pacs or str(folder and folder.absolute()),
+        "first": first and first.date(),
+        "last": last and last.date(),
+        "modality": modality,
+        "images_per_second": rate,
+        "from_hour": begin,
+        "to_hour": end,
+        "disk_gib": disk,
+        "ahead": ahead,
+        "most_answers": most_answers,
+        "to": to,
+        "key": secrets.token_hex(32),
+    }
+    try:
+        plan = Plan(**wished)
+    except ValidationError as error:
+        problems = problems_of(error, TypeAdapter(Plan).json_schema())
+        raise ConfigurationError("; ".join(problems)) from None
+    settings = load_settings(config_file(config))
+    with closing(_open(settings)) as database:
+        enter(database, settings, name, plan, clock_of(database).now())
+    recorded(settings, "campaign create", name)
+    _tell(name, "made", as_json)
+
+
+@campaign_app.command("run")
+def campaign_run(
+    name: NameArgument,
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="End when nothing is left to do, or it is paused.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Work on a campaign until Ctrl-C; whatever is killed, the same command goes on.
+
+    The node must run: it receives and analyses what is asked for.
+    """
+    from dicomnode.audit import trail
+    from dicomnode.campaign.making import source_of
+    from dicomnode.campaign.runner import Runner
+    from dicomnode.disk_gate import DiskGate
+
+    block_stop_signals()
+    settings = load_settings(config_file(config))
+    set_up_logging("campaign", settings.log)
+    stop = stop_on_request()
+    trail.begin(settings, "campaign")
+    try:
+        with closing(_open(settings)) as database:
+            campaign = _found(database, name)
+            gate = DiskGate(settings.instances, settings.disk)
+            with closing(source_of(database, settings, campaign, stop)) as source:
+                runner = Runner(database, campaign, source, stop, lambda: gate.refuses() or "")
+                state = runner.run(until_empty)
+    finally:
+        trail.end()
+    if until_empty and state is not CampaignState.DONE:
+        raise typer.Exit(1)
+
+
+@campaign_app.command("pause")
+def campaign_pause(
+    name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Ask for nothing more, once what is under way is here; what is here is still analysed."""
+    _set_state(name, CampaignState.PAUSED, "paused", config, as_json)
+
+
+@campaign_app.command("resume")
+def campaign_resume(
+    name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Go on with a campaign that is paused."""
+    _set_state(name, CampaignState.READY, "resumed", config, as_json)
+
+
+@campaign_app.command("status")
+def campaign_status(
+    name: NameArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Live, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between looks.")] = 2.0,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How far a campaign is, what it waits for, and how long it will take still."""
+    from dicomnode.campaign.standing import Standing, look
+    from dicomnode.cli.views import campaign_view
+
+    settings = load_settings(config_file(config))
+    with closing(_open(settings)) as database:
+        clock = clock_of(database)
+
+        def looked() -> Standing:
+            found = look(database, name, clock.now())
+            if found is None:
+                raise ConfigurationError(f"there is no campaign called {name!r}")
+            return found
+
+        def wait() -> bool:
+            time.sleep(every)
+            return True
+
+        if as_json:
+            print_json(looked().as_json())
+        elif watch:
+            campaign_view.watch(console(), looked, wait)
+        else:
+            campaign_view.print_standing(console(), looked())
+
+
+@campaign_app.command("list")
+def campaign_list(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """All campaigns."""
+    from dicomnode.cli.views import campaign_view
+    from storage import campaigns
+
+    with closing(_open(load_settings(config_file(config)))) as database, database.read() as session:
+        found = campaigns.every(session)
+    if as_json:
+        print_json([campaign_view.as_row(each) for each in found])
+    else:
+        campaign_view.print_list(console(), found)
+
+
+@campaign_app.command("export")
+def campaign_export(
+    name: NameArgument,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file.")] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")] = None,
+    pseudonymous: Annotated[
+        bool, typer.Option("--pseudonymous", help="Digests in the place of UIDs.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The outcome: a row for each series with its state, reasons and probabilities."""
+    from dicomnode.campaign.table import Outcome, write_csv, write_parquet
+
+    if csv is None and parquet is None:
+        raise typer.BadParameter("give --csv FILE, --parquet FILE, or both")
+    count = 0
+    with closing(_open(load_settings(config_file(config)))) as database:
+        outcome = Outcome(database, _found(database, name), pseudonymous=pseudonymous)
+        for path, write in ((csv, write_csv), (parquet, write_parquet)):
+            if path is not None:
+                check_file(path)
+                count = write(outcome, path)
+    if as_json:
+        print_json({"series": count})
+    else:
+        typer.echo(f"{how_many(count, 'row')} written")
+
+
+@campaign_app.command("remove")
+def campaign_remove(
+    name: NameArgument,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Forget a campaign with its table; series that came stay, and what came of them."""
+    from storage import campaigns
+
+    settings = load_settings(config_file(config))
+    with closing(_open(settings)) as database:
+        campaign = _found(database, name)
+        if not yes:
+            what = f"campaign {name} with its table"
+            ask(what, "Remove it?", "nothing was removed", as_json=as_json)
+        with database.write() as session:
+            campaigns.remove(session, campaign.campaign_id)
+    recorded(settings, "campaign remove", name)
+    _tell(name, "removed", as_json)
+
+
+def _set_state(
+    name: str, state: CampaignState, word: str, config: Path | None, as_json: bool
+) -> None:
+    from storage import campaigns
+
+    settings = load_settings(config_file(config))
+    with closing(_open(settings)) as database:
+        campaign = _found(database, name)
+        with database.write() as session:
+            campaigns.set_state(session, campaign.campaign_id, state)
+    recorded(settings, f"campaign {'pause' if word == 'paused' else 'resume'}", name)
+    _tell(name, word, as_json)
+
+
+def _open(settings: Settings) -> Database:
+    from dicomnode.cli.views.queue_view import open_existing
+
+    return open_existing(settings)
+
+
+def _found(database: Database, name: str) -> Campaign:
+    """
+    Raises:
+        ConfigurationError: there is none.
+    """
+    from storage import campaigns
+
+    with database.read() as session:
+        found = campaigns.find(session, name)
+    if found is None:
+        raise ConfigurationError(f"there is no campaign called {name!r}")
+    return found
+
+
+def _tell(name: str, word: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"campaign": name, "done": word})
+    else:
+        typer.echo(f"campaign {name} is {word}")

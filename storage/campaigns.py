@@ -1,0 +1,192 @@
+"""Campaigns: made, paused, taken up again, removed; their windows; how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from storage.campaign_records import (
+    Campaign,
+    CampaignState,
+    CampaignWindow,
+    FoundState,
+    WindowState,
+)
+from storage.campaign_tables import CampaignRow, CampaignSeriesRow, CampaignWindowRow
+from storage.decided import JsonObject
+from storage.statements import insert_into, shared_fields
+
+Span = tuple[date, date, int, int]
+"""First and last day, first and last second of the day."""
+
+
+def create(
+    session: Session,
+    name: str,
+    plan: JsonObject,
+    sender: str,
+    only_to: str,
+    spans: Iterable[Span],
+    now: datetime,
+) -> bool:
+    """Enter a campaign with its windows; False where one bears this name already."""
+    values = {"plan": plan, "sender": sender, "only_to": only_to, "created_at": now}
+    made = session.scalar(
+        insert_into(session, CampaignRow)
+        .values(name=name, state=CampaignState.READY, **values)
+        .on_conflict_do_nothing(index_elements=["name"])
+        .returning(CampaignRow.campaign_id)
+    )
+    if made is None:
+        return False
+    _add_windows(session, made, spans)
+    return True
+
+
+def find(session: Session, name: str) -> Campaign | None:
+    row = session.scalar(select(CampaignRow).where(CampaignRow.name == name))
+    return None if row is None else Campaign(**shared_fields(Campaign, row))
+
+
+def every(session: Session) -> tuple[Campaign, ...]:
+    rows = session.scalars(select(CampaignRow).order_by(CampaignRow.campaign_id))
+    return tuple(Campaign(**shared_fields(Campaign, row)) for row in rows)
+
+
+def set_state(session: Session, campaign_id: int, state: CampaignState) -> None:
+    session.execute(_of(campaign_id).values(state=state))
+
+
+def state_of(session: Session, campaign_id: int) -> CampaignState | None:
+    """What a runner has to do; None where the campaign is removed."""
+    which = CampaignRow.campaign_id == campaign_id
+    return session.scalar(select(CampaignRow.state).where(which))
+
+
+def say(session: Session, campaign_id: int, waits_for: str, now: datetime) -> None:
+    """The runner lives, and waits for this."""
+    session.execute(_of(campaign_id).values(waits_for=waits_for, heard_at=now))
+
+
+def nothing_left(session: Session, campaign_id: int) -> bool:
+    """Whether all windows are asked for, and every series has ended."""
+    series, window = CampaignSeriesRow, CampaignWindowRow
+    open_states = (FoundState.FOUND, FoundState.WANTED, FoundState.PULLED)
+    left = (
+        select(series.found_id).where(
+            series.campaign_id == campaign_id, series.state.in_(open_states)
+        ),
+        select(window.window_id).where(
+            window.campaign_id == campaign_id, window.state == WindowState.OPEN
+        ),
+    )
+    return all(session.scalar(each.limit(1)) is None for each in left)
+
+
+def remove(session: Session, campaign_id: int) -> None:
+    """All that is told of it. What it had sent stays, and what came of that."""
+    for table in (CampaignSeriesRow, CampaignWindowRow, CampaignRow):
+        session.execute(delete(table).where(table.campaign_id == campaign_id))
+
+
+def next_window(session: Session, campaign_id: int) -> CampaignWindow | None:
+    """The earliest that is not asked for yet."""
+    which = (
+        CampaignWindowRow.campaign_id == campaign_id,
+        CampaignWindowRow.state == WindowState.OPEN,
+    )
+    order = (CampaignWindowRow.first, CampaignWindowRow.begin)
+    row = session.scalar(select(CampaignWindowRow).where(*which).order_by(*order).limit(1))
+    return None if row is None else CampaignWindow(**shared_fields(CampaignWindow, row))
+
+
+def end_window(
+    session: Session,
+    campaign_id: int,
+    window_id: int,
+    state: WindowState,
+    answers: int,
+    note: str = "",
+    halves: Iterable[Span] = (),
+) -> bool:
+    """It was asked for, or is asked for in halves; False where another has done so before."""
+    ended = session.scalar(
+        update(CampaignWindowRow)
+        .where(
+            CampaignWindowRow.window_id == window_id,
+            CampaignWindowRow.state == WindowState.OPEN,
+        )
+        .values(state=state, answers=answers, note=note)
+        .returning(CampaignWindowRow.window_id)
+    )
+    if ended is not None:
+        _add_windows(session, campaign_id, halves)
+    return ended is not None
+
+
+def windows_of(session: Session, campaign_id: int) -> tuple[CampaignWindow, ...]:
+    """All, as they were entered."""
+    which = CampaignWindowRow.campaign_id == campaign_id
+    rows = session.scalars(
+        select(CampaignWindowRow).where(which).order_by(CampaignWindowRow.window_id)
+    )
+    return tuple(CampaignWindow(**shared_fields(CampaignWindow, row)) for row in rows)
+
+
+def series_by_state(session: Session, campaign_id: int) -> dict[FoundState, tuple[int, int, int]]:
+    """How many series, how many images and how many bytes of them."""
+    table = CampaignSeriesRow
+    images, size = func.sum(table.instances), func.sum(table.size_bytes)
+    rows = session.execute(
+        select(table.state, func.count(), images, size)
+        .where(table.campaign_id == campaign_id)
+        .group_by(table.state)
+    )
+    return {state: (count, int(total or 0), int(held or 0)) for state, count, total, held in rows}
+
+
+def pulled_since(
+    session: Session, campaign_id: int, since: datetime
+) -> tuple[int, datetime | None]:
+    """Images of the series that came since then, and when the first of them did."""
+    at = CampaignSeriesRow.pulled_at
+    return _since(session, campaign_id, at, func.sum(CampaignSeriesRow.instances), since)
+
+
+def ended_since(session: Session, campaign_id: int, since: datetime) -> tuple[int, datetime | None]:
+    """Series that were had and ended since then, and when the first of them did."""
+    at = CampaignSeriesRow.ended_at
+    had = CampaignSeriesRow.pulled_at.is_not(None)
+    return _since(session, campaign_id, at, func.count(), since, had)
+
+
+def _since(
+    session: Session,
+    campaign_id: int,
+    at: Any,
+    counted: ColumnElement[Any],
+    since: datetime,
+    *where: ColumnElement[bool],
+) -> tuple[int, datetime | None]:
+    which = (CampaignSeriesRow.campaign_id == campaign_id, at > since, *where)
+    found, first = session.execute(select(counted, func.min(at)).where(*which)).one()
+    return int(found or 0), first
+
+
+def _add_windows(session: Session, campaign_id: int, spans: Iterable[Span]) -> None:
+    keys = ("first", "last", "begin", "end")
+    rows = [
+        {"campaign_id": campaign_id, "state": WindowState.OPEN, "answers": 0, "note": ""}
+        | dict(zip(keys, span, strict=True))
+        for span in spans
+    ]
+    if rows:
+        session.execute(insert_into(session, CampaignWindowRow).on_conflict_do_nothing(), rows)
+
+
+def _of(campaign_id: int) -> Any:
+    return update(CampaignRow).where(CampaignRow.campaign_id == campaign_id)

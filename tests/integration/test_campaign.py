@@ -1,0 +1,360 @@
+"""Campaigns of real archives: found whole, fallen by their tags unmoved, had, killed, gone on."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StudyRootQueryRetrieveInformationModelFind,
+)
+
+from dicomnode.campaign import cohort, making
+from dicomnode.campaign.folder import FolderSource
+from dicomnode.campaign.runner import Runner
+from dicomnode.campaign.table import Outcome, write_csv, write_parquet
+from dicomnode.config.destinations import Destination, Peer
+from dicomnode.config.sections import NodeSettings, QuerySettings
+from dicomnode.config.settings import Settings
+from dicomnode.data_directory.holding import only_one
+from dicomnode.data_directory.own_data import note_first_start, take_database
+from dicomnode.decisions.campaign.plan import Plan
+from dicomnode.network.associations import application_entity, listen
+from dicomnode.network.listeners import bind_listener
+from dicomnode.network.send import send_files
+from storage import campaign_series, campaigns, index
+from storage.campaign_records import CampaignState, FoundRecord, FoundState, WindowState
+from storage.campaign_tables import CampaignSeriesRow
+from storage.database import Database
+from support.campaigns import unsynced
+from support.command import dicomnode
+from support.data import CT
+from support.node import Node, free_port
+from support.orthanc import Orthanc, running_orthanc
+from support.phantom import write_series
+from support.wait import PATIENCE_SECONDS, wait_for
+
+DAY = date(2025, 2, 3)
+PATIENT = "DRAWN-1"
+
+
+class Site:
+    """A node's data directory, and a campaign that works into it; no node runs."""
+
+    def __init__(self, folder: Path, peer: Destination | None = None) -> None:
+        named = peer and Peer(
+            name="archive", ae_title=peer.ae_title, address=peer.address, port=peer.port
+        )
+        query = QuerySettings(peer=named, retrieve="c-get", timeout_seconds=30.0)
+        self.settings = Settings(node=NodeSettings(data_directory=folder), query=query)
+        with only_one(folder) as node_id:
+            note_first_start(self.settings)
+            take_database(self.settings, node_id)
+        self.database = unsynced(Database.open(self.settings.database_url))
+
+    def begin(self, plan: Plan, refusing: str = "") -> Runner:
+        now = datetime.now(UTC)
+        making.enter(self.database, self.settings, "c1", plan, now)
+        with self.database.read() as session:
+            found = campaigns.find(session, "c1")
+        assert found is not None
+        stop = threading.Event()
+        self.source = making.source_of(self.database, self.settings, found, stop)
+        return Runner(self.database, found, self.source, stop, lambda: refusing)
+
+    def rows(self) -> dict[str, FoundRecord]:
+        with self.database.read() as session:
+            found = campaign_series.table_of(session, 1)
+            return {each.series_instance_uid: each for each in found}
+
+    def windows(self) -> list[WindowState]:
+        with self.database.read() as session:
+            return [each.state for each in campaigns.windows_of(session, 1)]
+
+    def close(self) -> None:
+        self.source.close()
+        self.database.close()
+
+
+def work(runner: Runner, done: int = 3) -> None:
+    """Until nothing is left that it could do, `done` times in a row."""
+    idle = 0
+    while idle < done:
+        _state, waits = runner.step()
+        idle = 0 if waits is None else idle + 1
+
+
+class CappedArchive:
+    """Answers at STUDY level by date and time, at SERIES level with one thick series a study."""
+
+    def __init__(self, moments: dict[str, datetime], cap: int, how: str) -> None:
+        self.moments, self.cap, self.how = moments, cap, how
+        self.most = 0
+        self.series: list[str] = []
+
+    def on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+        key = event.identifier
+        if key.QueryRetrieveLevel == "SERIES":
+            self.series.append(str(key.StudyInstanceUID))
+            yield 0xFF00, _answer(f"{key.StudyInstanceUID}.1")
+            return
+        found = [uid for uid, at in self.moments.items() if _matches(key, at)]
+        if self.how == "refuses" and len(found) > self.cap:
+            yield 0xA700, None
+            return
+        for uid in found[: self.cap]:
+            match = Dataset()
+            match.StudyInstanceUID = uid
+            yield 0xFF00, match
+        self.most = max(self.most, len(found[: self.cap]))
+        if self.how == "tells" and len(found) > self.cap:
+            yield 0xFE00, None
+
+
+def _matches(key: Dataset, at: datetime) -> bool:
+    first, _, last = str(key.StudyDate).partition("-")
+    begin, _, end = str(key.StudyTime or "").partition("-")
+    day, time = f"{at:%Y%m%d}", f"{at:%H%M%S}.000000"
+    return first <= day <= (last or first) and (not begin or begin <= time <= end)
+
+
+def _answer(uid: str) -> Dataset:
+    match = Dataset()
+    match.SeriesInstanceUID, match.Modality = uid, "CT"
+    match.SliceThickness, match.NumberOfSeriesRelatedInstances = "5.0", "60"
+    return match
+
+
+@contextmanager
+def listening(archive: CappedArchive) -> Iterator[Destination]:
+    ae = application_entity("CAPPED")
+    ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+    listener = bind_listener(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    listen(ae, listener, {evt.EVT_C_FIND: archive.on_find})
+    try:
+        yield Destination(name="archive", ae_title="CAPPED", address="127.0.0.1", port=port)
+    finally:
+        ae.shutdown()
+
+
+@pytest.mark.parametrize("how", ["tells", "refuses", "is silent"])
+def test_an_archive_that_caps_its_answers_is_found_whole(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cohort, "QUERIES_PER_SECOND", 1e6)
+    midnight = datetime.combine(DAY, datetime.min.time())
+    moments = {f"1.2.{n}": midnight + timedelta(days=n % 3, seconds=9 * n * n) for n in range(1, 9)}
+    archive = CappedArchive(moments, 3, how)
+    with listening(archive) as peer, closing(Site(tmp_path / "data", peer)) as site:
+        most = 3 if how == "is silent" else 0
+        last = DAY + timedelta(days=2)
+        work(site.begin(Plan("pacs", "archive", DAY, last, most_answers=most)), done=12)
+        assert set(site.rows()) == {f"{uid}.1" for uid in moments}
+        assert {each.state for each in site.rows().values()} == {FoundState.FALLEN}
+        assert WindowState.CAPPED not in site.windows()
+        assert WindowState.OPEN not in site.windows()
+    assert archive.most <= 3
+    assert sorted(archive.series) == sorted(moments)
+
+
+def uids_of(folder: Path) -> tuple[str, str]:
+    header = pydicom.dcmread(next(iter(sorted(folder.iterdir()))), stop_before_pixels=True)
+    return str(header.SeriesInstanceUID), str(header.StudyDate)
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """With the real CT of the tests."""
+    node = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=free_port())
+    with running_orthanc(tmp_path_factory.mktemp("orthanc"), node) as running:
+        for file in sorted(CT.rglob("*.dcm")):
+            running.upload(file)
+        yield running
+
+
+def real_series() -> dict[str, tuple[str, str]]:
+    folders = ("philips_5mm_noncontrast", "philips_localizer", "siemens_8mm_10_slices")
+    return {name: uids_of(CT / name) for name in folders}
+
+
+def test_real_series_fall_by_their_tags_and_stay_where_they_are(
+    orthanc: Orthanc, tmp_path: Path
+) -> None:
+    known = real_series()
+    days = sorted(datetime.strptime(day, "%Y%m%d").date() for _uid, day in known.values())  # noqa: DTZ007
+    with closing(Site(tmp_path / "data", orthanc.peer)) as site:
+        runner = site.begin(Plan("pacs", "archive", days[0], days[0]))
+        work(runner)
+        rows = site.rows()
+        of_day = {uid for uid, day in known.values() if day == f"{days[0]:%Y%m%d}"}
+        assert set(rows) == of_day
+        assert {each.state for each in rows.values()} == {FoundState.FALLEN}
+        assert all(each.reasons for each in rows.values())
+        with site.database.read() as session:
+            assert all(index.series_arrival(session, uid) is None for uid in rows)
+
+
+def test_what_a_folder_holds_is_looked_at_whole_and_its_table_is_true(tmp_path: Path) -> None:
+    """Thick series, a localizer, and a thin phantom that goes into the node."""
+    folder = tmp_path / "folder"
+    phantom = write_series(folder / "phantom", 12)
+    (folder / "ct").symlink_to(CT)  # links to folders are not followed
+    for name, _known in real_series().items():
+        (folder / name).mkdir()
+        for file in sorted((CT / name).glob("*.dcm")):
+            (folder / name / file.name).symlink_to(file)
+    thin = uids_of(folder / "phantom")[0]
+    with closing(Site(tmp_path / "data")) as site:
+        work(site.begin(Plan("folder", str(folder), key="0a", images_per_second=1e6)))
+        rows = site.rows()
+        fallen = {uid for uid, _day in real_series().values()}
+        assert {uid: each.state for uid, each in rows.items()} == {
+            **dict.fromkeys(fallen, FoundState.FALLEN),
+            thin: FoundState.PULLED,
+        }
+        with site.database.read() as session:
+            arrival = wait_for(lambda: index.series_arrival(session, thin), "the phantom is known")
+            campaign = campaigns.find(session, "c1")
+        assert arrival.instance_count == len(phantom)
+        assert campaign is not None
+        check_table(site.database, campaign, rows, tmp_path)
+
+
+def check_table(database: Database, campaign: object, rows: object, folder: Path) -> None:
+    """As CSV and as Parquet, with UIDs and with pseudonyms: the same, and nobody's name."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    seen = []
+    for pseudonymous in (False, True):
+        outcome = Outcome(database, campaign, pseudonymous=pseudonymous)  # type: ignore[arg-type]
+        table, parquet = folder / "t.csv", folder / "t.parquet"
+        count = write_csv(outcome, table), write_parquet(outcome, parquet)
+        assert count == (4, 4)
+        text = table.read_text("utf-8")
+        with table.open(encoding="utf-8", newline="") as file:
+            found = {each["series_instance_uid"]: each for each in csv.DictReader(file)}
+        columns = pq.read_table(parquet).to_pydict()
+        assert list(columns["series_instance_uid"]) == list(found)
+        assert [str(each) for each in columns["state"]] == [x["state"] for x in found.values()]
+        for name in ("Chest", "Drawn", PATIENT, "LIDC"):
+            assert name not in text
+        seen.append(found)
+    plain, hidden = seen
+    assert {uid: each["state"] for uid, each in plain.items()} == {
+        uid: each.state.value
+        for uid, each in rows.items()  # type: ignore[attr-defined]
+    }
+    assert not set(plain) & set(hidden)
+    assert all(len(uid) == 64 for uid in hidden)
+    assert "reasons" not in next(iter(hidden.values()))
+    assert not any(uid in str(hidden) for uid in plain)
+
+
+def test_the_command_line_makes_pauses_shows_exports_and_removes(tmp_path: Path) -> None:
+    node = Node(tmp_path / "node")
+    with closing(Site(node.settings.node.data_directory)) as site:
+        site.source = FolderSource(
+            site.settings, site.database, tmp_path, 1.0, threading.Event(), "r"
+        )
+        write_series(tmp_path / "folder", 3)
+
+        def run(*words: str) -> str:
+            done = dicomnode("campaign", *words, "--config", str(node.config))
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        run("create", "c1", "--folder", str(tmp_path / "folder"))
+        again = dicomnode("campaign", "create", "c1", "--folder", ".", "--config", str(node.config))
+        assert (again.returncode, "already" in again.stderr) == (2, True)
+        run("pause", "c1")
+        assert "paused" in run("status", "c1")
+        assert '"state": "paused"' in run("list", "--json")
+        run("resume", "c1")
+        assert "nobody works on it" in run("status", "c1")
+        run("export", "c1", "--csv", str(tmp_path / "out.csv"))
+        assert (tmp_path / "out.csv").read_text().startswith("study_instance_uid,")
+        run("remove", "c1", "--yes")
+        assert "there is no campaign" in run("list")
+        for wrong in (("--pacs", "nobody", "--from", "2025-01-01", "--to", "2025-01-02"), ()):
+            done = dicomnode("campaign", "create", "c2", *wrong, "--config", str(node.config))
+            assert done.returncode == 2
+
+
+@pytest.mark.long
+def test_a_campaign_is_killed_and_goes_on_beside_a_clinical_series(
+    tmp_path: Path, shared_models: Path
+) -> None:
+    """C-MOVE from Orthanc into a node that runs; Orthanc is its clinical PACS, too."""
+    quick = "[completeness]\nquiet_seconds = 0.5\n[results]\nkey_slices = 1\n"
+    port = free_port()
+    place = Destination(name="node", ae_title="DICOMNODE", address="127.0.0.1", port=port)
+    with running_orthanc(tmp_path / "orthanc", place) as orthanc:
+        node = Node(tmp_path / "node", [orthanc.peer], toml=quick, port=port, models=shared_models)
+        series = {}
+        for number in range(4):
+            files = write_series(tmp_path / f"s{number}", 12, seed=number)
+            series[uids_of(tmp_path / f"s{number}")[0]] = files
+            for file in files:
+                orthanc.upload(file)
+        sent = len(orthanc.get("/instances"))
+        try:
+            node.start()
+            check_killed_campaign(node, orthanc, series, sent)
+        finally:
+            node.close()
+
+
+def check_killed_campaign(
+    node: Node, orthanc: Orthanc, series: dict[str, list[Path]], sent: int
+) -> None:
+    config = ["--config", str(node.config)]
+    days = ["--from", "2026-01-01", "--to", "2026-01-03"]
+    made = dicomnode(
+        "campaign", "create", "c1", "--pacs", "orthanc", *days, "--rate", "200", *config
+    )
+    assert made.returncode == 0, made.stderr
+    command = [sys.executable, "-m", "dicomnode", "campaign", "run", "c1", "--until-empty", *config]
+
+    def states() -> list[FoundState]:
+        opened = closing(Database.open(node.settings.database_url))
+        with opened as database, database.read() as session:
+            return [each.state for each in campaign_series.table_of(session, 1)]
+
+    process = subprocess.Popen(command)
+    wait_for(lambda: {FoundState.PULLED, FoundState.ANALYSED} & set(states()), "one is here")
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE_SECONDS)
+    with closing(Database.open(node.settings.database_url)) as database:
+        free_leases(database)
+    again = subprocess.run(command, check=False, timeout=2 * PATIENCE_SECONDS)
+    assert again.returncode == 0
+    assert states() == [FoundState.ANALYSED] * 4
+    assert len(orthanc.get("/instances")) == sent  # no result, no note
+    opened = closing(Database.open(node.settings.database_url))
+    with opened as database, database.read() as session:
+        found = campaigns.find(session, "c1")
+        rows = list(campaign_series.table_of(session, 1))
+    assert found is not None
+    assert found.state is CampaignState.DONE
+    assert {each.series_instance_uid for each in rows} == set(series)
+    assert all(each.analysis and not each.clinical for each in rows)
+    clinical = next(iter(series.values()))
+    assert list(send_files(clinical, node.peer, "ORTHANC")) == clinical
+    wait_for(lambda: len(orthanc.get("/instances")) > sent, "results of what was sent by itself")
+
+
+def free_leases(database: Database) -> None:
+    """As if their time were over."""
+    with database.write() as session:
+        session.query(CampaignSeriesRow).update({"lease_until": None, "lease_token": None})
