@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.uid import SecondaryCaptureImageStorage
-from pynetdicom import _config
+from pynetdicom import _config, evt
 
 from dicomnode.commitment.asking import FOUND, NO_PROOF, NOT_FOUND, Asker
-from dicomnode.config.destinations import Destination
+from dicomnode.commitment.reports import Reports
+from dicomnode.config.destinations import Destination, Peer
 from dicomnode.config.sections import NodeSettings, ReceiveSettings
 from dicomnode.config.settings import Settings
 from dicomnode.deliver.deliverer import Deliverer
+from dicomnode.fast_scp.association import PlainRequestHandler
+from dicomnode.network.associations import (
+    Handler,
+    accept_storage_commitment,
+    application_entity,
+    listen,
+)
+from dicomnode.network.listeners import bind_listener
 from storage import commitment_requests as requests
 from storage.database import Database
 from storage.queries import series_detail
@@ -119,6 +129,30 @@ def test_what_a_pacs_promises_to_keep_is_committed(house: House) -> None:
     assert all(each.arrived for each in house.deliveries())
     assert house.ask(later=10_000) == 0
     wait_for(lambda: house.pacs.answers == [0x0000], "the report is answered")
+
+
+@contextmanager
+def another_node(house: House) -> Iterator[Peer]:
+    """The port of one that works on the same database."""
+    ae, listener = application_entity("OTHERNODE"), bind_listener(("127.0.0.1", 0))
+    accept_storage_commitment(ae)
+    with closing(Database.open(house.settings.database_url)) as database:
+        reports = Reports(house.settings, database)
+        handlers: dict[Any, Handler] = {evt.EVT_N_EVENT_REPORT: reports.on_report}
+        listen(ae, listener, handlers, acceptor=PlainRequestHandler)
+        port = listener.getsockname()[1]
+        try:
+            yield Peer(name="other", ae_title="OTHERNODE", address="127.0.0.1", port=port)
+        finally:
+            ae.shutdown()
+
+
+def test_a_report_that_comes_to_another_node_than_asked_counts(house: House) -> None:
+    with another_node(house) as house.pacs.node:
+        house.deliver()
+        house.ask()
+        house.wait_for_states("committed")
+        wait_for(lambda: house.pacs.answers == [0x0000], "the report is answered")
 
 
 def test_a_report_over_the_association_that_asked(house: House) -> None:
