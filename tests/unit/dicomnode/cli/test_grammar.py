@@ -19,7 +19,7 @@ from support.command import app
 ROOT: Any = get_command(app)
 
 NO_JSON = {
-    "serve",  # logs
+    *("serve", "campaign run"),  # log; `campaign status` tells
     "demo",  # is looked at
     "conformance",  # a document
     *("model train", "model simulate", "model evaluate"),  # leave files, in JSON and CSV
