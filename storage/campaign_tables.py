@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.campaign_records import CampaignState, FoundState, WindowState
@@ -88,7 +88,7 @@ class CampaignSeriesRow(Base):
     study_instance_uid: Mapped[str]
     modality: Mapped[str]
     instances: Mapped[int | None]
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[FoundState]
     reasons: Mapped[tuple[Reason, ...]] = mapped_column(Records(Reason.from_json))
     analysis: Mapped[dict[str, Any] | None]

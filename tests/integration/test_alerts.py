@@ -60,6 +60,11 @@ def monitored(settings: Settings) -> Iterator[None]:
             work.join(PATIENCE_SECONDS)
 
 
+def is_open(file: Path) -> bool:
+    """By this process."""
+    return file.resolve() in {each.resolve() for each in Path("/proc/self/fd").iterdir()}
+
+
 def wait_for_word(webhook: WebhookServer, key: str, name: str) -> None:
     def words() -> list[str]:
         return [each["name"] for _path, _headers, body in webhook.taken for each in body[key]]
@@ -97,6 +102,7 @@ def test_a_database_that_goes_away_is_told_without_it(
     settings = settings_of(webhook, tmp_path)
     with monitored(settings):
         file = tmp_path / "node.sqlite3"
+        wait_for(lambda: is_open(file), "the monitor has the database")
         file.rename(tmp_path / "away")
         wait_for_word(webhook, "began", "database_away")
         (tmp_path / "away").rename(file)

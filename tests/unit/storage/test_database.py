@@ -82,7 +82,7 @@ def test_checks_and_partial_indexes_are_those_of_the_models(
     METADATA.create_all(modelled)
     found = constraints_of(migrated)
     assert found == constraints_of(modelled)
-    assert sum(len(checks) for checks, *_ in found.values()) == 13
+    assert sum(len(checks) for checks, *_ in found.values()) == 16
     migrated.dispose()
     modelled.dispose()
 
