@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, literal, select
 from sqlalchemy.orm import Session
 
 from storage.columns import of_node
@@ -37,10 +37,7 @@ from storage.outbox import arrived
 from storage.records import ENDED_WITHOUT_ARRIVAL, EndedSeries, FileKind, StoredInstance
 from storage.removable_files import CLOCK_SLACK_SECONDS, RemovableFiles
 from storage.sealing import note_objects
-from storage.statements import in_batches, insert_into, lock_series
-
-Place = tuple[datetime, str]
-"""Where a walk through the ended series has come to: `ended_at` and Series Instance UID."""
+from storage.statements import Place, behind, in_batches, insert_into, lock_series
 
 StoredPath = tuple[FileKind, str]
 
@@ -58,8 +55,7 @@ def ended_series(
         SeriesRow.on_hold_since.is_(None),
     ]
     if after is not None:
-        same_time = and_(SeriesRow.ended_at == after[0], SeriesRow.series_key > after[1])
-        where.append(or_(SeriesRow.ended_at > after[0], same_time))
+        where.append(behind(after, SeriesRow.ended_at, SeriesRow.series_key))
     statement = (
         select(SeriesRow)
         .where(*where)

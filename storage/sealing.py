@@ -36,7 +36,15 @@ from storage.models import (
 from storage.object_store import ObjectStore
 from storage.records import DeliveryState, FileKind, JobState, ResultRecord, StoredInstance
 from storage.sealed import Member, Sealed, seal
-from storage.statements import in_batches, insert_into, lock_series, shared_fields, stored_instance
+from storage.statements import (
+    Place,
+    behind,
+    in_batches,
+    insert_into,
+    lock_series,
+    shared_fields,
+    stored_instance,
+)
 
 NOTE_AGE = timedelta(hours=1)
 """A note on an object is carried out when it is so old: nobody writes one for so long."""
@@ -45,9 +53,6 @@ _CLAIMED = datetime(1, 1, 2, tzinfo=UTC)
 _IS_COPY = text(COPY)  # with parameters a condition would not fit that of the partial index
 _Sealable = type[InstanceRow | ResultRow]
 _EVERYBODY = ""  # whose note it is: any node can remove an object
-
-Place = tuple[datetime, str]
-"""Where a walk through the series has come to: when they last came, and their keys."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +76,9 @@ def unsealed_series(
     results = select(ResultRow.sop_instance_uid).where(
         ResultRow.series_key == SeriesRow.series_key, *_unsealed(ResultRow, node_id)
     )
-    later = or_(
-        SeriesRow.last_received_at > after[0],
-        (SeriesRow.last_received_at == after[0]) & (SeriesRow.series_key > after[1]),
-    )
     statement = (
         select(*place)
-        .where(later, SeriesRow.last_received_at <= before)
+        .where(behind(after, *place), SeriesRow.last_received_at <= before)
         .where(or_(open_here.exists(), results.exists()))
         .order_by(*place)
         .limit(limit)
@@ -99,9 +100,7 @@ def unsealed_results(session: Session, series_key: str, node_id: str) -> tuple[R
     return tuple(ResultRecord(**shared_fields(ResultRecord, row)) for row in rows)
 
 
-def _unsealed(
-    table: type[InstanceRow | ResultRow], node_id: str
-) -> tuple[ColumnElement[bool], ...]:
+def _unsealed(table: _Sealable, node_id: str) -> tuple[ColumnElement[bool], ...]:
     return table.node_id.in_((_EVERYBODY, node_id)), table.object_name.is_(None)
 
 

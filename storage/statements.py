@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -68,6 +68,15 @@ def in_batches(values: Iterable[_Value], size: int = 1000) -> Iterator[list[_Val
     rest = iter(values)
     while batch := list(islice(rest, size)):
         yield batch
+
+
+Place = tuple[datetime, str]
+"""Where a walk through series has come to: a time of theirs, and their key."""
+
+
+def behind(place: Place, time: Any, key: Any) -> ColumnElement[bool]:
+    """What a walk in the order of these columns comes to after a place."""
+    return or_(time > place[0], and_(time == place[0], key > place[1]))
 
 
 def shared_fields(record: type, row: object) -> dict[str, Any]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
-from pynetdicom.association import Association
 
 from dicomnode.audit import trail
 from dicomnode.audit.events import Peer as AuditedPeer
@@ -20,7 +18,7 @@ from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.dicom_files.headers import PYDICOM_QUIET, read_header
 from dicomnode.errors import PeerError
 from dicomnode.network import find
-from dicomnode.network.associations import associated, requestor
+from dicomnode.network.associations import KeptAssociation, requestor
 from dicomnode.network.find import Finder, identifier
 
 QUERIES_PER_SECOND = 10.0
@@ -52,10 +50,8 @@ class Cohort:
 
     def __init__(self, peer: Peer, ae_title: str, timeout: float) -> None:
         """`timeout`: seconds for all answers to a question."""
-        self._peer, self._ae_title, self._timeout = peer, ae_title, timeout
-        self._ae = requestor(ae_title, find.CONTEXTS, timeout)
-        self._open = ExitStack()
-        self._association: Association | None = None
+        self._peer, self._timeout = peer, timeout
+        self._kept = KeptAssociation(requestor(ae_title, find.CONTEXTS, timeout), peer)
         self._asked_at = 0.0
 
     def studies(self, window: Window, modality: str) -> Studies:
@@ -114,8 +110,7 @@ class Cohort:
         return [each for each in headers if each.series_instance_uid in ("", series_uid)]
 
     def close(self) -> None:
-        self._open.close()
-        self._association = None
+        self._kept.close()
 
     def _found(
         self, finder: Finder, key: Dataset, told: str, most: int | None = None
@@ -128,11 +123,7 @@ class Cohort:
     def _finder(self) -> Finder:
         time.sleep(max(0.0, self._asked_at + 1 / QUERIES_PER_SECOND - time.monotonic()))
         self._asked_at = time.monotonic()
-        if self._association is None or not self._association.is_established:
-            self.close()
-            opened = associated(self._ae, self._peer)
-            self._association = self._open.enter_context(opened)
-        return Finder(self._association, self._timeout)
+        return Finder(self._kept.established(), self._timeout)
 
 
 def _header(match: Dataset) -> InstanceHeader:

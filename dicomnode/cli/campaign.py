@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +20,7 @@ from dicomnode.cli.common import (
     check_file,
     config_file,
     console,
+    open_database,
     print_json,
     recorded,
 )
@@ -186,9 +187,7 @@ def campaign_status(
 
         def looked() -> Standing:
             found = look(database, name, clock.now())
-            if found is None:
-                raise ConfigurationError(f"there is no campaign called {name!r}")
-            return found
+            return found or _none_is_called(name)
 
         def wait() -> bool:
             time.sleep(every)
@@ -208,7 +207,7 @@ def campaign_list(config: ConfigOption = None, as_json: JsonOption = False) -> N
     from dicomnode.cli.views import campaign_view
     from storage import campaigns
 
-    with closing(_open(load_settings(config_file(config)))) as database, database.read() as session:
+    with closing(open_database(config)) as database, database.read() as session:
         found = campaigns.every(session)
     if as_json:
         print_json([campaign_view.as_row(each) for each in found])
@@ -233,7 +232,7 @@ def campaign_export(
     if csv is None and parquet is None:
         raise typer.BadParameter("give --csv FILE, --parquet FILE, or both")
     count = 0
-    with closing(_open(load_settings(config_file(config)))) as database:
+    with closing(open_database(config)) as database:
         outcome = Outcome(database, _found(database, name), pseudonymous=pseudonymous)
         for path, write in ((csv, write_csv), (parquet, write_parquet)):
             if path is not None:
@@ -296,9 +295,15 @@ def _found(database: Database, name: str) -> Campaign:
 
     with database.read() as session:
         found = campaigns.find(session, name)
-    if found is None:
-        raise ConfigurationError(f"there is no campaign called {name!r}")
-    return found
+    return found or _none_is_called(name)
+
+
+def _none_is_called(name: str) -> NoReturn:
+    """
+    Raises:
+        ConfigurationError
+    """
+    raise ConfigurationError(f"there is no campaign called {name!r}")
 
 
 def _tell(name: str, word: str, as_json: bool) -> None:

@@ -43,6 +43,7 @@ from storage.records import EndedSeries, FileKind
 from storage.removable_files import RemovableFiles
 from storage.result_history import SentFiles, Withdrawals
 from storage.results import ResultFiles
+from storage.statements import Place
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class Cleaner:
         self._withdrawals = Withdrawals(settings.result_files, node_id)
         self._sent = SentFiles(settings.result_files)
         self._entered_until = 0.0
-        self._place: retention.Place | None = None
+        self._place: Place | None = None
 
     def clean(self, now: datetime) -> Cleaned:
         """One pass.

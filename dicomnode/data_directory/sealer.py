@@ -26,6 +26,7 @@ from storage.errors import DamagedObjectError
 from storage.folders import names_in, sync_folder
 from storage.records import ResultRecord, StoredInstance
 from storage.sealed import INSTANCES, RESULTS, Member, Sealed
+from storage.statements import Place
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ _FREED_SHARE = 0.9
 then."""
 
 _GIB = 1 << 30
-_BEGINNING: sealing.Place = (datetime.min.replace(tzinfo=UTC), "")
+_BEGINNING: Place = (datetime.min.replace(tzinfo=UTC), "")
 
 
 class Sealer:

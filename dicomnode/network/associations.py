@@ -7,8 +7,9 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -255,6 +256,36 @@ def associated(
     finally:
         if association.is_established:
             association.release()
+
+
+class KeptAssociation:
+    """One association for all that a peer is asked in turn; another where the peer has left it."""
+
+    def __init__(
+        self,
+        ae: AE,
+        peer: Peer,
+        handlers: Mapping[Any, Handler] = MappingProxyType({}),
+        roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    ) -> None:
+        """As `associated`; it is opened when it is first asked for."""
+        self._associate = partial(associated, ae, peer, handlers, roles)
+        self._open = ExitStack()
+        self._association: Association | None = None
+
+    def established(self) -> Association:
+        """
+        Raises:
+            PeerError: as `associated`.
+        """
+        if self._association is None or not self._association.is_established:
+            self.close()
+            self._association = self._open.enter_context(self._associate())
+        return self._association
+
+    def close(self) -> None:
+        self._open.close()
+        self._association = None
 
 
 def _tls_args(peer: Peer) -> tuple[ssl.SSLContext, str] | None:

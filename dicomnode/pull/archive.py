@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from typing import Protocol
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
-from pynetdicom.association import Association
 
 from dicomnode.audit import trail
 from dicomnode.audit.events import Peer as AuditedPeer
@@ -26,7 +24,7 @@ from dicomnode.decisions.pulling import (
 )
 from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.network import find, retrieve
-from dicomnode.network.associations import associated, requestor
+from dicomnode.network.associations import KeptAssociation, requestor
 from dicomnode.network.count_query import image_key
 from dicomnode.network.find import Finder, identifier
 from dicomnode.network.retrieve import Retriever, retrieve_key
@@ -82,16 +80,12 @@ class DicomArchive:
         self._peer, self._own_title, self._settings, self._stop = peer, ae_title, settings, stop
         self._keeper = keeper
         how = retrieve.get_contexts() if keeper else retrieve.MOVE_CONTEXTS
-        self._entity = requestor(ae_title, [*find.CONTEXTS, *how], settings.timeout_seconds)
+        entity = requestor(ae_title, [*find.CONTEXTS, *how], settings.timeout_seconds)
         # an archive may say nothing before all is sent, or brought from its tapes
-        self._entity.dimse_timeout = self._entity.network_timeout = (
-            settings.retrieve_timeout_seconds
-        )
-        self._handlers = {evt.EVT_C_STORE: keeper.on_store} if keeper else {}
-        self._roles = retrieve.get_roles() if keeper else []
+        entity.dimse_timeout = entity.network_timeout = settings.retrieve_timeout_seconds
+        handlers = {evt.EVT_C_STORE: keeper.on_store} if keeper else {}
+        self._kept = KeptAssociation(entity, peer, handlers, retrieve.get_roles() if keeper else [])
         self._destination = "" if keeper else ae_title
-        self._open = ExitStack()
-        self._association: Association | None = None
 
     @property
     def name(self) -> str:
@@ -124,7 +118,7 @@ class DicomArchive:
         return found - {""}
 
     def retrieve(self, series: FoundSeries, uids: Sequence[str], told: Told) -> Answered:
-        retriever = Retriever(self._associated(), self._destination, self._stop)
+        retriever = Retriever(self._kept.established(), self._destination, self._stop)
         key = retrieve_key(series.study_instance_uid, series.series_instance_uid, uids)
         last = retriever.retrieve(key, told)
         if self._keeper and self._keeper.full:
@@ -132,22 +126,13 @@ class DicomArchive:
         return judge_answer(last.status, last.counts, self._own_title, last.comment)
 
     def close(self) -> None:
-        self._open.close()
-        self._association = None
+        self._kept.close()
 
     def _found(self, key: Dataset, told: str) -> Iterator[Dataset]:
         us = AuditedPeer(self._peer.ae_title, self._peer.address)
         trail.record(Queried(us, str(find.CONTEXTS[0].abstract_syntax), told))
-        finder = Finder(self._associated(), self._settings.retrieve_timeout_seconds)
+        finder = Finder(self._kept.established(), self._settings.retrieve_timeout_seconds)
         yield from finder.find(key, _MOST_MATCHES)
-
-    def _associated(self) -> Association:
-        """One for all that is asked; another where the archive has left it."""
-        if self._association is None or not self._association.is_established:
-            self.close()
-            opened = associated(self._entity, self._peer, self._handlers, self._roles)
-            self._association = self._open.enter_context(opened)
-        return self._association
 
 
 def nothing_kept(why: str) -> Answered:

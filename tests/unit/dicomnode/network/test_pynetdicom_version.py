@@ -46,17 +46,7 @@ PRIVATE_NAMES = {
 }
 """Look at each of them before a version is added to FITTING_VERSIONS."""
 
-OUR_OWN = {
-    "_ae",
-    "_ae_title",
-    "_assoc",
-    "_contexts",
-    "_lock",
-    "_message_id",
-    "_status",
-    "_timeout",
-    "_tls_args",
-}
+OUR_OWN = {"_assoc", "_contexts", "_lock", "_message_id", "_status", "_timeout", "_tls_args"}
 """Names that we and pynetdicom give to things of our own, each without the other's."""
 
 
