@@ -3,8 +3,9 @@
 adopt            What lies in a data directory becomes rows of a new database, and is held
 by_hand          What a person does with a series: hold it, let it go, cancel it, put it first
 campaign_arrivals   Whose an instance is that comes: a campaign's, or the clinic's
+campaign_claims     Claims of a campaign's series: under a lease, fenced by a token
 campaign_records    The plain records of campaigns
-campaign_series     The series of a campaign: entered once, claimed under a lease, ended
+campaign_series     The series of a campaign: entered once, asked for, ended
 campaign_tables     The tables of campaigns
 campaigns        Campaigns: made, paused, removed; their windows; how far they are
 canary_runs      The runs of the canary: which studies are its own, and how each ended

@@ -1,29 +1,22 @@
-"""The series of a campaign: entered once, claimed under a lease, ended with what came of them.
-
-As with jobs a claim draws a token, every later write asks for it, and nothing else holds a row: who
-is killed loses the lease, and another goes on.
-"""
+"""The series of a campaign: entered once, asked for, ended with what came of them."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select, text, update
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from storage import retention
+from storage.campaign_claims import write
 from storage.campaign_records import (
     FoundClaim,
     FoundRecord,
     FoundState,
     NewFound,
 )
-from storage.campaign_tables import HERE, OPEN_FOUND, CampaignSeriesRow
-from storage.decided import Reason
-from storage.errors import LeaseLostError
+from storage.campaign_tables import HERE, CampaignSeriesRow
 from storage.models import InstanceRow, SeriesRow
 from storage.records import EndedSeries, SeriesState
 from storage.statements import in_batches, insert_into, shared_fields
@@ -33,7 +26,6 @@ _ENDED = {
     SeriesState.SKIPPED: FoundState.SKIPPED,
     SeriesState.FAILED: FoundState.FAILED,
 }
-_FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
 
 
 def enter(session: Session, campaign_id: int, found: Sequence[NewFound], now: datetime) -> int:
@@ -73,71 +65,6 @@ def known_studies(session: Session, campaign_id: int, uids: Collection[str]) -> 
     return known
 
 
-def claim(
-    session: Session,
-    campaign_id: int,
-    state: FoundState,
-    now: datetime,
-    lease: timedelta,
-    after: int = 0,
-) -> FoundClaim | None:
-    """Take the first series in this state behind `after`, or one whose lease ran out.
-
-    Who passes the last one it had looks at no row that it has done with: while a long query keeps
-    PostgreSQL from clearing them away they would be looked at again with every claim.
-    """
-    table = CampaignSeriesRow
-    free = or_(table.lease_until.is_(None), table.lease_until <= now)
-    first = (
-        select(table.found_id)
-        .where(
-            table.campaign_id == campaign_id,
-            table.state == state,
-            text(f"campaign_series.{OPEN_FOUND}"),  # as text, so that it fits the partial index
-            table.found_id > after,
-            table.not_before <= now,
-            free,
-        )
-        .order_by(table.found_id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    columns = [getattr(table, name) for name in FoundClaim.__dataclass_fields__]
-    taken = (
-        update(table)
-        .where(table.found_id == first)
-        .values(
-            lease_token=secrets.token_hex(16),
-            lease_until=now + lease,
-            attempt=table.attempt + 1,
-        )
-        .returning(*columns)
-        .execution_options(synchronize_session=False)
-    )
-    row = session.execute(taken).one_or_none()
-    return None if row is None else FoundClaim(*row)
-
-
-def renew(session: Session, claimed: FoundClaim, now: datetime, lease: timedelta) -> bool:
-    """Prolong the lease; False when it is lost."""
-    statement = _held(claimed).values(lease_until=now + lease)
-    return session.scalar(statement.returning(CampaignSeriesRow.found_id)) is not None
-
-
-def judged(session: Session, claimed: FoundClaim, reasons: Sequence[Reason], now: datetime) -> None:
-    """By its tags: it falls for these reasons, or with none it is wanted.
-
-    Raises:
-        LeaseLostError
-    """
-    if reasons:
-        fallen = tuple(reasons)
-        _write(session, claimed, state=FoundState.FALLEN, reasons=fallen, ended_at=now)
-    else:
-        _write(session, claimed, state=FoundState.WANTED, attempt=0)
-
-
 def load(session: Session, campaign_id: int) -> tuple[int, int]:
     """How many series are here whose analysis has not ended, and the bytes of their files."""
     which = (
@@ -160,9 +87,9 @@ def asked(session: Session, claimed: FoundClaim, now: datetime) -> bool:
     table = CampaignSeriesRow
     mine = select(table.asked_at).where(table.found_id == claimed.found_id)
     if session.scalar(mine) is None and _is_here(session, claimed.series_instance_uid):
-        _write(session, claimed, state=FoundState.PULLED)
+        write(session, claimed, state=FoundState.PULLED)
         return False
-    _write(session, claimed, free=False, asked_at=func.coalesce(table.asked_at, now))
+    write(session, claimed, free=False, asked_at=func.coalesce(table.asked_at, now))
     return True
 
 
@@ -181,7 +108,7 @@ def pulled(
     size = select(func.coalesce(func.sum(InstanceRow.size_bytes), 0)).where(
         InstanceRow.series_instance_uid == claimed.series_instance_uid
     )
-    _write(
+    write(
         session,
         claimed,
         state=FoundState.PULLED,
@@ -192,23 +119,13 @@ def pulled(
     )
 
 
-def put_back(session: Session, claimed: FoundClaim, due: datetime, error: str | None) -> None:
-    """Later; without an error this attempt was none.
-
-    Raises:
-        LeaseLostError
-    """
-    attempt = claimed.attempt - (error is None)
-    _write(session, claimed, not_before=due, error=error, attempt=attempt)
-
-
 def failed(session: Session, claimed: FoundClaim, error: str, now: datetime) -> None:
     """Given up: it could not be had.
 
     Raises:
         LeaseLostError
     """
-    _write(session, claimed, state=FoundState.FAILED, error=error, ended_at=now)
+    write(session, claimed, state=FoundState.FAILED, error=error, ended_at=now)
 
 
 def settle(session: Session, campaign_id: int, now: datetime, limit: int) -> int:
@@ -282,22 +199,3 @@ def _remove(session: Session, parts: Iterable[SeriesRow], now: datetime) -> bool
 
     gone = [retention.remove_series(session, each.series_key, is_over, now) for each in parts]
     return None not in gone
-
-
-def _held(claimed: FoundClaim) -> Any:
-    return (
-        update(CampaignSeriesRow)
-        .where(
-            and_(
-                CampaignSeriesRow.found_id == claimed.found_id,
-                CampaignSeriesRow.lease_token == claimed.lease_token,
-            )
-        )
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _write(session: Session, claimed: FoundClaim, *, free: bool = True, **values: object) -> None:
-    statement = _held(claimed).values(**((_FREE if free else {}) | values))
-    if session.scalar(statement.returning(CampaignSeriesRow.found_id)) is None:
-        raise LeaseLostError(f"series {claimed.series_instance_uid} of a campaign")

@@ -1,8 +1,8 @@
 """Works on a campaign: one step after another, each kept before the next, so that a kill costs one.
 
-First what has ended is settled; then, within the limits, a series is had; then one is looked at by
-its tags; then the next window is asked for. So results come from the first minutes on, and little
-is wanted in advance.
+First what has ended is settled; then, within the limits, a series is had; then some are looked at
+by their tags; then the next window is asked for. So results come from the first minutes on, and
+little is wanted in advance.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from dicomnode.decisions.campaign.plan import Plan
 from dicomnode.decisions.campaign.windows import Window, halves, seems_capped
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.pull.steps import SeriesPulled
-from storage import campaign_series, campaigns
+from storage import campaign_claims, campaign_series, campaigns
+from storage.campaign_claims import claim_some
 from storage.campaign_records import (
     Campaign,
     CampaignState,
@@ -43,6 +44,9 @@ _FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 5.0, 300.0
 _MOST_ATTEMPTS = 10
 _TRIES_BEFORE_HALVING = 2
 _SETTLED_AT_ONCE = 20
+_LOOKED_AT_ONCE = 50
+_LOOK_SECONDS = 1.0
+"""Of tags that are at hand as many; of an archive's those that it tells in that time."""
 _BY_TIME = "asked by time of day: a study without Study Time may be missing"
 _STILL_CAPPED = "the archive does not tell all of this second"
 
@@ -133,11 +137,11 @@ class Runner:
             self._begun = True
         if waits is not None and must_wait_to_ask(self._plan, now.astimezone()) is not None:
             return False
-        if waits is None and (wanted := self._claim(FoundState.WANTED, now)) is not None:
-            self._pull(wanted)
+        if waits is None and (wanted := self._claim(FoundState.WANTED, now, 1)):
+            self._pull(wanted[0])
             return True
-        if (found := self._claim(FoundState.FOUND, now)) is not None:
-            self._look(found)
+        if found := self._claim(FoundState.FOUND, now, _LOOKED_AT_ONCE):
+            self._look_at(found)
             return True
         with self._database.read() as session:
             window = campaigns.next_window(session, self._id)
@@ -145,17 +149,17 @@ class Runner:
             self._ask(window)
         return window is not None
 
-    def _claim(self, state: FoundState, now: datetime) -> FoundClaim | None:
+    def _claim(self, state: FoundState, now: datetime, most: int) -> list[FoundClaim]:
         """Behind the last one first; then from the start, where some are due again."""
-        for after in {self._place[state], 0}:
-            with self._database.write() as session:
-                claimed = campaign_series.claim(session, self._id, state, now, LEASE, after)
-            if claimed is not None:
-                self._place[state] = claimed.found_id
+        for after in dict.fromkeys((self._place[state], 0)):
+            with self._database.write_lightly() as session:
+                claimed = claim_some(session, self._id, state, now, LEASE, after, most)
+            if claimed:
+                self._place[state] = claimed[-1].found_id
                 self._renewed_at = now
                 return claimed
         self._place[state] = 0
-        return None
+        return []
 
     def _ask(self, window: CampaignWindow) -> None:
         span = Window(window.first, window.last, window.begin, window.end)
@@ -196,14 +200,28 @@ class Runner:
         self._refusals += 1
         return self._refusals <= _TRIES_BEFORE_HALVING
 
-    def _look(self, found: FoundClaim) -> None:
-        try:
-            reasons = self._source.look(found)
-        except PeerError as error:
-            self._put_back(found, str(error))
-            raise
+    def _look_at(self, found: list[FoundClaim]) -> None:
+        """One after the other, for a second or so; what is not come to is let go, so that nothing
+        is held from one step to the next."""
+        outcomes: list[campaign_claims.Judged] = []
+        until = self._clock.seconds() + _LOOK_SECONDS
+        for each in found:
+            if outcomes and (self._stop.is_set() or self._clock.seconds() >= until):
+                break
+            try:
+                outcomes.append((each, self._source.look(each)))
+            except PeerError as error:
+                self._judged(outcomes, found[len(outcomes) + 1 :])
+                self._put_back(each, str(error))
+                raise
+        self._judged(outcomes, found[len(outcomes) :])
+
+    def _judged(self, outcomes: list[campaign_claims.Judged], rest: list[FoundClaim]) -> None:
         with self._database.write() as session:
-            campaign_series.judged(session, found, reasons, self._clock.now())
+            campaign_claims.judged(session, outcomes, self._clock.now())
+            campaign_claims.let_go(session, rest)
+        if rest:
+            self._place[FoundState.FOUND] = rest[0].found_id - 1
 
     def _pull(self, wanted: FoundClaim) -> None:
         with self._database.write() as session:
@@ -236,7 +254,7 @@ class Runner:
             return
         rest = timedelta(minutes=0 if error is None else 2 ** (claimed.attempt - 1))
         with self._database.write() as session:
-            campaign_series.put_back(session, claimed, self._clock.now() + rest, error)
+            campaign_claims.put_back(session, claimed, self._clock.now() + rest, error)
 
     def _give_up(self, claimed: FoundClaim, error: str) -> None:
         with self._database.write() as session:
@@ -247,7 +265,7 @@ class Runner:
         if now - self._renewed_at >= _RENEW_EVERY:
             self._renewed_at = now
             with self._database.write() as session:
-                campaign_series.renew(session, claimed, now, LEASE)
+                campaign_claims.renew(session, claimed, now, LEASE)
 
     def _rest(self, why: str) -> float:
         """The archive is away, or has too much to do: longer each time."""

@@ -15,7 +15,7 @@ from dicomnode.decisions.campaign.windows import Window, windows
 from dicomnode.decisions.reasons import Reason
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.pull.steps import SeriesPulled
-from storage import campaign_series, campaigns
+from storage import campaign_claims, campaign_series, campaigns
 from storage.campaign_records import Campaign, FoundClaim, FoundState, NewFound
 from storage.database import Database
 from support.storage_samples import NOW, seconds
@@ -58,7 +58,7 @@ def take(
     after: int = 0,
 ) -> FoundClaim | None:
     with database.write() as session:
-        return campaign_series.claim(session, of.campaign_id, state, now, seconds(60), after)
+        return campaign_claims.claim(session, of.campaign_id, state, now, seconds(60), after)
 
 
 def ask_for(database: Database, of: Campaign, uid: str, now: datetime = NOW) -> FoundClaim:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select, text
 
-from storage import campaign_series, queries
-from storage.campaign_records import FoundRecord, FoundState
+from storage import campaign_claims, campaign_series, queries
+from storage.campaign_records import FoundClaim, FoundRecord, FoundState
 from storage.campaign_tables import CampaignSeriesRow
 from storage.database import Database
 from storage.errors import LeaseLostError
@@ -59,12 +59,44 @@ def test_each_is_claimed_once_until_its_lease_runs_out(database: Database) -> No
     assert again is not None
     assert (again.found_id, again.attempt) == (first.found_id, 2)
     with database.write() as session:
-        assert not campaign_series.renew(session, first, NOW, seconds(60))
+        assert not campaign_claims.renew(session, first, NOW, seconds(60))
         with pytest.raises(LeaseLostError):
-            campaign_series.judged(session, first, [THICK], NOW)
+            campaign_claims.put_back(session, first, NOW, None)
+        campaign_claims.judged(session, [(first, [THICK])], NOW)
+        campaign_claims.let_go(session, [first])
+    assert {each.state for each in rows(database, made.campaign_id)} == {FoundState.FOUND}
+    with database.write() as session:
+        assert campaign_claims.renew(session, again, NOW + seconds(60), seconds(60))
     beyond = take(database, made, FoundState.FOUND, NOW + seconds(120), after=first.found_id)
     assert beyond is not None
     assert beyond.found_id == second.found_id
+
+
+def test_several_are_claimed_at_once_and_those_not_come_to_are_free_again(
+    database: Database,
+) -> None:
+    made = campaign(database)
+    uids = [f"1.2.{number}" for number in range(5)]
+    find(database, made, *uids)
+
+    def some(most: int, after: int = 0) -> list[FoundClaim]:
+        with database.write_lightly() as session:
+            return campaign_claims.claim_some(
+                session, made.campaign_id, FoundState.FOUND, NOW, seconds(60), after, most
+            )
+
+    first, second = some(3), some(3)
+    assert [each.series_instance_uid for each in (*first, *second)] == uids
+    assert some(3) == []
+    with database.write() as session:
+        campaign_claims.judged(session, [(first[0], [THICK]), (first[1], [])], NOW)
+        campaign_claims.let_go(session, [first[2]])
+    states = [each.state for each in rows(database, made.campaign_id)]
+    fallen, wanted = FoundState.FALLEN, FoundState.WANTED
+    assert states == [fallen, wanted, FoundState.FOUND, FoundState.FOUND, FoundState.FOUND]
+    assert some(3, after=first[2].found_id) == []
+    (again,) = some(3)
+    assert (again.series_instance_uid, again.attempt) == (uids[2], 1)
 
 
 def test_tags_reject_or_leave_it_wanted(database: Database) -> None:
@@ -74,7 +106,7 @@ def test_tags_reject_or_leave_it_wanted(database: Database) -> None:
         claimed = take(database, made, FoundState.FOUND)
         assert claimed is not None
         with database.write() as session:
-            campaign_series.judged(session, claimed, reasons, NOW)
+            campaign_claims.judged(session, [(claimed, reasons)], NOW)
     fallen, wanted = rows(database, made.campaign_id)
     assert (fallen.state, fallen.reasons, fallen.ended_at) == (FoundState.FALLEN, (THICK,), NOW)
     assert wanted.state is FoundState.WANTED
@@ -85,13 +117,13 @@ def test_what_failed_is_tried_later(database: Database) -> None:
     made = campaign(database)
     claimed = ask_for(database, made, SERIES)
     with database.write() as session:
-        campaign_series.put_back(session, claimed, NOW + seconds(60), "away")
+        campaign_claims.put_back(session, claimed, NOW + seconds(60), "away")
     assert take(database, made) is None
     again = take(database, made, now=NOW + seconds(60))
     assert again is not None
     assert again.attempt == 2
     with database.write() as session:
-        campaign_series.put_back(session, again, NOW, None)  # stopped: it was no attempt
+        campaign_claims.put_back(session, again, NOW, None)  # stopped: it was no attempt
     third = take(database, made)
     assert third is not None
     assert third.attempt == 2
