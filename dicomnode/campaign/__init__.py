@@ -4,7 +4,8 @@ cohort    What an archive is asked about a cohort by C-FIND: studies, series, a 
 folder    A folder of files as the source of a campaign
 making    A campaign is entered: its plan checked against the configuration
 runner    Works on a campaign: one step after another, each kept before the next
-sources   What a runner asks of an archive, and an archive of DICOM that is asked
+sources   What a runner asks of a source, and an archive that is asked
 standing  How far a campaign is, and how long it will take still
 table     The outcome: a row for each series, as CSV or Parquet
+web_cohort  The same as cohort of a DICOMweb server, by QIDO-RS
 """

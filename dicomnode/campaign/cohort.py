@@ -22,14 +22,13 @@ from dicomnode.network.associations import KeptAssociation, requestor
 from dicomnode.network.find import Finder, identifier
 
 QUERIES_PER_SECOND = 10.0
-"""The archive has other work."""
 
 _DESCRIBED = (
     *("SeriesInstanceUID", "Modality", "SeriesDescription", "ProtocolName", "Manufacturer"),
     *("ImageType", "SliceThickness", "ContrastBolusAgent"),
 )
-_SERIES_KEYS = (*_DESCRIBED, "StudyDescription", "NumberOfSeriesRelatedInstances")
-_IMAGE_KEYS = (*_DESCRIBED, "SOPInstanceUID", "SOPClassUID", "ContrastBolusRoute")
+SERIES_KEYS = (*_DESCRIBED, "StudyDescription", "NumberOfSeriesRelatedInstances")
+IMAGE_KEYS = (*_DESCRIBED, "SOPInstanceUID", "SOPClassUID", "ContrastBolusRoute")
 """What is of use to the rules; an archive returns of it what it has at hand."""
 
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
@@ -45,6 +44,17 @@ class Studies:
     refused: str = ""
 
 
+class QueryPace:
+    """The archive has other work: a pause between questions."""
+
+    def __init__(self) -> None:
+        self._asked_at = 0.0
+
+    def wait(self) -> None:
+        time.sleep(max(0.0, self._asked_at + 1 / QUERIES_PER_SECOND - time.monotonic()))
+        self._asked_at = time.monotonic()
+
+
 class Cohort:
     """Asks on one association, which is opened again where the archive has left it."""
 
@@ -52,7 +62,7 @@ class Cohort:
         """`timeout`: seconds for all answers to a question."""
         self._peer, self._timeout = peer, timeout
         self._kept = KeptAssociation(requestor(ae_title, find.CONTEXTS, timeout), peer)
-        self._asked_at = 0.0
+        self._pace = QueryPace()
 
     def studies(self, window: Window, modality: str) -> Studies:
         """Study Instance UIDs; what an archive told before it broke off is told, too.
@@ -84,7 +94,7 @@ class Cohort:
         Raises:
             PeerError
         """
-        key = identifier("SERIES", **dict.fromkeys(_SERIES_KEYS))
+        key = identifier("SERIES", **dict.fromkeys(SERIES_KEYS))
         key.StudyInstanceUID = study_instance_uid
         found: dict[str, tuple[InstanceHeader, int | None]] = {}
         for match in self._found(self._finder(), key, study_instance_uid):
@@ -102,7 +112,7 @@ class Cohort:
         Raises:
             PeerError
         """
-        key = identifier("IMAGE", **dict.fromkeys(_IMAGE_KEYS))
+        key = identifier("IMAGE", **dict.fromkeys(IMAGE_KEYS))
         key.StudyInstanceUID, key.SeriesInstanceUID = study_uid, series_uid
         told = f"{study_uid}\\{series_uid}"
         matches = self._found(self._finder(), key, told, most)
@@ -121,8 +131,7 @@ class Cohort:
             yield from finder.find(key, most)
 
     def _finder(self) -> Finder:
-        time.sleep(max(0.0, self._asked_at + 1 / QUERIES_PER_SECOND - time.monotonic()))
-        self._asked_at = time.monotonic()
+        self._pace.wait()
         return Finder(self._kept.established(), self._timeout)
 
 

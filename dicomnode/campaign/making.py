@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
+from dicomnode.campaign.cohort import Cohort
 from dicomnode.campaign.folder import AE_TITLE, FolderSource
-from dicomnode.campaign.sources import DicomSource, Source
-from dicomnode.config.destinations import Peer
+from dicomnode.campaign.sources import ArchiveSource, Catalogue, Source
+from dicomnode.campaign.web_cohort import WebCohort
+from dicomnode.config.destinations import Peer, WebServer
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.campaign.plan import Plan
 from dicomnode.decisions.campaign.windows import windows
 from dicomnode.errors import ConfigurationError
+from dicomnode.pull.run import sender_name
 from storage import campaigns
 from storage.campaign_records import Campaign
 from storage.database import Database
+
+_Named = TypeVar("_Named", Peer, WebServer)
 
 
 def enter(database: Database, settings: Settings, name: str, plan: Plan, now: datetime) -> None:
@@ -27,15 +34,25 @@ def enter(database: Database, settings: Settings, name: str, plan: Plan, now: da
     """
     if plan.to and plan.to not in {each.name for each in settings.destinations}:
         raise ConfigurationError(f"no destination is called {plan.to!r}")
-    sender = AE_TITLE if plan.source == "folder" else peer_of(settings, plan).ae_title
-    if plan.source == "folder" and not Path(plan.place).is_dir():
-        raise ConfigurationError(f"{plan.place} is no folder")
+    sender = _sender(settings, plan)
     days = windows(plan.first, plan.last) if plan.first and plan.last else ()
     spans = [(each.first, each.last, each.begin, each.end) for each in days]
     with database.write() as session:
         made = campaigns.create(session, name, plan.as_json(), sender, plan.to, spans, now)
     if not made:
         raise ConfigurationError(f"there is a campaign called {name!r} already")
+
+
+def _sender(settings: Settings, plan: Plan) -> str:
+    """The calling AE title of what it has sent, or what stands in its place."""
+    match plan.source:
+        case "pacs":
+            return peer_of(settings, plan).ae_title
+        case "dicomweb":
+            return sender_name(server_of(settings, plan))
+    if not Path(plan.place).is_dir():
+        raise ConfigurationError(f"{plan.place} is no folder")
+    return AE_TITLE
 
 
 def source_of(
@@ -50,8 +67,20 @@ def source_of(
     if plan.source == "folder":
         folder, rate = Path(plan.place), plan.images_per_second
         return FolderSource(settings, database, folder, rate, stop, role)
-    peer = peer_of(settings, plan)
-    return DicomSource(settings, database, peer, plan, stop, role)
+    timeout = settings.query.retrieve_timeout_seconds
+    query: dict[str, Any] = {"images_per_second": plan.images_per_second}
+    cohort: Catalogue
+    if plan.source == "pacs":
+        peer = query["peer"] = peer_of(settings, plan)
+        if settings.query.retrieve == "wado-rs":
+            query["retrieve"] = "c-move"
+        cohort = Cohort(peer, settings.node.ae_title, timeout)
+    else:
+        server = query["web"] = server_of(settings, plan)
+        query["retrieve"] = "wado-rs"
+        cohort = WebCohort(server, timeout)
+    limited = settings.model_copy(update={"query": settings.query.model_copy(update=query)})
+    return ArchiveSource(limited, database, cohort, plan.modality, stop, role)
 
 
 def peer_of(settings: Settings, plan: Plan) -> Peer:
@@ -62,9 +91,23 @@ def peer_of(settings: Settings, plan: Plan) -> Peer:
     """
     named = (*settings.peers, *settings.dicom_destinations)
     asked = () if settings.query.peer is None else (settings.query.peer,)
-    all_of_them: tuple[Peer, ...] = (*asked, *named)
-    found = next((each for each in all_of_them if each.name == plan.place), None)
-    if found is None:
-        known = ", ".join(sorted({each.name for each in all_of_them})) or "none"
-        raise ConfigurationError(f"no archive is called {plan.place!r}; known: {known}")
-    return found
+    return _called(plan.place, (*asked, *named), "archive")
+
+
+def server_of(settings: Settings, plan: Plan) -> WebServer:
+    """As `peer_of`, a DICOMweb server.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    named = [each for each in settings.destinations if isinstance(each, WebServer)]
+    asked = () if settings.query.web is None else (settings.query.web,)
+    return _called(plan.place, (*asked, *named), "DICOMweb server")
+
+
+def _called(name: str, places: Iterable[_Named], what: str) -> _Named:
+    known = {each.name: each for each in reversed(tuple(places))}
+    if name not in known:
+        listed = ", ".join(sorted(known)) or "none"
+        raise ConfigurationError(f"no {what} is called {name!r}; known: {listed}")
+    return known[name]

@@ -1,5 +1,5 @@
-"""What a runner asks of an archive, and an archive of DICOM that is asked: for tags by C-FIND, then
-for series, by C-MOVE or C-GET."""
+"""What a runner asks of a source, and an archive that is asked: for tags by C-FIND or QIDO-RS, then
+for series, by C-MOVE, C-GET or WADO-RS."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
 
-from dicomnode.campaign.cohort import Cohort, Studies
-from dicomnode.config.destinations import Peer
+from dicomnode.campaign.cohort import Studies
 from dicomnode.config.settings import Settings
-from dicomnode.decisions.campaign.plan import Plan
 from dicomnode.decisions.campaign.tags import is_told, judge_tags
 from dicomnode.decisions.campaign.windows import Window
 from dicomnode.decisions.instance_header import InstanceHeader
@@ -51,31 +49,34 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-class DicomSource:
-    """An archive that answers C-FIND and sends."""
+class Catalogue(Protocol):
+    """What an archive tells of a cohort: `Cohort` and `WebCohort`, where it is described."""
+
+    def studies(self, window: Window, modality: str) -> Studies: ...
+
+    def series(self, study_instance_uid: str) -> list[tuple[InstanceHeader, int | None]]: ...
+
+    def images(self, study_uid: str, series_uid: str, most: int) -> list[InstanceHeader]: ...
+
+    def close(self) -> None: ...
+
+
+class ArchiveSource:
+    """An archive that is asked about a cohort, and sends."""
 
     def __init__(
         self,
         settings: Settings,
         database: Database,
-        peer: Peer,
-        plan: Plan,
+        cohort: Catalogue,
+        modality: str,
         stop: threading.Event,
         role: str,
     ) -> None:
-        """
-        Raises:
-            ConfigurationError: nobody would receive what it sends.
-        """
-        query = {"peer": peer, "images_per_second": plan.images_per_second}
-        if settings.query.retrieve == "wado-rs":
-            query["retrieve"] = "c-move"
-        limited = settings.query.model_copy(update=query)
-        self._settings = settings.model_copy(update={"query": limited})
+        """`settings`: with the archive, and its rate, under `query`."""
+        self._settings, self._cohort = settings, cohort
         self._database, self._stop, self._role = database, stop, role
-        self._policy, self._modality = settings.eligibility, plan.modality
-        timeout = settings.query.retrieve_timeout_seconds
-        self._cohort = Cohort(peer, settings.node.ae_title, timeout)
+        self._policy, self._modality = settings.eligibility, modality
         self._pulling: Pulling | None = None
         self._open = ExitStack()
         self._told: Told = lambda: None

@@ -4,6 +4,7 @@ views/          What the commands show: rows and outcomes as tables, text or JSO
 audit           `dicomnode audit`: who did what, and the flight records of analyses
 backup          `dicomnode backup` and `dicomnode restore`
 campaign        `dicomnode campaign`: working through an archive beside the clinical work
+campaign_create  `dicomnode campaign create`: what a person wishes becomes a plan
 common          What the commands share: options, the configuration file, and how they print
 config          `dicomnode config`: what holds, what is wrong with it, taking it over
 commission      `dicomnode commission`: a go-live test of each destination, a sheet to sign

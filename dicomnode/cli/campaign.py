@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
+from dicomnode.cli.campaign_create import NameArgument, campaign_create, opened, tell
 from dicomnode.cli.common import (
     ConfigOption,
     JsonOption,
@@ -26,96 +24,19 @@ from dicomnode.cli.common import (
 )
 from dicomnode.clock import clock_of
 from dicomnode.config.reading import load_settings
-from dicomnode.config.settings import Settings
-from dicomnode.decisions.campaign.plan import Plan
 from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
 from dicomnode.lifecycle import block_stop_signals, stop_on_request
 from dicomnode.logs import set_up_logging
-from inference.entry_errors import problems_of
 from storage.campaign_records import Campaign, CampaignState
 from storage.database import Database
 
 campaign_app = typer.Typer(
     help="Campaigns: an archive worked through beside the clinical work.", no_args_is_help=True
 )
-NameArgument = Annotated[str, typer.Argument(help="The name of the campaign.")]
 
 
-@campaign_app.command("create")
-def campaign_create(
-    name: NameArgument,
-    pacs: Annotated[
-        str, typer.Option("--pacs", metavar="PEER", help="Name of an archive in the configuration.")
-    ] = "",
-    folder: Annotated[
-        Path | None, typer.Option("--folder", help="Folder with DICOM files of any series.")
-    ] = None,
-    first: Annotated[
-        datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="First Study Date."),
-    ] = None,
-    last: Annotated[
-        datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], metavar="DATE", help="Last Study Date."),
-    ] = None,
-    modality: Annotated[str, typer.Option("--modality", help="Of the series.")] = "CT",
-    rate: Annotated[
-        float, typer.Option("--rate", help="Images a second that the archive sends at most.")
-    ] = 10.0,
-    hours: Annotated[
-        str, typer.Option("--hours", metavar="A-B", help="Only then the archive is asked: 22-6.")
-    ] = "0-24",
-    disk: Annotated[
-        float, typer.Option("--disk", metavar="GIB", help="For series that wait to be analysed.")
-    ] = 20.0,
-    ahead: Annotated[
-        int, typer.Option("--ahead", help="So many series may wait for a worker.")
-    ] = 20,
-    most_answers: Annotated[
-        int, typer.Option("--most-answers", help="What the archive caps its answers at, if known.")
-    ] = 0,
-    to: Annotated[
-        str,
-        typer.Option("--results-to", metavar="NAME", help="The one destination of the results."),
-    ] = "",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Enter a campaign; `campaign run` works on it.
-
-    Its results go to no destination but the one of --results-to, never by the routes.
-    """
-    from dicomnode.campaign.making import enter
-
-    if bool(pacs) == (folder is not None):
-        raise typer.BadParameter("give one of --pacs and --folder")
-    begin, _, end = hours.partition("-")
-    wished: dict[str, Any] = {
-        "source": "pacs" if pacs else "folder",
-        "place": pacs or str(folder and folder.absolute()),
-        "first": first and first.date(),
-        "last": last and last.date(),
-        "modality": modality,
-        "images_per_second": rate,
-        "from_hour": begin,
-        "to_hour": end,
-        "disk_gib": disk,
-        "ahead": ahead,
-        "most_answers": most_answers,
-        "to": to,
-        "key": secrets.token_hex(32),
-    }
-    try:
-        plan = Plan(**wished)
-    except ValidationError as error:
-        problems = problems_of(error, TypeAdapter(Plan).json_schema())
-        raise ConfigurationError("; ".join(problems)) from None
-    settings = load_settings(config_file(config))
-    with closing(_open(settings)) as database:
-        enter(database, settings, name, plan, clock_of(database).now())
-    recorded(settings, "campaign create", name)
-    _tell(name, "made", as_json)
+campaign_app.command("create")(campaign_create)
 
 
 @campaign_app.command("run")
@@ -141,7 +62,7 @@ def campaign_run(
     stop = stop_on_request()
     trail.begin(settings, "campaign")
     try:
-        with closing(_open(settings)) as database:
+        with closing(opened(settings)) as database:
             campaign = _found(database, name)
             gate = DiskGate(settings.instances, settings.disk)
             with closing(source_of(database, settings, campaign, stop)) as source:
@@ -177,12 +98,15 @@ def campaign_status(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How far a campaign is, what it waits for, and how long it will take still."""
+    """How far a campaign is, what it waits for, and how long it will take still.
+
+    With --watch and --json: a line of JSON whenever something has changed.
+    """
     from dicomnode.campaign.standing import Standing, look
     from dicomnode.cli.views import campaign_view
 
     settings = load_settings(config_file(config))
-    with closing(_open(settings)) as database:
+    with closing(opened(settings)) as database:
         clock = clock_of(database)
 
         def looked() -> Standing:
@@ -193,10 +117,10 @@ def campaign_status(
             time.sleep(every)
             return True
 
-        if as_json:
+        if watch:
+            campaign_view.watch(console(), looked, wait, as_json=as_json)
+        elif as_json:
             print_json(looked().as_json())
-        elif watch:
-            campaign_view.watch(console(), looked, wait)
         else:
             campaign_view.print_standing(console(), looked())
 
@@ -255,7 +179,7 @@ def campaign_remove(
     from storage import campaigns
 
     settings = load_settings(config_file(config))
-    with closing(_open(settings)) as database:
+    with closing(opened(settings)) as database:
         campaign = _found(database, name)
         if not yes:
             what = f"campaign {name} with its table"
@@ -263,7 +187,7 @@ def campaign_remove(
         with database.write() as session:
             campaigns.remove(session, campaign.campaign_id)
     recorded(settings, "campaign remove", name)
-    _tell(name, "removed", as_json)
+    tell(name, "removed", as_json)
 
 
 def _set_state(
@@ -272,18 +196,12 @@ def _set_state(
     from storage import campaigns
 
     settings = load_settings(config_file(config))
-    with closing(_open(settings)) as database:
+    with closing(opened(settings)) as database:
         campaign = _found(database, name)
         with database.write() as session:
             campaigns.set_state(session, campaign.campaign_id, state)
     recorded(settings, f"campaign {'pause' if word == 'paused' else 'resume'}", name)
-    _tell(name, word, as_json)
-
-
-def _open(settings: Settings) -> Database:
-    from dicomnode.cli.views.queue_view import open_existing
-
-    return open_existing(settings)
+    tell(name, word, as_json)
 
 
 def _found(database: Database, name: str) -> Campaign:
@@ -304,10 +222,3 @@ def _none_is_called(name: str) -> NoReturn:
         ConfigurationError
     """
     raise ConfigurationError(f"there is no campaign called {name!r}")
-
-
-def _tell(name: str, word: str, as_json: bool) -> None:
-    if as_json:
-        print_json({"campaign": name, "done": word})
-    else:
-        typer.echo(f"campaign {name} is {word}")

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json, recorded
 from dicomnode.config.reading import load_settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.wording import how_many
 from dicomnode.lifecycle import block_stop_signals, stop_on_request
 from dicomnode.logs import set_up_logging
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from dicomnode.pull.run import Asked
+    from dicomnode.pull.steps import SeriesPulled
 
 
 def pull(
@@ -49,32 +57,23 @@ def pull(
             "give one of --study, --series (with --study or without), --accession, --patient-prior"
         )
         raise typer.BadParameter(text)
-    block_stop_signals()
-    set_up_logging("pull")
-    settings = load_settings(config_file(config))
-    if rate is not None:
-        query = settings.query.model_copy(update={"images_per_second": rate})
-        settings = settings.model_copy(update={"query": query})
-    from dicomnode.audit import trail
-    from dicomnode.cli.views.pull_view import as_line, progress
-    from dicomnode.cli.views.queue_view import open_existing
-    from dicomnode.pull import run
+    from dicomnode.cli.views.pull_view import as_line
+    from dicomnode.pull.run import Asked
     from dicomnode.pull.steps import SeriesPulled
 
-    database, stop, done = open_existing(settings), stop_on_request(), list[SeriesPulled]()
+    block_stop_signals()
+    set_up_logging("pull")
+    settings = _limited(load_settings(config_file(config)), rate)
+    stop, done = stop_on_request(), list[SeriesPulled]()
 
     def ended(each: SeriesPulled) -> None:
         done.append(each)
         if not as_json:
             typer.echo(as_line(each))
 
-    trail.begin(settings, "pull")
     try:
-        with progress() as told:
-            asked = run.Asked(study, series, accession, prior_to)
-            run.pull(settings, database, asked, stop, told, ended)
+        _pull(settings, Asked(study, series, accession, prior_to), stop, ended)
     finally:
-        trail.end()
         if done:
             came = how_many(sum(each.came for each in done), "instance")
             recorded(settings, "pull", came, [each.study_instance_uid for each in done])
@@ -82,3 +81,28 @@ def pull(
         print_json({"series": [asdict(each) for each in done], "stopped": stop.is_set()})
     if stop.is_set() or any(each.lacking for each in done):
         raise typer.Exit(1)
+
+
+def _limited(settings: Settings, rate: float | None) -> Settings:
+    if rate is None:
+        return settings
+    query = settings.query.model_copy(update={"images_per_second": rate})
+    return settings.model_copy(update={"query": query})
+
+
+def _pull(
+    settings: Settings, asked: Asked, stop: Event, ended: Callable[[SeriesPulled], object]
+) -> None:
+    """On record, with a bar on a terminal."""
+    from dicomnode.audit import trail
+    from dicomnode.cli.views.pull_view import progress
+    from dicomnode.cli.views.queue_view import open_existing
+    from dicomnode.pull import run
+
+    database = open_existing(settings)
+    trail.begin(settings, "pull")
+    try:
+        with progress() as told:
+            run.pull(settings, database, asked, stop, told, ended)
+    finally:
+        trail.end()

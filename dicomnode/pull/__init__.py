@@ -6,4 +6,5 @@ keeping      Instances that this process itself fetches, into the files and the 
 run          From what a person or a job asks for to the series of an archive, each pulled
 steps        One series: what is here is not asked for again, what fails is, within the rate
 web_archive  An archive that is asked by DICOMweb: QIDO-RS and WADO-RS
+web_query    Queries of a DICOMweb server by QIDO-RS, page by page
 """

@@ -2,6 +2,9 @@
 
 As the receiver keeps what comes to its port (`receive.storing`): when an instance is counted as
 come, its file is durable. What a kill keeps from the index is asked for once more, and found there.
+
+Where somebody is answered 0x0000 (C-GET), that means what `receive.durability` says it does. Who
+answers WADO-RS, or whose folder is read, is told nothing and goes on having it: the disk is enough.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from dicomnode.audit import trail
 from dicomnode.audit.events import Peer, Transferred
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.files import instance_files
 from dicomnode.data_directory.holding import NODE_ID
 from dicomnode.data_directory.own_data import check_own
 from dicomnode.decisions.arrival.store_answer import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
@@ -50,8 +54,11 @@ class Keeper:
         sender: Peer,
         role: str,
         clock: Clock | None = None,
+        *,
+        answers: bool = False,
     ) -> None:
-        """
+        """`answers`: whoever sends is told when it is kept.
+
         Raises:
             ConfigurationError: no node has run on the data directory, or the database is another's.
             DatabaseUnavailableError
@@ -64,7 +71,8 @@ class Keeper:
         with database.write() as session:  # those of one that was killed
             index.end_lost_associations(session, self._own_id, self._clock.now())
         self._indexer = ArrivalIndexer(database)
-        files = InstanceFiles(settings.instances, node_id)
+        plain = InstanceFiles(settings.instances, node_id)
+        files = instance_files(settings) if answers else plain
         self._storing = Storing(files, self._indexer, self._clock)
         self._disk = DiskGate(settings.instances, settings.disk)
         self._association: Association | None = None
@@ -72,7 +80,7 @@ class Keeper:
         self.stored: set[str] = set()
         """SOP Instance UIDs of what is durable, since the last series ended."""
         self.full = ""
-        """Why the disk took the last one not."""
+        """Why the disk, or the object store, took the last one not."""
         self._indexer.start()
 
     def on_store(self, event: evt.Event) -> int | Dataset:
@@ -100,7 +108,7 @@ class Keeper:
             log.warning("an instance is not kept: %s", error)
             return status_of(CANNOT_UNDERSTAND, str(error))
         except OSError as error:
-            self.full = error.strerror or "it cannot be stored"
+            self.full = error.strerror or str(error) or "it cannot be stored"
             log.error("an instance is not kept: %s", self.full)
             return status_of(OUT_OF_RESOURCES, self.full)
         self._came[identity.study_instance_uid, identity.sop_class_uid] += 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from dicomnode.audit.events import Peer as AuditedPeer
+from dicomnode.config.destinations import WebServer
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import is_held, locked_folder
 from dicomnode.decisions.pulling import FoundSeries, as_key, of_accession, of_ct, priors_of
@@ -93,7 +94,8 @@ def opened(
     keeper = None
     with ExitStack() as held:
         if settings.query.retrieve != "c-move":
-            keeper = Keeper(settings, database, _sender(settings), role)
+            answers = settings.query.retrieve == "c-get"
+            keeper = Keeper(settings, database, _sender(settings), role, answers=answers)
             held.callback(keeper.close)
         elif not is_held(settings.node.data_directory):
             raise ConfigurationError(_NOBODY_RECEIVES)
@@ -110,10 +112,15 @@ _NOBODY_RECEIVES = (
 def _sender(settings: Settings) -> AuditedPeer:
     web, peer = settings.query.web, settings.query.peer
     if settings.query.retrieve == "wado-rs" and web is not None:
-        return AuditedPeer(web.name[:16], urlsplit(web.url).hostname or "")
+        return AuditedPeer(sender_name(web), urlsplit(web.url).hostname or "")
     if peer is None:
         raise ConfigurationError("no archive is named to pull from: [query] peer")
     return AuditedPeer(peer.ae_title, peer.address)
+
+
+def sender_name(server: WebServer) -> str:
+    """Stands in the place of the calling AE title of what a DICOMweb server sends."""
+    return server.name[:16]
 
 
 def _archive(settings: Settings, stop: threading.Event, keeper: Keeper | None) -> Archive:

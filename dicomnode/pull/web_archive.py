@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import quote
 
 from pydicom.dataset import Dataset
 
-from dicomnode.audit import trail
-from dicomnode.audit.events import Peer, Queried
 from dicomnode.config.destinations import WebServer
-from dicomnode.decisions.delivery.stow_response import read_matches
+from dicomnode.decisions.delivery.stow_response import named_values
 from dicomnode.decisions.pulling import Answered, Counts, Follow, FoundSeries, FoundStudy
 from dicomnode.dicom_files.identity import Identity, file_parts
-from dicomnode.errors import DataError, PeerCause, PeerError
-from dicomnode.network import find
-from dicomnode.network.web_connection import Answer, WebConnection
+from dicomnode.errors import DataError
 from dicomnode.pull.archive import Told, nothing_kept
 from dicomnode.pull.keeping import Keeper
+from dicomnode.pull.web_query import WebQuery
 
-_JSON = "application/dicom+json"
 _AS_IT_IS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-_LONGEST_LIST_BYTES = 1 << 26
 _LONGEST_INSTANCE_BYTES = 1 << 30
-_PAGE = 1000
-_MODEL = str(find.CONTEXTS[0].abstract_syntax)
-"""What a query is on record as: DICOMweb has the same information model, and no name for it."""
 
 _TAGS = {
     "StudyInstanceUID": "0020000D",
@@ -56,7 +48,7 @@ class WebArchive:
             ConfigurationError: a TLS file of ours cannot be used.
         """
         self._server, self._keeper, self._stop = server, keeper, stop
-        self._connection = WebConnection(server, timeout)
+        self._query = WebQuery(server, timeout)
 
     @property
     def name(self) -> str:
@@ -113,10 +105,10 @@ class WebArchive:
         return Answered(follow, why, Counts(completed=came, failed=failed))
 
     def close(self) -> None:
-        self._connection.close()
+        self._query.close()
 
     def _one(self, path: str, uid: str) -> Answered:
-        answer = self._get(path, _AS_IT_IS, _LONGEST_INSTANCE_BYTES)
+        answer = self._query.get(path, _AS_IT_IS, _LONGEST_INSTANCE_BYTES)
         if answer.status in _OF_ALL:
             return Answered(Follow.STOP, f"answered HTTP {answer.status}: see its credentials")
         if answer.status != HTTPStatus.OK:
@@ -138,29 +130,7 @@ class WebArchive:
         return Answered(Follow.DONE)
 
     def _all(self, query: str) -> list[dict[str, str]]:
-        """Page by page, as some servers return so many at once and no more."""
-        trail.record(Queried(Peer(self._server.name), _MODEL, query.partition("?")[0]))
-        found: dict[tuple[str, ...], dict[str, str]] = {}
-        while True:
-            page = self._page(f"{query}&limit={_PAGE}&offset={len(found)}")
-            before = len(found)
-            found |= {tuple(each.values()): each for each in page}
-            if len(page) < _PAGE or len(found) == before:
-                return list(found.values())
-
-    def _page(self, query: str) -> list[dict[str, str]]:
-        answer = self._get(query, _JSON, _LONGEST_LIST_BYTES)
-        if answer.status == HTTPStatus.NO_CONTENT:
-            return []
-        if answer.status != HTTPStatus.OK:
-            text = f"{self.name} answered a query with HTTP {answer.status}"
-            raise PeerError(text, PeerCause.STATUS)
-        return read_matches(answer.body, _TAGS)
-
-    def _get(self, path: str, accept: str, longest: int) -> Answer:
-        who = self._server.credentials
-        headers: Mapping[str, str] = {"Authorization": who.authorization()} if who else {}
-        return self._connection.request("GET", path, {"Accept": accept, **headers}, longest=longest)
+        return [named_values(each, _TAGS) for each in self._query.matches(query)]
 
 
 def only_part(body: bytes) -> bytes:

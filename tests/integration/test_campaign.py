@@ -19,12 +19,13 @@ from pynetdicom import evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
 )
+from sqlalchemy import select
 
 from dicomnode.campaign import cohort, making
 from dicomnode.campaign.folder import FolderSource
 from dicomnode.campaign.runner import Runner
 from dicomnode.campaign.table import Outcome, write_csv, write_parquet
-from dicomnode.config.destinations import Destination, Peer
+from dicomnode.config.destinations import Destination, Peer, WebServer
 from dicomnode.config.sections import NodeSettings, QuerySettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import only_one
@@ -37,6 +38,7 @@ from storage import campaign_series, campaigns, index
 from storage.campaign_records import CampaignState, FoundRecord, FoundState, WindowState
 from storage.campaign_tables import CampaignSeriesRow
 from storage.database import Database
+from storage.models import SeriesRow
 from support.campaigns import unsynced
 from support.command import dicomnode
 from support.data import CT
@@ -52,11 +54,13 @@ PATIENT = "DRAWN-1"
 class Site:
     """A node's data directory, and a campaign that works into it; no node runs."""
 
-    def __init__(self, folder: Path, peer: Destination | None = None) -> None:
+    def __init__(
+        self, folder: Path, peer: Destination | None = None, server: WebServer | None = None
+    ) -> None:
         named = peer and Peer(
             name="archive", ae_title=peer.ae_title, address=peer.address, port=peer.port
         )
-        query = QuerySettings(peer=named, retrieve="c-get", timeout_seconds=30.0)
+        query = QuerySettings(peer=named, retrieve="c-get", web=server, timeout_seconds=30.0)
         self.settings = Settings(node=NodeSettings(data_directory=folder), query=query)
         with only_one(folder) as node_id:
             note_first_start(self.settings)
@@ -204,6 +208,36 @@ def test_real_series_fall_by_their_tags_and_stay_where_they_are(
         assert all(each.reasons for each in rows.values())
         with site.database.read() as session:
             assert all(index.series_arrival(session, uid) is None for uid in rows)
+
+
+def test_over_dicomweb_thick_series_stay_and_a_thin_one_comes(
+    orthanc: Orthanc, tmp_path: Path
+) -> None:
+    """QIDO-RS for the tags, WADO-RS for what is worth it."""
+    server = WebServer(name="a server of a long name", url=orthanc.service)
+    phantom = write_series(tmp_path / "phantom", 12)
+    for file in phantom:
+        orthanc.upload(file)
+    thin, thin_day = uids_of(tmp_path / "phantom")
+    thick = {uid: FoundState.FALLEN for uid, day in real_series().values() if day != thin_day}
+    first_day = min(day for uid, day in real_series().values() if uid in thick)
+    for day in (first_day, thin_day):
+        when = datetime.strptime(day, "%Y%m%d").date()  # noqa: DTZ007
+        with closing(Site(tmp_path / day, server=server)) as site:
+            work(site.begin(Plan("dicomweb", server.name, when, when, images_per_second=1e6)))
+            found = {uid: each.state for uid, each in site.rows().items()}
+            if day == first_day:
+                assert found
+                assert found.items() <= thick.items()
+                continue
+            assert found == {thin: FoundState.PULLED}
+            with site.database.read() as session:
+                arrival = index.series_arrival(session, thin)
+                which = select(SeriesRow.only_to).where(SeriesRow.series_instance_uid == thin)
+                only_to = session.scalar(which)
+            assert arrival is not None
+            assert arrival.instance_count == len(phantom)
+            assert only_to == ""  # what came is the campaign's, and goes nowhere
 
 
 def test_what_a_folder_holds_is_looked_at_whole_and_its_table_is_true(tmp_path: Path) -> None:

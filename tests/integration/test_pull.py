@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from dicomnode.config.credentials import Credentials
 from dicomnode.config.destinations import Destination, Peer, WebServer
+from dicomnode.config.object_store import ObjectStoreSettings
 from dicomnode.config.sections import NodeSettings, QuerySettings, ReceiveSettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import only_one
@@ -335,6 +336,27 @@ def _lose(session: Session, uids: set[str]) -> None:
 def test_of_what_to_pull_one_thing_is_named() -> None:
     assert "give one of" in dicomnode("pull").stderr
     assert "give one of" in dicomnode("pull", "--study", "1.2", "--accession", "A").stderr
+
+
+@pytest.mark.parametrize("how", ["c-get", "wado-rs"])
+def test_who_is_answered_that_it_is_stored_is_told_the_truth(
+    orthanc: Orthanc, study: str, tmp_path: Path, how: str
+) -> None:
+    """`durability = "store"` is of answers: the archive gets one to what C-GET brings."""
+    site = Site(
+        tmp_path / "data", get_from(orthanc.peer) if how == "c-get" else web_of(orthanc, tmp_path)
+    )
+    store = tmp_path / "store"
+    durable = {
+        "receive": ReceiveSettings(durability="store"),
+        "object_store": ObjectStoreSettings(url=store.as_uri()),
+    }
+    site.settings = site.settings.model_copy(update=durable)
+    site.begin()
+    (pulled,) = site.pull(run.Asked(study=study))
+    assert (pulled.came, pulled.lacking) == (SLICES, 0)
+    objects = [path for path in store.rglob("*") if path.is_file()]
+    assert len(objects) == (SLICES if how == "c-get" else 0)
 
 
 @pytest.mark.parametrize("how", ["c-get", "wado-rs"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -34,15 +35,23 @@ def print_standing(console: Console, standing: Standing) -> None:
         say(console, line)
 
 
-def watch(console: Console, look: Callable[[], Standing], wait: Callable[[], bool]) -> None:
-    """Until Ctrl-C: on a terminal in the same place, in a pipe whenever something has changed."""
+def watch(
+    console: Console,
+    look: Callable[[], Standing],
+    wait: Callable[[], bool],
+    *,
+    as_json: bool = False,
+) -> None:
+    """Until Ctrl-C: on a terminal in the same place; in a pipe, and as a line of JSON, whenever
+    something has changed."""
     with suppress(KeyboardInterrupt):
-        if console.is_terminal:
+        if console.is_terminal and not as_json:
             _watch_live(console, look, wait)
             return
         last: list[str] = []
         while True:
-            shown = list(lines(look()))
+            standing = look()
+            shown = [_as_line(standing)] if as_json else list(lines(standing))
             if shown != last:
                 for line in shown:
                     say(console, line)
@@ -50,6 +59,10 @@ def watch(console: Console, look: Callable[[], Standing], wait: Callable[[], boo
             last = shown
             if not wait():
                 return
+
+
+def _as_line(standing: Standing) -> str:
+    return json.dumps(standing.as_json(), ensure_ascii=False)
 
 
 def _watch_live(console: Console, look: Callable[[], Standing], wait: Callable[[], bool]) -> None:

@@ -52,14 +52,22 @@ def read_instances(body: bytes) -> frozenset[str]:
 
 
 def read_matches(body: bytes, tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """What a query returned, in JSON (PS3.18 section 10.6): of each match the first value of each
-    tag, "" for none, by the names of `tags`."""
+    """What a query returned, of each match as `named_values`."""
+    return [named_values(item, tags) for item in read_items(body)]
+
+
+def read_items(body: bytes) -> list[Mapping[str, Any]]:
+    """What a query returned, in JSON (PS3.18 section 10.6): an object for each match."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
         return []
-    items = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-    return [{name: _first(item, tag) for name, tag in tags.items()} for item in items]
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def named_values(item: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, str]:
+    """The first value of each tag, "" for none, by the names of `tags`."""
+    return {name: _first(item, tag) for name, tag in tags.items()}
 
 
 def _reasons(data_set: Mapping[str, Any], sequence: str, reason: str) -> dict[str, int]:
