@@ -1,6 +1,7 @@
 """Keeps: records, database, instance files, jobs, outbox. No DICOM network, no torch.
 
 adopt            What lies in a data directory becomes rows of a new database, and is held
+bucket           A bucket that others filled: its objects listed and read
 by_hand          What a person does with a series: hold it, let it go, cancel it, put it first
 campaign_arrivals   Whose an instance is that comes: a campaign's, or the clinic's
 campaign_claims     Claims of a campaign's series: under a lease, fenced by a token

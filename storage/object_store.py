@@ -93,7 +93,7 @@ class FolderStore:
         self._root = root
 
     def put(self, name: str, file: Path) -> None:
-        with _told(name), file.open("rb") as source:
+        with told(name), file.open("rb") as source:
             files = DurableFiles(self._root)
             files.remove_leftovers(datetime.now(UTC) - LEFTOVER_AGE)
             growing = files.grow(0)
@@ -105,19 +105,19 @@ class FolderStore:
                 growing.discard()
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:
-        with _told(name), (self._root / name).open("rb") as file:
+        with told(name), (self._root / name).open("rb") as file:
             file.seek(offset)
             return _whole(name, file.read(size), size)
 
     def size_of(self, name: str) -> int | None:
         try:
-            with _told(name):
+            with told(name):
                 return (self._root / name).stat().st_size
         except ObjectMissingError:
             return None
 
     def delete(self, name: str) -> None:
-        with _told(name), suppress(FileNotFoundError):
+        with told(name), suppress(FileNotFoundError):
             (self._root / name).unlink()
 
 
@@ -132,7 +132,7 @@ class _Remote:
     def put(self, name: str, file: Path) -> None:
         import obstore
 
-        with _told(name):
+        with told(name):
             obstore.put(self._store(), name, file, chunk_size=_PIECE, max_concurrency=_AT_ONCE)
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:
@@ -140,7 +140,7 @@ class _Remote:
 
         if size == 0:
             return b""
-        with _told(name):
+        with told(name):
             found = obstore.get_range(self._store(), name, start=offset, length=size)
             return _whole(name, bytes(found), size)
 
@@ -148,7 +148,7 @@ class _Remote:
         import obstore
 
         try:
-            with _told(name):
+            with told(name):
                 return obstore.head(self._store(), name)["size"]
         except ObjectMissingError:
             return None
@@ -156,17 +156,22 @@ class _Remote:
     def delete(self, name: str) -> None:
         import obstore
 
-        with suppress(ObjectMissingError), _told(name):
+        with suppress(ObjectMissingError), told(name):
             obstore.delete(self._store(), name)
 
     def _store(self) -> Remote:
         """Each process its own: its threads are none of a forked one."""
         if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = os.getpid(), _connected(self._access)
+            self._opened = os.getpid(), connected(self._access)
         return self._opened[1]
 
 
-def _connected(access: Access) -> Remote:
+def connected(access: Access) -> Remote:
+    """What speaks to the store; none is opened yet.
+
+    Raises:
+        ObjectStoreError: the library is not installed, or the options fit no store.
+    """
     try:
         from obstore.exceptions import BaseError
         from obstore.store import from_url
@@ -208,7 +213,7 @@ def try_create(store: ObjectStore, name: str, file: Path) -> bool:
     import obstore
     from obstore.exceptions import AlreadyExistsError
 
-    with _told(name):
+    with told(name):
         try:
             obstore.put(store._store(), name, file, mode="create", use_multipart=False)
         except AlreadyExistsError:
@@ -222,7 +227,7 @@ def _whole(name: str, found: bytes, size: int) -> bytes:
     return found
 
 
-class _told:  # noqa: N801 - used as a function
+class told:  # noqa: N801 - used as a function
     """Around a call: what goes wrong is one of our errors, in words that hold no secret."""
 
     def __init__(self, name: str) -> None:
@@ -244,7 +249,7 @@ class _told:  # noqa: N801 - used as a function
 
 def _words(kind: str, text: str) -> str:
     """What a server or the library said, without the address, headers or credentials in it."""
-    told = [match[1] for each in (_CODE, _STATUS) if (match := each.search(text))]
+    codes = [match[1] for each in (_CODE, _STATUS) if (match := each.search(text))]
     slow = "it took too long" if _SLOW in text else ""
     what = _KINDS.get(kind) or slow or "the store is away or answers with an error"
-    return f"{what} ({', '.join(told)})" if told else what
+    return f"{what} ({', '.join(codes)})" if codes else what

@@ -4,22 +4,18 @@ worth it goes into the node as if it had come over the network."""
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
 from dicomnode.assess.assessment import assess_files
-from dicomnode.audit.events import Peer
 from dicomnode.campaign.cohort import Studies
 from dicomnode.campaign.sources import Told
+from dicomnode.campaign.taking import Taking
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.campaign.windows import Window
-from dicomnode.decisions.pulling import pause_after
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.dicom_files.folder import read_folder
-from dicomnode.dicom_files.identity import file_parts, identify_file
-from dicomnode.errors import DataError
-from dicomnode.pull.keeping import Keeper
+from dicomnode.dicom_files.identity import identify_file
 from dicomnode.pull.steps import SeriesPulled
 from storage.campaign_records import FoundClaim, NewFound
 from storage.database import Database
@@ -40,10 +36,8 @@ class FolderSource:
         stop: threading.Event,
         role: str,
     ) -> None:
-        self._settings, self._database, self._folder = settings, database, folder
-        self._rate, self._stop, self._role = images_per_second, stop, role
-        self._open = ExitStack()
-        self._keeper: Keeper | None = None
+        self._settings, self._folder = settings, folder
+        self._taking = Taking(settings, database, AE_TITLE, images_per_second, stop, role)
 
     def everything(self) -> list[NewFound]:
         """A file that is no DICOM instance is none of a series."""
@@ -72,23 +66,10 @@ class FolderSource:
 
     def pull(self, claimed: FoundClaim, told: Told) -> SeriesPulled:
         files = self._files.get(claimed.series_instance_uid, [])
-        came, problem, keeper = 0, "", self._keeping()
-        for file in files:
-            if self._stop.is_set():
-                problem = "stopped"
-                break
-            came += not (why := _kept(file, keeper))
-            problem = why or problem
-            told()
-            self._stop.wait(pause_after(1, 0.0, self._rate))
-        keeper.series_ended()
-        lacking = len(files) - came
-        uids = claimed.study_instance_uid, claimed.series_instance_uid
-        return SeriesPulled(*uids, len(files), 0, came, lacking, problem if lacking else "")
+        return self._taking.series(claimed, files, Path.read_bytes, told)
 
     def close(self) -> None:
-        self._open.close()
-        self._keeper = None
+        self._taking.close()
 
     @cached_property
     def _files(self) -> dict[str, list[Path]]:
@@ -97,20 +78,3 @@ class FolderSource:
         for key, files in read_folder(self._folder).files.items():
             found.setdefault(key.partition("~")[0], []).extend(files)
         return found
-
-    def _keeping(self) -> Keeper:
-        if self._keeper is None:
-            sender = Peer(AE_TITLE, "127.0.0.1")
-            self._keeper = Keeper(self._settings, self._database, sender, self._role)
-            self._open.callback(self._keeper.close)
-        return self._keeper
-
-
-def _kept(file: Path, keeper: Keeper) -> str:
-    """ "" where it is; else why not."""
-    try:
-        syntax, data_set = file_parts(file.read_bytes())
-    except (DataError, OSError) as error:
-        return f"a file cannot be read: {type(error).__name__}"
-    status = keeper.take(data_set, syntax, lambda _identity: None)
-    return "" if isinstance(status, int) else str(status.ErrorComment)

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dicomnode.campaign.bucket import BUCKET_TITLE, BucketSource
 from dicomnode.campaign.cohort import Cohort
 from dicomnode.campaign.folder import AE_TITLE, FolderSource
 from dicomnode.campaign.sources import ArchiveSource, Catalogue, Source
@@ -19,8 +20,10 @@ from dicomnode.decisions.campaign.windows import windows
 from dicomnode.errors import ConfigurationError
 from dicomnode.pull.run import sender_name
 from storage import campaigns
+from storage.bucket import Bucket
 from storage.campaign_records import Campaign
 from storage.database import Database
+from storage.errors import ObjectStoreError
 
 _Named = TypeVar("_Named", Peer, WebServer)
 
@@ -50,9 +53,19 @@ def _sender(settings: Settings, plan: Plan) -> str:
             return peer_of(settings, plan).ae_title
         case "dicomweb":
             return sender_name(server_of(settings, plan))
+        case "bucket":
+            _bucket(settings, plan)
+            return BUCKET_TITLE
     if not Path(plan.place).is_dir():
         raise ConfigurationError(f"{plan.place} is no folder")
     return AE_TITLE
+
+
+def _bucket(settings: Settings, plan: Plan) -> Bucket:
+    try:
+        return settings.object_store.bucket(plan.place)
+    except ObjectStoreError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def source_of(
@@ -64,11 +77,13 @@ def source_of(
         ConfigurationError: there is no such archive any more.
     """
     plan, role = Plan.from_json(campaign.plan), f"campaign-{campaign.campaign_id}"
+    rate = plan.images_per_second
     if plan.source == "folder":
-        folder, rate = Path(plan.place), plan.images_per_second
-        return FolderSource(settings, database, folder, rate, stop, role)
+        return FolderSource(settings, database, Path(plan.place), rate, stop, role)
+    if plan.source == "bucket":
+        return BucketSource(settings, database, _bucket(settings, plan), rate, stop, role)
     timeout = settings.query.retrieve_timeout_seconds
-    query: dict[str, Any] = {"images_per_second": plan.images_per_second}
+    query: dict[str, Any] = {"images_per_second": rate}
     cohort: Catalogue
     if plan.source == "pacs":
         peer = query["peer"] = peer_of(settings, plan)
@@ -91,7 +106,8 @@ def peer_of(settings: Settings, plan: Plan) -> Peer:
     """
     named = (*settings.peers, *settings.dicom_destinations)
     asked = () if settings.query.peer is None else (settings.query.peer,)
-    return _called(plan.place, (*asked, *named), "archive")
+    places: tuple[Peer, ...] = (*asked, *named)
+    return _called(plan.place, places, "archive")
 
 
 def server_of(settings: Settings, plan: Plan) -> WebServer:
@@ -102,7 +118,8 @@ def server_of(settings: Settings, plan: Plan) -> WebServer:
     """
     named = [each for each in settings.destinations if isinstance(each, WebServer)]
     asked = () if settings.query.web is None else (settings.query.web,)
-    return _called(plan.place, (*asked, *named), "DICOMweb server")
+    places: tuple[WebServer, ...] = (*asked, *named)
+    return _called(plan.place, places, "DICOMweb server")
 
 
 def _called(name: str, places: Iterable[_Named], what: str) -> _Named:

@@ -100,8 +100,7 @@ class WebCohort:
         fields = [f"includefield={Tag(each):08X}" for each in returned]
         wanted = (*(keys or ()), *_STUDY, *_SERIES, *returned)
         items = self._query.matches(f"{path}?{'&'.join((*asked, *fields))}", most)
-        with PYDICOM_QUIET:
-            return [_data_set(each, wanted) for each in items]
+        return [_data_set(each, wanted) for each in items]
 
 
 def _header(match: Dataset) -> InstanceHeader:
@@ -120,6 +119,6 @@ def _data_set(item: Mapping[str, Any], keywords: Iterable[str]) -> Dataset:
         told = values if isinstance(values, list) else []
         texts = [str(each) for each in told if isinstance(each, str | int | float)]
         if texts:
-            with suppress(*UNREADABLE):
+            with PYDICOM_QUIET, suppress(*UNREADABLE):
                 data_set.add_new(tag, dictionary_VR(tag), texts if len(texts) > 1 else texts[0])
     return data_set

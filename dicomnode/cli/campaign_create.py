@@ -32,6 +32,9 @@ _Web = Annotated[
 _Folder = Annotated[
     Path | None, typer.Option("--folder", help="Folder with DICOM files of any series.")
 ]
+_Bucket = Annotated[
+    str, typer.Option("--bucket", metavar="URL", help="DICOM files as s3://bucket/prefix, gs, az.")
+]
 _First = Annotated[
     datetime | None,
     typer.Option("--from", formats=_DAY, metavar="DATE", help="First Study Date."),
@@ -63,6 +66,7 @@ def campaign_create(
     pacs: _Pacs = "",
     dicomweb: _Web = "",
     folder: _Folder = None,
+    bucket: _Bucket = "",
     first: _First = None,
     last: _Last = None,
     modality: _Modality = "CT",
@@ -83,9 +87,9 @@ def campaign_create(
 
     begin, _, end = hours.partition("-")
     limits = {"images_per_second": rate, "from_hour": begin, "to_hour": end, "disk_gib": disk}
-    limits |= {"ahead": ahead, "most_answers": most_answers}
+    limits |= {"ahead": ahead, "most_answers": most_answers, "modality": modality, "to": to}
     days = {"first": first and first.date(), "last": last and last.date()}
-    plan = _plan(_source(pacs, dicomweb, folder) | days | limits | {"modality": modality, "to": to})
+    plan = _plan(_source(pacs, dicomweb, folder, bucket) | days | limits)
     settings = load_settings(config_file(config))
     with closing(opened(settings)) as database:
         enter(database, settings, name, plan, clock_of(database).now())
@@ -93,16 +97,16 @@ def campaign_create(
     tell(name, "made", as_json)
 
 
-def _source(pacs: str, dicomweb: str, folder: Path | None) -> dict[str, Any]:
+def _source(pacs: str, dicomweb: str, folder: Path | None, bucket: str) -> dict[str, Any]:
     """
     Raises:
         typer.BadParameter: it is none, or several.
     """
     place = "" if folder is None else str(folder.absolute())
-    named = {"pacs": pacs, "dicomweb": dicomweb, "folder": place}
+    named = {"pacs": pacs, "dicomweb": dicomweb, "folder": place, "bucket": bucket}
     given = [(source, where) for source, where in named.items() if where]
     if len(given) != 1:
-        raise typer.BadParameter("give one of --pacs, --dicomweb and --folder")
+        raise typer.BadParameter("give one of --pacs, --dicomweb, --folder and --bucket")
     return {"source": given[0][0], "place": given[0][1]}
 
 

@@ -14,6 +14,7 @@ from dicomnode.config.section import Section
 from dicomnode.decisions.policy import NotNegative, Positive
 from dicomnode.errors import ConfigurationError
 from inference.entry_errors import SECRET
+from storage.bucket import Bucket
 from storage.errors import ObjectStoreError
 from storage.object_store import SCHEMES, Access, ObjectStore, open_store
 
@@ -86,12 +87,32 @@ class ObjectStoreSettings(Section):
         Raises:
             ObjectStoreError: as `open_store`; or there is no secret.
         """
+        return open_store(self._access(self.url))
+
+    def bucket(self, url: str) -> Bucket:
+        """Another one of the same server and credentials; of another kind of store with those of
+        the environment.
+
+        Raises:
+            ObjectStoreError: as `opened`; or the address is that of no bucket.
+        """
+        try:
+            place = _store_url(url)
+        except ValueError as error:
+            raise ObjectStoreError(str(error)) from None
+        if place.partition(":")[0] in ("", "file"):
+            raise ObjectStoreError("a folder is none: a bucket is as s3://bucket/prefix")
+        if place.partition(":")[0] != self.url.partition(":")[0]:
+            return Bucket(Access(place, {}, self.timeout_seconds))
+        return Bucket(self._access(place))
+
+    def _access(self, url: str) -> Access:
         try:
             options = {"endpoint": self.endpoint, "region": self.region} | self._identity()
         except ConfigurationError as error:
             raise ObjectStoreError(str(error)) from None
         kept = {key: value for key, value in options.items() if value}
-        return open_store(Access(self.url, kept, self.timeout_seconds))
+        return Access(url, kept, self.timeout_seconds)
 
     def _identity(self) -> dict[str, str]:
         if self.credentials is None:

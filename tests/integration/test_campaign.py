@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pydicom
@@ -35,16 +36,19 @@ from dicomnode.network.associations import application_entity, listen
 from dicomnode.network.listeners import bind_listener
 from dicomnode.network.send import send_files
 from storage import campaign_series, campaigns, index
+from storage.bucket import Bucket
 from storage.campaign_records import CampaignState, FoundRecord, FoundState, WindowState
 from storage.campaign_tables import CampaignSeriesRow
 from storage.database import Database
 from storage.models import SeriesRow
+from storage.records import SeriesArrival
 from support.campaigns import unsynced
 from support.command import dicomnode
 from support.data import CT
 from support.node import Node, free_port
 from support.orthanc import Orthanc, running_orthanc
 from support.phantom import write_series
+from support.seaweedfs import SECRET, VARIABLE, seaweedfs
 from support.wait import PATIENCE_SECONDS, wait_for
 
 DAY = date(2025, 2, 3)
@@ -81,6 +85,10 @@ class Site:
         with self.database.read() as session:
             found = campaign_series.table_of(session, 1)
             return {each.series_instance_uid: each for each in found}
+
+    def arrival(self, uid: str) -> SeriesArrival | None:
+        with self.database.read() as session:
+            return index.series_arrival(session, uid)
 
     def windows(self) -> list[WindowState]:
         with self.database.read() as session:
@@ -231,11 +239,10 @@ def test_over_dicomweb_thick_series_stay_and_a_thin_one_comes(
                 assert found.items() <= thick.items()
                 continue
             assert found == {thin: FoundState.PULLED}
+            arrival = wait_for(partial(site.arrival, thin), "it is known")
             with site.database.read() as session:
-                arrival = index.series_arrival(session, thin)
                 which = select(SeriesRow.only_to).where(SeriesRow.series_instance_uid == thin)
                 only_to = session.scalar(which)
-            assert arrival is not None
             assert arrival.instance_count == len(phantom)
             assert only_to == ""  # what came is the campaign's, and goes nowhere
 
@@ -258,12 +265,51 @@ def test_what_a_folder_holds_is_looked_at_whole_and_its_table_is_true(tmp_path: 
             **dict.fromkeys(fallen, FoundState.FALLEN),
             thin: FoundState.PULLED,
         }
+        arrival = wait_for(lambda: site.arrival(thin), "the phantom is known")
         with site.database.read() as session:
-            arrival = wait_for(lambda: index.series_arrival(session, thin), "the phantom is known")
             campaign = campaigns.find(session, "c1")
         assert arrival.instance_count == len(phantom)
         assert campaign is not None
         check_table(site.database, campaign, rows, tmp_path)
+
+
+@pytest.mark.long
+def test_of_a_bucket_only_what_is_worth_it_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thick series, a localizer, a text, and a thin phantom, on a real S3 server."""
+    monkeypatch.setenv(VARIABLE, SECRET)
+    phantom = write_series(tmp_path / "phantom", 12)
+    thin = uids_of(tmp_path / "phantom")[0]
+    (tmp_path / "notes.txt").write_text("no DICOM")
+    files = [*phantom, tmp_path / "notes.txt"]
+    files += [file for name in real_series() for file in sorted((CT / name).glob("*.dcm"))]
+    (tmp_path / "server").mkdir()
+    with seaweedfs(tmp_path / "server") as settings:
+        place = settings.url.replace("/node", "/research")
+        store = settings.model_copy(update={"url": place}).opened()
+        for number, file in enumerate(files):
+            store.put(f"some/{number}", file)
+        with closing(Site(tmp_path / "data")) as site:
+            site.settings = site.settings.model_copy(update={"object_store": settings})
+            runner = site.begin(Plan("bucket", place, images_per_second=1e6))
+            read: list[str] = []
+            whole = Bucket.whole
+
+            def noted(bucket: Bucket, name: str) -> bytes:
+                read.append(name)
+                return whole(bucket, name)
+
+            monkeypatch.setattr(Bucket, "whole", noted)
+            work(runner)
+            fallen = {uid for uid, _day in real_series().values()}
+            assert {uid: each.state for uid, each in site.rows().items()} == {
+                **dict.fromkeys(fallen, FoundState.FALLEN),
+                thin: FoundState.PULLED,
+            }
+            assert sorted(read) == sorted(f"some/{number}" for number in range(len(phantom)))
+            arrival = wait_for(lambda: site.arrival(thin), "it is known")
+            assert arrival.instance_count == len(phantom)
 
 
 def check_table(database: Database, campaign: object, rows: object, folder: Path) -> None:

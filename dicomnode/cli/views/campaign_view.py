@@ -81,7 +81,7 @@ def lines(standing: Standing) -> Iterator[str]:
     plan, windows = standing.plan, standing.windows
     yield _line("campaign", f"{standing.campaign.name}: {_state(standing)}")
     yield _line("source", _source(plan))
-    if plan.source != "folder":
+    if plan.by_days:
         asked = windows[WindowState.ASKED] + windows[WindowState.CAPPED]
         left = windows[WindowState.OPEN]
         yield _line("asked for", f"{how_many(asked, 'window')}, {left} to go")
@@ -120,8 +120,8 @@ def _state(standing: Standing) -> str:
 
 
 def _source(plan: Plan) -> str:
-    if plan.source == "folder":
-        return f"folder {plan.place}"
+    if not plan.by_days:
+        return f"{plan.source} {plan.place}"
     return f"{plan.modality} of {plan.place}, {plan.first} to {plan.last}"
 
 

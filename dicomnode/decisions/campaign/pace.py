@@ -63,7 +63,7 @@ def opens_at(plan: Plan, local: datetime) -> datetime:
 
 def must_wait_to_ask(plan: Plan, local: datetime) -> Wait | None:
     """Whether the archive may not even be queried now."""
-    if plan.source == "folder" or is_open(plan, local):
+    if not plan.by_days or is_open(plan, local):
         return None
     until = opens_at(plan, local)
     hours = f"from {plan.from_hour} to {plan.to_hour} o'clock"

@@ -14,7 +14,8 @@ Hour = Annotated[int, Field(ge=0, le=24)]
 
 @policy
 class Plan:
-    """`place`: the name of the archive or of the server, or the folder. `first`, `last`: the days
+    """`place`: the name of the archive or of the server, the folder, or
+    the address of the bucket. `first`, `last`: the days
     that are asked for, both among them.
 
     `from_hour` to `to_hour`, by the clock of this machine: then the archive is asked, and at no
@@ -24,7 +25,7 @@ class Plan:
     in its table, hexadecimal.
     """
 
-    source: Literal["pacs", "folder", "dicomweb"]
+    source: Literal["pacs", "folder", "dicomweb", "bucket"]
     place: str
     first: date | None = None
     last: date | None = None
@@ -39,10 +40,15 @@ class Plan:
     key: Annotated[str, Field(pattern=r"^[0-9a-f]*$")] = ""
 
     def __post_init__(self) -> None:
-        if self.source == "folder":
+        if not self.by_days:
             return
         if self.first is None or self.last is None or self.first > self.last:
             raise ValueError("from and to must be days, the first one not after the last")
+
+    @property
+    def by_days(self) -> bool:
+        """Whether the source is asked for days, and at some hours only."""
+        return self.source in ("pacs", "dicomweb")
 
     def as_json(self) -> dict[str, Any]:
         return cast("dict[str, Any]", _PLAN.dump_python(self, mode="json"))

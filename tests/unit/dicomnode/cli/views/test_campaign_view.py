@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from pathlib import Path
 
 from rich.console import Console
 
@@ -16,7 +17,8 @@ from support.campaigns import campaign
 from support.storage_samples import NOW
 
 
-def test_each_change_is_a_line_of_json(database: Database) -> None:
+def test_each_change_is_a_line_of_json(tmp_path: Path) -> None:
+    database = Database.open(f"sqlite:///{tmp_path}/node.db")
     made = campaign(database)
     states = [CampaignState.READY, CampaignState.READY, CampaignState.PAUSED]
     looks = iter(states)
@@ -33,3 +35,4 @@ def test_each_change_is_a_line_of_json(database: Database) -> None:
     watch(Console(file=out, width=40), looked, lambda: next(waits), as_json=True)
     told = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [each["state"] for each in told] == ["ready", "paused"]
+    database.close()
