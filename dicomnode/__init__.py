@@ -32,6 +32,7 @@ weights/         From labelled scans to a bundle: manifests, training, evaluatio
 clock            The time, as an argument: a look is tested at any moment
 disk_gate        Asks the file system, now and then, whether there is room for what comes
 errors           The errors of the node, by whose fault they are: data, peer, set-up, ours
+held_lease       The lease of a job while its work goes on, prolonged by a thread beside it
 lifecycle        How a process of the node starts, keeps at its work, and is asked to stop
 logs             The log: what the node says of itself, as lines of text or of JSON
 shared_file      A file that several processes append lines to, kept within bounds

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -18,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dicomnode.clock import Clock
 from dicomnode.config.sections import InferenceSettings
-from dicomnode.lifecycle import ends_process_on_fault
+from dicomnode.held_lease import HeldLease, looking
 from storage import jobs
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, StorageError
@@ -26,7 +25,6 @@ from storage.records import Job
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.1
 _AWAITED_SECONDS = 1.0
 """How often a running analysis looks whether its results are still awaited."""
 
@@ -54,31 +52,18 @@ class HeldJob:
     unawaited: threading.Event
     clock: Clock
     _begun: float = field(init=False)
-    _renewed: float = field(init=False)
     _looked: float = field(init=False)
-    _lost: float | None = field(init=False, default=None)
+    _lease: HeldLease = field(init=False)
     _stopping: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._begun = self._renewed = self._looked = self.clock.seconds()
+        self._begun = self._looked = self.clock.seconds()
+        lease = timedelta(seconds=self.settings.lease_seconds)
+        self._lease = HeldLease(self.database, self.job, lease, self.clock)
 
-    @contextmanager
-    def looked_after(self) -> Iterator[None]:
+    def looked_after(self) -> AbstractContextManager[None]:
         """Around its work."""
-        ended = threading.Event()
-        beside = threading.Thread(
-            target=ends_process_on_fault(self._run), args=(ended,), daemon=True
-        )
-        beside.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            beside.join()
-
-    def _run(self, ended: threading.Event) -> None:
-        while not ended.wait(_LOOK_SECONDS):
-            self.look(self.clock.seconds())
+        return looking(lambda: self.look(self.clock.seconds()))
 
     def look(self, now: float) -> None:
         """What is due at `now`, in the seconds of the clock."""
@@ -87,11 +72,11 @@ class HeldJob:
             return
         if now - self._begun > self.settings.deadline_seconds:
             self._give_up()
-        if self._lost is not None and now - self._lost > _LOST_SECONDS:
+        lost_at = self._lease.lost_at
+        if lost_at is not None and now - lost_at > _LOST_SECONDS:
             log.error("series %s: the lease is another's", self.job.series_key)
             os._exit(EXIT_LEASE_LOST)
-        if self._lost is None and now - self._renewed > self.settings.lease_seconds / 3:
-            self._renew(now)
+        self._lease.look(now)
         if now - self._looked > _AWAITED_SECONDS:
             self._notice_if_unawaited()
             self._looked = now
@@ -117,18 +102,6 @@ class HeldJob:
             return  # looked at again soon; to go on is never wrong
         if not awaited:
             self.unawaited.set()
-
-    def _renew(self, now: float) -> None:
-        """Not held any more is a job that has just ended, too: its thread is about to say so."""
-        self._renewed = now
-        lease = timedelta(seconds=self.settings.lease_seconds)
-        try:
-            with self.database.write() as session:
-                held = jobs.renew(session, self.job, self.clock.now(), lease)
-        except DatabaseUnavailableError as error:
-            log.warning("the lease could not be renewed yet: %s", error)
-            return
-        self._lost = None if held else now
 
     def _hand_back_in_time(self, now: float) -> None:
         if self._stopping is None:

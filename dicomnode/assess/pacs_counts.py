@@ -12,8 +12,6 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 
-from dicomnode.audit import events as audited
-from dicomnode.audit import trail
 from dicomnode.clock import Clock
 from dicomnode.config.destinations import Peer
 from dicomnode.config.sections import QuerySettings
@@ -22,6 +20,7 @@ from dicomnode.errors import PeerError
 from dicomnode.lifecycle import ends_process_on_fault
 from dicomnode.network.associations import associated, requestor
 from dicomnode.network.count_query import CONTEXTS, CountQuery
+from dicomnode.network.find import record_query
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +129,7 @@ class PacsCounts:
             query = CountQuery(association, settings.timeout_seconds, settings.most_matches)
             for (study, series), inquiry in waiting.items():
                 asked_at = self._clock.now()
-                self._record(study, series)
+                record_query(self._peer, f"{study}\\{series}")
                 try:
                     said = query.count(study, series)
                 except PeerError as error:
@@ -145,11 +144,6 @@ class PacsCounts:
         if self._silence:
             log.info("%s answers C-FIND again", self._peer.name)
         self._silence = 0.0
-
-    def _record(self, study: str, series: str) -> None:
-        peer = audited.Peer(self._peer.ae_title, self._peer.address)
-        (context,) = CONTEXTS
-        trail.record(audited.Queried(peer, str(context.abstract_syntax), f"{study}\\{series}"))
 
     def _answered(self, inquiry: _Inquiry, answer: PacsCount) -> None:
         with self._changed:

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
-from dicomnode.audit import trail
-from dicomnode.audit.events import Peer as AuditedPeer
-from dicomnode.audit.events import Queried
 from dicomnode.config.destinations import Peer
 from dicomnode.decisions.campaign.windows import Window
 from dicomnode.decisions.instance_header import InstanceHeader
@@ -19,7 +16,7 @@ from dicomnode.dicom_files.headers import PYDICOM_QUIET, read_header
 from dicomnode.errors import PeerError
 from dicomnode.network import find
 from dicomnode.network.associations import KeptAssociation, requestor
-from dicomnode.network.find import Finder, identifier
+from dicomnode.network.find import Finder, identifier, record_query
 
 QUERIES_PER_SECOND = 10.0
 
@@ -125,8 +122,7 @@ class Cohort:
     def _found(
         self, finder: Finder, key: Dataset, told: str, most: int | None = None
     ) -> Iterator[Dataset]:
-        us = AuditedPeer(self._peer.ae_title, self._peer.address)
-        trail.record(Queried(us, str(find.CONTEXTS[0].abstract_syntax), told))
+        record_query(self._peer, told)
         with PYDICOM_QUIET:
             yield from finder.find(key, most)
 

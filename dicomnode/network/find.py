@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 from pydicom.dataset import Dataset
 from pynetdicom import build_context
@@ -15,6 +16,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind as StudyRootFind,
 )
 
+from dicomnode.audit import trail
+from dicomnode.audit.events import Peer, Queried
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.network.associations import SUCCESS, not_accepted, unanswered
 
@@ -94,3 +97,19 @@ def identifier(level: str, **keys: str | None) -> Dataset:
     for keyword, value in keys.items():
         setattr(found, keyword, value)
     return found
+
+
+class Asked(Protocol):
+    """Who is asked: its AE title, and an IP address or host."""
+
+    @property
+    def ae_title(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+
+
+def record_query(peer: Asked, what: str) -> None:
+    """Into the audit trail, before `peer` is asked. `what`: the UIDs, from the study down, or what
+    else was asked for; no patient."""
+    us = Peer(peer.ae_title, peer.address)
+    trail.record(Queried(us, str(CONTEXTS[0].abstract_syntax), what))

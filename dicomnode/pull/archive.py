@@ -9,9 +9,6 @@ from typing import Protocol
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 
-from dicomnode.audit import trail
-from dicomnode.audit.events import Peer as AuditedPeer
-from dicomnode.audit.events import Queried
 from dicomnode.config.destinations import Peer
 from dicomnode.config.sections import QuerySettings
 from dicomnode.decisions.pulling import (
@@ -26,7 +23,7 @@ from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.network import find, retrieve
 from dicomnode.network.associations import KeptAssociation, requestor
 from dicomnode.network.count_query import image_key
-from dicomnode.network.find import Finder, identifier
+from dicomnode.network.find import Finder, identifier, record_query
 from dicomnode.network.retrieve import Retriever, retrieve_key
 from dicomnode.pull.keeping import Keeper
 
@@ -129,8 +126,7 @@ class DicomArchive:
         self._kept.close()
 
     def _found(self, key: Dataset, told: str) -> Iterator[Dataset]:
-        us = AuditedPeer(self._peer.ae_title, self._peer.address)
-        trail.record(Queried(us, str(find.CONTEXTS[0].abstract_syntax), told))
+        record_query(self._peer, told)
         finder = Finder(self._kept.established(), self._settings.retrieve_timeout_seconds)
         yield from finder.find(key, _MOST_MATCHES)
 

@@ -18,12 +18,13 @@ from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import settings_now
 from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError, DataError, PeerError
+from dicomnode.held_lease import HeldLease, looking
 from dicomnode.lifecycle import Outage, ends_process_on_fault, keep_looking
 from dicomnode.pull.run import fetch_series
 from dicomnode.pull.steps import Known, SeriesPulled
 from storage import jobs, queries
 from storage.database import Database
-from storage.errors import DatabaseUnavailableError, LeaseLostError
+from storage.errors import LeaseLostError
 from storage.lost_nodes import lost_instances
 from storage.records import Job, JobKind
 
@@ -120,29 +121,16 @@ class Fetcher:
     @contextmanager
     def _kept(self, job: Job) -> Iterator[threading.Event]:
         """Around the fetching: keeps the lease. The event is set when it is to be broken off."""
-        ended, stop = threading.Event(), threading.Event()
-        beside = threading.Thread(target=self._renew, args=(job, ended, stop), daemon=True)
-        beside.start()
-        try:
-            yield stop
-        finally:
-            ended.set()
-            beside.join()
+        stop = threading.Event()
+        lease = HeldLease(self._database, job, _LEASE, self._clock)
 
-    def _renew(self, job: Job, ended: threading.Event, stop: threading.Event) -> None:
-        due = self._clock.seconds()
-        while not ended.wait(0.1):
-            if self._stop.is_set():
+        def look() -> None:
+            lease.look(self._clock.seconds())
+            if self._stop.is_set() or lease.lost_at is not None:
                 stop.set()
-            if self._clock.seconds() - due < _LEASE.total_seconds() / 3:
-                continue
-            due = self._clock.seconds()
-            try:
-                with self._database.write() as session:
-                    if not jobs.renew(session, job, self._clock.now(), _LEASE):
-                        stop.set()
-            except DatabaseUnavailableError as error:
-                log.warning("the lease could not be renewed yet: %s", error)
+
+        with looking(look):
+            yield stop
 
 
 @ends_process_on_fault

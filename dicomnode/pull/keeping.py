@@ -23,7 +23,7 @@ from dicomnode.audit.events import Peer, Transferred
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.files import instance_files
-from dicomnode.data_directory.holding import NODE_ID
+from dicomnode.data_directory.holding import id_of_node
 from dicomnode.data_directory.own_data import check_own
 from dicomnode.decisions.arrival.store_answer import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
 from dicomnode.dicom_files.identity import Identity, Provenance, identify
@@ -149,9 +149,15 @@ class Keeper:
 
 
 def _node_id(settings: Settings) -> str:
-    file = settings.node.data_directory / NODE_ID
+    """
+    Raises:
+        ConfigurationError: no node has run there, or who may not look.
+    """
+    folder = settings.node.data_directory
     try:
-        return file.read_text().strip()
+        node_id = id_of_node(folder)
     except OSError as error:
-        text = f"no node has run on {settings.node.data_directory} yet: {error.strerror}"
-        raise ConfigurationError(text) from error
+        raise ConfigurationError(f"{folder}: {error.strerror}") from error
+    if not node_id:
+        raise ConfigurationError(f"no node has run on {folder} yet")
+    return node_id

@@ -15,7 +15,7 @@ WALLS = """
 .analyse: . .assess .config .data_directory .decisions .decisions.arrival .decisions.contrast
     .decisions.eligibility .decisions.stack .deliver .dicom_files .methods .metrics .results
     .results.common inference inference.arrays inference.lungs storage
-.assess: . .audit .config .data_directory .decisions .decisions.arrival .decisions.eligibility
+.assess: . .config .data_directory .decisions .decisions.arrival .decisions.eligibility
     .decisions.stack .deliver .dicom_files .methods .metrics .network .notes .pull .results.common
     storage
 .audit: . .config
