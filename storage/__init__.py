@@ -26,6 +26,7 @@ enqueue          Putting jobs into the queue, each once
 errors           The errors of storage. No message bears a password or a patient's identity
 flight_records   Of each analysis one record that outlives all, chained to the one before
 folders          Folders whose names outlive a power cut
+forgetting       A lost node that never comes back is forgotten: nobody waits for it any more
 holders          Which node holds an instance that came to several, or whose holder is lost
 index            The index of what has come: associations, instances, and the series they add up to
 instances        Instance files on disk, under names that tell nothing about the patient

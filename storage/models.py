@@ -53,7 +53,7 @@ class NodeRow(Base):
     """A node that works on this database. `name`: of its machine. Times are the database's.
 
     `left_at`: since when it is not heard of any more. `shares`: whether it leaves room for others;
-    of one that does not, this is the only row.
+    of one that does not, this is the only row, or it is lost and forgotten.
     """
 
     __tablename__ = "node"

@@ -36,9 +36,9 @@ def join(session: Session, node_id: str, name: str, shares: bool, now: datetime)
 
 
 def tell_alive(session: Session, node_id: str, now: datetime) -> None:
-    """Again and again, while the node runs."""
+    """Again and again, while a node runs that shares the database."""
     alive = update(NodeRow).where(NodeRow.node_id == node_id)
-    session.execute(alive.values(heard_at=now, left_at=None))
+    session.execute(alive.values(heard_at=now, left_at=None, shares=True))
 
 
 def folders_without_series(session: Session, result_folders: Iterable[str]) -> tuple[str, ...]:

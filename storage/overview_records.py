@@ -124,6 +124,11 @@ class Node:
     left_at: datetime | None
     shares: bool
 
+    @property
+    def forgotten(self) -> bool:
+        """Lost, and nobody waits for it any more."""
+        return self.left_at is not None and not self.shares
+
 
 @dataclass(frozen=True)
 class DeadRows:

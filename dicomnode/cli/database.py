@@ -1,10 +1,11 @@
-"""`dicomnode database`: taken elsewhere, or begun anew over what lies here."""
+"""`dicomnode database`: taken elsewhere, begun anew over what lies here; a lost node forgotten."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,10 +25,16 @@ from dicomnode.config.reading import load_settings
 from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError
 
+if TYPE_CHECKING:  # they take long to load
+    from sqlalchemy.orm import Session
+
+    from storage.forgetting import LeftBehind
+    from storage.overview_records import Node
+
 _KIND = AlertKind.SOFTWARE_CONFIGURATION
 
 database_app = typer.Typer(
-    help="The database: taken elsewhere, or begun anew over what is there.", no_args_is_help=True
+    help="The database: taken elsewhere, begun anew, a lost node forgotten.", no_args_is_help=True
 )
 
 
@@ -168,3 +175,65 @@ def database_release(config: ConfigOption = None, as_json: JsonOption = False) -
         print_json({"series": series, "deliveries": deliveries})
         return
     typer.echo(f"{series} series to be decided on, {how_many(deliveries, 'object')} to be sent")
+
+
+@database_app.command("forget")
+def database_forget(
+    node: Annotated[str, typer.Argument(help="Its name, or its id, as `dicomnode status` has it.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Wait no more for a node of this database that never comes back; `status` tells no more of it.
+
+    It must be lost. Tells first what it alone had. The others go on asking the archive for what
+    their series lack; what it had not sent is given up. Asks before it does, and with --json wants
+    --yes.
+    """
+    from storage.forgetting import forget, left_behind
+
+    settings = load_settings(config_file(config))
+    with closing(open_database(config)) as database:
+        with database.read() as session:
+            found = _lost_node(session, node)
+            left = left_behind(session, found.node_id)
+        what = f"{found.name} ({found.node_id}) alone had {_told(left)}"
+        if not yes:
+            ask(what, "Forget it?", "nothing was changed", as_json=as_json)
+        with database.write() as session:
+            if not forget(session, found.node_id):
+                raise ConfigurationError(f"{found.name} is heard of again: nothing was changed")
+    recorded(settings, "database forget", what, kind=_KIND)
+    if as_json:
+        print_json({"node": found.node_id, "name": found.name, **asdict(left)})
+        return
+    typer.echo(f"forgotten: {what}")
+    if left.unsent:
+        typer.echo("what was not sent: dicomnode deliveries list --state failed")
+
+
+def _lost_node(session: Session, called: str) -> Node:
+    """
+    Raises:
+        ConfigurationError: there is none, or several, or it is heard of.
+    """
+    from storage.forgetting import nodes_called
+
+    found = nodes_called(session, called)
+    lost = [each for each in found if each.left_at is not None]
+    if len(lost) > 1:
+        ids = ", ".join(each.node_id for each in lost)
+        raise ConfigurationError(f"{len(lost)} lost nodes are called {called}: give one of {ids}")
+    if not lost:
+        why = "is heard of: stop it first" if found else "is no node of this database"
+        raise ConfigurationError(f"{called} {why}")
+    return lost[0]
+
+
+def _told(left: LeftBehind) -> str:
+    objects = how_many(left.results, "result object")
+    return (
+        f"{how_many(left.instances, 'instance')} of {left.open_series} series that wait for them "
+        f"and of {left.ended_series} that have ended, and {objects}; not sent: "
+        f"{how_many(left.unsent, 'delivery')}"
+    )

@@ -78,6 +78,7 @@ EXAMPLES = {
     "database downgrade": "dicomnode database downgrade --to 0003",
     "database adopt": "dicomnode database adopt",
     "database release": "dicomnode database release",
+    "database forget": "dicomnode database forget ct-node-2",
     "backup": "dicomnode backup /mnt/backup",
     "restore": "dicomnode restore /mnt/backup/2026-11-28T02-15-00Z --check",
     "version": "dicomnode version",

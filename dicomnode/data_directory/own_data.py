@@ -86,7 +86,7 @@ def take_database(settings: Settings, node_id: str) -> None:
         nodes, shares = all_nodes(session), settings.node.shares_database
         is_known = node_id in {each.node_id for each in nodes}
         for each in nodes:
-            if each.node_id != node_id and not (shares and each.shares):
+            if each.node_id != node_id and not each.forgotten and not (shares and each.shares):
                 raise ConfigurationError(
                     f"{database.url} belongs to the node {each.node_id}, whose files are "
                     f"elsewhere; {settings.node.data_directory} is that of {node_id}"

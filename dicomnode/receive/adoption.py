@@ -86,7 +86,7 @@ def adopt_files(database: Database, settings: Settings, node_id: str, now: datet
         OSError: a file cannot be read now.
     """
     with database.write() as session:
-        if any(each.node_id != node_id for each in all_nodes(session)):
+        if any(each.node_id != node_id and not each.forgotten for each in all_nodes(session)):
             raise ConfigurationError(f"{database.url} is that of other nodes too: it is not lost")
         adopt.disown(session)
     instances = reconcile(database, InstanceFiles(settings.instances, node_id), node_id)

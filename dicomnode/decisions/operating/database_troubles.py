@@ -17,7 +17,11 @@ def lost_node_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> It
             continue
         name = each.name or each.node_id
         text = f"the node {name} has not been heard of for {duration(now - each.heard_at)}"
-        remedy = "start it again; the others go on with what it did not have alone"
+        forget = f"dicomnode database forget {each.node_id}"
+        remedy = (
+            "start it again; the others go on with what it did not have alone; where it never "
+            f"comes back: {forget}"
+        )
         yield Trouble(f"node_lost:{each.node_id}", Severity.ERROR, text, remedy, each.left_at)
 
 

@@ -66,7 +66,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Of several nodes the first that joined has the database: the files of the others are lost to
+    """Of several nodes the first that joined, and is not lost, has the database: the files of the others are lost to
     it. Jobs that fetch instances again are given up."""
     _leave_room("", {})
     op.execute("DELETE FROM job WHERE kind = 'fetch'")
@@ -86,7 +86,8 @@ def downgrade() -> None:
         sa.CheckConstraint("slot = 1", name=op.f("ck_owner_one")),
         sa.PrimaryKeyConstraint("slot", name=op.f("pk_owner")),
     )
-    first = "SELECT 1, node_id FROM node ORDER BY joined_at, node_id LIMIT 1"
+    order = "left_at IS NOT NULL, joined_at, node_id"
+    first = f"SELECT 1, node_id FROM node ORDER BY {order} LIMIT 1"  # noqa: S608
     op.execute(f"INSERT INTO owner (slot, node_id) {first}")
     op.drop_table("node")
 

@@ -295,6 +295,16 @@ def test_a_second_node_joins_where_both_share(
         assert all(each.name for each in all_nodes(session))
 
 
+def test_beside_one_that_is_forgotten_a_node_may_have_the_database_alone(
+    settings: Settings,
+) -> None:
+    take_database(sharing(settings), NODE)
+    with closing(Database.open(settings.database_url)) as database, database.write() as session:
+        row = session.get_one(NodeRow, NODE)
+        row.left_at, row.shares = row.heard_at, False
+    take_database(settings, "b" * 32)
+
+
 def test_a_node_whose_files_no_row_tells_of_does_not_join(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ def test_a_lost_node_is_an_error_until_it_is_heard_again() -> None:
     (found,) = lost_node_troubles(Facts(NOW, work=Work(nodes=(HERE, gone))), POLICY, NOW)
     assert (found.name, found.severity, found.since) == ("node_lost:2", Severity.ERROR, lost)
     assert "host-2 has not been heard of for 2 h" in found.text
+    assert found.remedy.endswith("dicomnode database forget 2")
 
 
 @pytest.mark.parametrize(
