@@ -148,6 +148,22 @@ class Strain:
 
 
 @dataclass(frozen=True)
+class Unsealed:
+    """Series that came to rest on one node and are in no object of the store yet, at one moment.
+
+    `series`: so many, or more where `at_least`; `damaged` of them cannot be sealed at all.
+    `oldest_due_at`: since when the oldest could be. `fault`: why the store takes nothing.
+    """
+
+    at: datetime
+    series: int = 0
+    at_least: bool = False
+    damaged: int = 0
+    oldest_due_at: datetime | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class TroubleRecord:
     """One trouble, and who was told of it.
 

@@ -1,5 +1,6 @@
 """What lies in a node's data directory: whose it is, what has to go, and its back-ups.
 
+backlog   What a node has not sealed yet, in a file that any process can read
 backup    Backs a node up while it works, and puts it back
 cleaner   Removes what is finished after its time, and what dead writers left
 files     The files of a node: on its own disk, or copies of what the object store has

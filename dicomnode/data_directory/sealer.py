@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from dicomnode.clock import clock_of
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.backlog import Backlog
 from dicomnode.lifecycle import Outage, ends_process_on_fault
 from storage import sealing
 from storage.copies import Copies, CopyFolder, is_marked
@@ -24,6 +25,7 @@ from storage.database import Database
 from storage.durable import INCOMING
 from storage.errors import DamagedObjectError
 from storage.folders import names_in, sync_folder
+from storage.overview_records import Unsealed
 from storage.records import ResultRecord, StoredInstance
 from storage.sealed import INSTANCES, RESULTS, Member, Sealed
 from storage.statements import Place
@@ -41,6 +43,7 @@ _OVERLAP = timedelta(minutes=10)
 
 _PURGE = timedelta(hours=1)
 _LOOK_AT = 100
+_COUNTED = 1000
 _OBJECTS_A_PASS = 100
 _FREED_SHARE = 0.9
 """Copies go until so much of the limit is left, so that there is something to do only now and
@@ -62,7 +65,8 @@ class Sealer:
         self._limit = int(settings.object_store.cache_gib * _GIB)
         self._from, self._looked_all = _BEGINNING, datetime.min.replace(tzinfo=UTC)
         self._purged = self._looked_all
-        self._failed: set[str] = set()
+        self._failed: dict[str, datetime] = {}  # when each could be sealed
+        self._rest = timedelta(seconds=settings.object_store.seal_after_seconds)
 
     def seal_due(self, now: datetime) -> int:
         """Seal what has come to rest; how many series. One that is at fault holds up no other.
@@ -75,7 +79,7 @@ class Sealer:
         if now - self._looked_all >= _LOOK_ALL:
             self._from, self._looked_all = _BEGINNING, now
             self._failed.clear()
-        before = now - timedelta(seconds=self._settings.object_store.seal_after_seconds)
+        before = now - self._rest
         sealed = 0
         while True:
             with self._database.read() as session:
@@ -84,18 +88,40 @@ class Sealer:
                 )
             for place in found:
                 if place[1] not in self._failed:
-                    sealed += self._seal_or_pass_over(place[1], now)
+                    sealed += self._seal_or_pass_over(place, now)
                 self._from = place
             if len(found) < _LOOK_AT:
                 self._from = min(self._from, (now - _OVERLAP, ""))
                 return sealed
 
-    def _seal_or_pass_over(self, series_key: str, now: datetime) -> bool:
+    def unsealed(self, now: datetime, fault: str = "") -> Unsealed:
+        """What `seal_due` has left; `fault`: what it ended by. All before where it has come to is
+        sealed, but for what is damaged.
+
+        Raises:
+            DatabaseUnavailableError
+        """
+        with self._database.read() as session:
+            found = sealing.unsealed_series(
+                session, self._node_id, self._from, now - self._rest, _COUNTED
+            )
+        due = {key: at + self._rest for at, key in found} | self._failed
+        return Unsealed(
+            at=now,
+            series=len(due),
+            at_least=len(found) == _COUNTED,
+            damaged=len(self._failed),
+            oldest_due_at=min(due.values(), default=None),
+            fault=fault,
+        )
+
+    def _seal_or_pass_over(self, place: Place, now: datetime) -> bool:
+        last_came, series_key = place
         try:
             return self._seal(series_key, now)
         except (DamagedObjectError, FileNotFoundError) as error:
             log.error("series %s stays on this disk alone: %s", series_key, error)
-            self._failed.add(series_key)
+            self._failed[series_key] = last_came + self._rest
             return False
 
     def _seal(self, series_key: str, now: datetime) -> bool:
@@ -237,18 +263,31 @@ def start(settings: Settings, node_id: str, stop: threading.Event) -> None:
         threading.Thread(target=target, args=(settings, node_id, stop), name="sealer").start()
 
 
+@contextmanager
+def _told(backlog: Backlog, sealer: Sealer, now: datetime) -> Iterator[None]:
+    """Around a pass: what is left, and why."""
+    try:
+        yield
+    except OSError as error:
+        backlog.tell(sealer.unsealed(now, str(error)))
+        raise
+    backlog.tell(sealer.unsealed(now))
+
+
 def run(settings: Settings, node_id: str, stop: threading.Event) -> None:
     """Seal every few seconds until `stop`; what fails is tried again."""
     database = Database.open_later(settings.database_url)
     outage, clock = Outage("sealing", OSError), clock_of(database)
+    backlog = Backlog(settings.node.data_directory)
     sealer: Sealer | None = None
     clear_at = 0.0
     while not stop.is_set():
         with outage.reported():
             sealer = sealer or Sealer(settings, database, node_id)
             now = clock.now()
-            if done := sealer.seal_due(now):
-                log.info("sealed %d series", done)
+            with _told(backlog, sealer, now):
+                if done := sealer.seal_due(now):
+                    log.info("sealed %d series", done)
             if clock.seconds() >= clear_at:
                 sealer.remove_objects(now)
                 if gone := sealer.clear(now):

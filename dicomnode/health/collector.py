@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.backlog import read_backlog
 from dicomnode.data_directory.holding import id_of_node, is_held
 from dicomnode.decisions.arrival.disk import DiskSpace
 from dicomnode.decisions.operating.facts import ClockStep, Facts, Setup, Work
@@ -22,6 +23,7 @@ from dicomnode.health.patience import Patience
 from dicomnode.health.work import WorkReader
 from dicomnode.processes.states import read_state
 from storage.database import Database
+from storage.overview_records import Unsealed
 
 DATABASE_SECONDS = 5.0
 """So long an answer of the database is waited for."""
@@ -66,6 +68,7 @@ class Collector:
                 "the certificates", lambda: certificate_files(self._settings), ()
             ),
             clock_step=self._clocks.step(),
+            unsealed=looks.at("the sealing", self._unsealed, None),
             work=work,
             blind=tuple(looks.blind),
         )
@@ -97,6 +100,10 @@ class Collector:
             return f"no answer within {DATABASE_SECONDS:g} s", Work()
         looks.blind += own.blind
         return answer
+
+    def _unsealed(self) -> Unsealed | None:
+        has_store = bool(self._settings.object_store.url)
+        return read_backlog(self._settings.node.data_directory) if has_store else None
 
     def _disk(self) -> tuple[DiskSpace | None, str]:
         """Of the instances, or of where they will be; and which folder was asked in their place."""

@@ -92,6 +92,18 @@ class LookedAt(Collector):
                 "With less free space instances are refused (0xA700).",
                 [((), facts.setup.disk.refuse_below_bytes)],
             )
+        if facts.unsealed is not None:
+            unsealed = facts.unsealed
+            yield _gauge(
+                "unsealed_series",
+                "Series that came to rest and are not in the object store yet, 1000 at most.",
+                [((), unsealed.series)],
+            )
+            yield _gauge(
+                "unsealed_oldest_seconds",
+                "How long the oldest of them could have been sealed; 0 where none is left.",
+                [((), _age(unsealed.oldest_due_at, facts.at))],
+            )
         yield _gauge(
             "certificate_expiry_timestamp_seconds",
             "When the certificate in a file of the configuration ends.",

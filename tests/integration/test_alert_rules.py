@@ -42,6 +42,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {'dicomnode_promise_oldest_seconds{destination="pacs"}': "14401"},
         {'dicomnode_promise_oldest_seconds{destination="pacs"}': "600"},
     ),
+    "DicomnodeSealingLate": (
+        {"dicomnode_unsealed_oldest_seconds": "1801"},
+        {"dicomnode_unsealed_oldest_seconds": "0+5x120"},
+    ),
     "DicomnodeCanaryFailed": ({"dicomnode_canary_passed": "0"}, {"dicomnode_canary_passed": "1"}),
     "DicomnodeCanaryLate": (
         {'dicomnode_troubles{kind="canary_late",severity="warning"}': "1"},

@@ -19,7 +19,7 @@ from dicomnode.decisions.wording import how_many
 from dicomnode.health.collector import Collector
 from dicomnode.version import VERSION
 from storage.database import Database, shown_url
-from storage.overview_records import OpenDeliveries, OpenJobs
+from storage.overview_records import OpenDeliveries, OpenJobs, Unsealed
 
 _FACTS = TypeAdapter(Facts)
 _TROUBLES = TypeAdapter(tuple[Trouble, ...])
@@ -97,9 +97,16 @@ def _machine(settings: Settings, facts: Facts) -> Iterator[tuple[str, str]]:
     yield "database", f"{shown_url(settings.database_url)} {answers}"
     yet = f" at {facts.disk_of}: {settings.instances} is not there yet" if facts.disk_of else ""
     yield "disk", f"{facts.disk}{yet}" if facts.disk else "not known"
+    if facts.unsealed is not None and facts.unsealed.series:
+        yield "store", _unsealed(facts.unsealed, facts)
     ends = [each.ends_at for each in facts.certificates if each.ends_at is not None]
     if ends:
         yield "certificates", f"the first of {len(facts.certificates)} ends {moment(min(ends))} UTC"
+
+
+def _unsealed(unsealed: Unsealed, facts: Facts) -> str:
+    oldest = f", one for {_age(unsealed.oldest_due_at, facts)}" if unsealed.oldest_due_at else ""
+    return f"{how_many(unsealed.series, 'series')} to be sealed{oldest}"
 
 
 def _node(facts: Facts) -> str:

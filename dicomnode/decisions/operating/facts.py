@@ -23,6 +23,7 @@ from storage.overview_records import (
     Source,
     Strain,
     TroubleRecord,
+    Unsealed,
 )
 from storage.records import SeriesState
 
@@ -124,4 +125,5 @@ class Facts:
     http_fault: str = ""  # why the status page is not served, though it should be
     work: Work = Work()
     blind: tuple[Blind, ...] = ()
+    unsealed: Unsealed | None = None  # None: nothing is to be sealed, or nobody has told yet
     disk_of: str = ""  # where the folder of the instances is not there yet, the nearest around it

@@ -49,6 +49,7 @@ class HealthPolicy:
     queue_seconds: Positive = 1800.0
     delivery_seconds: Positive = 900.0
     commitment_seconds: Positive = 14400.0
+    sealing_seconds: Positive = 1800.0
     event_hours: Positive = 24.0  # what happened, and does not last, is told for so long
     restarts: Annotated[int, Field(ge=1, le=10)] = 3  # within ten minutes
     clock_step_seconds: Positive = 5.0

@@ -32,6 +32,7 @@ from dicomnode.decisions.operating.work_troubles import (
     parked_troubles,
     promise_troubles,
     queue_troubles,
+    sealing_troubles,
     stuck_troubles,
 )
 
@@ -53,6 +54,7 @@ KINDS: tuple[_Judge, ...] = (
     silence_troubles,
     refusal_troubles,
     promise_troubles,
+    sealing_troubles,
     certificate_troubles,
     clock_troubles,
     alert_troubles,

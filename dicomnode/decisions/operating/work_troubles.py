@@ -96,6 +96,24 @@ def promise_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Itera
         yield Trouble(name, Severity.WARNING, text, remedy, each.oldest_stored_at)
 
 
+def sealing_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
+    unsealed = facts.unsealed
+    due_at = unsealed and unsealed.oldest_due_at
+    if not (unsealed and due_at) or (now - due_at).total_seconds() <= policy.sealing_seconds:
+        return
+    damaged = unsealed.series == unsealed.damaged
+    least = "at least " if unsealed.at_least else ""
+    text = (
+        f"{least}{how_many(unsealed.series, 'series')} came to rest and lie on this node's disk "
+        f"alone, the oldest for {duration(now - due_at)}"
+    )
+    why = sentence(unsealed.fault) or ("they are damaged" if damaged else "the store is slow")
+    remedy = "mend the object store or the way to it: dicomnode commission tries it"
+    if damaged:
+        remedy = 'the log names them: grep "stays on this disk alone"; have them sent again'
+    yield Trouble("sealing_late", Severity.WARNING, f"{text}: {why}", remedy, due_at)
+
+
 def queue_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
     for each in facts.work.jobs:
         oldest = each.oldest_due_at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,10 +15,13 @@ import pytest
 from sqlalchemy import select, update
 
 from dicomnode.config.object_store import ObjectStoreSettings
+from dicomnode.data_directory.backlog import read_backlog
+from dicomnode.data_directory.sealer import Sealer, run
 from storage import index, retention, sealing
 from storage.errors import ObjectStoreError
-from storage.models import InstanceRow, RemovalRow, ResultRow
+from storage.models import InstanceRow, RemovalRow, ResultRow, SeriesRow
 from storage.object_store import FolderStore
+from storage.overview_records import Unsealed
 from storage.records import JobKind, SeriesState
 from support.sealed_house import NODE, SealedHouse
 from support.sources import ROOT
@@ -173,6 +177,62 @@ def test_a_store_that_is_away_loses_nothing(
     house.age()
     assert sealer.clear(house.now) == 0
     assert sealer.seal_due(house.now + HOUR) == 1
+
+
+def came(house: SealedHouse, uid: str, ago: timedelta) -> None:
+    house.add(uid, SeriesState.RECEIVING, ago)
+    with house.database.write() as session:
+        of_series = update(SeriesRow).where(SeriesRow.series_key == uid)
+        session.execute(of_series.values(last_received_at=house.now - ago))
+
+
+def test_what_is_left_is_told_with_how_long_it_could_have_been_sealed(
+    house: SealedHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, hours in ((1, 3), (2, 2), (3, 1)):
+        came(house, f"{UID}.{number}", hours * HOUR)
+    sealer = house.sealer()
+    rest = timedelta(seconds=house.settings.object_store.seal_after_seconds)
+
+    def away(*_: object) -> None:
+        raise ObjectStoreError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderStore, "put", away)
+        with pytest.raises(ObjectStoreError):
+            sealer.seal_due(house.now)
+    due_at = house.now - 3 * HOUR + rest
+    left = Unsealed(house.now, 3, oldest_due_at=due_at, fault="away")
+    assert sealer.unsealed(house.now, "away") == left
+    file = house.files.open_path(house.rows(f"{UID}.2")[0].path)
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    assert sealer.seal_due(house.now) == 2
+    due_at = house.now - 2 * HOUR + rest
+    assert sealer.unsealed(house.now) == Unsealed(house.now, 1, damaged=1, oldest_due_at=due_at)
+
+
+def test_a_pass_tells_what_it_left_and_what_it_ended_by(
+    house: SealedHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came(house, UID, HOUR)
+    folder, stop = house.settings.node.data_directory, threading.Event()
+
+    def away(*_: object) -> None:
+        stop.set()
+        raise ObjectStoreError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderStore, "put", away)
+        run(house.settings, NODE, stop)
+    told = read_backlog(folder)
+    assert told is not None
+    assert (told.series, told.fault) == (1, "away")
+    stop.clear()
+    monkeypatch.setattr(Sealer, "remove_objects", lambda *_: stop.set())
+    run(house.settings, NODE, stop)
+    told = read_backlog(folder)
+    assert told is not None
+    assert (told.series, told.fault, told.oldest_due_at) == (0, "", None)
 
 
 KILLED = """

@@ -13,6 +13,7 @@ from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.judge import judge
 from dicomnode.metrics.looked_at import LookedAt
+from storage.overview_records import Unsealed
 from support.seen import AT, KEY, ago, quiet_node, troubled_node
 
 
@@ -62,6 +63,13 @@ def test_of_a_quiet_node(name: str, labels: dict[str, str], value: float) -> Non
 )
 def test_of_a_troubled_one(name: str, labels: dict[str, str], value: float | None) -> None:
     assert told(troubled_node()).get_sample_value(f"dicomnode_{name}", labels) == value
+
+
+def test_what_is_not_sealed_yet_is_told_where_there_is_a_store() -> None:
+    facts = replace(quiet_node(), unsealed=Unsealed(AT, 3, oldest_due_at=ago(hours=2)))
+    assert told(facts).get_sample_value("dicomnode_unsealed_series") == 3
+    assert told(facts).get_sample_value("dicomnode_unsealed_oldest_seconds") == 7200
+    assert told(quiet_node()).get_sample_value("dicomnode_unsealed_series") is None
 
 
 def test_a_node_that_is_not_ready_says_so() -> None:

@@ -21,6 +21,7 @@ from storage.overview_records import (
     ParkedDeliveries,
     Source,
     TroubleRecord,
+    Unsealed,
 )
 from storage.records import JobKind, SeriesState
 
@@ -115,3 +116,14 @@ def test_a_program_reads_the_facts_without_the_hours_of_each_source() -> None:
     assert told["work"]["sources"] == [{"ae_title": "CT1", "last_at": "2026-03-04T12:00:00Z"}]
     assert told["troubles"][0]["remedy"] == "mend it"
     assert told["exit_status"] == 1
+
+
+def test_what_waits_for_the_object_store_is_told_where_there_is_something() -> None:
+    def told(unsealed: Unsealed | None) -> str:
+        return "\n".join(lines(Settings(), replace(FACTS, unsealed=unsealed), []))
+
+    assert "store        3 series to be sealed, one for 1 h" in told(
+        Unsealed(NOW, 3, oldest_due_at=NOW - HOUR)
+    )
+    for none in (None, Unsealed(NOW)):
+        assert "to be sealed" not in told(none)

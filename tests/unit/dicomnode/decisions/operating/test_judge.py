@@ -36,6 +36,7 @@ from storage.overview_records import (
     RunningJob,
     Source,
     TroubleRecord,
+    Unsealed,
 )
 from storage.records import JobKind
 
@@ -537,3 +538,19 @@ def test_whatever_the_facts_each_trouble_is_a_line_with_a_remedy_and_told_once(
         for told in (each.name, each.text, each.remedy):
             assert told
             assert told.isprintable()
+
+
+def test_what_lies_on_one_disk_alone_for_too_long_is_told_with_why() -> None:
+    due = Unsealed(NOW, 3, oldest_due_at=ago(minutes=30))
+    assert troubles(replace(FINE, unsealed=due)) == ()
+    assert troubles(replace(FINE, unsealed=Unsealed(NOW))) == ()
+    late = replace(due, oldest_due_at=ago(minutes=31), fault="no answer from s3://bucket")
+    found = only(replace(FINE, unsealed=late))
+    assert (found.name, found.severity) == ("sealing_late", Severity.WARNING)
+    assert found.text.startswith("3 series came to rest and lie on this node's disk alone")
+    assert found.text.endswith("the oldest for 31 min: no answer from s3://bucket")
+    assert "dicomnode commission" in found.remedy
+    many = only(replace(FINE, unsealed=replace(late, at_least=True, fault="")))
+    assert many.text.startswith("at least 3 series")
+    damaged = only(replace(FINE, unsealed=replace(late, damaged=3, fault="")))
+    assert damaged.remedy.endswith("have them sent again")
