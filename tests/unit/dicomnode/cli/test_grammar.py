@@ -32,6 +32,7 @@ ASKS = {
     "database adopt",
     "database move",
     "database downgrade",
+    "database forget",
     "queue cancel",
 }
 """What cannot be undone at all, or not quite."""
