@@ -1,8 +1,8 @@
 """A lost node that never comes back is forgotten: nobody waits for it any more.
 
-Its row stays, and no longer tells of a node that shares the database: so what it alone had counts as
-lost still, is asked of the archive, and is taken from whoever sends it again. One that comes back
-all the same joins anew.
+Its row stays, and no longer tells of a node that shares the database: so what it alone had counts
+as lost still, is asked of the archive, and is taken from whoever sends it again. One that comes
+back all the same joins anew.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ common          What the commands share: options, the configuration file, and ho
 config          `dicomnode config`: what holds, what is wrong with it, taking it over
 commission      `dicomnode commission`: a go-live test of each destination, a sheet to sign
 conformance     `dicomnode conformance`: the DICOM conformance statement, to standard output
-database        `dicomnode database`: taken elsewhere, or begun anew over what lies here
+database        `dicomnode database`: taken elsewhere, begun anew; a lost node forgotten
 deliveries      `dicomnode deliveries`: what waits for which destination; trying again, dropping
 grammar         The grammar of the command line: order, an example of each command, exit statuses
 main            The command line: `dicomnode demo | serve | process | queue | results | …`

@@ -66,8 +66,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Of several nodes the first that joined, and is not lost, has the database: the files of the others are lost to
-    it. Jobs that fetch instances again are given up."""
+    """Of several nodes the first that joined, and is not lost, has the database: the files of the
+    others are lost to it. Jobs that fetch instances again are given up."""
     _leave_room("", {})
     op.execute("DELETE FROM job WHERE kind = 'fetch'")
     _jobs_anew("assess analyse", of_today=False)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from storage import queries
 from storage.database import Database
 from storage.forgetting import FORGOTTEN, LeftBehind, forget, left_behind, nodes_called
 from storage.index import instances_of_series, record_instances
 from storage.lost_nodes import lose_silent, lost_instances, send_for, series_to_send_for
-from storage.models import JobRow, RemovalRow
+from storage.models import RemovalRow
 from storage.nodes import all_nodes, join, tell_alive
 from storage.overview_records import TroubleRecord
-from storage.records import DeliveryState, FileKind, JobKind
+from storage.records import DeliveryState, FileKind, JobKind, StoredInstance
 from storage.troubles import put_troubles, unfinished_troubles
 from support.several_nodes import A, B, at, share, take
 from support.storage_samples import NOW, SERIES, analyse, instance, queue, receive, result, seconds
@@ -36,14 +37,17 @@ def forgotten(database: Database) -> bool:
         return forget(session, A)
 
 
-def test_what_it_alone_has_is_counted(database: Database) -> None:
-    share(database)
-    other, third = "1.2.826.1.11", "1.2.826.1.12"
-    receive(database, *at(A, instance(1), instance(2)))
-    queue(database, owner=f"{A}/w/1/")
-    with database.write() as session:
-        session.execute(update(JobRow).values(node_id=None))
+def analysed(database: Database, instances: Iterable[StoredInstance]) -> None:
+    """A series with a result on each node, that wait to be sent; from then on both share it."""
+    receive(database, *instances)
+    queue(database)
     analyse(database, [replace(result("one"), node_id=A), replace(result("two"), node_id=B)])
+    share(database)
+
+
+def test_what_it_alone_has_is_counted(database: Database) -> None:
+    analysed(database, at(A, instance(1), instance(2)))
+    other, third = "1.2.826.1.11", "1.2.826.1.12"
     receive(database, *at(A, instance(1, other)), *at(B, instance(2, other), instance(1, third)))
     lose(database)
     with database.read() as session:
@@ -80,12 +84,7 @@ def test_the_others_go_on_having_sent_what_it_had(database: Database) -> None:
 
 
 def test_what_it_had_not_sent_is_given_up_and_says_why(database: Database) -> None:
-    share(database)
-    receive(database, *at(B, instance(1)))
-    queue(database, owner=f"{B}/w/1/")
-    with database.write() as session:
-        session.execute(update(JobRow).values(node_id=None))
-    analyse(database, [replace(result("one"), node_id=A), replace(result("two"), node_id=B)])
+    analysed(database, at(B, instance(1)))
     lose(database)
     assert forgotten(database)
     with database.read() as session:

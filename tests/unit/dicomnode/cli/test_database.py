@@ -54,9 +54,7 @@ def is_forgotten(database: Database) -> bool:
         return any(each.forgotten for each in all_nodes(session))
 
 
-def test_what_it_alone_had_is_told_before_it_is_asked_for(
-    config: Path, database: Database
-) -> None:
+def test_what_it_alone_had_is_told_before_it_is_asked_for(config: Path, database: Database) -> None:
     lose(database)
     told = forget(config, "host-0", status=2)
     assert f"host-0 ({A}) alone had 2 instances of 1 series that wait for them" in told

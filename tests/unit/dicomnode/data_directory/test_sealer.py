@@ -226,7 +226,7 @@ def test_a_pass_tells_what_it_left_and_what_it_ended_by(
         run(house.settings, NODE, stop)
     told = read_backlog(folder)
     assert told is not None
-    assert (told.series, told.fault) == (1, "away")
+    assert (told.series, told.fault) == (1, "object store: away")
     stop.clear()
     monkeypatch.setattr(Sealer, "remove_objects", lambda *_: stop.set())
     run(house.settings, NODE, stop)
