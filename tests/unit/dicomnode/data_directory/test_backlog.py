@@ -24,8 +24,8 @@ def test_what_is_told_is_read(tmp_path: Path) -> None:
 def test_the_same_is_written_again_after_a_minute_and_other_at_once(tmp_path: Path) -> None:
     backlog = Backlog(tmp_path)
     backlog.tell(LEFT)
-    for after, other, written in ((59, {}, False), (60, {}, True), (61, {"series": 4}, True)):
-        later = replace(LEFT, at=NOW + timedelta(seconds=after), **other)
+    for after, series, written in ((59, 3, False), (60, 3, True), (61, 4, True)):
+        later = replace(LEFT, at=NOW + timedelta(seconds=after), series=series)
         backlog.tell(later)
         assert (read_backlog(tmp_path) == later) is written
 
