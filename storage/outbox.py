@@ -105,13 +105,14 @@ def claim_deliveries(
 
 def renew_deliveries(
     session: Session, deliveries: Sequence[Delivery], now: datetime, lease: timedelta
-) -> int:
-    """Prolong the leases by `lease` from `now`; returns how many of them are still held."""
-    held = 0
+) -> list[Delivery]:
+    """Prolong the leases by `lease` from `now`; those that are still held."""
+    held = []
     for delivery in deliveries:
         until = now + _lease_of(delivery.result.size_bytes, lease)
         statement = update(DeliveryRow).where(_held(delivery)).values(lease_until=until)
-        held += session.scalar(statement.returning(DeliveryRow.delivery_id)) is not None
+        if session.scalar(statement.returning(DeliveryRow.delivery_id)) is not None:
+            held.append(delivery)
     return held
 
 

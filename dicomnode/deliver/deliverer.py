@@ -178,6 +178,10 @@ class Deliverer:
         with self._sender(waiting) as sender:
             going_on = True
             while waiting and going_on and not stop.is_set():
+                if self._clock.seconds() - renewed > renew_after:
+                    waiting[:] = self._renewed(waiting)
+                    renewed = self._clock.seconds()
+                    continue
                 delivery = waiting.pop(0)
                 try:
                     going_on = self._send_one(sender, delivery)
@@ -187,9 +191,6 @@ class Deliverer:
                     else:  # this one is not at fault: it waits with the others
                         waiting.insert(0, delivery)
                     raise
-                if self._clock.seconds() - renewed > renew_after:
-                    self._renew(waiting)
-                    renewed = self._clock.seconds()
 
     def _is_alone(self, delivery: Delivery, error: NoneTakenError) -> bool:
         """Whether a server said at this object alone that it takes none: a filter before it may
@@ -226,11 +227,15 @@ class Deliverer:
         classes = sorted({delivery.result.sop_class_uid for delivery in batch})
         return dicom_sender(self._destination, self._settings.node.ae_title, classes, timeout)
 
-    def _renew(self, waiting: Sequence[Delivery]) -> None:
-        """A slow peer must not cost the leases of what has not been sent yet."""
+    def _renewed(self, waiting: Sequence[Delivery]) -> list[Delivery]:
+        """A slow peer must not cost the leases of what has not been sent yet. Who was stopped for
+        so long that others have it by now sends nothing of it."""
         lease = timedelta(seconds=self._settings.delivery.lease_seconds)
         with self._database.write() as session:
-            outbox.renew_deliveries(session, waiting, self._clock.now(), lease)
+            held = outbox.renew_deliveries(session, waiting, self._clock.now(), lease)
+        if len(held) < len(waiting):
+            log.warning("%d objects are another's by now: not sent", len(waiting) - len(held))
+        return held
 
     def _send_one(self, sender: Sender, delivery: Delivery) -> bool:
         """One instance; what is wrong with it is settled here. False: the association is over, or

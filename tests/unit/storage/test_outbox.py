@@ -166,8 +166,8 @@ def test_a_sender_that_wakes_up_late_can_write_nothing(
     with pytest.raises(LeaseLostError, match="PACS, attempt 1"), database.write() as session:
         write(session, late[0])
     with database.write() as session:
-        assert renew_deliveries(session, late, NOW, LEASE) == 0
-        assert renew_deliveries(session, holder, NOW + 2 * LEASE, LEASE) == 3
+        assert renew_deliveries(session, late, NOW, LEASE) == []
+        assert renew_deliveries(session, holder, NOW + 2 * LEASE, LEASE) == list(holder)
     assert send(database, now=NOW + 2 * LEASE) == ()
 
 
@@ -181,7 +181,7 @@ def test_a_large_object_is_held_as_long_as_a_slow_line_takes(database: Database)
     almost = NOW + LEASE + seconds(2999)
     assert names(send(database, now=almost)) == ["sr"]
     with database.write() as session:
-        assert renew_deliveries(session, [seg], almost, LEASE) == 1
+        assert renew_deliveries(session, [seg], almost, LEASE) == [seg]
     assert names(send(database, now=almost + LEASE + seconds(2999))) == ["sr"]
 
 

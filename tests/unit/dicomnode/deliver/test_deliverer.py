@@ -369,6 +369,24 @@ def test_a_slow_peer_costs_no_lease_of_what_waits(outbox: Outbox) -> None:
     assert clock.seconds() == 150
 
 
+def test_who_was_stopped_until_others_had_its_lease_sends_nothing_more(outbox: Outbox) -> None:
+    """It wakes up amid the first object: this one goes out once more, with the same bytes."""
+    clock = by_the_clock(outbox)
+    others = Deliverer(outbox.settings, PEER, "other/deliverer/1/", clock)
+    first = [True]
+
+    def takes() -> None:
+        if first:
+            first.clear()
+            clock.move(outbox.settings.delivery.lease_seconds + 1)
+            assert others.deliver_some(threading.Event()) == 3
+
+    outbox.takes = takes
+    assert outbox.look() == 3
+    assert outbox.sent == ["2.25.1", "2.25.2", "2.25.3", "2.25.1"]
+    assert outbox.states() == ["stored"] * 3
+
+
 def looks(outcomes: list[Exception | None], stop: threading.Event) -> Callable[..., int]:
     def look(_stop: threading.Event) -> int:
         outcome = outcomes.pop(0) if outcomes else None
