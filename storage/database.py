@@ -33,6 +33,18 @@ BUSY_TIMEOUT_SECONDS = 30
 
 CONNECT_TIMEOUT_SECONDS = 10
 
+_IDLE_SECONDS = 30
+"""The server ends a write transaction in which nothing is asked for so long: who was stopped, or
+cut off, amid one holds up nobody for longer. None waits for anything but the database."""
+
+_LOST_SERVER = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # milliseconds
+}
+"""A server whose cable is pulled says no word: by itself TCP would wait for it up to two hours."""
+
 
 class Database:
     """Transactions on one database; safe for threads, and for children after a fork."""
@@ -254,6 +266,8 @@ def _engine(url: URL) -> Engine:
     if sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "begin", _begin_postgresql)
     _ENGINES.add(engine)
     return engine
 
@@ -261,7 +275,11 @@ def _engine(url: URL) -> Engine:
 def _postgresql_connect(url: URL) -> dict[str, object]:
     """No statement is prepared on the server: behind a pooler the next transaction may have another
     session there."""
-    defaults = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "dicomnode"}
+    defaults: dict[str, object] = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "application_name": "dicomnode",
+    }
+    defaults |= _LOST_SERVER
     given = {key: value for key, value in defaults.items() if key not in url.query}
     return given | {"prepare_threshold": None}
 
@@ -286,6 +304,13 @@ def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get("sqlite_reading", False)
     connection.exec_driver_sql(f"PRAGMA query_only={int(reading)}")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    """For this transaction alone: a session may be another's behind a pooler."""
+    if not connection.get_execution_options().get("postgresql_readonly", False):
+        text = f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'"
+        connection.exec_driver_sql(text)
 
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -45,6 +45,8 @@ def copy_rows(source: Database, target: Database) -> dict[str, int]:
     copied: dict[str, int] = {}
     with source.read() as rows, target.write() as session:
         check_empty(session, target.url)
+        if target.serves:  # it waits meanwhile for what the source has to count
+            session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         tables = METADATA.sorted_tables  # a table after those that it refers to
         for each in tables:
             _copy(rows, session, each)

@@ -25,9 +25,10 @@ _SQLITE = frozenset(
 )
 """Primary result codes (sqlite.org/rescode.html). SQLITE_ERROR is a statement that cannot work."""
 
-_POSTGRESQL = ("08", "28", "3D", "40", "53", "55", "57", "58", "25006")
+_POSTGRESQL = ("08", "28", "3D", "40", "53", "55", "57", "58", "25006", "25P03")
 """Beginnings of SQLSTATE (PostgreSQL, appendix A): connection, authorization, no such database,
-rolled back, no resources, object in use, operator, system; a server that is read-only for now."""
+rolled back, no resources, object in use, operator, system; a server that is read-only for now; a
+transaction that was ended as nothing was asked in it."""
 
 
 def is_outage(error: DBAPIError) -> bool:

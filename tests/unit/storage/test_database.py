@@ -23,8 +23,9 @@ from storage.database import Database, shown_url
 from storage.errors import DatabaseUnavailableError, DatabaseUrlError, SchemaTooNewError
 from storage.index import open_association
 from storage.models import SCHEMA_REVISION, AssociationRow, SeriesRow
+from storage.statements import lock_series
 from storage.tables import METADATA
-from support.storage_samples import NOW, association, instance, receive
+from support.storage_samples import NOW, SERIES, association, instance, receive
 from support.wait import PATIENCE_SECONDS, SLOWER
 
 pytestmark = pytest.mark.usefixtures("real_migrations")
@@ -180,6 +181,23 @@ def test_writers_that_read_first_all_get_through(database: Database) -> None:
         thread.join()
     with database.read() as session:
         assert count_associations(session) == 40
+
+
+@pytest.mark.parametrize("system", ["postgresql"], indirect=True)
+def test_who_is_stopped_amid_a_write_holds_up_nobody_for_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.database._IDLE_SECONDS", 0.2)
+    receive(database, instance(1))
+
+    def stopped() -> None:
+        with database.write() as session:
+            lock_series(session, SERIES)
+            with database.write() as other:
+                lock_series(other, SERIES)  # waits until the first is ended
+
+    with pytest.raises(DatabaseUnavailableError, match="idle-in-transaction"):
+        stopped()
 
 
 def test_a_forked_child_opens_connections_of_its_own(database: Database) -> None:
