@@ -62,5 +62,6 @@ series_times     How the results of a series came to a destination for the first
 statements       Statements that the two database systems spell each in its own way
 study            The series of one study, of which one is chosen
 tables           Every table, in whichever file it is defined
+timeline         Which history of the database is written now: after a fail-over another one
 troubles         The troubles of the node, each from when it was first seen until it is over
 """

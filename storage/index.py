@@ -76,12 +76,16 @@ def end_association(
 
 
 def end_lost_associations(
-    session: Session, node_id: str, ended_at: datetime, opened_before: datetime | None = None
+    session: Session,
+    node_id: str,
+    ended_at: datetime,
+    opened_before: datetime | None = None,
+    but: Collection[str] = (),
 ) -> int:
     """End as LOST whatever a dead receiver of `node_id` left open; returns how many.
 
     `opened_before`: what opened later is not lost. "node" stands for "node/receiver-1" too, and
-    "node/receiver-1" not for "node/receiver-10".
+    "node/receiver-1" not for "node/receiver-10". `but`: ids of those that are open.
     """
     below = AssociationRow.node_id.startswith(f"{node_id}/", autoescape=True)
     still_open = select(AssociationRow.association_id).where(
@@ -89,6 +93,8 @@ def end_lost_associations(
     )
     if opened_before is not None:
         still_open = still_open.where(AssociationRow.opened_at < opened_before)
+    if but:
+        still_open = still_open.where(AssociationRow.association_id.not_in(but))
     return _end(session, session.scalars(still_open).all(), ended_at, AssociationEnd.LOST)
 
 

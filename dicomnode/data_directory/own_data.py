@@ -8,16 +8,20 @@ withdrawn is kept beside the results too, see `storage.result_history`: of that 
 Files may well be newer than the rows: a receiver that was killed had not indexed them, or the
 database was away. What tells a lost history is a result of a series that no row knows (its row is
 there before anything else of it), or received instances beside a database that no node has owned.
-One case looks alike and is none: at the very first start the database may be away while instances
-come already. A file in the data directory says so (`AWAITING`).
+Two cases look alike and are none. At the very first start the database may be away while instances
+come already: a file in the data directory says so (`AWAITING`). And a standby that was promoted may
+lack the last moments of its primary: the series of these are entered, analysed and sent again, and
+bear the same UIDs; what was withdrawn of them is known here.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from socket import gethostname
 
 from dicomnode.config.settings import Settings
@@ -38,6 +42,9 @@ database since."""
 
 _RETRY_SECONDS = 1.0
 _MOST_NAMED = 3
+
+_FAIL_OVER = timedelta(minutes=15)
+"""A standby that lacked more was no standby, and a back-up is older."""
 
 
 class LostHistoryError(ConfigurationError):
@@ -92,7 +99,10 @@ def take_database(settings: Settings, node_id: str) -> None:
                     f"elsewhere; {settings.node.data_directory} is that of {node_id}"
                 )
         unknown = folders_without_series(session, held.result_folders)
-        if unknown:
+        own = [each.heard_at for each in nodes if each.node_id == node_id]
+        if unknown and database.serves and own and _after(settings, unknown, own[0]) < _FAIL_OVER:
+            log.warning("%d series are not in the database, and entered again", len(unknown))
+        elif unknown:
             raise _without_history(settings, database.url, unknown)
         if not nodes and held.result_folders:
             raise LostHistoryError(
@@ -105,6 +115,12 @@ def take_database(settings: Settings, node_id: str) -> None:
             raise _without_history(settings, database.url)
         join(session, node_id, gethostname(), shares, moment(session))
     mark.unlink(missing_ok=True)
+
+
+def _after(settings: Settings, folders: Iterable[str], heard_at: datetime) -> timedelta:
+    """How long after the database last heard of this node results came into these folders."""
+    times = ((settings.result_files / each).stat().st_mtime for each in folders)
+    return datetime.fromtimestamp(max(times), UTC) - heard_at
 
 
 def check_own(settings: Settings, node_id: str) -> None:

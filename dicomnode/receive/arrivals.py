@@ -22,6 +22,7 @@ from dicomnode.errors import ConfigurationError
 from dicomnode.lifecycle import ends_process_on_fault
 from dicomnode.metrics.counters import INSTANCES_NOT_INDEXED
 from dicomnode.receive.events import AssociationEnded, Event, record
+from dicomnode.receive.going_back import LOOK_SECONDS, GoingBack
 from dicomnode.receive.reconciliation import Reconciler, reconcile
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, StorageError
@@ -72,10 +73,12 @@ class ArrivalIndexer:
         database: Database,
         reconciler: Reconciler | None = None,
         ready: Callable[[], None] | None = None,
+        going_back: GoingBack | None = None,
     ) -> None:
         """`ready` is done first, again and again until it raises nothing: it sees to it that the
-        database is this node's own."""
+        database is this node's own. `going_back`: asked whether rows are missing again."""
         self._database = database
+        self._going_back = going_back
         self._ready = ready
         self._reconciler = reconciler
         self._is_there = None if reconciler is None else reconciler.is_there
@@ -126,16 +129,27 @@ class ArrivalIndexer:
         if self._ready is not None and not self._attempt(self._begin):
             return
         self.begun = True
+        self._look_back()
         if self._reconciler is not None:
             self._attempt(self._reconciler.end_lost_associations)
             self._reconcile(self._reconciler, own=frozenset() if self._own is None else self._own)
             self._own = None
             self._catch_up()
         while (batch := self._next_batch()) is not None:
-            if not self._each_if_not_all(self._write, batch):
+            if batch and not self._each_if_not_all(self._write, batch):
                 log.error("the database is away: %d events stay in the files", len(batch))
                 return
+            self._look_back()
             self._catch_up()
+
+    def _look_back(self) -> None:
+        """Where the database has gone back in time, all files are looked through again."""
+        gone_back: list[bool] = []
+        asked, reconciler = self._going_back, self._reconciler
+        if asked is None or reconciler is None:
+            return
+        if self._attempt(lambda: gone_back.append(asked.has_happened())) and gone_back[-1]:
+            self._reconcile(reconciler, own=frozenset())
 
     def _catch_up(self) -> None:
         """Once memory is empty again, index what it had no room for."""
@@ -212,8 +226,11 @@ class ArrivalIndexer:
                 return False
 
     def _next_batch(self) -> list[Event] | None:
-        """The events that wait, at least one; None after `close`."""
-        first = self._events.get()
+        """The events that wait, none after a while without any; None after `close`."""
+        try:
+            first = self._events.get(timeout=None if self._going_back is None else LOOK_SECONDS)
+        except queue.Empty:
+            return []
         if first is None:
             return None
         self._gather(isinstance(first, AssociationEnded))
@@ -240,6 +257,8 @@ class ArrivalIndexer:
     def _write(self, batch: list[Event]) -> None:
         with self._database.write() as session:
             record(session, batch, self._is_there)
+        if self._going_back is not None:
+            self._going_back.note(batch)
         INSTANCES_NOT_INDEXED.set(self._events.qsize())
 
 

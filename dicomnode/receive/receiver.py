@@ -56,6 +56,7 @@ from dicomnode.network.associations import (
 from dicomnode.network.tls_acceptor import ServerTls
 from dicomnode.receive.access import AssociationGate
 from dicomnode.receive.arrivals import ArrivalIndexer, AssociationEnded
+from dicomnode.receive.going_back import GoingBack
 from dicomnode.receive.reconciliation import Reconciler
 from dicomnode.receive.refusals import Refusals
 from dicomnode.receive.renewal import Renewable
@@ -272,7 +273,8 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
     note_first_start(settings)
     own = partial(own_or_take, settings, receiver_id.partition("/")[0])
     clock = clock_of(database, waits=False)
-    indexer = ArrivalIndexer(database, Reconciler(database, files, receiver_id, clock), own)
+    reconciler = Reconciler(database, files, receiver_id, clock)
+    indexer = ArrivalIndexer(database, reconciler, own, GoingBack(database, receiver_id, clock))
     indexer.start()
     refusals = Refusals(database, ready=lambda: indexer.begun, clock=clock)
     refusals.start(stop)

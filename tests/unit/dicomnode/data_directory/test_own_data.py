@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import threading
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
@@ -151,6 +152,24 @@ def test_a_back_up_from_before_a_series_is_refused(settings: Settings) -> None:
     hold_results(settings, "1.2.826.1.77")
     with pytest.raises(ConfigurationError, match="results of 1 series"):
         start(settings)
+
+
+@pytest.mark.parametrize(("minutes", "begins"), [(1, True), (60, False)])
+def test_a_standby_that_was_promoted_may_lack_the_last_moments(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, minutes: int, begins: bool
+) -> None:
+    """A back-up lacks more."""
+    monkeypatch.setattr(Database, "serves", True)
+    assert start(settings)
+    hold_results(settings)
+    heard_at = datetime.now(UTC) - timedelta(minutes=minutes)
+    with closing(Database.open(settings.database_url)) as database, database.write() as session:
+        session.execute(update(NodeRow).values(heard_at=heard_at))
+    if begins:
+        assert start(settings)
+    else:
+        with pytest.raises(LostHistoryError):
+            start(settings)
 
 
 def test_the_database_of_another_node_is_refused(settings: Settings) -> None:
