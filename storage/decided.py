@@ -307,7 +307,8 @@ class Reinstatement:
 @dataclass(frozen=True)
 class NodeLost:
     """That the node is not heard of any more which alone had so many instances of the series:
-    another has them sent again. `name`: of its machine."""
+    another has them sent again; or, where it is none, its results: they are made anew. `name`: of
+    its machine."""
 
     decided_at: datetime
     node_id: str

@@ -102,8 +102,21 @@ def series_to_analyse_again(session: Session) -> tuple[str, ...]:
 
 
 def analyse_again(session: Session, series_key: str, now: datetime) -> bool:
-    """What is made anew bears the same UIDs: who has a part of it already gets it once more."""
-    return reopen_ended(session, series_key, now)
+    """What is made anew bears the same UIDs: who has a part of it already gets it once more. The
+    history tells why, and that no report comes after another by this."""
+    if not reopen_ended(session, series_key, now):
+        return False
+    lost = (
+        select(NodeRow.node_id, NodeRow.name)
+        .join(DeliveryRow, DeliveryRow.node_id == NodeRow.node_id)
+        .where(NodeRow.left_at.is_not(None), DeliveryRow.series_key == series_key)
+        .distinct()
+        .order_by(NodeRow.node_id)
+    )
+    entries = tuple(NodeLost(now, *row, 0) for row in session.execute(lost))
+    series = lock_series(session, series_key)
+    series.history = (*series.history, *entries)
+    return True
 
 
 def series_to_send_for(session: Session) -> tuple[str, ...]:

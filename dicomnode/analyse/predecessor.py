@@ -6,10 +6,11 @@ Where reports are made in several variants, each names the one before it in the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dicomnode.decisions.result_options import Variant
 from dicomnode.results.common.context import Predecessor
-from storage.decided import AnalysisMarks, Withdrawal
+from storage.decided import AnalysisMarks, FormerDecision, NodeLost, Withdrawal
 from storage.records import (
     NOTE_KIND,
     RETRACTION_KIND,
@@ -23,6 +24,37 @@ _CAME_AGAIN = "its instances came again with other content after it"
 _OTHER_MODEL = "it was made by another model or other settings"
 _HALF = "one of the two methods had failed in it"
 _PART = "not all of its methods had come to an answer"
+
+
+def before_the_same(detail: SeriesDetail, made_with: str) -> SeriesDetail:
+    """The series as it was before it was analysed of the same, by the same: that is made again
+    where its results were lost with their node, and is to say the same again.
+
+    `made_with`: `analysis_digest` of the analysis to come.
+    """
+    while (former := _last_analysed(detail)) is not None:
+        at, decision = former
+        made = AnalysisMarks.from_json(decision.analysis or {})
+        same = decision.input_digest == detail.series.input_digest and made.made_with == made_with
+        if not same or made.failed or decision.decided_at is None:
+            break
+        history = detail.series.history[:at]
+        results = tuple(e for e in detail.results if e.created_at < decision.decided_at)
+        detail = replace(detail, series=replace(detail.series, history=history), results=results)
+    return detail
+
+
+def _last_analysed(detail: SeriesDetail) -> tuple[int, FormerDecision] | None:
+    """With its place in the history; None too where it was not lost, or withdrawn since."""
+    lost = False
+    for at in reversed(range(len(detail.series.history))):
+        entry = detail.series.history[at]
+        lost |= isinstance(entry, NodeLost)
+        if isinstance(entry, Withdrawal):
+            return None
+        if isinstance(entry, FormerDecision) and entry.analysis:
+            return (at, entry) if lost else None
+    return None
 
 
 def former_report(detail: SeriesDetail, variant: Variant) -> Predecessor | None:

@@ -25,7 +25,7 @@ from dicomnode.analyse.flight import Flight, with_digests
 from dicomnode.analyse.held_job import HeldJob
 from dicomnode.analyse.highdicom_tables import read_modules_at_need
 from dicomnode.analyse.measured import measure
-from dicomnode.analyse.predecessor import former_report, withdrawals
+from dicomnode.analyse.predecessor import before_the_same, former_report, withdrawals
 from dicomnode.assess.assessment import Assessment, assess_files, input_digest
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
@@ -36,6 +36,7 @@ from dicomnode.decisions.arrival.resend import RESENT
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.deliver.result_bundles import ResultBundles, named
+from dicomnode.deliver.result_settings import analysis_digest
 from dicomnode.deliver.result_store import store_results
 from dicomnode.deliver.routing import Routing, routing, warn_of_senders
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unread
@@ -197,6 +198,8 @@ class Worker:
         goes = routing(
             self._settings, [detail.series.calling_ae_title], only_to=detail.series.only_to
         )
+        made_with = analysis_digest(self._settings, goes.variants, self._engines.digest)
+        known = before_the_same(detail, made_with)
         began = job.lease_until - self._lease
         flight = Flight(
             job, detail.series, instances, assessment, self._engines, self._settings, began
@@ -209,7 +212,7 @@ class Worker:
                 analysed_at=job.created_at.astimezone(),  # the same in every attempt: same bytes
                 input_digest=job.input_digest,
                 completeness=noted.evidence if noted else "",
-                variants={each: former_report(detail, each) for each in goes.variants},
+                variants={each: former_report(known, each) for each in goes.variants},
                 revision=withdrawals(detail),
                 progress=self._stop_if_superseded,
                 computed=None if early is None else early.computed,

@@ -240,6 +240,8 @@ def _past(entry: HistoryEntry) -> str:
         return f"before: reinstated {shown_time(entry.decided_at)}: {what}"
     if isinstance(entry, NodeLost):
         what = f"{how_many(entry.instance_count, 'instance')} lay there alone, and are sent for"
+        if not entry.instance_count:
+            what = "its results lay there alone, and are made anew"
         when = shown_time(entry.decided_at)
         return f"the node {entry.name or entry.node_id} is lost since {when}: {what}"
     failed = failed_rules(entry.reasons)

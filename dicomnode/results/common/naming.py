@@ -1,9 +1,9 @@
 """The UIDs of all result objects are made here: names of what the objects hold.
 
-A UID is derived from every byte of its object but the UIDs themselves and the times of the
-analysis. So a UID never has two contents, whichever model, engine, number of threads, version or
-setting made them, and whatever leaves an object as it is leaves its UID too. A report names its
-segmentations, so it changes with them.
+A UID is derived from every byte of its object but the UIDs themselves, the times of the analysis,
+and the words on how it was known that the series had come whole. So a UID never has two contents,
+whichever model, engine, number of threads, version or setting made them, and whatever leaves an
+object as it is leaves its UID too. A report names its segmentations, so it changes with them.
 
 Same input, model, settings and engine: the same UIDs, on every node and at every time. The bytes
 are the same too but for the times, and those that were made first are kept (`result_store`).

@@ -7,6 +7,7 @@ method that failed there is none, and the last container says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from highdicom import sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -88,7 +89,25 @@ def structured_report(
         data_set.PredecessorDocumentsSequence = [predecessor_item(context.predecessor)]
     choices = variant.choices if are_drawn(context) else frozenset({variant.sr_class.value})
     made = ResultObject("sr", complete(data_set, place, context), choices)
-    return named([made], *context.salt)[0]
+    return named([made], *context.salt, contents=[_timeless(made, context)])[0]
+
+
+def _timeless(made: ResultObject, context: ResultContext) -> ResultObject:
+    """The same report whenever, and by whatever sign, it was known that all had come: an analysis
+    that is made again, of the same by the same, makes no other report."""
+    content = Dataset()
+    content.update(made.data_set)
+    content.file_meta = made.data_set.file_meta
+    text = summary(replace(context, completeness=""))
+    answer = sr.TextContentItem(codes.SUMMARY, text, _CONTAINS)
+    items = made.data_set.ContentSequence
+    content.ContentSequence = [answer if _is_summary(item) else item for item in items]
+    return replace(made, data_set=content)
+
+
+def _is_summary(item: Dataset) -> bool:
+    (name,) = item.ConceptNameCodeSequence
+    return name.CodeValue == codes.SUMMARY.value
 
 
 def _private_schemes(context: ResultContext) -> list[CodingSchemeIdentificationItem]:

@@ -203,7 +203,9 @@ def test_results_that_it_alone_had_and_had_not_sent_are_made_anew(database: Data
         detail = queries.series_detail(session, SERIES)
     assert detail is not None
     assert detail.series.state is SeriesState.RECEIVING
-    assert isinstance(detail.series.history[-1], FormerDecision)
+    former, lost = detail.series.history
+    assert isinstance(former, FormerDecision)
+    assert lost == NodeLost(LATER, A, "host-0", 0)
     with database.write() as session:
         session.execute(update(JobRow).where(JobRow.state == "queued").values(node_id=None))
     queue(database, now=LATER)

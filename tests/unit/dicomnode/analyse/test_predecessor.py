@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.analyse.predecessor import former_report, withdrawals
+from dicomnode.analyse.predecessor import before_the_same, former_report, withdrawals
 from dicomnode.decisions.result_options import ResultOptions, SegmentationKind, SrClass, Variant
 from dicomnode.results.build import build_results
 from dicomnode.results.common.context import Predecessor
 from dicomnode.results.common.summary import summary
 from dicomnode.results.report.report import structured_report
-from storage.decided import FormerDecision, JsonObject, Withdrawal
+from storage.decided import FormerDecision, HistoryEntry, JsonObject, NodeLost, Withdrawal
 from storage.records import (
     DeliveryRecord,
     DeliveryState,
@@ -115,6 +115,46 @@ def test_why_it_is_replaced(former_digest: str, count: int, why: str) -> None:
     assert any(
         line.endswith(f": {why}.") for line in summary(context(predecessor=former)).split("\n")
     )
+
+
+MADE: JsonObject = {"made_with": "m", "findings": []}
+LOST = NodeLost(NOW + timedelta(hours=2), "node", "host", 0)
+
+
+def again(*history: HistoryEntry) -> SeriesDetail:
+    """A report of the first decision at NOW, and one of the second, an hour later; the input has
+    the digest d."""
+    found = detail([report("2.25.5"), report("2.25.6", 1)])
+    return replace(found, series=replace(found.series, history=history))
+
+
+def test_what_was_lost_with_its_node_is_made_again_as_it_was() -> None:
+    """Else whoever has its report already would get a second one, of the same by the same."""
+    first = decision("c", MADE)
+    second = replace(decision("d", MADE), decided_at=NOW + timedelta(hours=1))
+    known = before_the_same(again(first, second, LOST), "m")
+    assert known.series.history == (first,)
+    assert former_report(known, VARIANT) == Predecessor(
+        STUDY_UID, "2.25.5.1", SR, "2.25.5", "its instances came again with other content after it"
+    )
+    only = replace(again(decision("d", MADE), LOST), results=(report("2.25.5"),))
+    assert former_report(before_the_same(only, "m"), VARIANT) is None
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        (),
+        (decision("d", MADE),),
+        (decision("c", MADE), LOST),
+        (decision("d", {"made_with": "other", "findings": []}), LOST),
+        (decision("d", MADE), withdrawal("2.25.5"), LOST),
+        (decision("d", None), LOST),
+    ],
+)
+def test_any_other_analysis_comes_after_the_one_before(history: tuple[HistoryEntry, ...]) -> None:
+    found = again(*history)
+    assert before_the_same(found, "m") == found
 
 
 def test_after_a_failed_method_that_is_why() -> None:

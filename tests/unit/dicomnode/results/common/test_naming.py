@@ -132,14 +132,13 @@ def test_what_all_objects_bear_changes_all_of_them() -> None:
 @pytest.mark.parametrize(
     ("changes", "kinds"),
     [
-        ({"completeness": "the PACS has as many"}, {"sr"}),
         ({"notes": ("Something else",)}, {"sr"}),
         ({"predecessor": FORMER}, {"sr"}),
         ({"input_digest": "cd" * 32}, {"sr", "region_seg"}),  # what is tracked is another finding
         ({"failures": (SECOND,)}, {"sr", "montage", "key_slice", "slice"}),  # a line on each
         ({"revision": 1}, {"sr", "montage", "key_slice", "seg", "region_seg", "slice"}),
     ],
-    ids=["completeness", "notes", "predecessor", "input", "failure", "revision"],
+    ids=["notes", "predecessor", "input", "failure", "revision"],
 )
 def test_what_shows_in_an_object_changes_its_uid(changes: dict[str, Any], kinds: set[str]) -> None:
     assert changed_kinds(everything(settings(), **changes)) == kinds
@@ -179,6 +178,17 @@ def test_the_time_of_analysis_alone_is_no_content() -> None:
         content_digest(each.data_set) for each in first
     ]
     assert encode(later[0]) != encode(first[0])
+
+
+def test_how_it_was_known_that_all_had_come_makes_no_other_name() -> None:
+    """It tells of seconds, and of what came first: an analysis that is made again would have
+    another report, of the same by the same."""
+    first, other = (
+        build_results(context(completeness=told))[0]
+        for told in ("released 5.1 s ago", "the PACS has as many")
+    )
+    assert first.sop_instance_uid == other.sop_instance_uid
+    assert encode(first) != encode(other)
 
 
 def test_nor_is_it_for_a_scanner_without_a_name() -> None:
