@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
 
 from dicomnode.clock import Clock, SharedClock
+from dicomnode.config.destinations import Destination
 from storage.database import Database
 from storage.jobs import claim
 from storage.nodes import all_nodes
 from storage.queries import series_detail
-from storage.records import JobKind, SeriesDetail, SeriesState
+from storage.records import DeliveryState, JobKind, JobState, SeriesDetail, SeriesState
 from support.clock import StandingClock
+from support.commitment_pacs import RESULT_CLASSES, running_commitment_pacs
 from support.node import Node
 from support.pacs import Pacs, running_pacs
 from support.phantom import series_uid, write_series
@@ -74,9 +77,9 @@ def test_a_pooler_may_sit_before_the_database(postgresql: PostgresqlServer) -> N
 class Two:
     """Nodes with data directories of their own; the clock of the second is ten minutes ahead."""
 
-    def __init__(self, folder: Path, models: Path, pacs: Pacs) -> None:
+    def __init__(self, folder: Path, models: Path, destination: Destination) -> None:
         self.first, self.second = (
-            Node(folder / name, [pacs.destination], models=models) for name in ("first", "second")
+            Node(folder / name, [destination], models=models) for name in ("first", "second")
         )
         self.clock = SetClock(folder / "clock")
         self.clock.off_by(round(AHEAD.total_seconds()))
@@ -103,24 +106,37 @@ def pacs() -> Iterator[Pacs]:
         yield running
 
 
+Begin = Callable[[Destination], Two]
+
+
 @pytest.fixture
-def two(
+def begin(
     tmp_path: Path,
     shared_models: Path,
-    pacs: Pacs,
     postgresql: PostgresqlServer,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Two]:
+) -> Iterator[Begin]:
+    """Starts both; what they deliver to is given."""
     with postgresql.empty_database() as url, ExitStack() as stack:
         monkeypatch.setenv("DICOMNODE_NODE__DATABASE_URL", url)
         monkeypatch.setenv("DICOMNODE_NODE__SHARES_DATABASE", "true")
         monkeypatch.setenv("DICOMNODE_OBJECT_STORE__URL", f"file://{tmp_path}/store")
         monkeypatch.setenv("DICOMNODE_NODE__LOST_AFTER_SECONDS", "20")
-        made = Two(tmp_path, shared_models, pacs)
-        for each in (made.first, made.second):
-            stack.callback(each.close)
-        made.start(monkeypatch)
-        yield made
+
+        def begun(destination: Destination) -> Two:
+            made = Two(tmp_path, shared_models, destination)
+            for each in (made.first, made.second):
+                stack.callback(each.close)
+            made.start(monkeypatch)
+            wait_for(made.joined, "both joined")
+            return made
+
+        yield begun
+
+
+@pytest.fixture
+def two(begin: Begin, pacs: Pacs) -> Two:
+    return begin(pacs.destination)
 
 
 @pytest.mark.long
@@ -129,7 +145,6 @@ def test_a_node_that_dies_with_half_a_series_costs_nothing_but_sending_it_again(
 ) -> None:
     """Each node gets a half; neither alone may decide. The plug of the first is pulled: the other
     has its half sent again (here the source does, asked by nobody), and there is one result."""
-    wait_for(two.joined, "both joined")
     files = write_series(tmp_path / "series")
     uid = series_uid(files)
     half = len(files) // 2
@@ -156,3 +171,43 @@ def test_a_node_that_dies_with_half_a_series_costs_nothing_but_sending_it_again(
     assert [each.state for each in ended.series.history] == ["node_lost"]
     received = [str(each.SOPInstanceUID) for each in pacs.received]
     assert sorted(received) == sorted(each.sop_instance_uid for each in ended.results)
+
+
+@pytest.mark.long
+def test_a_source_that_sends_to_both_at_once_gets_one_result(
+    two: Two, pacs: Pacs, tmp_path: Path
+) -> None:
+    """A study in two halves: each half to both nodes, and then, of another, one half to each."""
+    nodes = two.first, two.second
+    for all_to_both in (True, False):
+        pacs.begin()
+        files = write_series(tmp_path / f"series-{all_to_both}")
+        halves = files[::2], files[1::2]
+        ways = list(product(nodes, halves) if all_to_both else zip(nodes, halves, strict=True))
+        with ThreadPoolExecutor(len(ways)) as pool:
+            answered = list(pool.map(lambda way: way[0].send(way[1]), ways))
+        assert answered == [half for _, half in ways]
+        ended = two.second.wait_until_ended(series_uid(files))
+        assert ended.series.state is SeriesState.ANALYSED, ended.series.reasons
+        assert ended.series.instance_count == len(files)
+        assert ended.series.history == ()
+        received = [str(each.SOPInstanceUID) for each in pacs.received]
+        assert sorted(received) == sorted(each.sop_instance_uid for each in ended.results)
+        analyses = [job for job in ended.jobs if job.kind is JobKind.ANALYSE]
+        assert [(job.state, job.attempt) for job in analyses] == [(JobState.DONE, 1)]
+
+
+@pytest.mark.long
+def test_a_report_on_storage_commitment_counts_at_whichever_node_it_comes_to(
+    begin: Begin, tmp_path: Path
+) -> None:
+    """The archive knows one of them; both deliver."""
+    with running_commitment_pacs(classes=RESULT_CLASSES) as pacs:
+        two = begin(pacs.destination)
+        pacs.node = two.second.peer
+        for number, node in enumerate((two.first, two.second)):
+            files = write_series(tmp_path / f"series-{number}")
+            assert node.send(files) == files
+            ended = two.second.wait_until_ended(series_uid(files))
+            assert {each.state for each in ended.deliveries} == {DeliveryState.COMMITTED}
+        assert set(pacs.answers) == {0x0000}

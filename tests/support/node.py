@@ -190,9 +190,10 @@ class Node:
 
 
 def _destination(peer: Destination) -> str:
+    commitment = "\nstorage_commitment = true" if peer.storage_commitment else ""
     return (
         f'[[destinations]]\nname = "{peer.name}"\nae_title = "{peer.ae_title}"\n'
-        f'address = "{peer.address}"\nport = {peer.port}'
+        f'address = "{peer.address}"\nport = {peer.port}{commitment}'
     )
 
 
