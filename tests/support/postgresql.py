@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, text
 
 from storage.database import Database
 from storage.tables import METADATA
-from support.tools import needed
+from support.tools import missing, needed
 from support.wait import PATIENCE_SECONDS, wait_for
 
 MIGRATED = "migrated"
@@ -80,7 +80,7 @@ class PostgresqlServer:
         )
         if os.geteuid() == 0:  # it refuses to run as root
             shutil.chown(folder, "postgres", "postgres")
-        command = [*_as_postgres(), program, "-q", str(folder / "pool.ini")]
+        command = [*as_postgres(), program, "-q", str(folder / "pool.ini")]
         with (folder / "log").open("wb") as log:
             pooler = subprocess.Popen(command, cwd=folder, stderr=log, stdout=log)
         try:
@@ -120,10 +120,10 @@ class PostgresqlServer:
             time.sleep(0.02)
 
     def _command(self, program: str, *arguments: str) -> list[str]:
-        return [*_as_postgres(), str(self._programs / program), *arguments]
+        return [*as_postgres(), str(self._programs / program), *arguments]
 
 
-def _as_postgres() -> list[str]:
+def as_postgres() -> list[str]:
     """Before a command: it ends with the tests, even if they are killed; as root, it runs as
     another user."""
     root = os.geteuid() == 0
@@ -131,17 +131,18 @@ def _as_postgres() -> list[str]:
     return ["setpriv", "--pdeathsig=QUIT", *user]
 
 
+def programs() -> Path:
+    """The folder of those of PostgreSQL; as `tools.needed` without them."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found else missing("PostgreSQL", "postgresql")
+
+
 @contextmanager
 def postgresql_server() -> Iterator[PostgresqlServer]:
-    """A running server; without the Debian package the test is skipped (with CI set it fails)."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        missing = "PostgreSQL is not installed (Debian package postgresql)"
-        if "CI" in os.environ:
-            pytest.fail(missing)
-        pytest.skip(missing)
+    """A running server; without the Debian package as `programs`."""
+    found = programs()
     folder = Path(tempfile.mkdtemp(prefix="dicomnode-pg-"))
-    server = PostgresqlServer(found[-1].parent, folder)
+    server = PostgresqlServer(found, folder)
     server.start()
     try:
         yield server

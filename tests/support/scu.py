@@ -88,11 +88,12 @@ class Scu:
         called: str = "DICOMNODE",
         sop_class: str = CT_IMAGE_STORAGE,
         timeout: float = 60.0,
+        address: str = "127.0.0.1",
     ) -> None:
         """Raises AssociationRejected."""
         self._sop_class = sop_class
         self._message_id = 0
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self.socket = socket.create_connection((address, port), timeout)
         try:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.socket.sendall(associate_rq(calling, called, sop_class))

@@ -29,3 +29,24 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+class Ballast:
+    """A file that takes all the room of a disk, and gives it back."""
+
+    def __init__(self, disk: Path) -> None:
+        self._file = disk / "ballast"
+
+    def load(self) -> None:
+        """Until not a byte is left."""
+        with self._file.open("ab") as file:
+            step = 1 << 20
+            while step >= 1 << 12:  # a page
+                at = file.seek(0, os.SEEK_END)
+                try:
+                    os.posix_fallocate(file.fileno(), at, step)
+                except OSError:
+                    step >>= 1
+
+    def drop(self) -> None:
+        self._file.unlink(missing_ok=True)
