@@ -53,7 +53,7 @@ SETTINGS = f"""
 [query]
 every_seconds = 1.0
 retrieve = "c-get"
-peer = {{ name = "archive", ae_title = "ORTHANC", address = "{{address}}", port = {{port}} }}
+peer = {{ name = "archive", ae_title = "ORTHANC", address = "ADDRESS", port = PORT }}
 [completeness]
 quiet_seconds = 4.0
 aborted_quiet_seconds = 10.0
@@ -75,7 +75,7 @@ first_delay_seconds = 0.2
 longest_delay_seconds = 2.0
 longest_probe_seconds = 2.0
 [object_store]
-url = "file://{{store}}"
+url = "file://STORE"
 seal_after_seconds = 1.0
 [disk]
 refuse_below_bytes = 33554432
@@ -96,9 +96,8 @@ class World:
         self.at_archive = at_archive
         self.peer = self.archive.peer.model_copy(update={"address": at_archive.address})
         (folder / "store").mkdir()
-        toml = SETTINGS.format(
-            address=self.peer.address, port=self.peer.port, store=folder / "store"
-        )
+        toml = SETTINGS.replace("ADDRESS", self.peer.address)
+        toml = toml.replace("PORT", str(self.peer.port)).replace("STORE", f"{folder}/store")
         shared = SHARED.format(url=self.database.url)
         self.machines = []
         for number, host in enumerate(network.host() for _ in range(3)):

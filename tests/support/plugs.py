@@ -114,17 +114,18 @@ class Plugs:
         seconds = rng.uniform(self._lease + 1, 3 * self._lease)
         if rng.random() < _LOST_SHARE:
             seconds = self._lost + rng.uniform(6.0, 10.0)
+        seconds *= {"kill": 1 / 3, "power": 1 / 2}.get(kind, 1.0)
         self._tell(f"{name}: {kind} for {seconds:.1f} s")
         self.struck(machine)
         match kind:
             case "kill":
                 machine.plug_pulled()
-                time.sleep(seconds / 3)
+                time.sleep(seconds)
                 machine.launch()
             case "power":  # nobody gets a word
                 machine.host.pull()
                 machine.plug_pulled()
-                time.sleep(seconds / 2)
+                time.sleep(seconds)
                 machine.host.plug_in()
                 machine.launch()
             case "stop":

@@ -101,13 +101,14 @@ def _timeless(made: ResultObject, context: ResultContext) -> ResultObject:
     text = summary(replace(context, completeness=""))
     answer = sr.TextContentItem(codes.SUMMARY, text, _CONTAINS)
     items = made.data_set.ContentSequence
+    del content.ContentSequence  # else the element that both share would be changed
     content.ContentSequence = [answer if _is_summary(item) else item for item in items]
     return replace(made, data_set=content)
 
 
 def _is_summary(item: Dataset) -> bool:
     (name,) = item.ConceptNameCodeSequence
-    return name.CodeValue == codes.SUMMARY.value
+    return bool(name.CodeValue == codes.SUMMARY.value)
 
 
 def _private_schemes(context: ResultContext) -> list[CodingSchemeIdentificationItem]:

@@ -54,7 +54,7 @@ class Running:
         """None too where there is no such row."""
         with self.house.database.read() as session:
             row = session.get(AssociationRow, name)
-            return row and row.ending
+            return None if row is None else row.ending
 
     def is_open(self, name: str) -> bool:
         with self.house.database.read() as session:
