@@ -75,8 +75,12 @@ class Plugs:
 
     def _may(self) -> bool:
         self.keep_running()
-        assert self._faults == []
+        self._raise_faults()
         return len(self._busy) < _AT_A_TIME
+
+    def _raise_faults(self) -> None:
+        for each in self._faults:
+            raise each
 
     def keep_running(self) -> None:
         """As systemd does with a node that has ended by itself."""
@@ -90,7 +94,7 @@ class Plugs:
         """Until all is in order again."""
         for each in self._threads:
             each.join()
-        assert self._faults == []
+        self._raise_faults()
         wait_for(lambda: all(each.answers() for each in self._machines), "all nodes answer")
 
     def _carry_out(self, number: int, kind: str, rng: random.Random) -> None:

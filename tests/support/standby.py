@@ -67,7 +67,7 @@ class Server:
         command = [*as_postgres(), str(self._programs / "postgres"), "-D", str(self.data), *options]
         with self.host.entered(), (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
-        wait_for(self.accepts, f"PostgreSQL; log:\n{(self.folder / 'log').read_text()[-2000:]}")
+        wait_for(self.accepts, "PostgreSQL accepts connections")
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -103,7 +103,11 @@ class Server:
     def _run(self, program: str, *arguments: object) -> None:
         command = [*as_postgres(), str(self._programs / program), *map(str, arguments)]
         with self.host.entered(), (self.folder / "log").open("ab") as log:
-            subprocess.run(command, check=True, cwd=self.folder, stdout=log, stderr=log)
+            done = subprocess.run(command, check=False, cwd=self.folder, stdout=log, stderr=log)
+        assert done.returncode == 0, f"{program}: {self._end_of_log()}"
+
+    def _end_of_log(self) -> str:
+        return (self.folder / "log").read_text()[-3000:]
 
 
 class Pair:

@@ -55,8 +55,12 @@ class Takeovers:
     def stop(self) -> None:
         self._stop.set()
         self._thread.join()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection[1].close()
+        self._connection = None
 
     def struck(self, machine: Machine) -> None:
         """A host is about to be."""
@@ -75,11 +79,13 @@ class Takeovers:
             try:
                 self._look()
             except psycopg.Error:
-                self._connection = None
+                self._disconnect()
 
     def _look(self) -> None:
         primary = self._database.primary
-        if self._connection is None or self._connection[0] is not primary:
+        if self._connection is not None and self._connection[0] is not primary:
+            self._disconnect()
+        if self._connection is None:
             self._connection = primary, psycopg.connect(primary.url, autocommit=True)
         rows = self._connection[1].execute(_HELD).fetchall()
         now = time.monotonic()
