@@ -123,12 +123,13 @@ class PostgresqlServer:
         return [*as_postgres(), str(self._programs / program), *arguments]
 
 
-def as_postgres() -> list[str]:
+def as_postgres(*, ends_with_tests: bool = True) -> list[str]:
     """Before a command: it ends with the tests, even if they are killed; as root, it runs as
-    another user."""
+    another user. What ends it is the end of the thread that began it."""
     root = os.geteuid() == 0
+    tied = ["--pdeathsig=QUIT"] if ends_with_tests else []
     user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if root else []
-    return ["setpriv", "--pdeathsig=QUIT", *user]
+    return ["setpriv", *tied, *user]
 
 
 def programs() -> Path:

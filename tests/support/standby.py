@@ -64,7 +64,8 @@ class Server:
     def launch(self) -> None:
         settings = (f"unix_socket_directories={self.folder}", *_SETTINGS)
         options = [word for setting in settings for word in ("-c", setting)]
-        command = [*as_postgres(), str(self._programs / "postgres"), "-D", str(self.data), *options]
+        who = as_postgres(ends_with_tests=False)  # a thread that begins it ends before
+        command = [*who, str(self._programs / "postgres"), "-D", str(self.data), *options]
         with self.host.entered(), (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
         wait_for(self.accepts, "PostgreSQL accepts connections")
