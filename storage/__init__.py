@@ -31,6 +31,7 @@ holders          Which node holds an instance that came to several, or whose hol
 index            The index of what has come: associations, instances, and the series they add up to
 instances        Instance files on disk, under names that tell nothing about the patient
 jobs             Jobs: claimed under a lease, fenced by a token, parked when they kill their workers
+worker_queue     What is left of the analyses for the workers of one node
 lost_nodes       Nodes that are not heard of: what they held is free, what they had is sent for
 models           The tables
 move             Taking a whole database to another place: SQLite to PostgreSQL

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from storage.jobs import FREE, SUPERSEDED
 from storage.models import ANY_ANALYSE, OPEN_ASSESS, OPEN_FETCH, JobRow
 from storage.placing import place_of_series
-from storage.records import JobKind, JobState
+from storage.records import NO_NEEDS, JobKind, JobState, Needs
 from storage.statements import insert_into
 
 
@@ -55,10 +55,12 @@ def enqueue_analyse(
     model_digest: str,
     priority: int,
     now: datetime,
+    needs: Needs = NO_NEEDS,
 ) -> None:
     """Have one ANALYSE job for this input and model; one that has ended is begun anew."""
     new = _new_job(JobKind.ANALYSE, series_key, priority, now)
     new |= {"input_digest": input_digest, "model_digest": model_digest}
+    new |= {"capability": needs.capability, "memory_bytes": needs.memory_bytes}
     anew = {name: value for name, value in new.items() if name != "series_key"}
     session.execute(
         insert_into(session, JobRow)

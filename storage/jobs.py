@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from storage.decided import RETRACTED, Reason, Verdict
 from storage.errors import LeaseLostError
 from storage.models import IS_OPEN_JOB, DeliveryRow, JobRow, ResultRow, SeriesRow
-from storage.placing import may_claim, readable
+from storage.placing import asks_no_more, may_claim, readable
 from storage.records import (
     RETRACTION_KIND,
     DeliveryState,
@@ -53,13 +53,14 @@ def claim(
     *,
     max_attempts: int = 3,
     capabilities: Collection[str] = ("",),
+    memory_bytes: int | None = None,
 ) -> Job | None:
     """Take the most urgent due job, or one whose lease ran out; None when there is none.
 
     `owner` is "node_id/role/pid/…": what is bound to another node is passed over, and what asks for
-    more than `capabilities`. A job already begun `max_attempts` times and never ended is
-    parked instead, and its series fails with the rule `worker_lost`, or with `deadline` where it
-    took too long, in this transaction.
+    more than `capabilities` and `memory_bytes` (None: any). A job begun already `max_attempts`
+    times and never ended is parked instead, and its series fails with the rule `worker_lost`, or
+    with `deadline` where it took too long, in this transaction.
     """
     _park_exhausted(session, kinds, now, max_attempts)
     candidate = (
@@ -67,7 +68,7 @@ def claim(
         .where(
             due(kinds, now),
             JobRow.attempt < max_attempts,
-            JobRow.capability.in_(capabilities),
+            *asks_no_more(capabilities, memory_bytes),
             may_claim(JobRow, owner),
             *(() if JobKind.FETCH in kinds else (readable(JobRow.series_key, owner),)),
         )
@@ -217,10 +218,10 @@ def due(kinds: Collection[JobKind], now: datetime) -> ColumnElement[bool]:
     """Jobs that a worker may claim: those that wait, and those whose lease ran out."""
     queued = and_(JobRow.state == JobState.QUEUED, JobRow.not_before <= now)
     lost = and_(JobRow.state == JobState.RUNNING, JobRow.lease_until <= now)
-    return and_(IS_OPEN_JOB, JobRow.kind.in_(kinds), or_(queued, lost), ~_on_hold())
+    return and_(IS_OPEN_JOB, JobRow.kind.in_(kinds), or_(queued, lost), ~is_on_hold())
 
 
-def _on_hold() -> ColumnElement[bool]:
+def is_on_hold() -> ColumnElement[bool]:
     """No EXISTS, for which PostgreSQL may look through all series at each claim, and no IS NULL, of
     which it expects next to nothing, and then reads the queue in no order."""
     of_job = (SeriesRow.series_key == JobRow.series_key, SeriesRow.on_hold_since.is_not(None))
@@ -259,7 +260,7 @@ def _take(session: Session, job_id: int, owner: str, now: datetime, lease: timed
     )
     statement = (
         update(JobRow)
-        .where(JobRow.job_id == job_id, ~_on_hold())
+        .where(JobRow.job_id == job_id, ~is_on_hold())
         .values(
             state=JobState.RUNNING,
             attempt=JobRow.attempt + 1,

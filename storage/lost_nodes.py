@@ -33,11 +33,13 @@ from storage.statements import lock_series
 
 @dataclass(frozen=True)
 class Loss:
-    """`freed`: jobs and deliveries that it held. `kept`: instances of which another has a copy."""
+    """`freed`: jobs and deliveries that it held. `kept`: instances of which another has a copy.
+    `receives`: it is no host of workers alone, of which nothing is missing."""
 
     name: str
     freed: int
     kept: int
+    receives: bool = True
 
 
 def lose_silent(session: Session, silent_since: datetime, now: datetime) -> tuple[Loss, ...]:
@@ -52,12 +54,22 @@ def lose_silent(session: Session, silent_since: datetime, now: datetime) -> tupl
 
 
 def _lose(session: Session, node: NodeRow, now: datetime) -> Loss:
+    if not node.receives:
+        return _strike(session, node, now)
     node.left_at = now
     session.flush()
     kept = _give_to_copies(session, node.node_id)
     freed = hand_back_owned(session, f"{node.node_id}/", now)
     end_lost_associations(session, node.node_id, now)
     return Loss(node.name or node.node_id, freed, kept)
+
+
+def _strike(session: Session, node: NodeRow, now: datetime) -> Loss:
+    """Of a host of workers alone: it is one of those that come and go, and joins again where it
+    goes on."""
+    freed = hand_back_owned(session, f"{node.node_id}/", now)
+    session.delete(node)
+    return Loss(node.name or node.node_id, freed, 0, receives=False)
 
 
 def _give_to_copies(session: Session, node_id: str) -> int:

@@ -10,7 +10,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    text,
+    true,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.columns import Base, OfOneNode, Records, Sealable, partial_index
@@ -25,7 +33,7 @@ from storage.records import (
     SeriesState,
 )
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 """The newest Alembic revision, kept here so that opening a current database costs no import."""
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
@@ -53,7 +61,10 @@ class NodeRow(Base):
     """A node that works on this database. `name`: of its machine. Times are the database's.
 
     `left_at`: since when it is not heard of any more. `shares`: whether it leaves room for others;
-    of one that does not, this is the only row, or it is lost and forgotten.
+    of one that does not, this is the only row, or it is lost and forgotten. `receives`: not a host
+    of workers alone, which keeps nothing. `workers`: how many it has; `capabilities`, parted by
+    spaces, and `memory_bytes`: what each of them has, as the last that began told; NULL: nobody has
+    told yet.
     """
 
     __tablename__ = "node"
@@ -64,6 +75,10 @@ class NodeRow(Base):
     heard_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
     shares: Mapped[bool]
+    receives: Mapped[bool] = mapped_column(server_default=true())
+    workers: Mapped[int] = mapped_column(server_default="1")
+    capabilities: Mapped[str] = mapped_column(server_default="")
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class AssociationRow(Base):
@@ -193,7 +208,8 @@ class Leased:
 
 class JobRow(Leased, Base):
     """`series_revision` is the series' revision when the job was claimed. `capability`: what a
-    worker must have to claim it; empty: nothing beyond the usual."""
+    worker must have to claim it; empty: nothing beyond the usual. `memory_bytes`: so much it must
+    have of memory, as was estimated."""
 
     __tablename__ = "job"
     __table_args__ = (
@@ -220,6 +236,7 @@ class JobRow(Leased, Base):
     input_digest: Mapped[str]
     model_digest: Mapped[str]
     capability: Mapped[str] = mapped_column(server_default="")
+    memory_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
     series_revision: Mapped[int | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

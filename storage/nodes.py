@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from storage.instances import series_folder
@@ -25,20 +25,58 @@ def all_nodes(session: Session) -> tuple[Node, ...]:
     return tuple(Node(**shared_fields(Node, row)) for row in rows)
 
 
-def join(session: Session, node_id: str, name: str, shares: bool, now: datetime) -> None:
+def find(session: Session, node_id: str) -> Node | None:
+    """The node of this id, if the database knows it."""
+    row = session.get(NodeRow, node_id, populate_existing=True)
+    return None if row is None else Node(**shared_fields(Node, row))
+
+
+def all_workers(session: Session) -> tuple[Node, ...] | None:
+    """Of the nodes that are heard of those that analyse; None where none has ever joined."""
+    known = all_nodes(session)
+    found = tuple(each for each in known if each.workers and each.left_at is None)
+    return found if known else None
+
+
+def join(
+    session: Session,
+    node_id: str,
+    name: str,
+    shares: bool,
+    now: datetime,
+    workers: int = 1,
+    receives: bool = True,
+) -> None:
     """The node begins to work on this database. Of one that shares it what is open is bound to it,
     as far as nobody else has the files."""
     here = {"name": name, "shares": shares, "heard_at": now, "left_at": None}
+    here |= {"workers": workers, "receives": receives}
     statement = insert_into(session, NodeRow).values(node_id=node_id, joined_at=now, **here)
     session.execute(statement.on_conflict_do_update(index_elements=["node_id"], set_=here))
     if shares:
         place_what_is_open(session, node_id)
 
 
-def tell_alive(session: Session, node_id: str, now: datetime) -> None:
-    """Again and again, while a node runs that shares the database."""
-    alive = update(NodeRow).where(NodeRow.node_id == node_id)
-    session.execute(alive.values(heard_at=now, left_at=None, shares=True))
+def tell_alive(session: Session, node_id: str, now: datetime) -> bool:
+    """Again and again, while a node runs that shares the database. False: it is not known there."""
+    here = {"heard_at": now, "left_at": None, "shares": True}
+    alive = update(NodeRow).where(NodeRow.node_id == node_id).values(**here)
+    return session.scalar(alive.returning(NodeRow.node_id)) is not None
+
+
+def tell_workers(
+    session: Session, node_id: str, capabilities: Iterable[str], memory_bytes: int
+) -> None:
+    """What each worker of a node has, as one of them knows that has loaded its models."""
+    told = {"capabilities": " ".join(sorted(capabilities)), "memory_bytes": memory_bytes}
+    session.execute(update(NodeRow).where(NodeRow.node_id == node_id).values(**told))
+
+
+def leave(session: Session, node_id: str) -> None:
+    """A host of workers alone ends: it kept nothing that another could want. What its processes
+    held they have handed back."""
+    alone = (NodeRow.node_id == node_id, NodeRow.receives.is_(False))
+    session.execute(delete(NodeRow).where(*alone))
 
 
 def folders_without_series(session: Session, result_folders: Iterable[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from storage.canary_runs import CANARY_AE_TITLE
 from storage.columns import of_node
 from storage.decided import failed_rules
+from storage.jobs import due
 from storage.models import (
     IS_OPEN_DELIVERY,
     IS_OPEN_JOB,
@@ -30,6 +31,7 @@ from storage.overview_records import (
     CanaryRun,
     DeadRows,
     FailedSeries,
+    NeedsWaiting,
     OpenDeliveries,
     OpenJobs,
     ParkedDeliveries,
@@ -38,12 +40,12 @@ from storage.overview_records import (
     Source,
     Strain,
 )
-from storage.records import JobState, SeriesState
+from storage.records import JobKind, JobState, Needs, SeriesState
 from storage.refusals import ASSOCIATION, INSTANCE
 from storage.statements import shared_fields
 
 _MOST = 1000
-"""Rows of failed series or refusals that are read: enough to tell what goes wrong."""
+"""Rows of failed series, refusals or waiting jobs that are read: enough to tell what goes wrong."""
 
 
 def open_deliveries(session: Session) -> tuple[OpenDeliveries, ...]:
@@ -141,6 +143,21 @@ def open_jobs(session: Session, now: datetime) -> tuple[OpenJobs, ...]:
         .order_by(JobRow.kind)
     )
     return tuple(OpenJobs(*row) for row in session.execute(counted))
+
+
+def analyses_by_needs(session: Session, now: datetime) -> tuple[NeedsWaiting, ...]:
+    """Analyses that could be begun at `now`, by what they ask of a worker: of the first thousand in
+    the order of claims, among which are those that nobody claims."""
+    order = (JobRow.priority, JobRow.created_at, JobRow.job_id)
+    which = (due((JobKind.ANALYSE,), now), JobRow.state == JobState.QUEUED)
+    asked = (JobRow.capability, JobRow.memory_bytes)
+    times = (JobRow.created_at, JobRow.not_before)
+    found: dict[Needs, list[datetime]] = {}
+    for name, size, *both in session.execute(
+        select(*asked, *times).where(*which).order_by(*order).limit(_MOST)
+    ):
+        found.setdefault(Needs(name, size), []).append(max(both))
+    return tuple(NeedsWaiting(needs, len(since), min(since)) for needs, since in found.items())
 
 
 def running_jobs(session: Session) -> tuple[RunningJob, ...]:

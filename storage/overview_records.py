@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.records import JobKind
+from storage.records import JobKind, Needs
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,15 @@ class OpenJobs:
     queued: int
     running: int
     oldest_due_at: datetime | None
+
+
+@dataclass(frozen=True)
+class NeedsWaiting:
+    """Analyses that could be begun and ask the same of a worker; the oldest could since then."""
+
+    needs: Needs
+    count: int
+    oldest_due_at: datetime
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,11 @@ class CanaryRun:
 
 @dataclass(frozen=True)
 class Node:
-    """A node that works on the database; `left_at`: since when it is not heard of any more."""
+    """A node that works on the database; `left_at`: since when it is not heard of any more.
+
+    `receives`: no host of workers alone. `workers`: how many; `capabilities`, parted by spaces, and
+    `memory_bytes` are what each has; None: nobody has told yet.
+    """
 
     node_id: str
     name: str
@@ -123,6 +136,10 @@ class Node:
     heard_at: datetime
     left_at: datetime | None
     shares: bool
+    receives: bool = True
+    workers: int = 1
+    capabilities: str = ""
+    memory_bytes: int | None = None
 
     @property
     def forgotten(self) -> bool:

@@ -5,7 +5,7 @@ Only where nodes share the database: a node that has it alone may do whatever th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, case, false, func, literal, or_, select, true, update
@@ -61,6 +61,14 @@ def readable(series_key: Any, owner: str) -> ColumnElement[bool]:
     return case(
         (_SHARED, func.coalesce(elsewhere.limit(1).scalar_subquery(), true())), else_=true()
     )
+
+
+def asks_no_more(
+    capabilities: Collection[str], memory_bytes: int | None
+) -> tuple[ColumnElement[bool], ...]:
+    """Jobs that a worker which has these may claim; `memory_bytes`: None for any."""
+    named = JobRow.capability.in_(capabilities)
+    return (named,) if memory_bytes is None else (named, JobRow.memory_bytes <= memory_bytes)
 
 
 def may_claim(table: type[Leased], owner: str) -> ColumnElement[bool]:

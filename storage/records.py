@@ -214,8 +214,19 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What a worker must have to claim a job: a capability by its name, "" for none, and memory."""
+
+    capability: str = ""
+    memory_bytes: int = 0
+
+
+NO_NEEDS = Needs()
+
+
+@dataclass(frozen=True)
 class JobRecord:
-    """One job as `queue` shows it."""
+    """One job as `queue` shows it. `capability`, `memory_bytes`: what it asks of a worker."""
 
     job_id: int
     kind: JobKind
@@ -230,6 +241,12 @@ class JobRecord:
     owner: str | None
     lease_until: datetime | None
     error: str | None
+    capability: str = ""
+    memory_bytes: int = 0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(self.capability, self.memory_bytes)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,15 @@ from storage.decided import JsonObject, Reason, SeriesEvidence, with_later
 from storage.enqueue import enqueue_analyse, supersede_analyses
 from storage.models import SeriesRow
 from storage.outbox import DestinationsOf, enter_results
-from storage.records import Job, JobKind, ResultRecord, SeriesState, Superseded
+from storage.records import (
+    NO_NEEDS,
+    Job,
+    JobKind,
+    Needs,
+    ResultRecord,
+    SeriesState,
+    Superseded,
+)
 from storage.statements import lock_series
 
 
@@ -61,8 +69,10 @@ def record_queued(
     reasons: Sequence[Reason],
     model_digest: str,
     priority: int,
+    needs: Needs = NO_NEEDS,
 ) -> Superseded | None:
-    """The series is to be analysed; ends its ASSESS job and queues its ANALYSE job once."""
+    """The series is to be analysed; ends its ASSESS job and queues its ANALYSE job once, for a
+    worker that has what it `needs`."""
     series = _unchanged(session, job, decided_at)
     if isinstance(series, Superseded):
         return series
@@ -80,7 +90,7 @@ def record_queued(
     jobs.finish(session, job, decided_at)
     supersede_analyses(session, uid, decided_at)
     digests = {"input_digest": input_digest, "model_digest": model_digest}
-    enqueue_analyse(session, uid, **digests, priority=urgency, now=decided_at)
+    enqueue_analyse(session, uid, **digests, priority=urgency, now=decided_at, needs=needs)
     return None
 
 

@@ -1,5 +1,6 @@
 """The third step of a series: the worker computes the findings and leaves the result objects.
 
+ability           What the workers of this machine have: they claim nothing that asks for more
 ahead             Computes a series that seems whole before it is decided upon, in idle time
 analysis          One eligible series through the whole analysis: files in, result objects out
 flight            What the flight recorder keeps of an analysis

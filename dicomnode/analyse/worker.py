@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from dicomnode.analyse.ability import ability_of
 from dicomnode.analyse.ahead import Ahead
 from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
 from dicomnode.analyse.flight import Flight, with_digests
@@ -45,10 +46,16 @@ from dicomnode.lifecycle import Outage, Stop, lost_for_nothing, tell_ready
 from dicomnode.methods.bundles import load_engines
 from dicomnode.metrics.counters import ANALYSES, MODEL_INFO
 from dicomnode.results.build import warm_up
-from storage import flight_records, index, jobs, queries, result_sets, series, study
+from storage import flight_records, index, jobs, nodes, queries, result_sets, series, study
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
-from storage.errors import DatabaseUnavailableError, LeaseLostError
+from storage.errors import (
+    DamagedObjectError,
+    DatabaseUnavailableError,
+    LeaseLostError,
+    ObjectMissingError,
+    ObjectStoreError,
+)
 from storage.records import (
     Job,
     JobKind,
@@ -91,6 +98,8 @@ class Worker:
         self._results.remove_leftovers(self._clock.host.now() - LEFTOVER_AGE)
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
         self._engines = load_engines(settings)
+        self._ability = ability_of(settings, self._engines)
+        self._told = False
         self._ahead = Ahead(settings, self._database, self._engines, stop, self._clock)
         for model in self._engines.identities:
             MODEL_INFO.labels(model.name, model.version, model.training.value).set(1)
@@ -107,6 +116,7 @@ class Worker:
         while not (self._stop.is_set() or renewed.is_set()):
             try:
                 with outage.reported():
+                    self._tell_ability()
                     if self.analyse_one() or self._ahead.look():
                         has_worked = True
                         continue
@@ -116,6 +126,15 @@ class Worker:
                 give_back_memory()
                 has_worked = False
             self._stop.wait(_LOOK_SECONDS)
+
+    def _tell_ability(self) -> None:
+        """Once: by it the others see whether anybody can do what waits."""
+        if not self._told:
+            node_id, can = self._owner.partition("/")[0], self._ability
+            with self._database.write() as session:
+                nodes.tell_workers(session, node_id, can.capabilities, can.memory_bytes)
+            log.info("has %s, %d MiB", ", ".join(sorted(can.capabilities)), can.memory_bytes >> 20)
+            self._told = True
 
     def analyse_one(self) -> bool:
         """Take one job that is due. False when there is none.
@@ -128,7 +147,13 @@ class Worker:
         """
         with self._database.write() as session:
             job = jobs.claim(
-                session, (JobKind.ANALYSE,), self._owner, self._clock.now(), self._lease
+                session,
+                (JobKind.ANALYSE,),
+                self._owner,
+                self._clock.now(),
+                self._lease,
+                capabilities=self._ability.claims,
+                memory_bytes=self._ability.memory_bytes,
             )
         if job is None:
             return False
@@ -157,12 +182,12 @@ class Worker:
     def _try_later(self, job: Job, error: OSError) -> None:
         """A full or failing disk is no fault of the series: its attempt does not count.
 
-        For one that takes no results there is no end to it; what cannot be read is given up after a
-        while.
+        For one that takes no results, or a store that is away, there is no end to it; what cannot
+        be read is given up after a while.
         """
         now, why = self._clock.now(), why_unread(error)
         later: datetime | None = now + _DISK_DELAY
-        if not is_full(error) and not self._is_of_results(error):
+        if not (is_full(error) or _is_away(error) or self._is_of_results(error)):
             later = self._reading.failed(job.series_key, now) if may_pass(error) else None
         if later is None:
             self._record_failure(job, [why])
@@ -290,6 +315,7 @@ class Worker:
                 record = flight.record(analysis, digested, now)
                 of_study = flight.series.study_instance_uid
                 flight_records.append(session, now, job.series_key, of_study, record)
+        self._bundles.forget(records)
         if superseded is not None:
             ANALYSES.labels("superseded").inc()
             log.info("series %s: changed during its analysis", job.series_key)
@@ -324,6 +350,12 @@ class Worker:
         known = {each.path for each in detail.results} if detail else set()
         for path in {each.path for each in records} - known:
             self._results.remove(path)
+
+
+def _is_away(error: OSError) -> bool:
+    """Whether it is the object store that fails, and not what is in it."""
+    damage = (ObjectMissingError, DamagedObjectError)
+    return isinstance(error, ObjectStoreError) and not isinstance(error, damage)
 
 
 def give_back_memory() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from dicomnode.config.settings import Settings
+from dicomnode.decisions.analysis_needs import estimated_memory
 from dicomnode.decisions.eligibility.eligibility import (
     Eligibility,
     EligibilityPolicy,
@@ -27,7 +29,7 @@ from dicomnode.errors import DataError
 from dicomnode.results.common.sources import as_source
 from dicomnode.results.common.uids import instances_digest
 from storage.decided import OWN_RESULT
-from storage.records import Conflict, StoredInstance
+from storage.records import Conflict, Needs, StoredInstance
 
 Slices = tuple[tuple[InstanceHeader, Dataset], ...]
 """The header of each slice in a file, and of that what results are made of."""
@@ -101,6 +103,12 @@ def assess_files(
     return Assessment(
         eligibility, by_uid, sources, tuple(unreadable), tuple(headers), may_pass=passing
     )
+
+
+def needs_of(assessment: Assessment, settings: Settings) -> Needs:
+    """What the analysis of a series asks of a worker."""
+    memory = estimated_memory(assessment.eligibility.stack.headers)
+    return Needs(settings.inference.needs, memory)
 
 
 def input_digest(instances: Sequence[StoredInstance | Conflict]) -> str:

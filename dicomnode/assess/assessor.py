@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypedDict
 
-from dicomnode.assess.assessment import Assessment, assess_files, input_digest
+from dicomnode.assess.assessment import Assessment, assess_files, input_digest, needs_of
 from dicomnode.assess.pacs_counts import PacsCounts
 from dicomnode.assess.resends import (
     CHOSEN,
@@ -46,10 +46,12 @@ from storage.database import Database
 from storage.decided import SeriesEvidence
 from storage.errors import DatabaseUnavailableError, LeaseLostError, StorageError
 from storage.records import (
+    NO_NEEDS,
     Conflict,
     ConflictState,
     Job,
     JobKind,
+    Needs,
     SeriesArrival,
     SeriesDetail,
     SeriesState,
@@ -330,12 +332,13 @@ class Assessor:
                 completeness=noted,
                 reasons=reasons,
             ),
+            needs_of(assessment, self._settings),
         )
         return True
 
-    def _enter(self, job: Job, decision: _Decision) -> None:
+    def _enter(self, job: Job, decision: _Decision, needs: Needs = NO_NEEDS) -> None:
         failed = failed_rules(decision["reasons"])
-        if self._record(job, not failed, decision) is not None:
+        if self._record(job, None if failed else needs, decision) is not None:
             log.info("series %s: instances came meanwhile", job.series_key)
             return
         count_decided(failed)
@@ -364,12 +367,14 @@ class Assessor:
         with self._database.write() as session:
             series.note_waiting(session, job, due=due, now=now, completeness=noted, error=error)
 
-    def _record(self, job: Job, eligible: bool, decision: _Decision) -> Superseded | None:
+    def _record(self, job: Job, needs: Needs | None, decision: _Decision) -> Superseded | None:
+        """`needs`: of its analysis; None where there will be none."""
         with self._database.write() as session:
-            if not eligible:
+            if needs is None:
                 return series.record_skipped(session, job, **decision)
+            model, priority = self._model_digest, job.priority
             return series.record_queued(
-                session, job, model_digest=self._model_digest, priority=job.priority, **decision
+                session, job, model_digest=model, priority=priority, needs=needs, **decision
             )
 
 

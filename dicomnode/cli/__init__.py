@@ -24,4 +24,5 @@ queue_actions   `dicomnode queue retry | cancel | hold | release | first`: stopp
 replay          `dicomnode replay`: a series analysed again, compared with its flight record
 results         `dicomnode results`: sending them again, renewing, withdrawing and undoing it
 status          `dicomnode status`: how the node fares, and what to do about its troubles
+worker          `dicomnode worker`: analysing on a host that has only database and object store
 """

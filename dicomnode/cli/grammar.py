@@ -19,7 +19,7 @@ from storage.errors import (
 )
 
 ORDER = (
-    *("serve", "process", "demo", "queue", "results", "deliveries", "pull", "campaign"),
+    *("serve", "worker", "process", "demo", "queue", "results", "deliveries", "pull", "campaign"),
     *("model", "config", "commission", "conformance", "status", "audit", "replay", "database"),
     *("backup", "restore", "version"),
 )
@@ -27,6 +27,7 @@ ORDER = (
 
 EXAMPLES = {
     "serve": "dicomnode serve --config /etc/dicomnode/dicomnode.toml",
+    "worker": "dicomnode worker --until-empty --capability gpu",
     "process": "dicomnode process ct-folder --out results",
     "demo": "dicomnode demo --pacs 192.0.2.7:104:PACS",
     "queue list": "dicomnode queue list --state failed --since 2d",

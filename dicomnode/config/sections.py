@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -121,6 +122,15 @@ class MethodSettings(Section):
     task: Annotated[str, AfterValidator(_is_no_task_of_lungs)] = ""
 
 
+def _is_capability(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_.\-]{0,31}|", name, re.ASCII):
+        raise ValueError(f"{name!r} is no name of a capability: small letters, digits, . _ -")
+    return name
+
+
+_Capability = Annotated[str, AfterValidator(_is_capability)]
+_Named = Annotated[_Capability, Field(min_length=1)]
+
 FORMER = {"bundle": "covnet", "regions_bundle": "regions"}
 """Keys of `[inference]` that `methods` replaced, each with the task of its bundle."""
 
@@ -134,7 +144,10 @@ class InferenceSettings(Section):
     engine: Literal["auto", "openvino", "torch"] = "auto"
     precision: Literal["auto", "f32", "bf16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0  # 0: as torch decides
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    workers: Annotated[int, Field(ge=0, le=64)] = 1  # 0: those of other hosts analyse
+    needs: _Capability = ""  # what a worker must have
+    capabilities: tuple[_Named, ...] = ()  # what workers here have beside "cpu" and "gpu"
+    memory_gib: NotNegative = 0.0  # of each worker; 0: what the machine has
     begin_early: bool = True  # compute while a series comes, and while it is waited for
     lease_seconds: Positive = 30.0
     deadline_seconds: Positive = 900.0

@@ -87,6 +87,8 @@ class Settings(Section):
     def _shares_only_what_others_reach(self) -> Self:
         if self.node.shares_database and (missing := self._missing_for_sharing()):
             raise ValueError(f"node.shares_database: {missing}")
+        if not self.inference.workers and not self.node.shares_database:
+            raise ValueError("inference.workers = 0 needs node.shares_database: nobody analyses")
         return self
 
     def _missing_for_sharing(self) -> str:

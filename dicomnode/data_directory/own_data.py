@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from socket import gethostname
 
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.worker_host import check_is_none, is_worker_host
 from dicomnode.errors import ConfigurationError
 from storage.database import Database, is_missing
 from storage.durable import DurableFiles
@@ -69,8 +70,10 @@ def note_first_start(settings: Settings) -> None:
     """To be called before anything is received: marks a data directory that holds nothing.
 
     Raises:
+        ConfigurationError: it is that of `dicomnode worker`.
         OSError
     """
+    check_is_none(settings)
     result = next(ResultFiles(settings.result_files).iter_folders(), None)
     instance = next(InstanceFiles(settings.instances).iter_paths(), None)
     if result is None and instance is None:
@@ -113,7 +116,8 @@ def take_database(settings: Settings, node_id: str) -> None:
             )
         if not is_known and past:
             raise _without_history(settings, database.url)
-        join(session, node_id, gethostname(), shares, moment(session))
+        workers, receives = settings.inference.workers, not is_worker_host(settings)
+        join(session, node_id, gethostname(), shares, moment(session), workers, receives)
     mark.unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ eligibility/        May the series be analysed? Every rule, and the choice withi
 image_kind/         What kind of image is it: original slices, maps, virtual images, phantoms?
 operating/          What an administrator must know of a node that runs
 stack/              From headers to one stack of slices: geometry, passes, overlaps, copies, gaps
+analysis_needs      What the analysis of a series asks of a worker, as its headers tell
 agreement           Whether the methods agree on a series, whose class sets are not the same
 instance_header     The attributes of one slice that decisions read
 method_failure      That one of several methods came to no answer on a series, and why

@@ -19,7 +19,7 @@ from dicomnode.health.looks import Looks
 from storage import overview
 from storage.database import Database, is_missing
 from storage.errors import StorageError
-from storage.nodes import all_nodes
+from storage.nodes import all_nodes, all_workers
 from storage.overview_records import Node, OpenDeliveries, ParkedDeliveries, Source, Strain
 from storage.troubles import unfinished_troubles
 
@@ -98,6 +98,10 @@ class WorkReader:
                 "the troubles", lambda session: unfinished_troubles(session, now, self._node_id), ()
             ),
             nodes=ask("the nodes", _sharing, ()),
+            workers=ask("the workers", all_workers, None),
+            waiting=ask(
+                "the analyses", lambda session: overview.analyses_by_needs(session, now), ()
+            ),
             strain=ask("the strain of the database", overview.database_strain, Strain()),
         )
 

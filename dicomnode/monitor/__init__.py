@@ -9,4 +9,5 @@ records  The loops that send the audit trail on, and tell the end of the flight 
 telling  The loop that tells troubles: once when they begin, once when they are over
 watch    The loop that looks at the node
 ways     The ways by which troubles are told: the log, a webhook, e-mail
+workers  Beside the workers of a host that has nothing else: it lives, clears, ends when all is done
 """

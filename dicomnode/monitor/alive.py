@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from sqlalchemy.orm import Session
+
 from dicomnode.decisions.wording import how_many
 from dicomnode.monitor.loops import Loop, Station
 from storage import lost_nodes, nodes
+from storage.lost_nodes import Loss
 from storage.statements import moment
 
 log = logging.getLogger(__name__)
@@ -34,20 +37,17 @@ class Alive:
         database = self._station.database
         with database.write() as session:
             now = moment(session)
-            nodes.tell_alive(session, self._station.node_id, now)
+            self._tell(session, now)
         if not self._may_judge():
             return
         silent_since = now - timedelta(seconds=self._lost_after)
         with database.write() as session:
             for each in lost_nodes.lose_silent(session, silent_since, now):
-                log.error(
-                    "the node %s is lost: %d jobs and deliveries of it are free, and of %s others "
-                    "have a copy",
-                    each.name,
-                    each.freed,
-                    how_many(each.kept, "instance"),
-                )
+                _tell_loss(each)
         self._go_on(now)
+
+    def _tell(self, session: Session, now: datetime) -> None:
+        nodes.tell_alive(session, self._station.node_id, now)
 
     def _go_on(self, now: datetime) -> None:
         """With what lost nodes alone had."""
@@ -73,6 +73,19 @@ class Alive:
             self._telling_since = now
         self._told_at = now
         return now - self._telling_since >= self._lost_after
+
+
+def _tell_loss(loss: Loss) -> None:
+    if not loss.receives:
+        free = how_many(loss.freed, "job")
+        log.warning("the workers of %s are not heard of: %s of them free", loss.name, free)
+        return
+    log.error(
+        "the node %s is lost: %d jobs and deliveries of it are free, and of %s others have a copy",
+        loss.name,
+        loss.freed,
+        how_many(loss.kept, "instance"),
+    )
 
 
 def telling_that_it_lives(station: Station) -> Loop:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.troubles import Trouble
+from dicomnode.lifecycle import Outage, ends_process_on_fault, keep_looking
 from storage.database import Database
+
+END_SECONDS = 5.0
+"""So long the end of a loop is waited for."""
+
+_FAULT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -58,3 +64,20 @@ class Loop:
     work: str
     look: Callable[[], object]
     look_seconds: float
+
+
+def begin(loops: Iterable[Loop], stop: threading.Event) -> list[threading.Thread]:
+    """Each in a thread of its own, until `stop`."""
+    threads = [
+        threading.Thread(target=_run, args=(loop, stop), name=loop.work, daemon=True)
+        for loop in loops
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+@ends_process_on_fault
+def _run(loop: Loop, stop: threading.Event) -> None:
+    on_fault = f"{loop.work} goes on in a while"
+    keep_looking(loop.look, stop, Outage(loop.work), on_fault, loop.look_seconds, _FAULT_SECONDS)

@@ -27,7 +27,8 @@ class Watch:
 
     def _tells_of_all(self, facts: Facts) -> bool:
         """Of what the nodes of one database share, the first of them that lives tells."""
-        heard = [each.node_id for each in facts.work.nodes if each.left_at is None]
+        nodes = (each for each in facts.work.nodes if each.receives)
+        heard = [each.node_id for each in nodes if each.left_at is None]
         return self._station.node_id in heard[:1] or not heard
 
 

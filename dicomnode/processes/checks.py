@@ -48,13 +48,16 @@ class Finding:
     is_warning: bool = False
 
 
-def check_start(settings: Settings) -> None:
+def check_start(settings: Settings, *, receives: bool = True) -> None:
     """What a node does not start with: the rest of it is told by `check_all`, or as it happens.
+
+    `receives`: not only workers are to be started.
 
     Raises:
         ConfigurationError: a bundle or the node's own certificate cannot be used; names each.
     """
-    found = [*bundle_findings(settings), *_tls_findings("receive.tls", settings.receive.tls)]
+    found = list(bundle_findings(settings))
+    found += _tls_findings("receive.tls", settings.receive.tls) if receives else ()
     if wrong := [each for each in found if not each.is_warning]:
         raise ConfigurationError("\n".join(f"{each.key}: {each.text}" for each in wrong))
 

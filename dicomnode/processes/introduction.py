@@ -9,16 +9,27 @@ from urllib.parse import urlsplit
 
 from dicomnode.config.destinations import AnyDestination, Destination
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.wording import how_many
 from dicomnode.version import VERSION
 from storage.database import shown_url
 
 log = logging.getLogger(__name__)
 
 
-def introduce(settings: Settings, config: Path) -> None:
+def introduce(settings: Settings, config: Path, *, workers_alone: bool = False) -> None:
     """Told once, at the start; the bundles are told when they are checked."""
-    for line in introduction(settings, config):
+    lines = introduction_of_workers if workers_alone else introduction
+    for line in lines(settings, config):
         log.info("%s", line)
+
+
+def introduction_of_workers(settings: Settings, config: Path) -> Iterator[str]:
+    """As `introduction`, of a host of workers alone."""
+    yield f"dicomnode {VERSION} starts {how_many(settings.inference.workers, 'worker')}"
+    yield f"configured by {config.absolute()}"
+    yield f"data directory, of copies alone: {settings.node.data_directory.absolute()}"
+    yield f"database: {shown_url(settings.database_url)}"
+    yield f"object store: {settings.object_store.url}"
 
 
 def introduction(settings: Settings, config: Path) -> Iterator[str]:
@@ -32,6 +43,8 @@ def introduction(settings: Settings, config: Path) -> Iterator[str]:
         yield f"destination {_destination(each)}"
     if not settings.destinations:
         yield "no destination: results stay here"
+    if not settings.inference.workers:
+        yield "no worker here: those of other hosts analyse what is sealed in the object store"
 
 
 def _syslog(settings: Settings) -> str:

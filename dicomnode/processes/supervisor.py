@@ -75,9 +75,11 @@ class Supervisor:
         clock: Clock | None = None,
         read: Callable[[], Settings] | None = None,
         nursery: Nursery | None = None,
+        workers_alone: bool = False,
     ) -> None:
         """`read`: gives the settings as they are configured by now. `nursery`: what the processes
-        are forked of, which takes less time and memory than to start each by itself."""
+        are forked of, which takes less time and memory than to start each by itself.
+        `workers_alone`: nothing is received here, and nothing sent."""
         self._read = read or (lambda: settings)
         self._settings = settings
         self._clock = clock or Clock()
@@ -85,8 +87,8 @@ class Supervisor:
         self._taking = taking
         self._settings_file = settings_file
         self._node_id = node_id
-        roles = [f"{RECEIVER}-{n}" for n in range(1, settings.receive.processes + 1)]
-        roles += [MONITOR, "assessor", "deliverer", "cleaner"]
+        roles = [] if workers_alone else _roles_of_a_node(settings)
+        self._does = "analyses" if workers_alone else "receives"
         roles += [f"worker-{n}" for n in range(1, settings.inference.workers + 1)]
         self._children = [Child(role) for role in roles]
         self._states = States(settings.node.data_directory, node_id, self._clock)
@@ -146,7 +148,7 @@ class Supervisor:
         receiving = all(child.was_ready for child in self._children if child.receives)
         if receiving and not self._told_ready:
             self._told_ready = True
-            self._manager.ready("receives")
+            self._manager.ready(self._does)
 
     def _rest_may_start(self, now: float) -> bool:
         """The receivers have a head start; and no new process may hold a lease of this node while
@@ -162,7 +164,8 @@ class Supervisor:
         Raises:
             ConfigurationError
         """
-        self._listeners = open_ports(self._settings.receive, stop)
+        if any(child.receives for child in self._children):
+            self._listeners = open_ports(self._settings.receive, stop)
 
     def _look_after(self, child: Child, now: float) -> None:
         if child.process is None:
@@ -190,7 +193,7 @@ class Supervisor:
             answer(self._settings.node.data_directory, self._clock.now(), taken_over, text)
         except OSError as error:
             log.error("the answer to a reload is not kept: %s", error.strerror)
-        self._manager.ready("receives")
+        self._manager.ready(self._does)
 
     def _renew(self, wanted: Settings) -> str:
         """
@@ -200,7 +203,7 @@ class Supervisor:
         change = change_between(self._settings, wanted)
         if not change.keys:
             return "the configuration is as it was"
-        check_start(wanted)
+        check_start(wanted, receives=self._does == "receives")
         try:
             keep_settings(wanted)
         except OSError as error:
@@ -301,3 +304,9 @@ class Supervisor:
         self._states.stopped()
         for pipe in (self._pipe_write, self._pipe_read, self._ready_write, self._ready_read):
             os.close(pipe)
+
+
+def _roles_of_a_node(settings: Settings) -> list[str]:
+    """But for its workers."""
+    receivers = [f"{RECEIVER}-{n}" for n in range(1, settings.receive.processes + 1)]
+    return [*receivers, MONITOR, "assessor", "deliverer", "cleaner"]

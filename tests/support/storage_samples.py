@@ -12,9 +12,11 @@ from storage.index import record_instances
 from storage.jobs import claim
 from storage.outbox import to_each
 from storage.records import (
+    NO_NEEDS,
     Association,
     Job,
     JobKind,
+    Needs,
     ResultRecord,
     SeriesRecord,
     SeriesState,
@@ -95,6 +97,7 @@ def queue(
     now: datetime = NOW,
     model: str = "m1",
     owner: str = "node/w/1/",
+    needs: Needs = NO_NEEDS,
 ) -> None:
     """Decide the series that waits to be assessed."""
     job = take(database, JobKind.ASSESS, now, owner)
@@ -108,6 +111,7 @@ def queue(
             reasons=[PASSED],
             model_digest=model,
             priority=priority,
+            needs=needs,
         )
     assert outcome is None
 

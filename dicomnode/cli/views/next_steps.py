@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from dicomnode.cli.views.delivery_words import undelivered, whereabouts, withdrawn
 from dicomnode.cli.views.step import NODE, PERSON, Step, clock_time
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.operating.worker_troubles import Lack, lack_of
 from dicomnode.notes.wanted import MODALITY, needs_no_note
 from storage.notes import NOT_ANALYSED
-from storage.overview_records import TroubleRecord
+from storage.overview_records import Node, TroubleRecord
 from storage.records import (
     NOTE_KIND,
     ConflictState,
@@ -31,11 +32,13 @@ node was away for too long."""
 @dataclass(frozen=True)
 class Around:
     """What is asked beside a series: the other series of its study, how many analyses are before
-    its own, and the trouble by which its analysis does not get on."""
+    its own, the trouble by which its analysis does not get on, and the nodes that have workers;
+    None: not known."""
 
     study: Sequence[SeriesRecord] = ()
     ahead: int | None = None
     trouble: TroubleRecord | None = None
+    workers: Sequence[Node] | None = None
 
 
 def trouble_of(series_key: str, lasting: Iterable[TroubleRecord]) -> TroubleRecord | None:
@@ -88,7 +91,7 @@ def _of_job(
     if job.kind is JobKind.FETCH:
         told = ", ".join((*attempt, *why))
         return Step(NODE, "has images sent again that a lost node had", why=told)
-    trouble = around.trouble
+    trouble = around.trouble or _lack(job, around)
     why += [trouble.text] if trouble else []
     remedy = trouble.remedy if trouble else ""
     if job.state is JobState.RUNNING:
@@ -99,6 +102,11 @@ def _of_job(
     at = job.not_before if job.not_before > now else None
     what = "waits for a worker" if at is None else "waits for a worker, not before"
     return Step(NODE, what, at, ", ".join((*before, *attempt, *why)), remedy)
+
+
+def _lack(job: JobRecord, around: Around) -> Lack | None:
+    """What no worker has that it waits for."""
+    return lack_of(job.needs, around.workers) if job.state is JobState.QUEUED else None
 
 
 def _of_decision(

@@ -19,12 +19,13 @@ from dicomnode.decisions.wording import how_many
 from dicomnode.health.collector import Collector
 from dicomnode.version import VERSION
 from storage.database import Database, shown_url
-from storage.overview_records import OpenDeliveries, OpenJobs, Unsealed
+from storage.overview_records import Node, OpenDeliveries, OpenJobs, Unsealed
 
 _FACTS = TypeAdapter(Facts)
 _TROUBLES = TypeAdapter(tuple[Trouble, ...])
 _LEFT_OUT: Any = {"work": {"sources": {"__all__": {"hours"}}, "noted": True}}
 _LABEL_WIDTH = 13
+_GIB = 1 << 30
 _SEEN_BY_MONITOR = ("clock_set", "http_down")
 """Warnings by what changes from look to look, or in its own process."""
 
@@ -133,7 +134,8 @@ def _work(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "series", f"of the last day: {', '.join(counts) or 'none'}"
     for node in work.nodes:
         gone = "lost, " if node.left_at else ""
-        yield "nodes", f"{node.name}: {gone}heard of {_age(node.heard_at, facts)} ago"
+        has = f", {_workers(node)}" if node.workers or not node.receives else ""
+        yield "nodes", f"{node.name}: {gone}heard of {_age(node.heard_at, facts)} ago{has}"
     for job in work.jobs:
         yield "queue", _jobs(job, facts)
     for delivery in work.deliveries:
@@ -143,6 +145,16 @@ def _work(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "deliveries", f"{parked.destination}: {what}"
     if work.canary:
         yield "canary", _canary(facts)
+
+
+def _workers(node: Node) -> str:
+    """With what each has, as far as it was told."""
+    count = how_many(node.workers, "worker")
+    only = "" if node.receives else " and nothing else"
+    if node.memory_bytes is None:
+        return f"{count}{only}"
+    has = ", ".join((*node.capabilities.split(), f"{node.memory_bytes / _GIB:.0f} GiB"))
+    return f"{count}{only} ({has})"
 
 
 def _jobs(job: OpenJobs, facts: Facts) -> str:

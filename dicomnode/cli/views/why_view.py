@@ -23,7 +23,7 @@ from dicomnode.decisions.wording import KEYS, answer, how_many, severest_first
 from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.errors import DataError
-from storage import index, queries, refusals, study
+from storage import index, nodes, queries, refusals, study
 from storage.database import Database
 from storage.decided import (
     HistoryEntry,
@@ -91,7 +91,8 @@ def look_up(
         series = study.series_of_study(session, uid)
         instances = index.instances_of_series(session, uid) if identity else ()
         trouble = trouble_of(uid, unfinished_troubles(session, now))
-        around = Around(series, queries.analyses_ahead(session).get(uid), trouble)
+        ahead, workers = queries.analyses_ahead(session).get(uid), nodes.all_workers(session)
+        around = Around(series, ahead, trouble, workers)
         named = (detail.series.series_instance_uid, detail.series.study_instance_uid)
         refused = refusals.of_series(session, *named)
     others = tuple(each for each in series if each.series_key != uid)

@@ -13,5 +13,6 @@ silence            Is a sender silent? By its hours where they are configured, e
 telling            When a trouble is told, and when that it is over: once each, to each way
 troubles           What troubles the node: a sentence with figures, and the one step that mends it
 wording            Times, numbers and foreign names in the sentences of troubles
+worker_troubles    Troubles of what waits for a worker that is not there
 work_troubles      Troubles of the work: what waits, fails, or does not reach its destination
 """

@@ -14,6 +14,7 @@ from storage.overview_records import (
     AwaitedPromises,
     CanaryRun,
     FailedSeries,
+    NeedsWaiting,
     Node,
     OpenDeliveries,
     OpenJobs,
@@ -93,6 +94,8 @@ class Work:
     canary: tuple[CanaryRun, ...] = ()  # the last run, the last that ended, the last that passed
     noted: tuple[TroubleRecord, ...] = ()  # the troubles that last, as the monitor noted them
     nodes: tuple[Node, ...] = ()  # that share the database
+    workers: tuple[Node, ...] | None = None  # nodes that live and have workers; None: not known
+    waiting: tuple[NeedsWaiting, ...] = ()  # analyses that could be begun
     strain: Strain = field(default_factory=Strain)
 
     @property

@@ -35,6 +35,7 @@ from dicomnode.decisions.operating.work_troubles import (
     sealing_troubles,
     stuck_troubles,
 )
+from dicomnode.decisions.operating.worker_troubles import worker_troubles
 
 _Judge = Callable[[Facts, HealthPolicy, datetime], Iterator[Trouble]]
 
@@ -48,6 +49,7 @@ KINDS: tuple[_Judge, ...] = (
     destination_troubles,
     parked_troubles,
     queue_troubles,
+    worker_troubles,
     stuck_troubles,
     failed_troubles,
     canary_troubles,

@@ -287,14 +287,17 @@ def test_one_open_assessment_however_often_asked(database: Database) -> None:
 def test_an_analysis_is_queued_once_and_begun_anew_when_it_had_ended(database: Database) -> None:
     receive(database)
     queue(database)
-    digests = {"input_digest": "d1", "model_digest": "m1"}
+
+    def enqueue(session: Session) -> None:
+        enqueue_analyse(session, SERIES, input_digest="d1", model_digest="m1", priority=0, now=NOW)
+
     with database.write() as session:
-        enqueue_analyse(session, SERIES, **digests, priority=0, now=NOW)
+        enqueue(session)
     job = take(database, JobKind.ANALYSE)
     assert (job.priority, detail(database).jobs[-1].job_id) == (1, job.job_id)
     with database.write() as session:
         fail(session, job, NOW, "error")
-        enqueue_analyse(session, SERIES, **digests, priority=0, now=NOW)
+        enqueue(session)
     again = take(database, JobKind.ANALYSE)
     assert again == replace(job, priority=0, lease_token=again.lease_token)
 

@@ -23,7 +23,7 @@ from storage.lost_nodes import (
     series_to_send_for,
 )
 from storage.models import InstanceRow, JobRow, RemovalRow
-from storage.nodes import all_nodes, tell_alive
+from storage.nodes import all_nodes, join, tell_alive
 from storage.outbox import to_each
 from storage.records import Arrival, Job, JobKind, SeriesState
 from storage.series import record_analysed
@@ -226,3 +226,19 @@ def test_one_that_comes_back_goes_on_with_what_is_its_own(database: Database) ->
         tell_alive(session, A, LATER)
         assert lost_instances(session, SERIES) == ()
         assert claim(session, [JobKind.ASSESS], f"{A}/w/1/", LATER, LEASE) is not None
+
+
+def test_workers_alone_that_are_silent_are_struck_off_and_what_they_held_is_free(
+    database: Database,
+) -> None:
+    share(database)
+    receive(database, *at(B, instance(1)))
+    seal(database, B)
+    queue(database)
+    with database.write() as session:
+        join(session, "workers", "host-9", True, NOW, receives=False)
+    assert taken(database, "workers", JobKind.ANALYSE).attempt == 1
+    assert lose(database, node="workers") == (Loss("host-9", 1, 0, receives=False),)
+    with database.read() as session:
+        assert {each.node_id for each in all_nodes(session)} == {A, B}
+    assert taken(database, B, JobKind.ANALYSE).attempt == 2

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event, update
 from sqlalchemy.orm import Session
 
 from storage import overview
+from storage.by_hand import hold
 from storage.canary_runs import CANARY_AE_TITLE
 from storage.database import Database
 from storage.jobs import claim, hand_back_owned
@@ -28,13 +29,14 @@ from storage.outbox import (
 from storage.overview_records import (
     AwaitedPromises,
     FailedSeries,
+    NeedsWaiting,
     OpenDeliveries,
     OpenJobs,
     ParkedDeliveries,
     RunningJob,
     Source,
 )
-from storage.records import Delivery, JobKind, SeriesState
+from storage.records import Delivery, JobKind, Needs, SeriesState
 from support.storage_samples import (
     LEASE,
     NOW,
@@ -291,3 +293,17 @@ def test_no_question_looks_through_a_whole_table(
             steps = [str(row[-1]) for row in plan]
             assert [step for step in steps if step.startswith("SCAN") and not few(step)] == []
     database.close()
+
+
+def test_analyses_that_wait_are_told_by_what_they_ask_for(database: Database) -> None:
+    for number, needs in enumerate((Needs(), Needs("gpu", 5), Needs("gpu", 5), Needs("gpu", 9))):
+        uid = f"1.2.{number}"
+        receive(database, instance(1, uid, received_at=NOW))
+        queue(database, now=NOW + seconds(number), needs=needs)
+    with database.write() as session:
+        hold(session, "1.2.0", NOW)
+        found = overview.analyses_by_needs(session, NOW + seconds(9))
+    assert found == (
+        NeedsWaiting(Needs("gpu", 5), 2, NOW + seconds(1)),
+        NeedsWaiting(Needs("gpu", 9), 1, NOW + seconds(3)),
+    )

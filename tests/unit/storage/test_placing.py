@@ -16,7 +16,7 @@ from storage.durable import INCOMING
 from storage.index import known_paths, record_instances
 from storage.jobs import claim
 from storage.models import DeliveryRow, InstanceRow, JobRow, RemovalRow, ResultRow
-from storage.records import Arrival, Delivery, FileKind, JobKind
+from storage.records import Arrival, Delivery, FileKind, JobKind, Needs
 from storage.removable_files import RemovableFiles
 from storage.retention import remove_files, remove_series, stored_paths
 from support.several_nodes import A, B, at, seal, share, take
@@ -216,3 +216,32 @@ _MANY = (
     timestamptz '2025-03-01' + n * interval '1 second', timestamptz '2025-03-01',
     repeat('a', 32) FROM generate_series(1, 12000) n""",
 )
+
+
+def claimed_with(
+    database: Database, capabilities: tuple[str, ...], memory: int | None
+) -> JobKind | None:
+    with database.write() as session:
+        has = {"capabilities": capabilities, "memory_bytes": memory}
+        job = claim(session, [JobKind.ANALYSE], f"{B}/w/1/", NOW, LEASE, **has)  # type: ignore[arg-type]
+        session.rollback()
+    return None if job is None else job.kind
+
+
+def test_an_analysis_goes_to_a_worker_that_has_what_its_decision_asked_for(
+    database: Database,
+) -> None:
+    receive(database)
+    queue(database, needs=Needs("gpu", 6 << 30))
+    assert claimed_with(database, ("", "cpu"), None) is None
+    assert claimed_with(database, ("", "cpu", "gpu"), 4 << 30) is None
+    assert claimed_with(database, ("", "cpu", "gpu"), 6 << 30) is JobKind.ANALYSE
+    assert claimed_with(database, ("gpu",), None) is JobKind.ANALYSE
+
+
+def test_what_is_decided_anew_asks_anew(database: Database) -> None:
+    receive(database)
+    queue(database, needs=Needs("gpu"))
+    receive(database, instance(3))
+    queue(database, digest="d2")
+    assert claimed_with(database, ("",), 1) is JobKind.ANALYSE

@@ -24,6 +24,7 @@ from dicomnode.methods.bundles import Engines
 from dicomnode.version import VERSION
 from storage import flight_records, queries
 from storage.database import Database
+from storage.errors import DamagedObjectError, ObjectStoreError
 from storage.instances import InstanceFiles
 from storage.records import JobKind, JobRecord, JobState, SeriesDetail, SeriesState
 from support.clock import StandingClock
@@ -191,3 +192,17 @@ def test_an_analysis_leaves_a_flight_record_with_its_results_or_neither(node: No
     assert told["settings"]["eligibility"]["max_slice_thickness_mm"] == 3.0
     assert datetime.fromisoformat(told["times"]["ended"]) == record.recorded_at
     assert {"rule", "verdict"} == set(told["reasons"][0])
+
+
+def test_a_store_that_is_away_fails_no_series_however_long_it_is(node: Node) -> None:
+    node.assess()
+    node.outcome = raising(ObjectStoreError("no answer"))
+    for _ in range(60):  # half an hour
+        assert node.worker.analyse_one()
+        assert (node.job().state, node.job().attempt) == (JobState.QUEUED, 0)
+        node.clock.move(31)
+    node.outcome = raising(DamagedObjectError("another SHA-256"))
+    while node.job().state is JobState.QUEUED:
+        node.worker.analyse_one()
+        node.clock.move(61)
+    assert node.detail().series.state is SeriesState.FAILED

@@ -452,3 +452,20 @@ def test_a_database_is_shared_where_others_reach_it_and_what_came_here(
         return
     with pytest.raises(ValidationError, match=f"node.shares_database: .*{why}"):
         Settings.model_validate(given)
+
+
+def test_without_workers_a_node_leaves_its_series_where_others_can_read_them() -> None:
+    with pytest.raises(ValidationError, match=r"inference.workers = 0 needs node.shares_database"):
+        Settings.model_validate({"inference": {"workers": 0}})
+    node = {"database_url": "postgresql://u@h/d", "shares_database": True}
+    given = {"node": node, "object_store": {"url": "file:///store"}, "inference": {"workers": 0}}
+    assert Settings.model_validate(given).inference.workers == 0
+
+
+@pytest.mark.parametrize("name", ["GPU", "two words", "-x", "a" * 33])
+def test_a_capability_is_a_short_plain_name(name: str) -> None:
+    for wrong in ({"needs": name}, {"capabilities": [name]}, {"capabilities": [""]}):
+        with pytest.raises(ValidationError):
+            Settings.model_validate({"inference": wrong})
+    good = Settings.model_validate({"inference": {"needs": "gpu", "capabilities": ["a100_80g"]}})
+    assert good.inference.capabilities == ("a100_80g",)

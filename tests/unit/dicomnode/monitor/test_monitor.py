@@ -11,7 +11,7 @@ import pytest
 
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
-from dicomnode.monitor import monitor
+from dicomnode.monitor import loops, monitor
 from dicomnode.monitor.loops import Loop, Station
 from support.wait import PATIENCE_SECONDS
 
@@ -19,7 +19,7 @@ from support.wait import PATIENCE_SECONDS
 def test_each_loop_goes_on_beside_the_others_and_after_its_faults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor, "_FAULT_SECONDS", 0.01)
+    monkeypatch.setattr(loops, "_FAULT_SECONDS", 0.01)
     stop, looks, both = threading.Event(), [0], threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
     def failing(_station: Station) -> Loop:

@@ -51,7 +51,7 @@ class _Taking:
 class Started:
     """A supervisor of which each process is the test's; all that were started, in order."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **how: Any) -> None:
         self.all: list[Any] = []
         self.refused = False
         self.ready = True
@@ -69,6 +69,7 @@ class Started:
             "node",
             cast("Taking", self.taking),
             read=lambda: self.settings,
+            **how,
         )
 
     def reload(self, **sections: Any) -> list[tuple[str, signal.Signals]]:
@@ -138,6 +139,13 @@ def test_receivers_that_are_never_ready_hold_up_nobody_for_ever(started: Started
     started.ready = False
     assert started.roles_at(time.monotonic()) == ALL[:2]
     assert started.roles_at(time.monotonic() + 60.0) == ALL[2:]
+
+
+def test_of_workers_alone_nothing_else_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = Started(tmp_path, monkeypatch, workers_alone=True)
+    assert alone.roles_at(100.0) == ["worker-1"]
 
 
 def test_a_node_whose_models_cannot_be_loaded_ends(started: Started) -> None:
@@ -225,7 +233,7 @@ def test_what_cannot_be_taken_over_changes_nothing(started: Started) -> None:
 def test_a_folder_that_cannot_be_looked_into_ends_no_node(
     started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def closed(_settings: Settings) -> None:
+    def closed(_settings: Settings, **_how: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "/models")
 
     started.roles_at(100.0)

@@ -13,7 +13,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.decisions.result_options import ResultOptions
 from storage.by_hand import cancelled_reason
 from storage.decided import OWN_RESULT, Reason, SeriesEvidence, Verdict
-from storage.overview_records import TroubleRecord
+from storage.overview_records import Node, TroubleRecord
 from storage.records import (
     NOTE_KIND,
     DeliveryRecord,
@@ -147,6 +147,21 @@ def test_an_analysis_that_does_not_get_on_is_told_with_what_mends_it() -> None:
     assert told(replace(queued, jobs=(running,)), around=Around(trouble=ill)).endswith(
         "worker-1 is ill); kill -9 7: it"
     )
+
+
+def test_what_no_worker_has_that_it_waits_for_is_told_with_what_to_do() -> None:
+    asks = job(JobKind.ANALYSE, not_before=NOW, capability="gpu")
+    queued = SeriesDetail(a_series(), jobs=(asks,))
+    one = Node("1", "a", NOW, NOW, None, True, capabilities="cpu", memory_bytes=1)
+    told_of = told(queued, around=Around(workers=(one,)))
+    assert told_of.startswith("waits for a worker (no worker that lives has gpu); start one")
+    able = replace(one, capabilities="cpu gpu")
+    assert told(queued, around=Around(workers=(one, able))) == "waits for a worker"
+    assert told(queued, around=Around(workers=())).startswith(
+        "waits for a worker (no worker lives)"
+    )
+    running = replace(asks, state=JobState.RUNNING)
+    assert told(replace(queued, jobs=(running,)), around=Around(workers=(one,))) == "being analysed"
 
 
 def test_the_trouble_of_a_series_is_its_own_or_the_workers() -> None:

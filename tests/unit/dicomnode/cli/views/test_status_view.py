@@ -16,6 +16,7 @@ from dicomnode.decisions.operating.troubles import Severity, Trouble
 from dicomnode.version import VERSION
 from storage.overview_records import (
     CanaryRun,
+    Node,
     OpenDeliveries,
     OpenJobs,
     ParkedDeliveries,
@@ -127,3 +128,17 @@ def test_what_waits_for_the_object_store_is_told_where_there_is_something() -> N
     )
     for none in (None, Unsealed(NOW)):
         assert "to be sealed" not in told(none)
+
+
+def test_of_each_node_its_workers_are_told_with_what_they_have() -> None:
+    node = Node("1", "ct-1", NOW, NOW, None, True, workers=0)
+    untold = replace(node, name="ct-2", workers=2)
+    gpus = replace(untold, name="gpu-1", receives=False, workers=1, memory_bytes=64 << 30)
+    gpus = replace(gpus, capabilities="cpu gpu")
+    facts = replace(FACTS, work=Work(nodes=(node, untold, gpus)))
+    found = [each.split(": ", 1)[1] for each in lines(Settings(), facts, []) if "heard of" in each]
+    assert found == [
+        "heard of 0 s ago",
+        "heard of 0 s ago, 2 workers",
+        "heard of 0 s ago, 1 worker and nothing else (cpu, gpu, 64 GiB)",
+    ]
