@@ -38,6 +38,15 @@ def ability_of(settings: Settings, engines: Engines) -> Ability:
     return Ability(frozenset({*inference.capabilities, *seen}), said or machine_memory())
 
 
+def series_at_once(settings: Settings, engines: Engines) -> int:
+    """How many series one worker analyses at the same time: more than one only where all networks
+    run on PyTorch; what OpenVINO gives is void at its next call."""
+    network = getattr(engines.lungs, "network", None)
+    networks = (*engines.methods, *([] if network is None else [network]))
+    may = all(getattr(each, "backend", "torch") == "torch" for each in networks)
+    return settings.inference.at_once if may else 1
+
+
 def machine_memory(cgroups: Path = _CGROUPS, own: Path = Path("/proc/self/cgroup")) -> int:
     """Bytes that this process may have: of the machine, or of the container or job it is in
     (cgroups, version 2), whichever is less."""

@@ -102,7 +102,8 @@ class Ahead:
         self._enough: dict[str, float] = {}  # instances of a series, for looking at it again
         self._headers: dict[tuple[Path, str], Slices] = {}
         self._checked = self._begun = 0.0
-        self._wanted = settings.inference.begin_early and settings.inference.workers == 1
+        alone = settings.inference.workers == settings.inference.at_once == 1
+        self._wanted = settings.inference.begin_early and alone
 
     def take(self, series_key: str, digest: str) -> Early | None:
         """What was computed for exactly these instances; it is not kept any longer.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -39,6 +40,9 @@ _DEADLINE_KEY = "inference.deadline_seconds"
 EXIT_DEADLINE = 70
 EXIT_LEASE_LOST = 75
 
+_HELD: list[HeldJob] = []
+"""Those of this process: a worker may analyse several series at the same time."""
+
 
 @dataclass
 class HeldJob:
@@ -61,9 +65,15 @@ class HeldJob:
         lease = timedelta(seconds=self.settings.lease_seconds)
         self._lease = HeldLease(self.database, self.job, lease, self.clock)
 
-    def looked_after(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def looked_after(self) -> Iterator[None]:
         """Around its work."""
-        return looking(lambda: self.look(self.clock.seconds()))
+        _HELD.append(self)
+        try:
+            with looking(lambda: self.look(self.clock.seconds())):
+                yield
+        finally:
+            _HELD.remove(self)
 
     def look(self, now: float) -> None:
         """What is due at `now`, in the seconds of the clock."""
@@ -75,7 +85,7 @@ class HeldJob:
         lost_at = self._lease.lost_at
         if lost_at is not None and now - lost_at > _LOST_SECONDS:
             log.error("series %s: the lease is another's", self.job.series_key)
-            os._exit(EXIT_LEASE_LOST)
+            self._end_process(EXIT_LEASE_LOST)
         self._lease.look(now)
         if now - self._looked > _AWAITED_SECONDS:
             self._notice_if_unawaited()
@@ -92,7 +102,7 @@ class HeldJob:
                 jobs.put_back(session, self.job, now, count_attempt=True, error=late)
         except (StorageError, SQLAlchemyError) as error:
             log.warning("not told in the queue: %s", type(error).__name__)
-        os._exit(EXIT_DEADLINE)
+        self._end_process(EXIT_DEADLINE)
 
     def _notice_if_unawaited(self) -> None:
         try:
@@ -108,10 +118,21 @@ class HeldJob:
             self._stopping = now
         if now - self._stopping < _STOP_GRACE_SECONDS:
             return
+        self._hand_back()
+        self._end_process(0)
+
+    def _hand_back(self) -> None:
+        """It is no attempt."""
         try:
             with self.database.write() as session:
                 jobs.put_back(session, self.job, self.clock.now(), count_attempt=False)
-            log.info("series %s: handed back at stop", self.job.series_key)
+            log.info("series %s: handed back", self.job.series_key)
         except StorageError as error:
             log.warning("not handed back, the lease runs out by itself: %s", error)
-        os._exit(0)
+
+    def _end_process(self, status: int) -> None:
+        """What is analysed beside it goes back."""
+        for each in _HELD:
+            if each is not self:
+                each._hand_back()
+        os._exit(status)

@@ -10,28 +10,24 @@ import ctypes
 import errno
 import gc
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from dicomnode.analyse.ability import ability_of
+from dicomnode.analyse.ability import ability_of, series_at_once
 from dicomnode.analyse.ahead import Ahead
 from dicomnode.analyse.analysis import Analysis, Refusal, analyse_series
 from dicomnode.analyse.flight import Flight, with_digests
 from dicomnode.analyse.held_job import HeldJob
-from dicomnode.analyse.highdicom_tables import read_modules_at_need
 from dicomnode.analyse.measured import measure
 from dicomnode.analyse.predecessor import before_the_same, former_report, withdrawals
 from dicomnode.assess.assessment import Assessment, assess_files, input_digest
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.files import instance_files, result_files
-from dicomnode.data_directory.own_data import wait_for_own
 from dicomnode.decisions.arrival.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.arrival.resend import RESENT
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
@@ -42,10 +38,11 @@ from dicomnode.deliver.result_store import store_results
 from dicomnode.deliver.routing import Routing, routing, warn_of_senders
 from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unread
 from dicomnode.errors import DataError
-from dicomnode.lifecycle import Outage, Stop, lost_for_nothing, tell_ready
-from dicomnode.methods.bundles import load_engines
-from dicomnode.metrics.counters import ANALYSES, MODEL_INFO
-from dicomnode.results.build import warm_up
+from dicomnode.lifecycle import (
+    Outage,
+)
+from dicomnode.methods.bundles import Engines, load_engines
+from dicomnode.metrics.counters import ANALYSES
 from storage import flight_records, index, jobs, nodes, queries, result_sets, series, study
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
@@ -70,8 +67,6 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
 _DISK_DELAY = timedelta(seconds=30)
-_NICENESS = 10
-"""Of a worker's process, over its node's: what is computed is never at the cost of receiving."""
 
 
 class _SupersededError(Exception):
@@ -82,8 +77,14 @@ class Worker:
     """Analyses with one loaded model."""
 
     def __init__(
-        self, settings: Settings, owner: str, stop: threading.Event, clock: Clock | None = None
+        self,
+        settings: Settings,
+        owner: str,
+        stop: threading.Event,
+        clock: Clock | None = None,
+        engines: Engines | None = None,
     ) -> None:
+        """`engines`: those of another worker of this process; else they are loaded."""
         self._settings = settings
         self._owner = owner
         self._stop = stop
@@ -97,17 +98,21 @@ class Worker:
         self._withdrawals = Withdrawals(settings.result_files)
         self._results.remove_leftovers(self._clock.host.now() - LEFTOVER_AGE)
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
-        self._engines = load_engines(settings)
+        self._engines = engines or load_engines(settings)
         self._ability = ability_of(settings, self._engines)
         self._told = False
         self._ahead = Ahead(settings, self._database, self._engines, stop, self._clock)
-        for model in self._engines.identities:
-            MODEL_INFO.labels(model.name, model.version, model.training.value).set(1)
-            if model.warning:
-                log.warning("%s (model %s %s)", model.warning, model.name, model.version)
-        for model in self._engines.models:
-            named = model.name, model.version, model.weights_sha256[:12], model.precision
-            log.info("model %s %s, weights %s, computed in %s", *named)
+
+    @property
+    def engines(self) -> Engines:
+        """What it analyses with."""
+        return self._engines
+
+    def beside(self) -> list[Worker]:
+        """Those that analyse other series at the same time, with the same engines."""
+        count = series_at_once(self._settings, self._engines) - 1
+        given = self._settings, self._owner, self._stop, self._clock, self._engines
+        return [Worker(*given) for _ in range(count)]
 
     def run(self, renewed: threading.Event) -> None:
         """Analyse, or wait for something to analyse: until asked to stop; or, after the series that
@@ -370,24 +375,3 @@ def give_back_memory() -> None:
 def _of_arrival(detail: SeriesDetail) -> tuple[Reason, ...]:
     """That instances are missing, or came again, as it was decided; no header tells it."""
     return tuple(each for each in detail.series.reasons if each.rule in {INCOMPLETE_RULE, RESENT})
-
-
-def run(settings: Settings, owner: str, stop: Stop) -> None:
-    """Analyse until `stop`, when the others of the node have nothing to do.
-
-    Loads first: with what cannot be loaded the node does not start.
-
-    Raises:
-        BundleError, DeviceError: as `load_engines`.
-        ConfigurationError: the database is not this node's.
-    """
-    os.nice(_NICENESS)  # the threads of libraries, which start later, have it too
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # PyTorch's would wait in a loop
-    with lost_for_nothing(stop), ThreadPoolExecutor(1, "warm-up") as beside:
-        read_modules_at_need()
-        warmed = beside.submit(warm_up)
-        worker = Worker(settings, owner, stop)
-        warmed.result()
-    tell_ready()
-    wait_for_own(settings, owner.partition("/")[0], stop)
-    worker.run(stop.renewed)

@@ -145,6 +145,7 @@ class InferenceSettings(Section):
     precision: Literal["auto", "f32", "bf16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0  # 0: as torch decides
     workers: Annotated[int, Field(ge=0, le=64)] = 1  # 0: those of other hosts analyse
+    at_once: Annotated[int, Field(ge=1, le=16)] = 1  # series of each worker, on PyTorch
     needs: _Capability = ""  # what a worker must have
     capabilities: tuple[_Named, ...] = ()  # what workers here have beside "cpu" and "gpu"
     memory_gib: NotNegative = 0.0  # of each worker; 0: what the machine has

@@ -211,6 +211,7 @@ def _options(
         memory,
         inference.precision,
         unproven,
+        inference.at_once,
     )
 
 
@@ -245,5 +246,6 @@ def _lung_finder(
         use_here=how.use_here,
         memory=how.memory,
         wish=bundle.card.wish(how),
+        at_once=how.at_once,
     )
     return LungFinder(network)

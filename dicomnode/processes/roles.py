@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 _MODULES = {
     "receiver": "dicomnode.receive.receiver",
     "assessor": "dicomnode.assess.assessor",
-    "worker": "dicomnode.analyse.worker",
+    "worker": "dicomnode.analyse.process",
     "deliverer": "dicomnode.deliver.deliverer",
     "cleaner": "dicomnode.data_directory.cleaner",
     "monitor": "dicomnode.monitor.monitor",

@@ -35,7 +35,7 @@ def in_batches(
     while start < len(images):
         on_progress(stage, start, len(images))
         batch = images[start : start + size]
-        done = _run_or_none(run, _filled(batch, size))
+        done = run_or_none(run, _filled(batch, size))
         if done is not None:
             yield done[: len(batch)]
             start += size
@@ -60,7 +60,7 @@ def with_less_room(run: Callable[[int], Done], size: int, least: int) -> Done:
         torch.OutOfMemoryError: there is no room for `least`.
     """
     while size > least:
-        done = _run_or_none(run, size)
+        done = run_or_none(run, size)
         if done is not None:
             return done
         size = max(size // 2, least)
@@ -68,7 +68,7 @@ def with_less_room(run: Callable[[int], Done], size: int, least: int) -> Done:
     return run(least)
 
 
-def _run_or_none(run: Callable[[Given], Done], given: Given) -> Done | None:
+def run_or_none(run: Callable[[Given], Done], given: Given) -> Done | None:
     """None when the device has no room; only outside `except` is the failed try's memory free."""
     try:
         return run(given)

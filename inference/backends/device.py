@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Literal
 
 import torch
@@ -24,10 +25,38 @@ def choose_device(asked: Device) -> torch.device:
     return torch.device("cuda" if asked != "cpu" and there else "cpu")
 
 
+class _Flags:
+    """Of the whole process: set by the first thread that wants them, undone by the last."""
+
+    def __init__(self) -> None:
+        self._lock, self._held = threading.Lock(), 0
+        self._set = ExitStack()
+
+    def hold(self) -> None:
+        with self._lock:
+            self._held += 1
+            if self._held == 1:
+                self._set.enter_context(
+                    torch.backends.cudnn.flags(
+                        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+                    )
+                )
+
+    def let_go(self) -> None:
+        with self._lock:
+            self._held -= 1
+            if not self._held:
+                self._set.close()
+
+
+_FLAGS = _Flags()
+
+
 @contextmanager
 def deterministic() -> Iterator[None]:
     """On a GPU: no search for the quickest kernel, and all 24 bits of float32."""
-    with torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    ):
+    _FLAGS.hold()
+    try:
         yield
+    finally:
+        _FLAGS.let_go()

@@ -33,7 +33,7 @@ class InputSettings(Protocol):
 class EngineOptions:
     """How a method computes here; `use_here`: what the site declares to use it for. `memory`: what
     it computes of single slices is kept there. `unproven`: whether bfloat16 needs no proof, as one
-    is being made."""
+    is being made. `at_once`: so many series may be analysed, each in a thread of its own."""
 
     device: Device = "auto"
     threads: int | None = None
@@ -42,6 +42,7 @@ class EngineOptions:
     memory: Memory | None = None
     precision: AskedPrecision = "auto"
     unproven: bool = False
+    at_once: int = 1
 
 
 LUNGS = "lungs"

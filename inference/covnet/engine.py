@@ -72,13 +72,14 @@ class Engine:
         use_here: IntendedUse = IntendedUse.NONE,
         memory: Memory | None = None,
         wish: PrecisionWish = USUAL,
+        at_once: int = 1,
     ) -> Engine:
         """Put the bundle's network on the device; `auto` takes a GPU when there is one.
 
         `threads`: of this whole process, for torch on the CPU; None leaves them as they are.
         `backend`: `auto` takes OpenVINO on a CPU where it is installed. `use_here`: what the site
         declares to use the bundle for. `memory`: of what OpenVINO computes of single slices.
-        `wish`: in which precision.
+        `wish`: in which precision. `at_once`: as in `EngineOptions`.
 
         Raises:
             DeviceError: CUDA is asked for and absent, OpenVINO is asked for and absent or on a
@@ -97,7 +98,7 @@ class Engine:
         if engine == "openvino":
             made = OpenvinoBackend(network, settings.size, threads, memory, precision)
         else:
-            made = TorchBackend(network, chosen, settings.size, precision)
+            made = TorchBackend(network, chosen, settings.size, precision, at_once)
         return cls(made, linear, bundle, use_here)
 
     @property
@@ -169,6 +170,7 @@ def load(bundle: Bundle, options: EngineOptions) -> Engine:
         use_here=options.use_here,
         memory=options.memory,
         wish=bundle.card.wish(options),
+        at_once=options.at_once,
     )
 
 

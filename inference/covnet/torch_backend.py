@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from inference.backends.batches import in_batches
 from inference.backends.device import TORCH_TYPES, deterministic
 from inference.backends.precision import Precision
+from inference.backends.shared_batches import SharedBatches
 from inference.covnet.network import Covnet, Evidence, join
 from inference.progress import Progress, no_progress
 from inference.ties import TIES
@@ -35,8 +37,10 @@ class TorchBackend:
         device: torch.device,
         size: int,
         precision: Precision | None = None,
+        at_once: int = 1,
     ) -> None:
-        """Move it to the device; on a GPU, run it once on slices of `size` pixels to warm up."""
+        """Move it to the device; on a GPU, run it once on slices of `size` pixels to warm up.
+        `at_once`: so many series may be, whose slices then share batches."""
         self._device = device
         self._on_gpu = device.type == "cuda"
         self.precision: Precision = precision or ("f16" if self._on_gpu else "f32")
@@ -44,6 +48,8 @@ class TorchBackend:
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self._network = network.to(device, TORCH_TYPES[self.precision])
+        batch = BATCH[self.device]
+        self._shared = SharedBatches(self._maps_of, batch) if at_once > 1 else None
         if self._on_gpu:
             self.evidence(torch.zeros(BATCH["cuda"], 1, size, size), no_progress)
 
@@ -60,7 +66,10 @@ class TorchBackend:
         """
         waiting = images.pin_memory() if self._on_gpu else images  # copied while the GPU computes
         with deterministic(), torch.inference_mode():
-            maps = in_batches(self._maps, waiting, BATCH[self.device], on_progress)
+            if self._shared is None:
+                maps = in_batches(self._maps, waiting, BATCH[self.device], on_progress)
+            else:
+                maps = self._shared.each(list(waiting), on_progress)
             found = join(maps, TIES[self.precision])
             return Evidence(
                 found.features.cpu(), found.peak_slice.cpu(), found.peak_maps.cpu(), found.slices
@@ -68,6 +77,10 @@ class TorchBackend:
 
     def foresee(self, _images: Tensor, _on_progress: Progress) -> None:
         """Nothing is kept: a GPU needs no head start."""
+
+    def _maps_of(self, slices: Sequence[Tensor]) -> Tensor:
+        there = [each.to(self._device, non_blocking=True) for each in slices]
+        return self._maps(torch.stack(there))
 
     def _maps(self, batch: Tensor) -> Tensor:
         """Last feature maps in float32, on the device."""

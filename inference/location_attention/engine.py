@@ -78,12 +78,14 @@ class RegionEngine:
         backend: Backend = "auto",
         infections: tuple[FindingClass, ...] | None = None,
         wish: PrecisionWish = USUAL,
+        at_once: int = 1,
     ) -> RegionEngine:
         """Fold the network, which holds its weights already, and put it on the device.
 
         `classes`: the last one is "irrelevant to infection"; `threads`: of this whole process, for
         torch on the CPU; `backend`: as for `Engine.load`; `infections`: the classes but the last,
-        with their codes; None for those of usual names; `wish`: in which precision.
+        with their codes; None for those of usual names; `wish`: in which precision; `at_once`: as
+        in `EngineOptions`.
 
         Raises:
             ValueError: settings or a number of classes that do not fit.
@@ -105,7 +107,7 @@ class RegionEngine:
         if engine == "openvino":
             made = OpenvinoRegions(network, threads, precision)
         else:
-            made = TorchRegions(network, chosen, settings.patch_size, precision)
+            made = TorchRegions(network, chosen, settings.patch_size, precision, at_once)
         return cls(made, identity, classes, infections or known_classes(classes[:-1]), settings)
 
     @property
@@ -202,4 +204,5 @@ def load(bundle: Bundle, options: EngineOptions) -> RegionEngine:
         options.backend,
         card.finding_classes,
         card.wish(options),
+        options.at_once,
     )

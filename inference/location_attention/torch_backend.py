@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from inference.backends.batches import in_batches
 from inference.backends.device import TORCH_TYPES, deterministic
 from inference.backends.precision import Precision
+from inference.backends.shared_batches import SharedBatches
 from inference.location_attention.network import Context, LocationAttention
 from inference.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 BATCH = {"cpu": 12, "cuda": 96}
 """Patches at once: those of 4 candidates, on a GPU of 32; more were not measurably quicker."""
@@ -42,8 +43,10 @@ class TorchRegions:
         device: torch.device,
         size: int,
         precision: Precision | None = None,
+        at_once: int = 1,
     ) -> None:
-        """Move it to the device; on a GPU, run it once on patches of `size` pixels to warm up."""
+        """Move it to the device; on a GPU, run it once on patches of `size` pixels to warm up.
+        `at_once`: so many series may be, whose patches then share batches."""
         self._device = device
         self._on_gpu = device.type == "cuda"
         self.precision: Precision = precision or ("f16" if self._on_gpu else "f32")
@@ -51,6 +54,8 @@ class TorchRegions:
         self._segmenter = self._placed(network.segmenter)
         self._classifier = network.classifier.to(device)
         self._placed(network.classifier.resnet)
+        batch = BATCH[self.device]
+        self._shared = SharedBatches(self._logits_of, batch) if at_once > 1 else None
         if self._on_gpu:
             self._warm_up(size)
 
@@ -90,16 +95,23 @@ class TorchRegions:
         def of(chosen: Tensor) -> Tensor:
             return self._logits(images[chosen], distances[chosen])
 
-        every = torch.arange(len(images))
         with deterministic(), torch.inference_mode():
-            return torch.cat(
-                list(in_batches(of, every, BATCH[self.device], on_progress, "classes"))
-            )
+            if self._shared is None:
+                every = torch.arange(len(images))
+                found = in_batches(of, every, BATCH[self.device], on_progress, "classes")
+            else:
+                pairs = list(zip(images, distances, strict=True))
+                found = self._shared.each(pairs, on_progress, "classes")
+            return torch.cat(list(found))
 
     def release(self) -> None:
         """As `RegionBackend.release`; torch on the CPU gives back at once."""
         if self._on_gpu:
             torch.cuda.empty_cache()
+
+    def _logits_of(self, patches: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        images, distances = (torch.stack(each) for each in zip(*patches, strict=True))
+        return self._logits(images, distances)
 
     def _logits(self, images: Tensor, distances: Tensor) -> Tensor:
         three = self._sent(images).expand(-1, 3, -1, -1)

@@ -64,6 +64,7 @@ class LungNetwork:
         use_here: IntendedUse = IntendedUse.NONE,
         memory: Memory | None = None,
         wish: PrecisionWish = USUAL,
+        at_once: int = 1,
     ) -> LungNetwork:
         """Put the bundle's network on the device; as `Engine.load`, but `threads` are OpenVINO's.
 
@@ -82,7 +83,7 @@ class LungNetwork:
         if engine == "openvino":
             made = OpenvinoUnet(network, settings, threads, precision)
         else:
-            made = TorchUnet(network, chosen, settings, precision)
+            made = TorchUnet(network, chosen, settings, precision, at_once)
         return cls(made, bundle, use_here, memory)
 
     @property

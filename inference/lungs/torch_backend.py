@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from inference.backends.batches import in_batches
 from inference.backends.device import deterministic
 from inference.backends.precision import Precision
+from inference.backends.shared_batches import SharedBatches
 from inference.lungs.lung_input import LungInput
 from inference.lungs.lung_slices import slice_image
 
@@ -36,10 +37,14 @@ class TorchUnet:
         device: torch.device,
         settings: LungInput,
         precision: Precision = "f32",
+        at_once: int = 1,
     ) -> None:
+        """`at_once`: so many series may be, whose slices then share batches."""
         self._device, self._settings, self.precision = device, settings, precision
         self._network = network
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        size = BATCH[self.device]
+        self._shared = SharedBatches(self._of, size) if at_once > 1 else None
 
     @property
     def device(self) -> str:
@@ -56,12 +61,19 @@ class TorchUnet:
         """
 
         def of(chosen: Tensor) -> Tensor:
-            images = [slice_image(hu[at], self._settings, self._device) for at in chosen.tolist()]
-            with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
-                found: Tensor = self._network(torch.cat(images))
-            return found.float()
+            return self._of([hu[at] for at in chosen.tolist()])
 
         with deterministic(), torch.inference_mode():
-            every = torch.arange(len(hu))
-            for batch in in_batches(of, every, BATCH[self.device], on_progress, "lungs"):
+            if self._shared is None:
+                every = torch.arange(len(hu))
+                found = in_batches(of, every, BATCH[self.device], on_progress, "lungs")
+            else:
+                found = self._shared.each(hu, on_progress, "lungs")
+            for batch in found:
                 yield from batch.contiguous().cpu().numpy()
+
+    def _of(self, slices: Sequence[NDArray[np.int16]]) -> Tensor:
+        images = [slice_image(each, self._settings, self._device) for each in slices]
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
+            found: Tensor = self._network(torch.cat(images))
+        return found.float()
