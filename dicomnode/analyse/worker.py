@@ -66,6 +66,10 @@ from storage.result_history import Withdrawals
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
+_REST, _LONGEST_REST_SECONDS = 10, 3.0
+"""After a look that found nothing, so many times as long as it took, where that is longer: among a
+hundred thousand analyses that ask for what this worker has not, one takes a tenth of a second."""
+
 _DISK_DELAY = timedelta(seconds=30)
 
 
@@ -119,6 +123,7 @@ class Worker:
         is being analysed, until the settings are others."""
         outage, has_worked = Outage("analysing"), True
         while not (self._stop.is_set() or renewed.is_set()):
+            began = self._clock.seconds()
             try:
                 with outage.reported():
                     self._tell_ability()
@@ -127,10 +132,11 @@ class Worker:
                         continue
             except LeaseLostError:
                 log.warning("a job ran out of its lease, or was taken back: nothing of it is kept")
+            took = self._clock.seconds() - began
             if has_worked and not self._ahead.waits:
                 give_back_memory()
                 has_worked = False
-            self._stop.wait(_LOOK_SECONDS)
+            self._stop.wait(max(_LOOK_SECONDS, min(_REST * took, _LONGEST_REST_SECONDS)))
 
     def _tell_ability(self) -> None:
         """Once: by it the others see whether anybody can do what waits."""
