@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select, text, update
+from sqlalchemy import and_, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from storage.campaign_records import FoundClaim, FoundState
@@ -45,6 +45,7 @@ def claim_some(
     lease: timedelta,
     after: int,
     most: int,
+    owner: str = "",
 ) -> list[FoundClaim]:
     """Take the first series in this state behind `after`, free or with a lease that ran out; in one
     statement, so in one journey to the database.
@@ -55,6 +56,8 @@ def claim_some(
     May be in a transaction of `Database.write_lightly`: a claim that a crash of the database
     undoes is claimed by another, and what the first one then writes finds its token gone. So a
     series is looked at twice, at worst, and ends once.
+
+    `owner`: stands before the token, for `hand_back`.
     """
     table = CampaignSeriesRow
     free = or_(table.lease_until.is_(None), table.lease_until <= now)
@@ -78,7 +81,7 @@ def claim_some(
         update(table)
         .where(table.found_id.in_(select(first.c.found_id)))
         .values(
-            lease_token=secrets.token_hex(16),
+            lease_token=f"{owner}{secrets.token_hex(16)}",
             lease_until=now + lease,
             attempt=table.attempt + 1,
         )
@@ -87,6 +90,19 @@ def claim_some(
     )
     rows = session.execute(taken).all()
     return sorted((FoundClaim(*row) for row in rows), key=lambda each: each.found_id)
+
+
+def hand_back(session: Session, campaign_id: int, owner: str) -> int:
+    """Make what a dead process held free at once; how many. The attempts stay counted."""
+    table = CampaignSeriesRow
+    held = func.substr(table.lease_token, 1, len(owner)) == owner
+    statement = (
+        update(table)
+        .where(table.campaign_id == campaign_id, text(f"campaign_series.{OPEN_FOUND}"), held)
+        .values(**FREE)
+        .execution_options(synchronize_session=False)
+    )
+    return len(session.scalars(statement.returning(table.found_id)).all())
 
 
 def renew(session: Session, claimed: FoundClaim, now: datetime, lease: timedelta) -> bool:

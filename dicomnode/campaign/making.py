@@ -68,6 +68,21 @@ def _bucket(settings: Settings, plan: Plan) -> Bucket:
         raise ConfigurationError(str(error)) from error
 
 
+def own_folder(settings: Settings, campaign: Campaign) -> Path:
+    """Of this node for a campaign: whoever works on it holds its lock, as one process of a node
+    does so at a time.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    folder = settings.node.data_directory / "campaigns" / str(campaign.campaign_id)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: {error.strerror}") from error
+    return folder
+
+
 def source_of(
     database: Database, settings: Settings, campaign: Campaign, stop: threading.Event
 ) -> Source:

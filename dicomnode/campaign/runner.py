@@ -65,7 +65,11 @@ class Runner:
         stop: threading.Event,
         refusing: Refusing = lambda: "",
         clock: Clock | None = None,
+        owner: str = "",
     ) -> None:
+        """`owner`: no other process works on this campaign under it; what one that was killed held
+        is free as soon as this one begins."""
+        self._owner = owner
         self._database, self._campaign, self._source = database, campaign, source
         self._plan = Plan.from_json(campaign.plan)
         self._stop, self._refusing, self._clock = stop, refusing, clock or clock_of(database)
@@ -133,6 +137,7 @@ class Runner:
     def _do(self, now: datetime, waits: Wait | None) -> bool:
         """One step; False: nothing is to be done now."""
         if not self._begun:
+            self._take_up()
             self._enter(self._source.everything())
             self._begun = True
         if waits is not None and must_wait_to_ask(self._plan, now.astimezone()) is not None:
@@ -149,11 +154,20 @@ class Runner:
             self._ask(window)
         return window is not None
 
+    def _take_up(self) -> None:
+        if not self._owner:
+            return
+        with self._database.write() as session:
+            count = campaign_claims.hand_back(session, self._id, self._owner)
+        if count:
+            log.info("campaign %s: %d that were under way go on", self._campaign.name, count)
+
     def _claim(self, state: FoundState, now: datetime, most: int) -> list[FoundClaim]:
         """Behind the last one first; then from the start, where some are due again."""
         for after in dict.fromkeys((self._place[state], 0)):
             with self._database.write_lightly() as session:
-                claimed = claim_some(session, self._id, state, now, LEASE, after, most)
+                which = self._id, state, now, LEASE, after, most
+                claimed = claim_some(session, *which, self._owner)
             if claimed:
                 self._place[state] = claimed[-1].found_id
                 self._renewed_at = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Annotated, NoReturn
 
 import typer
@@ -24,8 +25,9 @@ from dicomnode.cli.common import (
 )
 from dicomnode.clock import clock_of
 from dicomnode.config.reading import load_settings
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.wording import how_many
-from dicomnode.errors import ConfigurationError
+from dicomnode.errors import AlreadyRunningError, ConfigurationError
 from dicomnode.lifecycle import block_stop_signals, stop_on_request
 from dicomnode.logs import set_up_logging
 from storage.campaign_records import Campaign, CampaignState
@@ -49,12 +51,10 @@ def campaign_run(
 ) -> None:
     """Work on a campaign until Ctrl-C; whatever is killed, the same command goes on.
 
-    The node must run: it receives and analyses what is asked for.
+    The node must run: it receives and analyses what is asked for. One process of a node works on a
+    campaign; on other nodes others may, each with the whole rate.
     """
     from dicomnode.audit import trail
-    from dicomnode.campaign.making import source_of
-    from dicomnode.campaign.runner import Runner
-    from dicomnode.disk_gate import DiskGate
 
     block_stop_signals()
     settings = load_settings(config_file(config))
@@ -63,15 +63,31 @@ def campaign_run(
     trail.begin(settings, "campaign")
     try:
         with closing(opened(settings)) as database:
-            campaign = _found(database, name)
-            gate = DiskGate(settings.instances, settings.disk)
-            with closing(source_of(database, settings, campaign, stop)) as source:
-                runner = Runner(database, campaign, source, stop, lambda: gate.refuses() or "")
-                state = runner.run(until_empty)
+            state = _work_on(settings, database, _found(database, name), stop, until_empty)
     finally:
         trail.end()
     if until_empty and state is not CampaignState.DONE:
         raise typer.Exit(1)
+
+
+def _work_on(
+    settings: Settings, database: Database, campaign: Campaign, stop: Event, until_empty: bool
+) -> CampaignState | None:
+    from dicomnode.campaign.making import own_folder, source_of
+    from dicomnode.campaign.runner import Runner
+    from dicomnode.data_directory.holding import id_of_node, locked_folder
+    from dicomnode.disk_gate import DiskGate
+
+    gate = DiskGate(settings.instances, settings.disk)
+    owner = f"{id_of_node(settings.node.data_directory)}/"
+    with (
+        locked_folder(own_folder(settings, campaign)) as is_ours,
+        closing(source_of(database, settings, campaign, stop)) as source,
+    ):
+        if not is_ours:
+            raise AlreadyRunningError(f"another process here works on campaign {campaign.name}")
+        runner = Runner(database, campaign, source, stop, lambda: gate.refuses() or "", owner=owner)
+        return runner.run(until_empty)
 
 
 @campaign_app.command("pause")

@@ -38,7 +38,6 @@ from dicomnode.network.send import send_files
 from storage import campaign_series, campaigns, index
 from storage.bucket import Bucket
 from storage.campaign_records import CampaignState, FoundRecord, FoundState, WindowState
-from storage.campaign_tables import CampaignSeriesRow
 from storage.database import Database
 from storage.models import SeriesRow
 from storage.records import SeriesArrival
@@ -415,8 +414,6 @@ def check_killed_campaign(
     wait_for(lambda: {FoundState.PULLED, FoundState.ANALYSED} & set(states()), "one is here")
     process.send_signal(signal.SIGKILL)
     process.wait(PATIENCE_SECONDS)
-    with closing(Database.open(node.settings.database_url)) as database:
-        free_leases(database)
     again = subprocess.run(command, check=False, timeout=2 * PATIENCE_SECONDS)
     assert again.returncode == 0
     assert states() == [FoundState.ANALYSED] * 4
@@ -432,9 +429,3 @@ def check_killed_campaign(
     clinical = next(iter(series.values()))
     assert list(send_files(clinical, node.peer, "ORTHANC")) == clinical
     wait_for(lambda: len(orthanc.get("/instances")) > sent, "results of what was sent by itself")
-
-
-def free_leases(database: Database) -> None:
-    """As if their time were over."""
-    with database.write() as session:
-        session.query(CampaignSeriesRow).update({"lease_until": None, "lease_token": None})

@@ -99,6 +99,26 @@ def test_several_are_claimed_at_once_and_those_not_come_to_are_free_again(
     assert (again.series_instance_uid, again.attempt) == (uids[2], 1)
 
 
+def test_what_a_dead_process_held_is_free_for_the_one_after_it(database: Database) -> None:
+    made = campaign(database)
+    find(database, made, SERIES, OTHER)
+
+    def take_as(owner: str) -> list[FoundClaim]:
+        which = made.campaign_id, FoundState.FOUND, NOW, seconds(60), 0, 1
+        with database.write() as session:
+            return campaign_claims.claim_some(session, *which, owner)
+
+    (first,), (_others,) = take_as("node/"), take_as("node-2/")
+    assert take_as("node/") == []
+    with database.write() as session:
+        assert campaign_claims.hand_back(session, made.campaign_id, "node/") == 1
+    (again,) = take_as("node/")
+    assert (again.series_instance_uid, again.attempt) == (first.series_instance_uid, 2)
+    with database.write() as session:
+        campaign_claims.judged(session, [(first, [THICK])], NOW)
+    assert {each.state for each in rows(database, made.campaign_id)} == {FoundState.FOUND}
+
+
 def test_tags_reject_or_leave_it_wanted(database: Database) -> None:
     made = campaign(database)
     find(database, made, SERIES, OTHER)
