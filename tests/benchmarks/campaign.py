@@ -1,14 +1,15 @@
 """How many series of a campaign are claimed a second, on PostgreSQL.
 
     python tests/benchmarks/campaign.py --series 100000 --seconds 20
-    python tests/benchmarks/campaign.py --series 400000 --seconds 600 --beside query --processes 2
+    python tests/benchmarks/campaign.py --series 400000 --seconds 600 --beside query --most 500
 
 A campaign of so many series is entered; then for so many seconds each of some processes claims
 series after series and ends them: one at once as its own transaction, and as many at once as a
 runner takes (a claim is on disk with the end that follows it, an end at once). First with nothing
 beside it; then beside a query that began before and holds its snapshot until the end, as an
-analysis of ten minutes does: what was changed since cannot be cleared away. Told are the rates of
-the first and of the last tenth, the milliseconds of a claim behind the last one and of one from the
+analysis of ten minutes does: what was changed since cannot be cleared away. With `--most` no more
+than so many a second are claimed by all together. Told are the rates of the first and of the last
+tenth, the milliseconds of a claim behind the last one and of one from the
 start (which looks at all that is dead), and the dead rows at the end. A server of its own, on a
 folder of the system's for temporary files, with fsync and autovacuum as they come.
 """
@@ -34,11 +35,11 @@ from sqlalchemy import text  # noqa: E402
 
 from storage import campaign_claims, campaign_series, campaigns  # noqa: E402
 from storage.campaign_records import FoundState, NewFound  # noqa: E402
+from storage.campaign_tables import CampaignSeriesRow  # noqa: E402
 from storage.database import Database  # noqa: E402
 from support import postgresql  # noqa: E402
 
 _LEASE = timedelta(minutes=5)
-_BATCH = 1000
 _NOTHING, _QUERY = "nothing", "query"
 _NAMES = {_NOTHING: "nothing", _QUERY: "an open query"}
 
@@ -60,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 50])
     parser.add_argument("--beside", nargs="+", choices=_NAMES, default=list(_NAMES))
+    parser.add_argument("--most", type=float, default=0.0, help="a second, of all; 0: no limit")
     given = parser.parse_args(arguments)
     postgresql.SETTINGS = tuple(s for s in postgresql.SETTINGS if not s.startswith("fsync"))
     print(f"{given.series} series, {given.seconds:g} s a row, load {os.getloadavg()[0]:.1f}")
@@ -83,7 +85,7 @@ def _row(url: str, beside: str, processes: int, at_once: int, given: argparse.Na
         _fill(database, given.series)
         query = nullcontext() if beside == _NOTHING else _open_query(database)
         with query, ProcessPoolExecutor(processes) as pool:
-            each = [(url, given.seconds, at_once)] * processes
+            each = [(url, given.seconds, at_once, given.most / processes)] * processes
             taken = [one for found in pool.map(_work, each) for one in found]
             start = _from_the_start(database)
             dead = _dead_rows(database)
@@ -104,10 +106,16 @@ def _fill(database: Database, count: int) -> None:
     day, now = date(2025, 1, 1), datetime.now(UTC)
     with database.write() as session:
         campaigns.create(session, "c1", {}, "ARCHIVE", "", [(day, day, 0, 86399)], now)
-    for begin in range(0, count, _BATCH):
-        new = [NewFound(f"1.2.{n}.1", f"1.2.{n}", "CT", 300) for n in range(begin, begin + _BATCH)]
-        with database.write() as session:
-            campaign_series.enter(session, 1, new, now)
+        campaign_series.enter(session, 1, [NewFound("1.2.0.1", "1.2.0", "CT", 300)], now)
+        names = [each.name for each in CampaignSeriesRow.__table__.columns]
+        own = {"series_instance_uid": "'1.2.' || n || '.1'", "study_instance_uid": "'1.2.' || n"}
+        copied = ", ".join(own.get(each, each) for each in names[1:])
+        session.execute(
+            text(
+                f"INSERT INTO campaign_series ({', '.join(names[1:])}) SELECT {copied}"  # noqa: S608
+                f" FROM campaign_series, generate_series(1, {count - 1}) AS n"
+            )
+        )
 
 
 @contextmanager
@@ -117,11 +125,16 @@ def _open_query(database: Database) -> Iterator[None]:
         yield
 
 
-def _work(what: tuple[str, float, int]) -> list[Claimed]:
-    url, seconds, at_once = what
-    taken, after, until = [], 0, time.monotonic() + seconds
+def _work(what: tuple[str, float, int, float]) -> list[Claimed]:
+    url, seconds, at_once, most = what
+    taken, after, until = list[Claimed](), 0, time.monotonic() + seconds
+    first = time.monotonic()
     with closing(Database.open(url)) as database:
-        while (begun := time.monotonic()) < until:
+        while time.monotonic() < until:
+            if most:
+                due = first + len(taken) * at_once / most
+                time.sleep(max(0.0, due - time.monotonic()))
+            begun = time.monotonic()
             now = datetime.now(UTC)
             with database.write_lightly() as session:
                 found = campaign_claims.claim_some(
