@@ -18,12 +18,14 @@ from storage.decided import Reason
 OPEN_FOUND = "state IN ('found', 'wanted')"
 ASKED = "asked_at IS NOT NULL"
 HERE = "state = 'pulled'"
+HAD = "pulled_at IS NOT NULL"
 
 
 class CampaignRow(Base):
     """`plan`: what was wished, in JSON. `sender`: the calling AE title of what it has sent.
 
-    `waits_for`: what its runner last said that it waits for, "" for nothing.
+    `waits_for`: what its runner last said that it waits for, "" for nothing. `paced_until`: until
+    then the archive sends what was asked for, at the rate of the plan.
     """
 
     __tablename__ = "campaign"
@@ -37,6 +39,7 @@ class CampaignRow(Base):
     created_at: Mapped[datetime]
     heard_at: Mapped[datetime | None]
     waits_for: Mapped[str] = mapped_column(server_default="")
+    paced_until: Mapped[datetime | None]
 
 
 class CampaignWindowRow(Base):
@@ -79,6 +82,8 @@ class CampaignSeriesRow(Base):
         ),
         partial_index("ix_campaign_series_asked", "series_instance_uid", where=ASKED),
         partial_index("ix_campaign_series_here", "campaign_id", "found_id", where=HERE),
+        partial_index("ix_campaign_series_pulled", "campaign_id", "pulled_at", where=HAD),
+        partial_index("ix_campaign_series_ended", "campaign_id", "ended_at", where=HAD),
         Index("ix_campaign_series_study", "campaign_id", "study_instance_uid"),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, select, text, update
@@ -76,6 +76,16 @@ def state_of(session: Session, campaign_id: int) -> CampaignState | None:
 def say(session: Session, campaign_id: int, waits_for: str, now: datetime) -> None:
     """The runner lives, and waits for this."""
     session.execute(_of(campaign_id).values(waits_for=waits_for, heard_at=now))
+
+
+def take_turn(session: Session, campaign_id: int, lasts: timedelta, now: datetime) -> datetime:
+    """From when on its archive may be asked for what takes so long; `now` where the campaign is
+    removed."""
+    which = CampaignRow.campaign_id == campaign_id
+    until = session.scalar(select(CampaignRow.paced_until).where(which).with_for_update())
+    turn = now if until is None else max(until, now)
+    session.execute(_of(campaign_id).values(paced_until=turn + lasts))
+    return turn
 
 
 def nothing_left(session: Session, campaign_id: int) -> bool:

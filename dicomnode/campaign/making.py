@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from dicomnode.campaign.bucket import BUCKET_TITLE, BucketSource
 from dicomnode.campaign.cohort import Cohort
 from dicomnode.campaign.folder import AE_TITLE, FolderSource
+from dicomnode.campaign.shared_pace import SharedPace
 from dicomnode.campaign.sources import ArchiveSource, Catalogue, Source
 from dicomnode.campaign.web_cohort import WebCohort
 from dicomnode.config.destinations import Peer, WebServer
@@ -110,7 +111,8 @@ def source_of(
         query["retrieve"] = "wado-rs"
         cohort = WebCohort(server, timeout)
     limited = settings.model_copy(update={"query": settings.query.model_copy(update=query)})
-    return ArchiveSource(limited, database, cohort, plan.modality, stop, role)
+    pace = SharedPace(database, campaign.campaign_id, rate, stop)
+    return ArchiveSource(limited, database, cohort, plan.modality, stop, role, pace)
 
 
 def peer_of(settings: Settings, plan: Plan) -> Peer:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from dicomnode.campaign.cohort import Studies
+from dicomnode.campaign.shared_pace import SharedPace
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.campaign.tags import is_told, judge_tags
 from dicomnode.decisions.campaign.windows import Window
@@ -72,8 +73,10 @@ class ArchiveSource:
         modality: str,
         stop: threading.Event,
         role: str,
+        pace: SharedPace,
     ) -> None:
         """`settings`: with the archive, and its rate, under `query`."""
+        self._pace = pace
         self._settings, self._cohort = settings, cohort
         self._database, self._stop, self._role = database, stop, role
         self._policy, self._modality = settings.eligibility, modality
@@ -139,5 +142,6 @@ class ArchiveSource:
                 keeper,
                 self._stop,
                 told=lambda *_progress: self._told(),
+                turn=lambda images: self._pace.take_turn(images, self._told),
             )
         return self._pulling

@@ -52,7 +52,7 @@ def campaign_run(
     """Work on a campaign until Ctrl-C; whatever is killed, the same command goes on.
 
     The node must run: it receives and analyses what is asked for. One process of a node works on a
-    campaign; on other nodes others may, each with the whole rate.
+    campaign; on other nodes others may, and the rate is that of all together.
     """
     from dicomnode.audit import trail
 

@@ -16,7 +16,7 @@ from dicomnode.decisions.pulling import FoundSeries, as_key, of_accession, of_ct
 from dicomnode.errors import AlreadyRunningError, ConfigurationError, DataError
 from dicomnode.pull.archive import Archive, DicomArchive
 from dicomnode.pull.keeping import Keeper
-from dicomnode.pull.steps import Known, Progress, Pull, SeriesPulled
+from dicomnode.pull.steps import Known, Progress, Pull, SeriesPulled, Turn
 from dicomnode.pull.web_archive import WebArchive
 from storage import index
 from storage.database import Database
@@ -189,10 +189,12 @@ class Pulling:
         stop: threading.Event,
         told: Progress = lambda *_told: None,
         known: Known | None = None,
+        turn: Turn = lambda _images: None,
     ) -> None:
         self._database, self._keeper = database, keeper
         self._in_index = known or self._indexed
-        self._pull = Pull(archive, self._known, settings.query.images_per_second, stop, told)
+        rate = settings.query.images_per_second
+        self._pull = Pull(archive, self._known, rate, stop, told, turn=turn)
 
     def series(self, found: FoundSeries) -> SeriesPulled:
         pulled = self._pull.series(found)

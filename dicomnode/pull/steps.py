@@ -35,6 +35,10 @@ Progress = Callable[[FoundSeries, int, int], object]
 """Told of a series, how many instances of it are here, and how many there are."""
 
 
+Turn = Callable[[int], object]
+"""Waits until so many may be asked for, where others ask the same archive."""
+
+
 @dataclass(frozen=True)
 class SeriesPulled:
     """What became of one series. `instances`: as many as the archive has, as far as it says.
@@ -62,8 +66,10 @@ class Pull:
         stop: threading.Event,
         told: Progress = lambda *_told: None,
         clock: Clock | None = None,
+        turn: Turn = lambda _images: None,
     ) -> None:
         """`images_per_second`: 0 for no limit. `stop`: set, to break off."""
+        self._turn = turn
         self._archive, self._known, self._rate = archive, known, images_per_second
         self._stop, self._told, self._clock = stop, told, clock or Clock()
         self._silences = 0
@@ -80,8 +86,11 @@ class Pull:
         total, lacking = len(there) or found.instances or 0, len(wanted.missing)
         problem = ""
         while wanted.missing and not self._stop.is_set():
-            begun = self._clock.seconds()
             portion = wanted.portion(self._rate, len(there))
+            self._turn(len(portion) or total or 1)
+            if self._stop.is_set():
+                break
+            begun = self._clock.seconds()
             answer = self._asked(found, portion, total - len(wanted.missing), total)
             came = self._arrived(portion or wanted.missing, answer)
             wanted.answered(portion, came, answer.follow)
