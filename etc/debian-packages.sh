@@ -3,7 +3,7 @@
 # name further ones.
 set -euo pipefail
 packages=(dcmtk default-jre-headless dicom3tools libpixelmed-java openssl orthanc orthanc-dicomweb
-    gcc haproxy iproute2 keepalived libc6-dev pgbouncer postgresql systemd "$@")
+    gcc haproxy iproute2 keepalived libc6-dev munge pgbouncer postgresql slurm-wlm systemd "$@")
 missing=()
 for package in "${packages[@]}"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
