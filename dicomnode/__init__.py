@@ -22,6 +22,7 @@ monitor/         A process that sees how the node fares, and tells whoever must 
 network/         Associations, TLS and HTTP, as acceptor and as requestor
 notes/           Notes on what was not analysed, and why
 offline/         Without a PACS: a folder of files through the whole way, and the demonstration
+placement/       Workers placed on a Ray cluster, and placed again; more where much waits
 processes/       The processes of one node: who starts them, and what each of them does
 pull/            Having an archive send series: C-MOVE, C-GET, WADO-RS
 receive/         The first step of a series: C-STORE requests become files and rows

@@ -6,6 +6,7 @@ The conditions of the partial indexes stand as text: as parameters no index woul
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, case, func, select, text
@@ -39,6 +40,7 @@ from storage.overview_records import (
     RunningJob,
     Source,
     Strain,
+    Waiting,
 )
 from storage.records import JobKind, JobState, Needs, SeriesState
 from storage.refusals import ASSOCIATION, INSTANCE
@@ -158,6 +160,23 @@ def analyses_by_needs(session: Session, now: datetime) -> tuple[NeedsWaiting, ..
     ):
         found.setdefault(Needs(name, size), []).append(max(both))
     return tuple(NeedsWaiting(needs, len(since), min(since)) for needs, since in found.items())
+
+
+def waiting_analyses(
+    session: Session, capabilities: Collection[str], now: datetime, most: int
+) -> Waiting:
+    """Of the first `most` in the order of claims, as there may be a million: those that no node
+    alone must do."""
+    free = (JobRow.node_id.is_(None), JobRow.capability.in_(capabilities))
+    first = (
+        select(JobRow.created_at, JobRow.not_before)
+        .where(due((JobKind.ANALYSE,), now), *free)
+        .order_by(JobRow.priority, JobRow.created_at, JobRow.job_id)
+        .limit(most)
+    )
+    since = [max(row) for row in session.execute(first)]
+    oldest = min(since, default=now)
+    return Waiting(len(since), max(0.0, (now - oldest).total_seconds()))
 
 
 def running_jobs(session: Session) -> tuple[RunningJob, ...]:

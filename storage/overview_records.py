@@ -67,6 +67,14 @@ class NeedsWaiting:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """Jobs that any worker may begin now: how many, and how long the oldest could have been."""
+
+    count: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True)
 class RunningJob:
     series_key: str
     kind: JobKind

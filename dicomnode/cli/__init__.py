@@ -25,4 +25,5 @@ replay          `dicomnode replay`: a series analysed again, compared with its f
 results         `dicomnode results`: sending them again, renewing, withdrawing and undoing it
 status          `dicomnode status`: how the node fares, and what to do about its troubles
 worker          `dicomnode worker`: analysing on a host that has only database and object store
+workers         `dicomnode workers`: placing workers on a Ray cluster
 """

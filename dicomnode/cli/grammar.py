@@ -19,7 +19,8 @@ from storage.errors import (
 )
 
 ORDER = (
-    *("serve", "worker", "process", "demo", "queue", "results", "deliveries", "pull", "campaign"),
+    *("serve", "worker", "workers", "process", "demo", "queue", "results", "deliveries", "pull"),
+    "campaign",
     *("model", "config", "commission", "conformance", "status", "audit", "replay", "database"),
     *("backup", "restore", "version"),
 )
@@ -28,6 +29,7 @@ ORDER = (
 EXAMPLES = {
     "serve": "dicomnode serve --config /etc/dicomnode/dicomnode.toml",
     "worker": "dicomnode worker --until-empty --capability gpu",
+    "workers": "dicomnode workers --ray ray-head:6379 --num-gpus 1 --at-most 8",
     "process": "dicomnode process ct-folder --out results",
     "demo": "dicomnode demo --pacs 192.0.2.7:104:PACS",
     "queue list": "dicomnode queue list --state failed --since 2d",

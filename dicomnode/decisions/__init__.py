@@ -13,6 +13,7 @@ agreement           Whether the methods agree on a series, whose class sets are 
 instance_header     The attributes of one slice that decisions read
 method_failure      That one of several methods came to no answer on a series, and why
 patient_attributes  Whose instance is it? What a header says of its patient
+placement           How many workers a cluster is to have, by what waits for them
 policy              A policy: a frozen dataclass whose limits stand at its fields
 pulling             What an archive is asked for next, how quickly, and what it answered
 reasons             Reasons, as decisions give them: storage has the records

@@ -24,8 +24,8 @@ WALLS = """
 .canary: . .config .data_directory .decisions .decisions.arrival .decisions.eligibility
     .decisions.operating .deliver .methods .network .synthetic storage
 .cli: . .analyse .assess .audit .campaign .canary .cli.views .commission .config .conformance
-    .data_directory .decisions .decisions.campaign .deliver .monitor .network .offline .processes
-    .pull .receive .weights inference inference.bundles inference.evaluation.report
+    .data_directory .decisions .decisions.campaign .deliver .monitor .network .offline .placement
+    .processes .pull .receive .weights inference inference.bundles inference.evaluation.report
     inference.training storage
 .cli.views: . .analyse .audit .campaign .config .data_directory .decisions .decisions.campaign
     .decisions.delivery .decisions.operating .dicom_files .health .methods .notes .offline .pull
@@ -67,6 +67,7 @@ WALLS = """
     .results.common .results.documents storage
 .offline: . .analyse .assess .config .decisions .dicom_files .methods .network .notes .results
     .results.documents inference storage
+.placement: . .config .decisions storage
 .processes: . .audit .config .data_directory .decisions .decisions.operating .methods .metrics
     .network inference inference.bundles storage
 .pull: . .audit .config .data_directory .decisions .decisions.arrival .decisions.delivery

@@ -16,7 +16,7 @@ from storage.by_hand import hold
 from storage.canary_runs import CANARY_AE_TITLE
 from storage.database import Database
 from storage.jobs import claim, hand_back_owned
-from storage.models import SeriesRow
+from storage.models import JobRow, SeriesRow
 from storage.operating_tables import CanaryRunRow, RefusalRow
 from storage.outbox import (
     claim_deliveries,
@@ -35,6 +35,7 @@ from storage.overview_records import (
     ParkedDeliveries,
     RunningJob,
     Source,
+    Waiting,
 )
 from storage.records import Delivery, JobKind, Needs, SeriesState
 from support.storage_samples import (
@@ -127,6 +128,31 @@ def test_jobs_are_counted_with_the_one_that_waits_longest(database: Database) ->
         )
         held = RunningJob(SERIES, JobKind.ANALYSE, 1, LATER, LATER + LEASE, "node/w/1/")
         assert overview.running_jobs(session) == (held,)
+
+
+def test_of_what_any_worker_may_begin_the_first_in_the_order_of_claims_are_counted(
+    database: Database,
+) -> None:
+    def waits(most: int = 9, *capabilities: str) -> Waiting:
+        with database.read() as session:
+            return overview.waiting_analyses(session, capabilities or ("",), LATER, most)
+
+    assert waits() == Waiting(0, 0.0)
+    for number, waited in enumerate((9, 5, 7)):
+        receive(database, instance(1, f"1.2.{number}"))
+        queue(database, now=LATER - seconds(waited))
+    assert waits() == Waiting(3, 9.0)
+    assert waits(1) == Waiting(1, 9.0)
+    job = take(database, JobKind.ANALYSE, LATER)
+    assert waits() == Waiting(2, 7.0), "one is held"
+    with database.write() as session:
+        other = update(JobRow).where(JobRow.job_id != job.job_id, JobRow.created_at < LATER)
+        session.execute(other.where(JobRow.series_key == "1.2.2").values(capability="gpu"))
+    assert waits() == Waiting(1, 5.0)
+    assert waits(9, "", "gpu") == Waiting(2, 7.0)
+    with database.write() as session:
+        session.execute(update(JobRow).where(JobRow.capability == "").values(node_id="a node"))
+    assert waits() == Waiting(0, 0.0), "one node alone must do it"
 
 
 def test_failed_series_are_told_with_their_rules(database: Database) -> None:
@@ -270,6 +296,7 @@ def few(step: str) -> bool:
         overview.awaited_promises,
         lambda session: overview.open_jobs(session, NOW),
         overview.running_jobs,
+        lambda session: overview.waiting_analyses(session, ("",), NOW, 9),
         lambda session: overview.failed_series(session, NOW),
         lambda session: overview.series_counts(session, NOW),
         lambda session: overview.sources(session, NOW),

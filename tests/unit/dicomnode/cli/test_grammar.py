@@ -19,7 +19,7 @@ from support.command import app
 ROOT: Any = get_command(app)
 
 NO_JSON = {
-    *("serve", "worker", "campaign run"),  # log; `status`, `campaign status` tell
+    *("serve", "worker", "workers", "campaign run"),  # log; `status`, `campaign status` tell
     "demo",  # is looked at
     "conformance",  # a document
     *("model train", "model simulate", "model evaluate"),  # leave files, in JSON and CSV
