@@ -81,6 +81,17 @@ class Labels:
         """Label of each voxel: int32 (slices, rows, columns)."""
         return self.runs.painted(self.of.astype(np.int32))
 
+    def on_slice(self, index: int) -> NDArray[np.int32]:
+        """Label of each voxel of one slice: int32 (rows, columns); that of all takes much room."""
+        _, rows, columns = self.runs.shape
+        first = index * rows * (columns + 1)
+        here = slice(*np.searchsorted(self.runs.starts, (first, first + rows * (columns + 1))))
+        runs = Runs(
+            (1, rows, columns), self.runs.starts[here] - first, self.runs.ends[here] - first
+        )
+        painted: NDArray[np.int32] = runs.painted(self.of[here].astype(np.int32))[0]
+        return painted
+
 
 def runs_of(mask: Mask) -> Runs:
     """Runs of bool (slices, rows, columns)."""

@@ -70,11 +70,10 @@ def find_airways(hu: NDArray[np.float32], body: Mask, grid: Grid) -> Mask:
     sections = label_in_plane((hu < LUMEN_HU) & body)
     seeds = _trachea_sections(sections, body, grid)
     areas = sizes(sections) * grid.pixel_mm2
-    labels = sections.array()
     for index in grid.downwards(hu.shape[0]):
-        if not seeds[labels[index]].any():
+        if not seeds[sections.on_slice(index)].any():
             continue
-        way = _follow(labels, areas, seeds, index, grid)
+        way = _follow(sections, areas, seeds, index, grid)
         if np.count_nonzero(way.any(axis=(1, 2))) * grid.slice_mm >= SHORTEST_MM:
             return way
     return np.zeros(hu.shape, np.bool_)
@@ -117,20 +116,21 @@ def _middle(body: Mask, grid: Grid) -> tuple[float, float]:
 
 
 def _follow(
-    labels: NDArray[np.int32], areas: NDArray[np.floating[Any]], seeds: Mask, start: int, grid: Grid
+    sections: Labels, areas: NDArray[np.floating[Any]], seeds: Mask, start: int, grid: Grid
 ) -> Mask:
     """The way down from the seeds of slice `start` until no section of an airway's size follows."""
-    way = np.zeros(labels.shape, np.bool_)
-    way[start] = seeds[labels[start]]
+    way = np.zeros(sections.runs.shape, np.bool_)
+    way[start] = seeds[sections.on_slice(start)]
     previous, below_carina = start, 0.0
-    order = grid.downwards(labels.shape[0])
+    order = grid.downwards(len(way))
     for index in order[order.index(start) + 1 :]:
         reach = dilate_in_plane(way[previous : previous + 1], grid.pixels(STEP_MM))[0]
-        met = np.unique(labels[index][reach])
+        labels = sections.on_slice(index)
+        met = np.unique(labels[reach])
         met = met[(met > 0) & (areas[met] < AIRWAYS_MM2)]
         below_carina += grid.slice_mm if below_carina or len(met) > 1 else 0.0
         if not len(met) or areas[met].sum() > AIRWAYS_MM2 or below_carina > BELOW_CARINA_MM:
             break
-        way[index] = np.isin(labels[index], met)
+        way[index] = np.isin(labels, met)
         previous = index
     return way

@@ -46,14 +46,12 @@ DARK_EDGE_MM = 30.0
 
 
 @dataclass(frozen=True, eq=False)
-class CoarseChest:
+class CoarseBody:
     """The box of the body on the coarse grid, `factor` pixels each way to one of it.
 
-    `hu`: means; `body`: filled in-plane; `walled`: the airways with their walls. `shape`: of the
-    whole grid.
+    `body`: filled in-plane; `walled`: the airways with their walls. `shape`: of the whole grid.
     """
 
-    hu: NDArray[np.float32]
     body: Mask
     walled: Mask
     grid: Grid
@@ -68,6 +66,29 @@ class CoarseChest:
         return made
 
 
+@dataclass(frozen=True, eq=False)
+class CoarseChest:
+    """The body with its HU: means over the pixels of each place of the box."""
+
+    hu: NDArray[np.float32]
+    of_body: CoarseBody
+
+    @property
+    def body(self) -> Mask:
+        """As that of `CoarseBody`."""
+        return self.of_body.body
+
+    @property
+    def walled(self) -> Mask:
+        """As that of `CoarseBody`."""
+        return self.of_body.walled
+
+    @property
+    def grid(self) -> Grid:
+        """As that of `CoarseBody`."""
+        return self.of_body.grid
+
+
 def coarse_chest(volume: CtVolume) -> CoarseChest:
     """That of a volume."""
     factor = _coarse_factor(volume)
@@ -75,9 +96,10 @@ def coarse_chest(volume: CtVolume) -> CoarseChest:
     grid = _grid(volume, factor)
     body = _body(hu, grid)
     shape, box = hu.shape, _with_room(bounding_box(body), hu.shape)
-    hu, body = hu[box], _filled(hu[box], body[box], grid)
+    hu, body = hu[box].copy(), body[box]  # what is beyond the box is not kept with it
+    body = _filled(hu, body, grid)
     walled = dilate_in_plane(find_airways(hu, body, grid), grid.pixels(WALL_MM))
-    return CoarseChest(hu, body, walled, grid, box, factor, shape)
+    return CoarseChest(hu, CoarseBody(body, walled, grid, box, factor, shape))
 
 
 def _filled(hu: NDArray[np.float32], body: Mask, grid: Grid) -> Mask:

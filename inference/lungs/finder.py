@@ -9,7 +9,12 @@ from inference.errors import NoLungsError
 from inference.findings import FoundLungs
 from inference.lungs.chest import CoarseChest, coarse_chest
 from inference.lungs.network import LungNetwork
-from inference.lungs.thresholds import lungs_of_chest
+from inference.lungs.thresholds import (
+    Outline,
+    lungs_of_chest,
+    outline_of_chest,
+    overlap_of_outline,
+)
 from inference.progress import Progress, StageClock, no_progress
 from inference.volume import CtVolume
 
@@ -29,9 +34,7 @@ class LungFinder:
         on_progress, clock = progress or no_progress, StageClock()
         on_progress("lungs", 0, 1)
         with clock.stage("lungs"):
-            chest = coarse_chest(volume)
-            mask = self._mask(volume, chest, on_progress)
-            dice = None if self.network is None else _classical_dice(volume, chest, mask)
+            mask, dice = self._checked(volume, on_progress)
         on_progress("lungs", 1, 1)
         model = None if self.network is None else self.network.identity
         return FoundLungs(mask, model, dice, clock.seconds["lungs"])
@@ -42,18 +45,33 @@ class LungFinder:
         Raises:
             as `find`.
         """
-        return self._mask(volume, coarse_chest(volume), progress)
+        return self._mask(volume, progress)
 
-    def _mask(self, volume: CtVolume, chest: CoarseChest, progress: Progress | None) -> Mask:
+    def _checked(self, volume: CtVolume, progress: Progress) -> tuple[Mask, float | None]:
+        """The classical method goes first, as far as its coarse grid: so the coarse HU need not be
+        kept while the network's labels are there."""
+        chest = coarse_chest(volume)
+        if self.network is None:
+            return lungs_of_chest(volume, chest), None
+        classical, of_body = _classical_outline(volume, chest), chest.of_body
+        del chest
+        mask = self.network.mask(volume, of_body, progress)
+        return mask, None if classical is None else _dice(volume, classical, mask)
+
+    def _mask(self, volume: CtVolume, progress: Progress | None) -> Mask:
+        chest = coarse_chest(volume)
         if self.network is None:
             return lungs_of_chest(volume, chest)
-        return self.network.mask(volume, chest, progress)
+        return self.network.mask(volume, chest.of_body, progress)
 
 
-def _classical_dice(volume: CtVolume, chest: CoarseChest, lungs: Mask) -> float | None:
+def _classical_outline(volume: CtVolume, chest: CoarseChest) -> Outline | None:
     try:
-        classical = lungs_of_chest(volume, chest)
+        return outline_of_chest(volume, chest)
     except NoLungsError:
         return None
-    common = np.count_nonzero(lungs & classical)
-    return float(2 * common / (np.count_nonzero(lungs) + np.count_nonzero(classical)))
+
+
+def _dice(volume: CtVolume, classical: Outline, lungs: Mask) -> float:
+    drawn, common = overlap_of_outline(volume, classical, lungs)
+    return float(2 * common / (np.count_nonzero(lungs) + drawn))

@@ -21,7 +21,7 @@ from inference.bundles.tasks import LUNGS
 from inference.errors import NoLungsError
 from inference.findings import IntendedUse
 from inference.lungs.backend import LungBackend
-from inference.lungs.chest import CoarseChest, coarse_chest
+from inference.lungs.chest import CoarseBody, coarse_chest
 from inference.lungs.class_labels import best_classes, enlarged_classes, neighbours
 from inference.lungs.lung_input import LungInput
 from inference.lungs.openvino_backend import OpenvinoUnet
@@ -107,7 +107,9 @@ class LungNetwork:
         Raises:
             NoLungsError: there is less than `minimum_ml`.
         """
-        fine, lungs = self._find(volume, coarse_chest(volume), progress, minimum_ml)
+        chest = coarse_chest(volume).of_body
+        fine, coarse = self._labels(volume, progress or no_progress)
+        lungs = _enough(volume, tidied(fine, coarse, chest), minimum_ml)
         if not self._knows_sides:
             return lung_sides(volume, lungs)
         by_place = lung_sides(volume, lungs & (fine == 0))  # filled holes: no class of their own
@@ -116,28 +118,17 @@ class LungNetwork:
     def mask(
         self,
         volume: CtVolume,
-        chest: CoarseChest,
+        body: CoarseBody,
         progress: Progress | None = None,
         minimum_ml: float = MINIMUM_LUNGS_ML,
     ) -> Mask:
-        """Where `segment` finds a lung, without telling which; `chest`: that of the volume.
+        """Where `segment` finds a lung, without telling which; `body`: that of the volume.
 
         Raises:
             as `segment`.
         """
-        _, lungs = self._find(volume, chest, progress, minimum_ml)
-        return lungs
-
-    def _find(
-        self, volume: CtVolume, chest: CoarseChest, progress: Progress | None, minimum_ml: float
-    ) -> tuple[Labels, Mask]:
-        """The label of each voxel, and the lungs."""
         fine, coarse = self._labels(volume, progress or no_progress)
-        lungs = tidied(fine, coarse > 0, chest)
-        found_ml = float(np.count_nonzero(lungs)) * volume.voxel_ml
-        if found_ml < minimum_ml:
-            raise NoLungsError("lung volume", found_ml, minimum_ml, "ml")
-        return fine, lungs
+        return _enough(volume, tidied(fine, coarse, body, in_place=True), minimum_ml)
 
     def _labels(self, volume: CtVolume, on_progress: Progress) -> tuple[Labels, Labels]:
         """Most probable class: of each voxel (stored axes), and of each pixel of the network.
@@ -159,3 +150,10 @@ class LungNetwork:
             fine[index].reshape(-1)[:] = both[: fine[index].size]
             coarse[index].reshape(-1)[:] = both[fine[index].size :]
         return view.as_stored(fine), view.as_stored(coarse)
+
+
+def _enough(volume: CtVolume, lungs: Mask, minimum_ml: float) -> Mask:
+    found_ml = float(np.count_nonzero(lungs)) * volume.voxel_ml
+    if found_ml < minimum_ml:
+        raise NoLungsError("lung volume", found_ml, minimum_ml, "ml")
+    return lungs

@@ -8,6 +8,9 @@ as the chest wall is taken in only as far as the in-plane closing reaches.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +30,7 @@ from inference.arrays.components import (
 )
 from inference.errors import NoLungsError
 from inference.lungs.airways import Grid
-from inference.lungs.chest import CoarseChest, coarse_chest, each_slab
+from inference.lungs.chest import CoarseBody, CoarseChest, coarse_chest, each_slab
 from inference.volume import CtVolume
 
 AIR_BELOW_HU = -350
@@ -50,6 +53,44 @@ MINIMUM_LUNGS_ML = 150.0
 """Less than half of a two-year-old's lungs; the sinuses and throat of a head hold under 100 ml."""
 
 
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """Lungs on the coarse grid: `inside` as it is, the `edge` by the threshold on the full grid.
+
+    Both: bool, of the box of `of_body`.
+    """
+
+    inside: Mask
+    edge: Mask
+    of_body: CoarseBody
+
+    @property
+    def within(self) -> tuple[slice, slice]:
+        """Rows and columns of the full grid beyond which there is nothing."""
+        factor, (_, *sides) = self.of_body.factor, self.of_body.box
+        rows, columns = (slice(side.start * factor, side.stop * factor) for side in sides)
+        return rows, columns
+
+    def draw(self, hu: NDArray[np.int16], take: Callable[[int, Mask], None]) -> None:
+        """Give `take` each slice's index and lungs `within`, on all cores.
+
+        Inside and edge become one HU limit for each pixel: none inside, the threshold at the edge,
+        below all HU elsewhere. `hu`: of the volume.
+        """
+        rows, columns = self.within
+        factor = self.of_body.factor
+
+        def draw(part: slice) -> None:
+            for index in range(part.start, part.stop):
+                limit = np.where(self.inside[index], HIGHEST_HU, LOWEST_HU)
+                limit[self.edge[index]] = AIR_BELOW_HU - 1
+                pixels = hu[index, rows, columns]
+                full = limit.repeat(factor, axis=1).repeat(factor, axis=0)
+                take(index, pixels <= full[: pixels.shape[0], : pixels.shape[1]])
+
+        each_slab(draw, len(hu))
+
+
 def segment_lungs(volume: CtVolume, minimum_ml: float = MINIMUM_LUNGS_ML) -> Mask:
     """Both lungs without trachea and main bronchi: bool (slices, rows, columns) of `volume`.
 
@@ -67,12 +108,47 @@ def lungs_of_chest(
     Raises:
         as `segment_lungs`.
     """
+    outline = outline_of_chest(volume, chest, minimum_ml)
+    lungs = np.zeros(volume.hu.shape, np.bool_)
+
+    def keep(index: int, part: Mask) -> None:
+        lungs[index, *outline.within] = part
+
+    outline.draw(volume.hu, keep)
+    return lungs
+
+
+def overlap_of_outline(volume: CtVolume, outline: Outline, lungs: Mask) -> tuple[int, int]:
+    """Voxels of the outlined lungs, and those of them that are of `lungs` too.
+
+    Slice by slice: the mask that is compared is never made as a whole.
+    """
+    drawn, common = (np.zeros(len(lungs), np.int64) for _ in range(2))
+
+    def count(index: int, part: Mask) -> None:
+        drawn[index] = np.count_nonzero(part)
+        common[index] = np.count_nonzero(part & lungs[index, *outline.within])
+
+    outline.draw(volume.hu, count)
+    return int(drawn.sum()), int(common.sum())
+
+
+def outline_of_chest(
+    volume: CtVolume, chest: CoarseChest, minimum_ml: float = MINIMUM_LUNGS_ML
+) -> Outline:
+    """What `lungs_of_chest` draws.
+
+    Raises:
+        as `segment_lungs`.
+    """
     air = (chest.hu < AIR_BELOW_HU) & chest.body
-    lungs = _lung_air(chest, air & ~chest.walled, volume.voxel_ml * chest.factor**2, minimum_ml)
+    lungs = _lung_air(
+        chest, air & ~chest.walled, volume.voxel_ml * chest.of_body.factor**2, minimum_ml
+    )
     closed = _close(lungs, chest.grid) & chest.body & ~chest.walled
     inside = erode_in_plane(closed, 1) | (closed & ~lungs)
     edge = dilate_in_plane(closed, 1) & ~inside & ~chest.walled & (closed | ~air)
-    return _full_edge(volume.hu, inside, edge, chest)
+    return Outline(inside, edge, chest.of_body)
 
 
 def _lung_air(chest: CoarseChest, air: Mask, voxel_ml: float, minimum_ml: float) -> Mask:
@@ -163,25 +239,3 @@ def _grown(cores: list[Mask], lungs: Mask, radius: int) -> list[Mask]:
     owned = np.sum(near, axis=0, dtype=np.uint8)
     # owned == own: mine alone, or nobody's; what two cores claim is left to the closing.
     return [dilate_in_plane(own, radius) & lungs & (owned == own) for own in near]
-
-
-def _full_edge(hu: NDArray[np.int16], inside: Mask, edge: Mask, chest: CoarseChest) -> Mask:
-    """From the coarse grid to the full one: inside as it is, at the edge by the threshold.
-
-    `inside` and `edge` are of the chest's box. Both become one HU limit for each pixel:
-    none inside, the threshold at the edge, below all HU elsewhere.
-    """
-    factor = chest.factor
-    _, rows, columns = (slice(s.start * factor, s.stop * factor) for s in chest.box)
-    lungs = np.zeros(hu.shape, np.bool_)
-
-    def draw(part: slice) -> None:
-        for index in range(part.start, part.stop):
-            limit = np.where(inside[index], HIGHEST_HU, LOWEST_HU)
-            limit[edge[index]] = AIR_BELOW_HU - 1
-            pixels = hu[index, rows, columns]
-            full = limit.repeat(factor, axis=1).repeat(factor, axis=0)
-            lungs[index, rows, columns] = pixels <= full[: pixels.shape[0], : pixels.shape[1]]
-
-    each_slab(draw, len(hu))
-    return lungs

@@ -22,7 +22,7 @@ from inference.arrays.components import (
     select,
     sizes,
 )
-from inference.lungs.chest import CoarseChest, each_slab
+from inference.lungs.chest import Box, CoarseBody, each_slab
 from inference.lungs.thresholds import SMALLEST_PART
 
 Labels = NDArray[np.uint8]
@@ -30,37 +30,49 @@ Places = NDArray[np.intp]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
-def tidied(fine: Labels, coarse: Mask, chest: CoarseChest) -> Mask:
+def tidied(fine: Labels, coarse: Labels, chest: CoarseBody, *, in_place: bool = False) -> Mask:
     """Lungs of fine labels (slices, rows, columns), stored axes, and of the network's own grid.
 
-    What lies well within a large piece of the coarse mask is lung; near it, what has a label.
-    Slice by slice: of all voxels there is no mask but the last. Two masks on one grid are the
-    bits of one.
+    What lies well within a large piece of the coarse labels is lung; near it, what has a label.
+    Slice by slice: of all voxels there is no mask but the last, and that takes the place of `fine`
+    where it may be written `in_place`. Two masks on one grid are the bits of one.
     """
     within, at = _places(coarse.shape, fine.shape), _places(fine.shape, coarse.shape)
     rows, columns = (np.arange(length) // chest.factor for length in fine.shape[1:])
     body = chest.whole(chest.body)[within[0]]
-    large = _large_pieces(coarse & _spread(body, rows[within[1]], columns[within[2]]))
-    near = dilate_in_plane(large, 1)
-    pieces = _bits(near, erode_in_plane(large, 1))
+    box, pieces = _within_and_near(
+        (coarse > 0) & _spread(body, rows[within[1]], columns[within[2]])
+    )
+    del body
     of_chest = chest.whole(_bits(chest.body, chest.walled))
     _, down, across = (
         slice(*np.searchsorted(places, (side.start, side.stop)))
-        for places, side in zip(at, bounding_box(near), strict=True)
+        for places, side in zip(at, box, strict=True)
     )
-    lungs = np.zeros(fine.shape, np.bool_)
+    lungs = fine.view(np.bool_) if in_place else np.empty(fine.shape, np.bool_)
 
     def draw(part: slice) -> None:
         for index in range(part.start, part.stop):
             piece = pieces[at[0][index]]
+            found: NDArray[np.uint8] | None = None
             if piece.any():
                 here = _spread(piece, at[1][down], at[2][across])
                 there = _spread(of_chest[index], rows[down], columns[across])
                 labelled = here & there & (fine[index, down, across] > 0)
-                lungs[index, down, across] = (labelled | here >> 1) & ~(there >> 1)
+                found = (labelled | here >> 1) & ~(there >> 1)
+            lungs[index] = False
+            if found is not None:
+                lungs[index, down, across] = found
 
     each_slab(draw, len(fine))
     return lungs
+
+
+def _within_and_near(coarse: Mask) -> tuple[Box, Labels]:
+    """Of the large pieces: the box about them, and where one is near and where it is within."""
+    large = _large_pieces(coarse)
+    near = dilate_in_plane(large, 1)
+    return bounding_box(near), _bits(near, erode_in_plane(large, 1))
 
 
 def _large_pieces(coarse: Mask) -> Mask:

@@ -13,7 +13,7 @@ from dicomnode.results.common import codes
 from dicomnode.results.common.context import ResultContext
 from dicomnode.results.common.summary import RESEARCH_ONLY
 from inference.findings import ModelIdentity
-from inference.lungs.sides import lung_sides
+from inference.lungs.sides import Sides, lung_sides
 from inference.regions import Side, VoxelBox
 
 Mask = NDArray[np.bool_]
@@ -145,14 +145,32 @@ def lung_segments(context: ResultContext) -> tuple[Segment, ...]:
     sides = lung_sides(context.volume, context.lung_mask)
     algorithm = _lung_algorithm(context)
     both = (
-        ("Right lung", codes.RIGHT, _RIGHT_LAB, sides == np.uint8(Side.RIGHT)),
-        ("Left lung", codes.LEFT, _LEFT_LAB, sides == np.uint8(Side.LEFT)),
+        ("Right lung", codes.RIGHT, _RIGHT_LAB, Side.RIGHT),
+        ("Left lung", codes.LEFT, _LEFT_LAB, Side.LEFT),
     )
-    return tuple(
-        Segment(label, _ANATOMICAL_STRUCTURE, codes.LUNG, laterality, algorithm, colour, mask)
-        for label, laterality, colour, mask in both
-        if mask.any()
-    )
+    found = []
+    for label, laterality, colour, side in both:
+        box = _box_of(sides, side)
+        if box is not None:
+            mask = sides[box.part] == np.uint8(side)
+            whose = codes.LUNG, laterality, algorithm
+            found.append(Segment(label, _ANATOMICAL_STRUCTURE, *whose, colour, mask, box))
+    return tuple(found)
+
+
+def _box_of(sides: Sides, side: Side) -> VoxelBox | None:
+    """About one lung, found slice by slice: a mask of the whole volume takes as much as it."""
+    occupied = np.zeros(len(sides), np.bool_)
+    rows, columns = (np.zeros(length, np.bool_) for length in sides.shape[1:])
+    for index, of_slice in enumerate(sides):
+        mask = of_slice == np.uint8(side)
+        occupied[index] = mask.any()
+        rows |= mask.any(axis=1)
+        columns |= mask.any(axis=0)
+    if not occupied.any():
+        return None
+    bounds = (np.flatnonzero(each)[[0, -1]].tolist() for each in (occupied, rows, columns))
+    return VoxelBox(*((first, last + 1) for first, last in bounds))
 
 
 def _lung_algorithm(context: ResultContext) -> SegmentAlgorithm:

@@ -140,7 +140,7 @@ def test_demonstration_weights_without_permission_are_told(check: Check) -> None
 def test_bf16_without_a_proof_is_told_before_a_node_starts(check: Check) -> None:
     found = check(receiving(free_port()) + 'precision = "bf16"\n')
     assert list(found) == ["inference.precision"]
-    assert any("its card has no proof" in each for each in found["inference.precision"])
+    assert any("its card has no proof" in str(each) for each in found["inference.precision"])
 
 
 def test_a_bundle_that_is_not_whole_is_told_with_key_and_folder(

@@ -73,10 +73,11 @@ def test_labels_of_the_volume_are_those_of_itk(mask: NDArray[np.bool_]) -> None:
 
 @given(_masks())
 def test_labels_in_plane_are_those_of_itk_slice_by_slice(mask: NDArray[np.bool_]) -> None:
-    before = 0
-    for found, of_slice in zip(label_in_plane(mask).array(), mask, strict=True):
+    before, labels = 0, label_in_plane(mask)
+    for index, (found, of_slice) in enumerate(zip(labels.array(), mask, strict=True)):
         wanted = _itk_labels(of_slice[None])[0]
         assert found.tolist() == np.where(of_slice, wanted + before, 0).tolist()
+        assert labels.on_slice(index).tolist() == found.tolist()
         before += int(wanted.max())
 
 

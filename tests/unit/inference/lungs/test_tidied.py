@@ -15,7 +15,7 @@ from inference.arrays.components import (
     sizes,
 )
 from inference.lungs.airways import Grid
-from inference.lungs.chest import CoarseChest
+from inference.lungs.chest import CoarseBody
 from inference.lungs.thresholds import SMALLEST_PART
 from inference.lungs.tidied import tidied
 
@@ -40,7 +40,7 @@ def _on(mask: Mask, shape: tuple[int, ...]) -> Mask:
     return np.asarray(mask[np.ix_(*along)])
 
 
-def _plainly(fine: NDArray[np.uint8], coarse: Mask, chest: CoarseChest) -> Mask:
+def _plainly(fine: NDArray[np.uint8], coarse: Mask, chest: CoarseBody) -> Mask:
     def whole(part: Mask) -> Mask:
         factor = chest.factor
         spread = chest.whole(part).repeat(factor, axis=1).repeat(factor, axis=2)
@@ -71,10 +71,11 @@ def test_it_is_what_masks_of_the_whole_volume_give(
     draw = np.random.default_rng(seed)
     grid = (shape[0], -(-shape[1] // factor), -(-shape[2] // factor))
     box = (slice(0, grid[0]), slice(1, grid[1] - 1), slice(2, grid[2]))
-    hu = np.zeros([side.stop - side.start for side in box], np.float32)
-    body, walled = ~_blocks(draw, hu.shape, 2), _blocks(draw, hu.shape, 2)
-    chest = CoarseChest(hu, body, walled, Grid(1.0, (1.5, 1.5), True), box, factor, grid)
+    size = tuple(side.stop - side.start for side in box)
+    body, walled = ~_blocks(draw, size, 2), _blocks(draw, size, 2)
+    chest = CoarseBody(body, walled, Grid(1.0, (1.5, 1.5), True), box, factor, grid)
     fine = draw.integers(0, 3, shape).astype(np.uint8)
     coarse = _blocks(draw, cells, 4)
-    found = tidied(fine, coarse, chest)
-    assert found.tolist() == _plainly(fine, coarse, chest).tolist()
+    expected = _plainly(fine, coarse, chest).tolist()
+    assert tidied(fine, coarse.view(np.uint8), chest).tolist() == expected
+    assert tidied(fine, coarse.view(np.uint8), chest, in_place=True).tolist() == expected
