@@ -37,18 +37,15 @@ def tidied(fine: Labels, coarse: Labels, chest: CoarseBody, *, in_place: bool = 
     Slice by slice: of all voxels there is no mask but the last, and that takes the place of `fine`
     where it may be written `in_place`. Two masks on one grid are the bits of one.
     """
-    within, at = _places(coarse.shape, fine.shape), _places(fine.shape, coarse.shape)
+    at = _places(fine.shape, coarse.shape)
     rows, columns = (np.arange(length) // chest.factor for length in fine.shape[1:])
-    body = chest.whole(chest.body)[within[0]]
-    box, pieces = _within_and_near(
-        (coarse > 0) & _spread(body, rows[within[1]], columns[within[2]])
-    )
-    del body
+    box, pieces = _within_and_near(coarse, chest, fine.shape)
     of_chest = chest.whole(_bits(chest.body, chest.walled))
     _, down, across = (
         slice(*np.searchsorted(places, (side.start, side.stop)))
         for places, side in zip(at, box, strict=True)
     )
+    near_rows, near_columns = at[1][down] - box[1].start, at[2][across] - box[2].start
     lungs = fine.view(np.bool_) if in_place else np.empty(fine.shape, np.bool_)
 
     def draw(part: slice) -> None:
@@ -56,7 +53,7 @@ def tidied(fine: Labels, coarse: Labels, chest: CoarseBody, *, in_place: bool = 
             piece = pieces[at[0][index]]
             found: NDArray[np.uint8] | None = None
             if piece.any():
-                here = _spread(piece, at[1][down], at[2][across])
+                here = _spread(piece, near_rows, near_columns)
                 there = _spread(of_chest[index], rows[down], columns[across])
                 labelled = here & there & (fine[index, down, across] > 0)
                 found = (labelled | here >> 1) & ~(there >> 1)
@@ -68,11 +65,35 @@ def tidied(fine: Labels, coarse: Labels, chest: CoarseBody, *, in_place: bool = 
     return lungs
 
 
-def _within_and_near(coarse: Mask) -> tuple[Box, Labels]:
-    """Of the large pieces: the box about them, and where one is near and where it is within."""
-    large = _large_pieces(coarse)
-    near = dilate_in_plane(large, 1)
-    return bounding_box(near), _bits(near, erode_in_plane(large, 1))
+def _within_and_near(
+    coarse: Labels, chest: CoarseBody, shape: tuple[int, ...]
+) -> tuple[Box, Labels]:
+    """Of the large pieces of the labels in the body: a box with all that is near them, every slice
+    of it, and in that box where one is near and where it is within. `shape`: of the fine labels."""
+    mask = _in_body(coarse, chest, shape)
+    box = _with_an_edge(mask)
+    large = _large_pieces(mask[box])
+    return box, _bits(dilate_in_plane(large, 1), erode_in_plane(large, 1))
+
+
+def _in_body(coarse: Labels, chest: CoarseBody, shape: tuple[int, ...]) -> Mask:
+    slices, *within = _places(coarse.shape, shape)
+    rows, columns = (places // chest.factor for places in within)
+    body = chest.whole(chest.body)
+    mask = np.empty(coarse.shape, np.bool_)
+    for index, labels in enumerate(coarse):
+        mask[index] = (labels > 0) & _spread(body[slices[index]], rows, columns)
+    return mask
+
+
+def _with_an_edge(mask: Mask) -> Box:
+    """The box about a mask and one pixel more in-plane, where there is one."""
+    _, *sides = bounding_box(mask)
+    rows, columns = (
+        slice(max(0, side.start - 1), min(length, side.stop + 1))
+        for side, length in zip(sides, mask.shape[1:], strict=True)
+    )
+    return slice(0, len(mask)), rows, columns
 
 
 def _large_pieces(coarse: Mask) -> Mask:
