@@ -88,7 +88,8 @@ def test_right_and_left_are_the_patients_whatever_the_columns() -> None:
     mirrored = affine_of((-1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
     segments = {s.label: s.box for s in lung_segments(context(volume=volume(mirrored)))}
     right, left = segments["Right lung"], segments["Left lung"]
-    assert right is not None and left is not None
+    assert right is not None
+    assert left is not None
     assert left.columns[0] < COLUMNS // 2 <= right.columns[0]
 
 
