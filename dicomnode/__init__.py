@@ -30,6 +30,7 @@ results/         Builds result data sets from findings; no files, no network, no
 synthetic/       A patient that never lived: what the way is tried with, and the statement made from
 web/             What a node tells over HTTP: health, metrics and the status page
 weights/         From labelled scans to a bundle: manifests, training, evaluation, simulation
+broken_off       Jobs that an outage of the database broke off: begun anew, no attempt counted
 clock            The time, as an argument: a look is tested at any moment
 disk_gate        Asks the file system, now and then, whether there is room for what comes
 errors           The errors of the node, by whose fault they are: data, peer, set-up, ours

@@ -25,6 +25,7 @@ from dicomnode.analyse.held_job import HeldJob
 from dicomnode.analyse.measured import measure
 from dicomnode.analyse.predecessor import before_the_same, former_report, withdrawals
 from dicomnode.assess.assessment import Assessment, assess_files, input_digest
+from dicomnode.broken_off import BrokenOff
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.files import instance_files, result_files
@@ -95,6 +96,7 @@ class Worker:
         self._unawaited = threading.Event()
         self._reading = Retries()
         self._database = Database.open_later(settings.database_url)
+        self._broken_off = BrokenOff(self._database)
         self._clock = clock or clock_of(self._database)
         self._instances = instance_files(settings)
         self._results = result_files(settings)
@@ -156,6 +158,7 @@ class Worker:
             DatabaseUnavailableError
             LeaseLostError
         """
+        self._broken_off.give_back(self._clock.now())
         with self._database.write() as session:
             job = jobs.claim(
                 session,
@@ -170,7 +173,7 @@ class Worker:
             return False
         log.info("series %s: analysis, attempt %d", job.series_key, job.attempt)
         try:
-            with self._held(job).looked_after():
+            with self._broken_off.noted(job), self._held(job).looked_after():
                 self._analyse(job)
             self._reading.forget(job.series_key)
         except OSError as error:

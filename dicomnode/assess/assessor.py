@@ -20,6 +20,7 @@ from dicomnode.assess.resends import (
     is_undecided,
 )
 from dicomnode.assess.study import choose_in_study, with_acquisitions
+from dicomnode.broken_off import BrokenOff
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.files import instance_files
@@ -114,21 +115,19 @@ class Assessor:
     """Takes one ASSESS job after the other."""
 
     def __init__(self, settings: Settings, owner: str, clock: Clock | None = None) -> None:
-        self._settings = settings
-        self._owner = owner
+        self._settings, self._owner = settings, owner
         self._database = Database.open_later(settings.database_url)
         self._clock = clock or clock_of(self._database)
         self._files = instance_files(settings)
         self._model_digest = models_digest(settings)
         self._looks: dict[str, _Look] = {}
         self._reading = Retries()
+        self._broken_off = BrokenOff(self._database)
         policy = settings.receive.resend_conflict
         self._resends = Resends(self._database, self._files, policy, _LEASE, self._clock)
-        peer = settings.query.peer
-        ae_title = settings.node.ae_title
-        self._counts = (
-            None if peer is None else PacsCounts(settings.query, peer, ae_title, self._clock)
-        )
+        query, ae_title = settings.query, settings.node.ae_title
+        peer = query.peer
+        self._counts = None if peer is None else PacsCounts(query, peer, ae_title, self._clock)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: assess, or wait for something to assess."""
@@ -162,12 +161,14 @@ class Assessor:
             DatabaseUnavailableError
             LeaseLostError
         """
+        self._broken_off.give_back(now)
         with self._database.write() as session:
             job = jobs.claim(session, (JobKind.ASSESS,), self._owner, now, _LEASE)
         if job is None:
             return False
         try:
-            self._assess(job, now)
+            with self._broken_off.noted(job):
+                self._assess(job, now)
         except (DatabaseUnavailableError, LeaseLostError, MemoryError):
             raise
         except OSError as error:

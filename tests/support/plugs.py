@@ -1,8 +1,7 @@
 """Pulls plugs: of one host or another, or of the database's primary, at random moments.
 
 `Plugs.pull` draws a fault and carries it out in a thread of its own; what was broken works again
-when that ends. At most two faults go on at a time, so that one node at least is in order, and one
-of the database.
+when that ends. At most two hosts are out of order at a time, and the database beside them.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ class Plugs:
     def _may(self) -> bool:
         self.keep_running()
         self._raise_faults()
-        return len(self._busy) < _AT_A_TIME
+        return len(self._busy - {-1}) < _AT_A_TIME
 
     def _raise_faults(self) -> None:
         for each in self._faults:
@@ -90,10 +89,14 @@ class Plugs:
                 self._tell(f"host {number + 1} had ended by itself")
                 self._is_back(machine)
 
-    def finish(self) -> None:
-        """Until all is in order again."""
+    def rest(self) -> None:
+        """Until what was begun has ended, however."""
         for each in self._threads:
             each.join()
+
+    def finish(self) -> None:
+        """Until all is in order again."""
+        self.rest()
         self._raise_faults()
         wait_for(lambda: all(each.answers() for each in self._machines), "all nodes answer")
 
@@ -115,7 +118,7 @@ class Plugs:
         self.told.append(f"{self.seconds:7.1f} {text}")
 
     def _strike(self, machine: Machine, name: str, kind: str, rng: random.Random) -> None:
-        seconds = rng.uniform(self._lease + 1, 3 * self._lease)
+        seconds = rng.uniform(self._lease + 1, 1.5 * self._lease)
         if rng.random() < _LOST_SHARE:
             seconds = self._lost + rng.uniform(6.0, 10.0)
         seconds *= {"kill": 1 / 3, "power": 1 / 2}.get(kind, 1.0)

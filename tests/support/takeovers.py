@@ -14,7 +14,7 @@ from support.standby import Pair, Server
 
 _LOOK_SECONDS = 0.1
 _HELD = (
-    "SELECT job_id, owner, node_id IS NOT NULL FROM job"
+    "SELECT job_id, kind, owner, node_id IS NOT NULL FROM job"
     " WHERE state = 'running' AND kind IN ('assess', 'analyse')"
 )
 
@@ -23,6 +23,7 @@ _HELD = (
 class _Held:
     """A job that a struck host held. `bound`: no other can read its series."""
 
+    kind: str
     owner: str
     since: float
     bound: bool
@@ -30,6 +31,7 @@ class _Held:
 
 @dataclass(frozen=True)
 class Takeover:
+    kind: str
     seconds: float
     bound: bool
     by_another: bool
@@ -41,7 +43,7 @@ class Takeovers:
     def __init__(self, database: Pair, undisturbed: Callable[[], bool]) -> None:
         """`undisturbed`: whether the database is in order now; else nothing is measured."""
         self._database, self._undisturbed = database, undisturbed
-        self._running: dict[int, tuple[str, bool]] = {}
+        self._running: dict[int, tuple[str, str, bool]] = {}
         self._held: dict[int, _Held] = {}
         self._connection: tuple[Server, psycopg.Connection] | None = None
         self._lock = threading.Lock()
@@ -66,9 +68,9 @@ class Takeovers:
         """A host is about to be."""
         node_id = machine.node_id
         with self._lock:
-            for job_id, (owner, bound) in self._running.items():
+            for job_id, (kind, owner, bound) in self._running.items():
                 if owner.startswith(f"{node_id}/"):
-                    self._held[job_id] = _Held(owner, time.monotonic(), bound)
+                    self._held[job_id] = _Held(kind, owner, time.monotonic(), bound)
 
     def _run(self) -> None:
         while not self._stop.wait(_LOOK_SECONDS):
@@ -90,11 +92,12 @@ class Takeovers:
         rows = self._connection[1].execute(_HELD).fetchall()
         now = time.monotonic()
         with self._lock:
-            self._running = {job_id: (owner, bound) for job_id, owner, bound in rows}
-            for job_id, (owner, _) in self._running.items():
+            self._running = {job_id: (kind, owner, bound) for job_id, kind, owner, bound in rows}
+            for job_id, (_, owner, _) in self._running.items():
                 held = self._held.get(job_id)
                 if held is not None and held.owner != owner:
                     node_id = held.owner.partition("/")[0]
                     by_another = not owner.startswith(f"{node_id}/")
-                    self.seen.append(Takeover(now - held.since, held.bound, by_another))
+                    took = Takeover(held.kind, now - held.since, held.bound, by_another)
+                    self.seen.append(took)
                     del self._held[job_id]

@@ -282,5 +282,7 @@ def test_an_outage_is_no_fault_of_the_series(
         node.look()
     monkeypatch.undo()
     assert node.detail(uid).series.state is SeriesState.RECEIVING
-    assert node.look(after=61), "when the lease ran out"
-    assert node.detail(uid).series.state is SeriesState.QUEUED
+    assert node.look(), "it is begun anew at once"
+    found = node.detail(uid)
+    assert found.series.state is SeriesState.QUEUED
+    assert found.jobs[0].attempt == 1, "and costs no attempt"
