@@ -14,7 +14,7 @@ The truth: of the real series what `dicomnode process` says of their folder: sta
 of the synthetic ones their rule. Images are counted by a proxy between Orthanc and the node. Told,
 too: how many rows were looked at in the best ten seconds, and the time left as `campaign status`
 told it, beside what it was. Exit status 1 where the table is not the truth, or the archive sent
-more than it may: in any 10 s the rate, two portions of two seconds, and one more for each kill.
+more than it may: in any 10 s the rate, and two portions of two seconds.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _measured(folder: Path, given: argparse.Namespace, chance: random.Random) ->
             rows = _table(node, folder)
             truth = _truth(node, folder)
     _tell(given, run, proxy, best, dead)
-    return _wrong(given, run, proxy, rows, truth, real)
+    return _wrong(given, proxy, rows, truth, real)
 
 
 def _on_server(node: Node, url: str) -> None:
@@ -299,7 +299,7 @@ def _truth(node: Node, folder: Path) -> dict[str, dict[str, object]]:
 def _tell(
     given: argparse.Namespace, run: Run, proxy: CountingProxy, best: float, dead: int
 ) -> None:
-    allowed = _allowed(given, run)
+    allowed = _allowed(given)
     print("| what | |\n|---|---|")
     print(f"| synthetic rows, real series | {given.series:,}, {given.real} |")
     print(f"| done after, with a query open all the time | {run.seconds:.0f} s |")
@@ -314,13 +314,12 @@ def _tell(
         print(f"| told at {at:.0f} s | {left:.0f} s left; it was {run.seconds - at:.0f} |")
 
 
-def _allowed(given: argparse.Namespace, run: Run) -> float:
-    return float(given.rate * (_SPAN_SECONDS + _PORTION_SECONDS * (2 + run.kills)))
+def _allowed(given: argparse.Namespace) -> float:
+    return float(given.rate * (_SPAN_SECONDS + 2 * _PORTION_SECONDS))
 
 
 def _wrong(
     given: argparse.Namespace,
-    run: Run,
     proxy: CountingProxy,
     rows: list[dict[str, str]],
     truth: dict[str, dict[str, object]],
@@ -330,7 +329,7 @@ def _wrong(
     wrong = []
     if len(rows) != given.series + given.real or len(found) != len(rows):
         wrong.append(f"{len(rows)} rows, {len(found)} series")
-    if proxy.most_within(_SPAN_SECONDS) > _allowed(given, run):
+    if proxy.most_within(_SPAN_SECONDS) > _allowed(given):
         wrong.append(f"{proxy.most_within(_SPAN_SECONDS)} images in 10 s")
     for number in range(given.series):
         row = found.get(f"{_GHOST}.{number}", {})
