@@ -99,7 +99,8 @@ def take_database(settings: Settings, node_id: str) -> None:
             if each.node_id != node_id and not each.forgotten and not (shares and each.shares):
                 raise ConfigurationError(
                     f"{database.url} belongs to the node {each.node_id}, whose files are "
-                    f"elsewhere; {settings.node.data_directory} is that of {node_id}"
+                    f"elsewhere; {settings.node.data_directory} is that of {node_id}. Several "
+                    "nodes work on one database where each has [node] shares_database = true"
                 )
         unknown = folders_without_series(session, held.result_folders)
         own = [each.heard_at for each in nodes if each.node_id == node_id]

@@ -240,11 +240,11 @@ def _past(entry: HistoryEntry) -> str:
         what = f"{how_many(len(entry.results), 'object')} sent anew"
         return f"before: reinstated {shown_time(entry.decided_at)}: {what}"
     if isinstance(entry, NodeLost):
-        what = f"{how_many(entry.instance_count, 'instance')} lay there alone, and are sent for"
+        what = f"{how_many(entry.instance_count, 'instance')} lay there alone, and were sent for"
         if not entry.instance_count:
-            what = "its results lay there alone, and are made anew"
+            what = "its results lay there alone, and were made anew"
         when = shown_time(entry.decided_at)
-        return f"the node {entry.name or entry.node_id} is lost since {when}: {what}"
+        return f"the node {entry.name or entry.node_id} was lost {when}: {what}"
     failed = failed_rules(entry.reasons)
     why = f": {', '.join(failed)}" if failed else ""
     text = f"{entry.state}{why}, {how_many(entry.instance_count, 'instance')}"

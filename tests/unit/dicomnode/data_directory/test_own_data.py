@@ -303,8 +303,9 @@ def test_a_second_node_joins_where_both_share(
     other = settings.model_copy(update={"node": settings.node.model_copy(update=url)})
     other = sharing(other, shares=second)
     if not (first and second):
-        with pytest.raises(ConfigurationError, match=f"belongs to the node {NODE}, whose files"):
+        with pytest.raises(ConfigurationError, match=f"belongs to the node {NODE}") as refused:
             take_database(other, "b" * 32)
+        assert "shares_database = true" in str(refused.value)
         return
     take_database(other, "b" * 32)
     check_own(other, "b" * 32)

@@ -11,7 +11,7 @@ from dicomnode.cli.views.step import Step
 from dicomnode.cli.views.why_view import Why, answer_line, print_reasons, print_why, why_json
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.wording import KEYS
-from storage.decided import FormerDecision, Withdrawal
+from storage.decided import FormerDecision, NodeLost, Withdrawal
 from storage.records import (
     NOTE_KIND,
     DeliveryRecord,
@@ -93,6 +93,15 @@ def test_notes_and_withdrawals_are_told() -> None:
     told = why_json(why(series, detail=detail))
     assert [each["kind"] for each in told["notes"]] == [NOTE_KIND]
     assert [each["state"] for each in told["history"]] == ["failed", "retracted"]
+
+
+def test_a_node_that_was_lost_is_told_as_what_was() -> None:
+    """The images are here again, or the node itself is: the line stays."""
+    lost = NodeLost(NOW, "a" * 32, "host-1", 12), NodeLost(NOW, "a" * 32, "host-1", 0)
+    lines = printed(why(replace(SKIPPED, history=lost)))
+    begins = "the node host-1 was lost 2025-03-01 12:00:00 UTC: "
+    assert f"{begins}12 instances lay there alone, and were sent for" in lines
+    assert f"{begins}its results lay there alone, and were made anew" in lines
 
 
 def test_what_is_next_is_told_to_a_program_in_parts() -> None:
