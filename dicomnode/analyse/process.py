@@ -37,7 +37,7 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
         read_modules_at_need()
         warmed = beside.submit(warm_up)
         worker = Worker(settings, owner, stop)
-        _tell_models(worker.engines)
+        tell_models(worker.engines)
         warmed.result()
     tell_ready()
     wait_for_own(settings, owner.partition("/")[0], stop)
@@ -52,7 +52,9 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
         each.join()
 
 
-def _tell_models(engines: Engines) -> None:
+def tell_models(engines: Engines) -> None:
+    """In the log and to Prometheus: which they are, and of each that was not trained on patients'
+    labels that it was not."""
     for model in engines.identities:
         MODEL_INFO.labels(model.name, model.version, model.training.value).set(1)
         if model.warning:

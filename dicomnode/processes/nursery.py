@@ -42,6 +42,7 @@ FOR_RECEIVERS = (
     "dicomnode.receive.visits",
     "dicomnode.commitment.holdings",
     "prometheus_client.multiprocess",
+    "storage.timeline",
 )
 FOR_OTHERS = (
     "dicomnode.analyse.analysis",
@@ -55,8 +56,10 @@ FOR_OTHERS = (
     "dicomnode.deliver.tally",
     "dicomnode.deliver.web_sender",
     "dicomnode.deliver.withdrawn",
+    "dicomnode.held_lease",
     "dicomnode.monitor.monitor",
     "dicomnode.notes.writer",
+    "storage.series_times",
 )
 """What the roles import, but for what counts (`dicomnode.metrics.files` must know before who does)
 and for what computes: no torch, whose threads outlive no fork."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.judge import judge
 from dicomnode.metrics.counters import REGISTRY
 from dicomnode.metrics.looked_at import LookedAt
+from storage.overview_records import Unsealed
 from support.seen import AT, quiet_node, troubled_node
 from support.sources import ROOT
 from support.tools import promtool
@@ -33,7 +35,8 @@ def known() -> dict[str, set[str]]:
         endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
         for ending in endings.get(kind, ("",)):
             found[name + ending] = labels | ({"le"} if ending == "_bucket" else set())
-    for facts in (quiet_node(), troubled_node()):
+    shares = replace(quiet_node(), unsealed=Unsealed(AT, 1, oldest_due_at=AT))
+    for facts in (quiet_node(), troubled_node(), shares):
         for each in LookedAt(facts, judge(facts, HealthPolicy(), AT)).collect():
             for sample in each.samples:
                 found.setdefault(sample.name, set()).update(sample.labels)
