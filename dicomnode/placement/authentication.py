@@ -34,7 +34,7 @@ sys.exit({_OPEN})
 def check_authentication(address: str) -> None:
     """
     Raises:
-        ConfigurationError: the cluster asks nobody for a token, or this process has none for it.
+        ConfigurationError: the cluster asks nobody for a token, or does not take that of this host.
         PeerError: it does not answer.
     """
     if os.environ.get(_MODE, "").lower() != "token":
@@ -47,6 +47,14 @@ def check_authentication(address: str) -> None:
         raise ConfigurationError(
             f"the Ray cluster at {address} lets anybody run programs on its hosts: start each of "
             f"them with {_MODE}=token; --without-authentication where nobody else can reach it"
+        )
+    shown = _asked(address, dict(os.environ))
+    if shown.returncode != _OPEN:
+        why = shown.stderr.decode(errors="replace").strip().splitlines()
+        said = f" ({why[-1]})" if shown.returncode != _CLOSED and why else ""
+        raise ConfigurationError(
+            f"the Ray cluster at {address} does not take the token of this host{said}: let "
+            "RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token hold the one that its head has"
         )
 
 
@@ -65,14 +73,18 @@ def lets_anybody_in(address: str) -> bool:
         raise PeerError(text, PeerCause.UNREACHABLE) from error
     environment = {name: value for name, value in os.environ.items() if "RAY_AUTH" not in name}
     environment[_MODE] = "disabled"
+    done = _asked(address, environment)
+    if done.returncode not in (_OPEN, _CLOSED):
+        raise PeerError(f"what answers at {address} is no Ray cluster", PeerCause.STATUS)
+    return done.returncode == _OPEN
+
+
+def _asked(address: str, environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", _PROBE, address]
     try:
-        done = subprocess.run(
+        return subprocess.run(
             command, env=environment, capture_output=True, timeout=_PROBE_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         text = f"{address} did not answer within {_PROBE_SECONDS:g} s"
         raise PeerError(text, PeerCause.NO_ANSWER) from None
-    if done.returncode not in (_OPEN, _CLOSED):
-        raise PeerError(f"what answers at {address} is no Ray cluster", PeerCause.STATUS)
-    return done.returncode == _OPEN

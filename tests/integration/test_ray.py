@@ -140,6 +140,11 @@ def test_a_cluster_that_lets_anybody_in_is_refused(
         patch.delenv("RAY_AUTH_MODE")
         with pytest.raises(ConfigurationError, match="RAY_AUTH_MODE=token"):
             check_authentication(cluster.address)
+    with monkeypatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN", "another" * 6)
+        with pytest.raises(ConfigurationError, match="does not take the token of this host: let"):
+            check_authentication(cluster.address)
+    with monkeypatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         with ray_test_cluster(tmp_path / "open.log") as unguarded:
             unguarded.head()
