@@ -87,13 +87,23 @@ def open_store(access: Access) -> ObjectStore:
 
 
 class FolderStore:
-    """Objects as files of a folder, which may lie on a file system that machines share."""
+    """Objects as files of a folder, which may lie on a file system that machines share.
+
+    The folder is never made here: where it is absent its file system is not mounted, and what was
+    put below would be on the disk of one machine alone.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    def _place(self, name: str) -> Path:
+        if not self._root.is_dir():
+            raise ObjectStoreError(f"the folder {self._root} is not there: make it, or mount it")
+        return self._root / name
+
     def put(self, name: str, file: Path) -> None:
         with told(name), file.open("rb") as source:
+            self._place(name)
             files = DurableFiles(self._root)
             files.remove_leftovers(datetime.now(UTC) - LEFTOVER_AGE)
             growing = files.grow(0)
@@ -105,20 +115,20 @@ class FolderStore:
                 growing.discard()
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:
-        with told(name), (self._root / name).open("rb") as file:
+        with told(name), self._place(name).open("rb") as file:
             file.seek(offset)
             return _whole(name, file.read(size), size)
 
     def size_of(self, name: str) -> int | None:
         try:
             with told(name):
-                return (self._root / name).stat().st_size
+                return self._place(name).stat().st_size
         except ObjectMissingError:
             return None
 
     def delete(self, name: str) -> None:
         with told(name), suppress(FileNotFoundError):
-            (self._root / name).unlink()
+            self._place(name).unlink()
 
 
 class _Remote:

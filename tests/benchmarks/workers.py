@@ -75,6 +75,7 @@ def _measure(folder: Path, hosts: int, given: argparse.Namespace) -> list[dateti
         server = stack.enter_context(postgresql_server())
         os.environ["DICOMNODE_NODE__DATABASE_URL"] = stack.enter_context(server.empty_database())
         os.environ["DICOMNODE_NODE__SHARES_DATABASE"] = "true"
+        (folder / "store").mkdir()
         os.environ["DICOMNODE_OBJECT_STORE__URL"] = (folder / "store").as_uri()
         os.environ["DICOMNODE_OBJECT_STORE__SEAL_AFTER_SECONDS"] = "1.0"
         os.environ["PYTHONPATH"] = slow_method.on_path(folder / "path")

@@ -22,6 +22,7 @@ def test_a_series_that_lies_in_the_store_alone_is_analysed_from_there(
     tmp_path: Path, small_models: Path
 ) -> None:
     node = Pipeline(tmp_path / "data", small_models)
+    (tmp_path / "store").mkdir()
     store = ObjectStoreSettings(url=(tmp_path / "store").as_uri())
     node.settings = node.settings.model_copy(update={"object_store": store})
     paths = write_series(tmp_path / "series")

@@ -347,6 +347,7 @@ def test_who_is_answered_that_it_is_stored_is_told_the_truth(
         tmp_path / "data", get_from(orthanc.peer) if how == "c-get" else web_of(orthanc, tmp_path)
     )
     store = tmp_path / "store"
+    store.mkdir()
     durable = {
         "receive": ReceiveSettings(durability="store"),
         "object_store": ObjectStoreSettings(url=store.as_uri()),

@@ -68,6 +68,7 @@ def queue(
     with postgresql.empty_database() as url, ExitStack() as stack:
         monkeypatch.setenv("DICOMNODE_NODE__DATABASE_URL", url)
         monkeypatch.setenv("DICOMNODE_NODE__SHARES_DATABASE", "true")
+        (tmp_path / "store").mkdir()
         monkeypatch.setenv("DICOMNODE_OBJECT_STORE__URL", f"file://{tmp_path}/store")
         monkeypatch.setenv("DICOMNODE_OBJECT_STORE__SEAL_AFTER_SECONDS", "0.5")
         monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

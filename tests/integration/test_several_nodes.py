@@ -120,6 +120,7 @@ def begin(
     with postgresql.empty_database() as url, ExitStack() as stack:
         monkeypatch.setenv("DICOMNODE_NODE__DATABASE_URL", url)
         monkeypatch.setenv("DICOMNODE_NODE__SHARES_DATABASE", "true")
+        (tmp_path / "store").mkdir()
         monkeypatch.setenv("DICOMNODE_OBJECT_STORE__URL", f"file://{tmp_path}/store")
         monkeypatch.setenv("DICOMNODE_NODE__LOST_AFTER_SECONDS", "20")
 

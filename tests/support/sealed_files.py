@@ -35,4 +35,5 @@ class Row:
 
 def copies_in(folder: Path) -> Copies:
     """Of the store in the folder `store` beside them."""
+    (folder / "store").mkdir(exist_ok=True)
     return Copies(folder / "copies", lambda: FolderStore(folder / "store"))

@@ -25,6 +25,7 @@ class SealedHouse(House):
     ) -> None:
         """`store`: where another than a folder is wanted."""
         super().__init__(folder / "node")
+        (folder / "store").mkdir(exist_ok=True)
         store = store or ObjectStoreSettings(url=(folder / "store").as_uri())
         self.store = store.opened()
         settings = store.model_copy(update={"cache_gib": cache_gib})

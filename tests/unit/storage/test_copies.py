@@ -23,6 +23,7 @@ def sealed(folder: Path, *numbers: int) -> list[Row]:
         file.write_bytes(part10(str(number).encode()))
         members.append(Member(stored_path(number), file))
     made = seal("results", members, folder / "object")
+    (folder / "store").mkdir(exist_ok=True)
     FolderStore(folder / "store").put(made.name, folder / "object")
     return [
         Row(e.path, e.file.stat().st_size, "", made.name, made.offsets[e.path]) for e in members

@@ -19,6 +19,7 @@ NAME = "series/" + 64 * "0"
 
 
 def test_a_folder_keeps_objects_whole(tmp_path: Path) -> None:
+    (tmp_path / "a folder").mkdir()
     store = open_store(Access((tmp_path / "a folder").as_uri()))
     file = tmp_path / "file"
     file.write_bytes(b"0123456789")
@@ -40,8 +41,24 @@ def test_a_folder_keeps_objects_whole(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"")
     store = open_store(Access((tmp_path / "taken").as_uri()))
-    with pytest.raises(ObjectStoreError, match=r"Not a directory|File exists"):
+    with pytest.raises(ObjectStoreError, match="is not there"):
         store.put(NAME, tmp_path / "taken")
+
+
+def test_a_folder_that_is_not_mounted_is_away_and_is_not_made(tmp_path: Path) -> None:
+    """What was put below it would lie on the disk of one machine; what is in it is not missing."""
+    (tmp_path / "file").write_bytes(b"0123456789")
+    store = open_store(Access((tmp_path / "mount" / "store").as_uri()))
+    for ask in (
+        lambda: store.put(NAME, tmp_path / "file"),
+        lambda: store.get_range(NAME, 0, 1),
+        lambda: store.size_of(NAME),
+        lambda: store.delete(NAME),
+    ):
+        with pytest.raises(ObjectStoreError, match="make it, or mount it") as away:
+            ask()
+        assert not isinstance(away.value, ObjectMissingError)
+    assert not (tmp_path / "mount").exists()
 
 
 @contextmanager

@@ -52,6 +52,7 @@ def test_what_was_sealed_comes_back_byte_by_byte(files: dict[str, tuple[bytes, b
         with zipfile.ZipFile(folder / "object") as packed:
             assert packed.testzip() is None
             assert packed.namelist() == sorted(files)
+        (folder / "store").mkdir()
         FolderStore(folder / "store").put(made.name, folder / "object")
         rows = [
             Row(each.path, each.file.stat().st_size, each.sha256, made.name, at)
@@ -75,6 +76,7 @@ def test_a_damaged_object_is_refused(
         size, begin = member.file.stat().st_size, made.offsets[member.path]
         content[begin + data.draw(st.integers(size - len(data_set) - 1, size - 1))] ^= 1
         (folder / "object").write_bytes(content)
+        (folder / "store").mkdir()
         FolderStore(folder / "store").put(made.name, folder / "object")
         row = Row(member.path, size, member.sha256, made.name, begin)
         copies = copies_in(folder)
@@ -87,6 +89,7 @@ def test_results_are_checked_against_the_name_of_their_object(tmp_path: Path) ->
     file = tmp_path / "result"
     file.write_bytes(b"any bytes")
     made = seal("results", [Member(stored_path(1), file)], tmp_path / "object")
+    (tmp_path / "store").mkdir()
     store = FolderStore(tmp_path / "store")
     store.put(made.name, tmp_path / "object")
     row = Row(stored_path(1), 9, "", made.name, made.offsets[stored_path(1)])
