@@ -66,6 +66,7 @@ def test_it_runs_by_itself_and_reaches_its_destination_and_no_other(
         )
         elsewhere = clinical.destination.model_copy(update={"name": "clinical"})
         node = Node(tmp_path / "node", [named.destination, elsewhere], toml, models=shared_models)
+        named.node = clinical.node = node.peer  # where they promise to keep what they stored
         node.start()
         try:
             passed, text = wait_for(lambda: _ended(node), f"it ends; log:\n{node.log}", 300)

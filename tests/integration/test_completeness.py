@@ -25,7 +25,7 @@ REPORT = "1.2.840.10008.5.1.4.1.1.88.34"
 TOML = """
 [completeness]
 proven_quiet_seconds = 0.5
-quiet_seconds = 1.0
+quiet_seconds = 4.0
 incomplete_after_seconds = 15.0
 [query]
 every_seconds = 0.5
