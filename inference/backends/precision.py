@@ -5,6 +5,7 @@ The name of an engine here: `openvino`, `cuda` (PyTorch on a GPU) or `torch` (Py
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,8 @@ EngineName = Literal["openvino", "cuda", "torch"]
 
 _INSTRUCTIONS = frozenset({"amx_bf16", "avx512_bf16"})
 """Without them a processor with AVX-512 computes bfloat16 by way of float32, and no quicker."""
+_MASKS = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
+"""Of ONEDNN_MAX_CPU_ISA, those without bfloat16: OpenVINO cannot compile for it under them."""
 _CPU, _GPU_DRIVER = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/version")
 
 
@@ -83,6 +86,8 @@ def lacking_at_sight(engine: EngineName) -> str:
         return "PyTorch on a CPU computes in float32 only here"
     if engine == "openvino" and not _processor()[1] & _INSTRUCTIONS:
         return "the processor has no instructions for bfloat16 (AMX-BF16 or AVX512-BF16)"
+    if engine == "openvino" and os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _MASKS:
+        return "ONEDNN_MAX_CPU_ISA leaves the processor's instructions for bfloat16 aside"
     return ""
 
 

@@ -38,6 +38,16 @@ def _machine(monkeypatch: pytest.MonkeyPatch, *flags: str) -> None:
     monkeypatch.setattr(precision, "_lacking", lambda _engine: "")
 
 
+@pytest.mark.parametrize(("mask", "used"), [("AVX2", "f32"), ("AVX512_CORE_BF16", "bf16")])
+def test_instructions_that_are_masked_are_none(
+    monkeypatch: pytest.MonkeyPatch, mask: str, used: str
+) -> None:
+    """OpenVINO 2026.4.1 cannot compile for bfloat16 under such a mask."""
+    _machine(monkeypatch, "avx512_bf16")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", mask)
+    assert _wish("auto", proven=True).on("openvino") == used
+
+
 @pytest.mark.parametrize("native", [True, False])
 @pytest.mark.parametrize("proven", [True, False])
 @pytest.mark.parametrize("asked", ["auto", "f32", "bf16"])
