@@ -45,7 +45,10 @@ class LungFinder:
         Raises:
             as `find`.
         """
-        return self._mask(volume, progress)
+        chest = coarse_chest(volume)
+        if self.network is None:
+            return lungs_of_chest(volume, chest)
+        return self.network.mask(volume, chest.of_body, progress)
 
     def _checked(self, volume: CtVolume, progress: Progress) -> tuple[Mask, float | None]:
         """The classical method goes first, as far as its coarse grid: so the coarse HU need not be
@@ -57,12 +60,6 @@ class LungFinder:
         del chest
         mask = self.network.mask(volume, of_body, progress)
         return mask, None if classical is None else _dice(volume, classical, mask)
-
-    def _mask(self, volume: CtVolume, progress: Progress | None) -> Mask:
-        chest = coarse_chest(volume)
-        if self.network is None:
-            return lungs_of_chest(volume, chest)
-        return self.network.mask(volume, chest.of_body, progress)
 
 
 def _classical_outline(volume: CtVolume, chest: CoarseChest) -> Outline | None:
