@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
@@ -93,15 +93,11 @@ class Cohort:
         """
         key = identifier("SERIES", **dict.fromkeys(SERIES_KEYS))
         key.StudyInstanceUID = study_instance_uid
-        found: dict[str, tuple[InstanceHeader, int | None]] = {}
-        for match in self._found(self._finder(), key, study_instance_uid):
-            reader = AttributeReader(match)
-            if reader.uid("StudyInstanceUID") in ("", study_instance_uid):
-                count = reader.integer("NumberOfSeriesRelatedInstances")
-                header = _header(match)
-                found.setdefault(header.series_instance_uid, (header, count))
-        found.pop("", None)
-        return list(found.values())
+        return counted_series(
+            match
+            for match in self._found(self._finder(), key, study_instance_uid)
+            if AttributeReader(match).uid("StudyInstanceUID") in ("", study_instance_uid)
+        )
 
     def images(self, study_uid: str, series_uid: str, most: int) -> list[InstanceHeader]:
         """What the archive tells of some of its instances.
@@ -113,7 +109,7 @@ class Cohort:
         key.StudyInstanceUID, key.SeriesInstanceUID = study_uid, series_uid
         told = f"{study_uid}\\{series_uid}"
         matches = self._found(self._finder(), key, told, most)
-        headers = (_header(match) for match in matches)
+        headers = (header_of(match) for match in matches)
         return [each for each in headers if each.series_instance_uid in ("", series_uid)]
 
     def close(self) -> None:
@@ -131,7 +127,19 @@ class Cohort:
         return Finder(self._kept.established(), self._timeout)
 
 
-def _header(match: Dataset) -> InstanceHeader:
+def counted_series(matches: Iterable[Dataset]) -> list[tuple[InstanceHeader, int | None]]:
+    """Of each series among the answers the first: what is told of it, and how many instances."""
+    found: dict[str, tuple[InstanceHeader, int | None]] = {}
+    for match in matches:
+        count = AttributeReader(match).integer("NumberOfSeriesRelatedInstances")
+        header = header_of(match)
+        found.setdefault(header.series_instance_uid, (header, count))
+    found.pop("", None)
+    return list(found.values())
+
+
+def header_of(match: Dataset) -> InstanceHeader:
+    """What one answer tells."""
     with PYDICOM_QUIET:
         return read_header(match)
 

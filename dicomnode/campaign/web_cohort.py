@@ -12,12 +12,19 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from dicomnode.campaign.cohort import IMAGE_KEYS, SERIES_KEYS, QueryPace, Studies
+from dicomnode.campaign.cohort import (
+    IMAGE_KEYS,
+    SERIES_KEYS,
+    QueryPace,
+    Studies,
+    counted_series,
+    header_of,
+)
 from dicomnode.config.destinations import WebServer
 from dicomnode.decisions.campaign.windows import Window
 from dicomnode.decisions.instance_header import InstanceHeader
 from dicomnode.dicom_files.attributes import AttributeReader
-from dicomnode.dicom_files.headers import PYDICOM_QUIET, UNREADABLE, read_header
+from dicomnode.dicom_files.headers import PYDICOM_QUIET, UNREADABLE
 from dicomnode.errors import PeerError
 from dicomnode.pull.web_query import WebQuery
 
@@ -67,13 +74,7 @@ class WebCohort:
             PeerError
         """
         path = f"/studies/{quote(study_instance_uid, safe='')}/series"
-        found: dict[str, tuple[InstanceHeader, int | None]] = {}
-        for match in self._matches(path, (*_SERIES, *SERIES_KEYS)):
-            count = AttributeReader(match).integer("NumberOfSeriesRelatedInstances")
-            header = _header(match)
-            found.setdefault(header.series_instance_uid, (header, count))
-        found.pop("", None)
-        return list(found.values())
+        return counted_series(self._matches(path, (*_SERIES, *SERIES_KEYS)))
 
     def images(self, study_uid: str, series_uid: str, most: int) -> list[InstanceHeader]:
         """What the server tells of some of its instances.
@@ -83,7 +84,7 @@ class WebCohort:
         """
         uids = (quote(each, safe="") for each in (study_uid, series_uid))
         path = "/studies/{}/series/{}/instances".format(*uids)
-        return [_header(each) for each in self._matches(path, IMAGE_KEYS, most=most)]
+        return [header_of(each) for each in self._matches(path, IMAGE_KEYS, most=most)]
 
     def close(self) -> None:
         self._query.close()
@@ -101,11 +102,6 @@ class WebCohort:
         wanted = (*(keys or ()), *_STUDY, *_SERIES, *returned)
         items = self._query.matches(f"{path}?{'&'.join((*asked, *fields))}", most)
         return [_data_set(each, wanted) for each in items]
-
-
-def _header(match: Dataset) -> InstanceHeader:
-    with PYDICOM_QUIET:
-        return read_header(match)
 
 
 def _data_set(item: Mapping[str, Any], keywords: Iterable[str]) -> Dataset:

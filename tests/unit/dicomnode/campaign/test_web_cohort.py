@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomnode.campaign.cohort import IMAGE_KEYS, SERIES_KEYS
-from dicomnode.campaign.web_cohort import WebCohort, _data_set, _header
+from dicomnode.campaign.cohort import IMAGE_KEYS, SERIES_KEYS, header_of
+from dicomnode.campaign.web_cohort import WebCohort, _data_set
 from dicomnode.config.destinations import WebServer
 from dicomnode.decisions.campaign.windows import Window
 from dicomnode.errors import PeerError
@@ -37,7 +37,7 @@ _ANY = st.recursive(
 
 
 def test_tags_are_read_as_from_dicom() -> None:
-    header = _header(_data_set(THICK, _KEYS))
+    header = header_of(_data_set(THICK, _KEYS))
     assert (header.series_instance_uid, header.modality) == ("1.2.3", "CT")
     assert header.slice_thickness == 5.0
     assert header.image_type == ("ORIGINAL", "PRIMARY", "AXIAL")
@@ -47,7 +47,7 @@ def test_tags_are_read_as_from_dicom() -> None:
     st.dictionaries(st.sampled_from(sorted(THICK)), _ANY | st.fixed_dictionaries({"Value": _ANY}))
 )
 def test_anything_is_read_or_left_out(item: dict[str, Any]) -> None:
-    header = _header(_data_set(item, _KEYS))
+    header = header_of(_data_set(item, _KEYS))
     assert header.slice_thickness is None or 0 < header.slice_thickness <= 100
 
 
