@@ -7,5 +7,6 @@ files     The files of a node: on its own disk, or copies of what the object sto
 holding   Holding a data directory: one node at a time, its own id, and the settings it runs with
 own_data  Whether the database tells the history of what lies in the data directory
 sealer    Puts what lies on this disk alone into the object store, and clears copies
+told_file  A file by which one process tells all others how something stands
 worker_host  The data directory of `dicomnode worker`: an identity and a cache
 """

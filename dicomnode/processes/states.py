@@ -6,14 +6,14 @@ where it cannot be written the node goes on.
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from dicomnode.clock import Clock
+from dicomnode.data_directory.told_file import ToldFile, read_told
 from dicomnode.decisions.operating.processes import (
     KEPT_ENDS,
     NodeState,
@@ -23,8 +23,6 @@ from dicomnode.decisions.operating.processes import (
 )
 from dicomnode.version import VERSION
 
-log = logging.getLogger(__name__)
-
 _FILE = "processes.json"
 _STATE = TypeAdapter(NodeState)
 
@@ -33,11 +31,10 @@ class States:
     """What the supervisor knows of its processes, kept in the data directory."""
 
     def __init__(self, data_directory: Path, node_id: str, clock: Clock) -> None:
-        self._file = data_directory / _FILE
+        self._file = ToldFile(data_directory / _FILE, _STATE)
         self._clock = clock
         self._state = NodeState(VERSION, node_id, os.getpid(), clock.now())
         self._killed: dict[str, int | None] = {}
-        self._fault = False
 
     def started(self, role: str, pid: int) -> None:
         """Counted, but where no end was told: it has renewed itself for a changed configuration."""
@@ -61,7 +58,7 @@ class States:
         now = self._clock.now()
         ended = (replace(each, pid=None, since=now) for each in self._state.processes)
         self._state = replace(self._state, stopped_at=now, processes=tuple(ended))
-        self._write()
+        self._file.write(self._state, indent=1)
 
     def _of(self, role: str) -> ProcessState | None:
         return next((each for each in self._state.processes if each.role == role), None)
@@ -69,20 +66,7 @@ class States:
     def _put(self, state: ProcessState) -> None:
         kept = {each.role: each for each in self._state.processes} | {state.role: state}
         self._state = replace(self._state, processes=tuple(kept.values()))
-        self._write()
-
-    def _write(self) -> None:
-        """Whole or not at all; not durable, as a power cut ends all that it tells of."""
-        part = self._file.with_suffix(".part")
-        try:
-            part.write_bytes(_STATE.dump_json(self._state, indent=1))
-            part.replace(self._file)
-        except OSError as error:
-            if not self._fault:
-                log.warning("%s is not written: %s", self._file, error.strerror)
-            self._fault = True
-        else:
-            self._fault = False
+        self._file.write(self._state, indent=1)
 
 
 def read_state(data_directory: Path) -> NodeState | None:
@@ -92,12 +76,7 @@ def read_state(data_directory: Path) -> NodeState | None:
         OSError: the file cannot be read.
         ValueError: it holds something else.
     """
-    try:
-        return _STATE.validate_json((data_directory / _FILE).read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError:
-        raise ValueError(f"{_FILE} holds something else") from None
+    return read_told(data_directory / _FILE, _STATE)
 
 
 def killed_for_memory(counters: Path = Path("/proc/vmstat")) -> int | None:
