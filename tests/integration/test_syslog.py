@@ -98,6 +98,8 @@ def test_messages_arrive_whole_in_order_and_once(tmp_path: Path, scheme: str, ne
         sender.send()
         sender.record("third")
         sender.send()
+        # TCP keeps the order within a connection alone, and the restart opens another
+        assert _whats(server, 3) == ["first", "second", "third"]
         sender.restart()
         sender.send()
         sender.record("fourth")
