@@ -107,6 +107,7 @@ class Worker:
         self._engines = engines or load_engines(settings)
         self._ability = ability_of(settings, self._engines)
         self._told = False
+        self._rests_until = 0.0
         self._ahead = Ahead(settings, self._database, self._engines, stop, self._clock)
 
     @property
@@ -150,7 +151,7 @@ class Worker:
             self._told = True
 
     def analyse_one(self) -> bool:
-        """Take one job that is due. False when there is none.
+        """Take one job that is due. False when there is none, or this host can do none.
 
         Any other fault than these is one of the series.
 
@@ -159,6 +160,8 @@ class Worker:
             LeaseLostError
         """
         self._broken_off.give_back(self._clock.now())
+        if self._clock.seconds() < self._rests_until:
+            return False
         with self._database.write() as session:
             job = jobs.claim(
                 session,
@@ -197,12 +200,16 @@ class Worker:
         """A full or failing disk is no fault of the series: its attempt does not count.
 
         For one that takes no results, or a store that is away, there is no end to it; what cannot
-        be read is given up after a while.
+        be read is given up after a while. Where other hosts may do better it is due for them at
+        once, and this one rests.
         """
         now, why = self._clock.now(), why_unread(error)
         later: datetime | None = now + _DISK_DELAY
         if not (is_full(error) or _is_away(error) or self._is_of_results(error)):
             later = self._reading.failed(job.series_key, now) if may_pass(error) else None
+        elif self._settings.node.shares_database:
+            later = now
+            self._rests_until = self._clock.seconds() + _DISK_DELAY.total_seconds()
         if later is None:
             self._record_failure(job, [why])
             return

@@ -167,6 +167,41 @@ def test_a_disk_that_fails_costs_no_attempt_and_is_tried_when_it_may_be_over(
     assert node.detail().series.state is SeriesState.ANALYSED
 
 
+@pytest.mark.parametrize(
+    "fault", [OSError(errno.ENOSPC, "No space left on device"), ObjectStoreError("no answer")]
+)
+def test_what_a_full_host_cannot_do_another_does_at_once(node: Node, fault: OSError) -> None:
+    node.assess()
+    shared = node.settings.node.model_copy(update={"shares_database": True})
+    settings = node.settings.model_copy(update={"node": shared})
+    first, second = (
+        Worker(settings, f"{each}/worker/1/", threading.Event(), node.clock)
+        for each in ("full", "empty")
+    )
+    node.outcome = raising(fault)
+    assert first.analyse_one()
+    assert (node.job().state, node.job().attempt) == (JobState.QUEUED, 0)
+    assert not first.analyse_one(), "it rests"
+    node.clock.move(29)
+    assert not first.analyse_one(), "it rests still"
+    node.outcome = lambda **_named: node.analysis()
+    assert second.analyse_one()
+    assert node.detail().series.state is SeriesState.ANALYSED
+
+
+def test_a_full_host_that_is_alone_goes_on_with_it_in_a_while(node: Node) -> None:
+    node.assess()
+    shared = node.settings.node.model_copy(update={"shares_database": True})
+    settings = node.settings.model_copy(update={"node": shared})
+    worker = Worker(settings, "node/worker/1/", threading.Event(), node.clock)
+    node.outcome = raising(OSError(errno.ENOSPC, "No space left on device"))
+    assert worker.analyse_one()
+    node.clock.move(31)
+    node.outcome = lambda **_named: node.analysis()
+    assert worker.analyse_one()
+    assert node.detail().series.state is SeriesState.ANALYSED
+
+
 def test_what_changed_since_it_was_queued_is_not_analysed(node: Node) -> None:
     node.assess()
     node.receive(node.files[-1:])
