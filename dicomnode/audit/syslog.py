@@ -15,7 +15,9 @@ import logging
 import select
 import socket
 import ssl
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 10.0
 RETRY_SECONDS = 30.0
+_LAST_SECONDS = 3.0
 _AT_ONCE_BYTES = 1 << 18
 _XML = b" - <"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # RFC 5424 section 6.4: it says that the message is UTF-8
@@ -71,6 +74,12 @@ class Forwarder:
     def close(self) -> None:
         self._break_off()
         self._trail.close()
+
+    def send_rest(self) -> None:
+        """All that has come so far, and end; what a server that is away does not get stays."""
+        while self.look():
+            pass
+        self.close()
 
     def _send_some(self) -> bool:
         place = self._place()
@@ -156,6 +165,21 @@ class Forwarder:
         with suppress(OSError):
             new.write_text(json.dumps(vars(place)))
             new.replace(self._note)
+
+
+@contextmanager
+def sent_to_the_last(settings: Settings) -> Iterator[None]:
+    """Around the trail of a node, or of a host of workers, in its first process: what is written
+    when nobody sends any more, its end at the latest, is sent on too. It would wait for the next
+    start, which a host that keeps nothing may never see. Takes a moment at most."""
+    try:
+        yield
+    finally:
+        if settings.audit.syslog:
+            rest = Forwarder(settings).send_rest
+            sending = threading.Thread(target=rest, name="last of the audit trail", daemon=True)
+            sending.start()
+            sending.join(_LAST_SECONDS)
 
 
 def _lines(path: Path, offset: int) -> list[bytes]:

@@ -111,7 +111,7 @@ def serve(config: ConfigOption = None) -> None:
     set_up_logging("node")
     file = config_file(config)
     settings = load_settings(file)
-    from dicomnode.audit import trail
+    from dicomnode.audit import syslog, trail
     from dicomnode.data_directory.holding import keep_settings, only_one
     from dicomnode.data_directory.own_data import Taking, note_first_start
     from dicomnode.network.pynetdicom_version import check_pynetdicom
@@ -125,7 +125,11 @@ def serve(config: ConfigOption = None) -> None:
         stop = stop_on_request(RENEWAL)
         set_up_logging("node", settings.log)
         introduce(settings, file)
-        with only_one(settings.node.data_directory) as node_id, trail.of_node(settings):
+        with (
+            only_one(settings.node.data_directory) as node_id,
+            syslog.sent_to_the_last(settings),
+            trail.of_node(settings),
+        ):
             note_first_start(settings)
             taking = Taking(settings, node_id)
             check_start(settings)

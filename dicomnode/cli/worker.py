@@ -41,7 +41,7 @@ def worker(
     file = config_file(config)
     read = partial(worker_settings, file, tuple(capability or ()))
     settings = read()
-    from dicomnode.audit import trail
+    from dicomnode.audit import syslog, trail
     from dicomnode.data_directory.holding import keep_settings, only_one
     from dicomnode.data_directory.own_data import Taking
     from dicomnode.data_directory.worker_host import be_worker_host
@@ -53,7 +53,11 @@ def worker(
     stop = stop_on_request(RENEWAL)
     set_up_logging("workers", settings.log)
     introduce(settings, file, workers_alone=True)
-    with only_one(settings.node.data_directory) as node_id, trail.of_node(settings):
+    with (
+        only_one(settings.node.data_directory) as node_id,
+        syslog.sent_to_the_last(settings),
+        trail.of_node(settings),
+    ):
         be_worker_host(settings)
         check_start(settings, receives=False)
         taking = Taking(settings, node_id)
@@ -64,7 +68,8 @@ def worker(
 
 
 def worker_settings(file: Path, capabilities: tuple[str, ...]) -> Settings:
-    """As configured; one worker at least, which computes nothing ahead: nothing comes here.
+    """As configured; one worker at least, which computes nothing ahead: nothing comes here. Its
+    audit trail is its own, whatever file the nodes have: who has one sends all of it to syslog.
 
     Raises:
         ConfigurationError: no other host could see what these workers do.
@@ -83,4 +88,5 @@ def worker_settings(file: Path, capabilities: tuple[str, ...]) -> Settings:
     except ValidationError as error:
         why = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"--capability: {why}") from None
-    return settings.model_copy(update={"inference": checked})
+    audit = settings.audit.model_copy(update={"file": ""})
+    return settings.model_copy(update={"inference": checked, "audit": audit})

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from dicomnode.audit import trail
 from dicomnode.audit.events import Changed
-from dicomnode.audit.syslog import RETRY_SECONDS, Forwarder
-from dicomnode.audit.trail import record_command
+from dicomnode.audit.syslog import RETRY_SECONDS, Forwarder, sent_to_the_last
+from dicomnode.audit.trail import of_node, record_command
 from dicomnode.config.audit import AuditSettings
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
@@ -139,6 +140,35 @@ def test_a_server_that_is_away_is_told_once_and_gets_what_it_missed(
     if scheme == "tcp":
         told = [each.getMessage() for each in caplog.records]
         assert told[1:] == ["sending the audit trail to the syslog server goes on"]
+
+
+def test_a_node_sends_its_end_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail, "_trail", None)
+    with _server("tcp", tmp_path) as (server, _tls):
+        audit = AuditSettings(syslog=server.url)
+        settings = Settings(node=NodeSettings(data_directory=tmp_path / "data"), audit=audit)
+        with sent_to_the_last(settings), of_node(settings):
+            pass
+        wait_for(lambda: len(server.messages) == 2, "its start and its end")
+        assert b"Application Start" in server.messages[0]
+        assert b"Application Stop" in server.messages[1]
+        Forwarder(settings).send_rest()
+        record_command(settings, Changed("results retract", "more", ("1.2.826",)))
+        Forwarder(settings).send_rest()
+        wait_for(lambda: len(server.messages) == 3, "nothing comes twice")
+        assert b"DICOM Instances Accessed" in server.messages[2]
+
+
+def test_a_node_ends_though_the_server_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trail, "_trail", None)
+    with _server("tcp", tmp_path) as (server, _tls):
+        audit = AuditSettings(syslog=server.url)
+    settings = Settings(node=NodeSettings(data_directory=tmp_path / "data"), audit=audit)
+    with sent_to_the_last(settings), of_node(settings):
+        pass
+    assert len(settings.audit_file.read_text().splitlines()) == 2
 
 
 def test_a_server_that_nobody_vouches_for_gets_nothing(

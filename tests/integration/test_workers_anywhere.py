@@ -4,93 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from dicomnode.config.object_store import ObjectStoreSettings
-from storage.nodes import all_nodes
-from storage.overview_records import Node as NodeRecord
-from storage.records import JobKind, JobRecord, JobState, SeriesState
+from storage.records import JobState
 from support.node import Node
-from support.pacs import Pacs, running_pacs
-from support.phantom import series_uid, write_series
 from support.postgresql import PostgresqlServer
-from support.seaweedfs import SECRET, USER, VARIABLE, seaweedfs
+from support.seaweedfs import seaweedfs
+from support.syslog_server import syslog_server
 from support.wait import wait_for
-from support.worker_host import WorkerHost
-
-
-class Site:
-    """One node that receives, seals and sends, and has no worker; hosts of workers beside it."""
-
-    def __init__(self, folder: Path, models: Path, pacs: Pacs, store: ObjectStoreSettings) -> None:
-        self._folder = folder
-        self.pacs = pacs
-        toml = f"""[inference]
-            workers = 0
-            lease_seconds = 6.0
-            [object_store]
-            url = "{store.url}"
-            endpoint = "{store.endpoint}"
-            region = "{store.region}"
-            credentials = {{ user = "{USER}", variable = "{VARIABLE}" }}
-            seal_after_seconds = 0.5"""
-        self.node = Node(folder / "node", [pacs.destination], toml, models=models)
-
-    def host(self, name: str, **keys: str) -> WorkerHost:
-        return WorkerHost(self._folder / name, self.node.config, **keys)
-
-    def nodes(self) -> tuple[NodeRecord, ...]:
-        with self.node.open_database().read() as session:
-            return all_nodes(session)
-
-    def send(self, count: int) -> list[str]:
-        """So many series; their UIDs, once each waits for a worker and lies in the store."""
-        uids = []
-        for number in range(count):
-            files = write_series(self._folder / f"series-{number}", seed=number)
-            assert len(self.node.send(files)) == len(files)
-            uids.append(series_uid(files))
-        wait_for(lambda: self.all_sealed(uids), f"sealed; log:\n{self.node.log[-3000:]}")
-        return uids
-
-    def all_sealed(self, uids: Sequence[str]) -> bool:
-        details = [self.node.detail(uid) for uid in uids]
-        if not all(each and each.series.state is SeriesState.QUEUED for each in details):
-            return False
-        with self.node.open_database().read() as session:
-            left = "SELECT count(*) FROM instance WHERE object_name IS NULL"
-            return session.connection().exec_driver_sql(left).scalar() == 0
-
-    def analysis(self, uid: str) -> JobRecord:
-        detail = self.node.detail(uid)
-        assert detail is not None
-        (found,) = (each for each in detail.jobs if each.kind is JobKind.ANALYSE)
-        return found
-
-    def held_by(self, host: WorkerHost, uids: Sequence[str]) -> list[str]:
-        """The series whose analysis a host holds now."""
-        mine = f"{host.node_id}/"
-        held = [(uid, self.analysis(uid)) for uid in uids]
-        return [
-            uid
-            for uid, each in held
-            if each.state is JobState.RUNNING and (each.owner or "").startswith(mine)
-        ]
-
-    def expect_one_set_of_results(self, uids: Sequence[str]) -> None:
-        """Of each series in the PACS, as the node sent it."""
-        wanted = []
-        for uid in uids:
-            detail = self.node.wait_until_ended(uid)
-            assert detail.series.state is SeriesState.ANALYSED, detail.series.reasons
-            assert detail.results
-            assert all(each.object_name and not each.node_id for each in detail.results)
-            wanted += [each.sop_instance_uid for each in detail.results]
-        assert sorted(str(each.SOPInstanceUID) for each in self.pacs.received) == sorted(wanted)
+from support.worker_site import SiteOfWorkers, site_of_workers
 
 
 @pytest.fixture(scope="module")
@@ -101,24 +28,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStoreSetti
 
 @pytest.fixture
 def site(
-    tmp_path: Path,
-    shared_models: Path,
-    postgresql: PostgresqlServer,
-    store: ObjectStoreSettings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Site]:
-    with postgresql.empty_database() as url, running_pacs() as pacs, ExitStack() as stack:
-        monkeypatch.setenv("DICOMNODE_NODE__DATABASE_URL", url)
-        monkeypatch.setenv("DICOMNODE_NODE__SHARES_DATABASE", "true")
-        monkeypatch.setenv(VARIABLE, SECRET)
-        made = Site(tmp_path, shared_models, pacs, store)
-        stack.callback(made.node.close)
-        made.node.start()
+    tmp_path: Path, shared_models: Path, postgresql: PostgresqlServer, store: ObjectStoreSettings
+) -> Iterator[SiteOfWorkers]:
+    with site_of_workers(tmp_path, shared_models, postgresql, store) as made:
         yield made
 
 
 @pytest.mark.long
-def test_the_plug_of_one_is_pulled_and_another_ends_its_work(site: Site) -> None:
+def test_the_plug_of_one_is_pulled_and_another_ends_its_work(site: SiteOfWorkers) -> None:
     """Four series; the first host dies while at one of them, for good. The other, which is to end
     when nothing is left, takes that up when the lease has run out, and ends; nothing of either is
     missed."""
@@ -148,7 +65,7 @@ def test_the_plug_of_one_is_pulled_and_another_ends_its_work(site: Site) -> None
 
 
 @pytest.mark.long
-def test_one_that_is_asked_to_stop_hands_back_at_once(site: Site) -> None:
+def test_one_that_is_asked_to_stop_hands_back_at_once(site: SiteOfWorkers) -> None:
     uids = site.send(2)
     host = site.host("host", DICOMNODE_INFERENCE__LEASE_SECONDS="300.0")
     try:
@@ -169,7 +86,7 @@ def test_one_that_is_asked_to_stop_hands_back_at_once(site: Site) -> None:
 
 
 @pytest.mark.long
-def test_what_asks_for_a_gpu_waits_and_it_is_told_why(site: Site) -> None:
+def test_what_asks_for_a_gpu_waits_and_it_is_told_why(site: SiteOfWorkers) -> None:
     site.node.stop()
     text = site.node.config.read_text()
     site.node.config.write_text(text.replace("workers = 0", 'workers = 0\nneeds = "gpu"'))
@@ -191,6 +108,28 @@ def test_what_asks_for_a_gpu_waits_and_it_is_told_why(site: Site) -> None:
         assert with_one.wait() == 0, with_one.log
         assert without.stop() == 0
     site.expect_one_set_of_results([uid])
+
+
+@pytest.mark.long
+def test_the_audit_trail_of_a_host_that_keeps_nothing_is_at_the_syslog_server(
+    site: SiteOfWorkers,
+) -> None:
+    """From its start to its end, though its own folder goes, and nothing of it in the nodes'."""
+    with syslog_server("tcp") as server:
+        text = site.node.config.read_text()
+        shared = site.node.folder / "audit.log"
+        site.node.config.write_text(f'{text}\n[audit]\nfile = "{shared}"\n')
+        host = site.host("host", DICOMNODE_AUDIT__SYSLOG=server.url)
+        try:
+            host.start("--until-empty")
+            assert host.wait() == 0, host.log
+        finally:
+            host.close()
+        wait_for(lambda: any(b"Application Stop" in e for e in server.messages), "its end")
+    written = (host.folder / "data" / "audit" / "audit.log").read_bytes().splitlines()
+    assert [each.replace(b"\xef\xbb\xbf", b"") for each in server.messages] == written
+    assert b"Application Start" in written[0]
+    assert not shared.exists()
 
 
 def _told(node: Node, *command: str) -> str:
