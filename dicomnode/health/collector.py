@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.backlog import read_backlog
 from dicomnode.data_directory.holding import id_of_node, is_held
-from dicomnode.decisions.arrival.disk import DiskSpace
+from dicomnode.decisions.arrival.disk import DiskSpace, judge_disk
 from dicomnode.decisions.operating.facts import ClockStep, Facts, Setup, Work
 from dicomnode.disk_gate import disk_space, existing
 from dicomnode.health.certificates import certificate_files
@@ -27,6 +28,9 @@ from storage.overview_records import Unsealed
 
 DATABASE_SECONDS = 5.0
 """So long an answer of the database is waited for."""
+
+BRIEF_SECONDS = 1.5
+"""So long where others wait to hear whether the node is ready."""
 
 _UNKNOWN_DISK: tuple[DiskSpace | None, str] = None, ""
 _LEAST_STEP_SECONDS = 1.0
@@ -47,23 +51,20 @@ class Collector:
             node_id = id_of_node(settings.node.data_directory)
         self._work = WorkReader(settings.database_url, database, settings.health, node_id)
         self._patience: Patience[tuple[str | None, Work]] = Patience(DATABASE_SECONDS)
+        self._brief: Patience[tuple[str | None]] = Patience(BRIEF_SECONDS)
+        self._refusing = False
         self._clocks = _Clocks(self._clock.host)
 
     def collect(self) -> Facts:
         """The facts as they are now; never raises for what it looks at."""
-        folder = self._settings.node.data_directory
         looks = Looks()
         fault, work = self._from_database(looks)
-        disk, disk_of = looks.at("the disk", self._disk, _UNKNOWN_DISK)
-        return Facts(
-            at=self._clock.now().astimezone(),
-            setup=self._setup(),
-            node=looks.at("the processes", lambda: read_state(folder), None),
-            running=looks.at("the lock of the node", lambda: is_held(folder), None),
-            database_fault=fault,
-            disk=disk,
-            disk_of=disk_of,
-            read_only=looks.at("the disk", lambda: _is_read_only(folder), nothing=False),
+        facts = self._near(looks, fault)
+        return replace(
+            facts,
+            running=looks.at(
+                "the lock of the node", lambda: is_held(self._settings.node.data_directory), None
+            ),
             certificates=looks.at(
                 "the certificates", lambda: certificate_files(self._settings), ()
             ),
@@ -71,6 +72,29 @@ class Collector:
             unsealed=looks.at("the sealing", self._unsealed, None),
             work=work,
             blind=tuple(looks.blind),
+        )
+
+    def collect_briefly(self) -> Facts:
+        """What it takes to receive, and nothing else; never raises, either."""
+        answer = self._brief.ask(lambda: (self._work.fault(),))
+        fault = f"no answer within {BRIEF_SECONDS:g} s" if answer is None else answer[0]
+        return self._near(Looks(), fault)
+
+    def _near(self, looks: Looks, fault: str | None) -> Facts:
+        """But for what takes longer. `fault`: of the database."""
+        folder = self._settings.node.data_directory
+        disk, disk_of = looks.at("the disk", self._disk, _UNKNOWN_DISK)
+        if disk is not None:
+            self._refusing = judge_disk(disk, self._refusing, self._settings.disk).refusing
+        return Facts(
+            at=self._clock.now().astimezone(),
+            setup=self._setup(),
+            node=looks.at("the processes", lambda: read_state(folder), None),
+            database_fault=fault,
+            disk=disk,
+            disk_of=disk_of,
+            refusing=self._refusing,
+            read_only=looks.at("the disk", lambda: _is_read_only(folder), nothing=False),
         )
 
     def _setup(self) -> Setup:

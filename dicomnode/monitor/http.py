@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30.0
 _STALE_SECONDS = 120.0
+_STALE_READINESS_SECONDS = 5.0
 _DAY = timedelta(hours=24)
 
 
@@ -39,10 +40,11 @@ class _Serving:
             "/still": lambda: self._page(refreshes=False),
             "/style.css": lambda: Answer(static("style.css"), "text/css; charset=utf-8"),
             "/icon.svg": lambda: Answer(static("icon.svg"), "image/svg+xml"),
-            "/readyz": self._readiness,
+            "/readyz": lambda: self._readiness(tells_why=True),
             "/metrics": self._metrics,
         }
-        self._application = Application(self._settings, pages, {"/healthz": _health})
+        open_pages = {"/healthz": _health, "/readyz": lambda: self._readiness(tells_why=False)}
+        self._application = Application(self._settings, pages, open_pages)
 
     def look(self) -> None:
         """Serve until the node stops; returns before where it cannot."""
@@ -92,19 +94,26 @@ class _Serving:
         looked_at = () if seen is None else (LookedAt(seen.facts, seen.troubles),)
         return Answer(exposition(self._counted, *looked_at), CONTENT_TYPE)
 
-    def _readiness(self) -> Answer:
+    def _readiness(self, *, tells_why: bool) -> Answer:
         reasons = self._not_ready()
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-        told = {"ready": not reasons, "reasons": reasons}
+        told = {"ready": not reasons} | ({"reasons": reasons} if tells_why else {})
         return Answer(json.dumps(told).encode() + b"\n", "application/json", status)
 
     def _not_ready(self) -> tuple[str, ...]:
-        seen = self._station.outlook.seen
+        outlook = self._station.outlook
+        if (last := outlook.readiness) is not None:
+            age = self._station.clock.seconds() - last.at
+            return (*last.reasons, *([_old(age)] if age > _STALE_READINESS_SECONDS else []))
+        seen = outlook.seen
         if seen is None:
             return ("the node was not looked at yet",)
         age = (self._station.clock.now() - seen.facts.at).total_seconds()
-        old = f"the node was looked at {age:.0f} s ago, and not since"
-        return (*not_ready(seen.facts), *([old] if age > _STALE_SECONDS else []))
+        return (*not_ready(seen.facts), *([_old(age)] if age > _STALE_SECONDS else []))
+
+
+def _old(age: float) -> str:
+    return f"the node was looked at {age:.0f} s ago, and not since"
 
 
 def _health() -> Answer:

@@ -29,10 +29,19 @@ class Seen:
     told: tuple[Trouble, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Readiness:
+    """Why the node is not ready, if it is not; as seen at `at`, in the seconds of the clock."""
+
+    reasons: tuple[str, ...]
+    at: float
+
+
 class Outlook:
     """The last look at the node; for all threads."""
 
     def __init__(self) -> None:
+        self.readiness: Readiness | None = None
         self.seen: Seen | None = None  # put by one assignment: who reads has the one or the other
         self.http_fault = ""
 

@@ -11,6 +11,7 @@ from dicomnode.monitor.alive import telling_that_it_lives
 from dicomnode.monitor.canary import running_the_canary
 from dicomnode.monitor.http import serving
 from dicomnode.monitor.loops import END_SECONDS, Loop, Station, begin
+from dicomnode.monitor.ready import watching_readiness
 from dicomnode.monitor.records import anchoring, sending_trail
 from dicomnode.monitor.telling import telling_troubles
 from dicomnode.monitor.watch import watching
@@ -19,6 +20,7 @@ from storage.database import Database
 LOOPS: tuple[Callable[[Station], Loop], ...] = (
     telling_that_it_lives,
     watching,
+    watching_readiness,
     telling_troubles,
     serving,
     sending_trail,

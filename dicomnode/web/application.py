@@ -1,6 +1,7 @@
 """The paths that are served, as a WSGI application (PEP 3333).
 
-`/healthz` is answered whenever the process lives, to anybody; all else to who may look.
+`/healthz` is answered whenever the process lives, to anybody; all else to who may look. What
+`/readyz` says, but not why, everybody is told too: a balancer has no token.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ Page = Callable[[], Answer]
 
 
 class Application:
-    """`pages`: by path; `open_pages`: those that everybody may see, under any name."""
+    """`pages`: by path; `open_pages`: those that everybody may see, under any name. One that is
+    among both is `open_pages`' for who may not look."""
 
     def __init__(
         self, settings: HttpSettings, pages: Mapping[str, Page], open_pages: Mapping[str, Page]
@@ -61,12 +63,15 @@ class Application:
 
     def _answer(self, method: str, environ: Mapping[str, Any]) -> Answer:
         path = environ.get("PATH_INFO", "")
-        refusal = self._judge(method, path, environ)
+        page, refusal = self._pages.get(path), self._judge(method, path, environ)
         if refusal is not None:
             self._tell_wrong_token(refusal, environ)
+        open_page = self._open_pages.get(path)
+        if open_page is not None and (page is None or refusal is not None):
+            page, refusal = open_page, judge(method, "", None, "", None)
+        if refusal is not None:
             body = f"{refusal.text}\n".encode()
             return Answer(body, TEXT, refusal.status, refusal.headers)
-        page = self._open_pages.get(path) or self._pages.get(path)
         if page is None:
             return Answer(b"there is no such page\n", TEXT, HTTPStatus.NOT_FOUND)
         try:
@@ -84,8 +89,8 @@ class Application:
                 trail.record(Refused(Peer("", address), why, times))
 
     def _judge(self, method: str, path: str, environ: Mapping[str, Any]) -> Refusal | None:
-        if path in self._open_pages:
-            return judge(method, "", None, "", None)
+        if path not in self._pages and path in self._open_pages:
+            return None
         return judge(
             method,
             environ.get("HTTP_HOST", ""),

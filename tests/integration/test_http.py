@@ -26,7 +26,7 @@ from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.judge import judge
 from dicomnode.metrics.files import begin_anew, folder_in
 from dicomnode.monitor.http import serving
-from dicomnode.monitor.loops import Seen, Station
+from dicomnode.monitor.loops import Readiness, Seen, Station
 from storage.database import Database
 from support.node import Node, free_port
 from support.phantom import write_series
@@ -114,6 +114,22 @@ def test_it_is_ready_while_all_is_there_and_somebody_looks(station: Station) -> 
     told = json.loads(text)["reasons"]
     assert told[0] == "no receiver runs"
     assert re.fullmatch(r"the node was looked at 3\d\d s ago, and not since", told[1])
+
+
+def test_it_is_ready_as_it_was_seen_last_and_not_when_nobody_looks_any_more(
+    station: Station,
+) -> None:
+    see(station, replace(quiet_node(), at=datetime.now(UTC)))
+    station.outlook.readiness = Readiness(("the disk is full",), station.clock.seconds())
+    status, _, text = get(station, "/readyz")
+    assert (status, json.loads(text)["reasons"]) == (503, ["the disk is full"])
+    assert get(station, "/readyz", host="evil.example")[::2] == (503, '{"ready": false}\n')
+    station.outlook.readiness = Readiness((), station.clock.seconds())
+    assert get(station, "/readyz")[0] == 200
+    station.outlook.readiness = Readiness((), station.clock.seconds() - 6)
+    assert json.loads(get(station, "/readyz")[2])["reasons"] == [
+        "the node was looked at 6 s ago, and not since"
+    ]
 
 
 def test_the_page_is_there_before_the_first_look_and_without_a_database(station: Station) -> None:

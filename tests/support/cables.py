@@ -43,6 +43,14 @@ class Host:
     def plug_in(self) -> None:
         _ip("-n", self._switch, "link", "set", self._port, "up")
 
+    def lose(self, address: str) -> None:
+        """It alone reaches that host no more."""
+        _ip("-n", self._name, "route", "add", "blackhole", f"{address}/32")
+
+    def find(self, address: str) -> None:
+        """And reaches it again."""
+        _ip("-n", self._name, "route", "delete", "blackhole", f"{address}/32")
+
     def has(self, address: str) -> bool:
         return f"inet {address}/" in _ip("-n", self._name, "address", "show", "dev", "eth0")
 

@@ -130,3 +130,4 @@ class Facts:
     blind: tuple[Blind, ...] = ()
     unsealed: Unsealed | None = None  # None: nothing is to be sealed, or nobody has told yet
     disk_of: str = ""  # where the folder of the instances is not there yet, the nearest around it
+    refusing: bool = False  # instances are not taken, and not before there is more room again

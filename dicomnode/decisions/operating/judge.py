@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from dicomnode.decisions.arrival.disk import judge_disk
 from dicomnode.decisions.operating.database_troubles import lost_node_troubles, strain_troubles
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.health_policy import HealthPolicy
@@ -85,7 +86,8 @@ def not_ready(facts: Facts) -> tuple[str, ...]:
     """Why the node is not ready to receive; empty where it is."""
     processes = facts.node.processes if facts.node else ()
     receiving = any(each.pid is not None for each in processes if each.role.startswith("receiver"))
-    full = facts.disk is not None and facts.disk.free_bytes < facts.setup.disk.refuse_below_bytes
+    policy, disk = facts.setup.disk, facts.disk
+    full = disk is not None and judge_disk(disk, facts.refusing, policy).refusing
     reasons = {
         "no receiver runs": not receiving,
         f"the database does not answer: {facts.database_fault}": facts.database_fault is not None,

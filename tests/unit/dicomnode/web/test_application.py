@@ -21,8 +21,8 @@ class Client:
         self.asked = 0
         self.application = Application(
             settings,
-            {"/": self._page, "/fault": self._fault},
-            {"/healthz": lambda: Answer(b"ok\n")},
+            {"/": self._page, "/fault": self._fault, "/readyz": lambda: Answer(b"no: why\n")},
+            {"/healthz": lambda: Answer(b"ok\n"), "/readyz": lambda: Answer(b"no\n")},
         )
 
     def _page(self) -> Answer:
@@ -80,6 +80,24 @@ def test_the_page_is_not_even_made_for_who_may_not_look(tmp_path: Path) -> None:
     assert client.get("/healthz", "POST")[0] == 405
     secret.write_text("other")
     assert client.get("/", HTTP_AUTHORIZATION="Bearer s3cret")[0] == 401, "read anew each time"
+
+
+def test_whoever_may_not_look_hears_in_brief_whether_it_is_ready(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("s3cret\n")
+    client = Client(HttpSettings(address="0.0.0.0", token=Credentials(file=str(secret))))  # noqa: S104
+    assert client.get("/readyz")[::2] == (200, b"no\n")
+    assert client.get("/readyz", "POST")[0] == 405
+    assert client.get("/readyz", HTTP_AUTHORIZATION="Bearer s3cret")[::2] == (200, b"no: why\n")
+    assert caplog.messages == []
+    asked = {"HTTP_AUTHORIZATION": "Bearer wrong", "REMOTE_ADDR": "192.0.2.7"}
+    assert client.get("/readyz", **asked)[::2] == (200, b"no\n")
+    assert caplog.messages == ["HTTP with a wrong token from 192.0.2.7"]
+    local = Client(HttpSettings())
+    assert local.get("/readyz", HTTP_HOST="evil.example")[::2] == (200, b"no\n")
+    assert local.get("/readyz")[::2] == (200, b"no: why\n")
 
 
 def test_a_token_that_is_gone_lets_nobody_in(

@@ -175,6 +175,14 @@ def test_a_disk_is_told_before_it_is_full_and_when_it_is(free: int, name: str | 
     assert bool(not_ready(facts)) == (name == "disk_full")
 
 
+def test_who_refuses_is_not_ready_before_it_takes_instances_again() -> None:
+    between = replace(FINE, disk=DiskSpace(GIB + GIB // 2, 100 * GIB))
+    assert not_ready(between) == ()
+    assert "the disk is full" in not_ready(replace(between, refusing=True))[0]
+    enough = replace(FINE, disk=DiskSpace(2 * GIB, 100 * GIB), refusing=True)
+    assert not_ready(enough) == ()
+
+
 def test_a_disk_nearly_full_is_told_in_units_that_can_be_read() -> None:
     setup = Setup(DiskPolicy(8 << 20, 12 << 20))
     found = only(replace(FINE, setup=setup, disk=DiskSpace(30 << 20, 256 << 20)))
