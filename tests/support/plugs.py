@@ -48,8 +48,8 @@ class Plugs:
         self.counts: Counter[str] = Counter()
         self.told: list[str] = []
         self.ended_by_themselves = 0
-        self.struck: Callable[[Machine], None] = lambda _machine: None
-        """Is called when a host is about to be struck."""
+        self.striking: Callable[[Machine, str], None] = lambda _machine, _kind: None
+        """Is called when a host is about to be struck, and how."""
 
     @property
     def seconds(self) -> float:
@@ -58,6 +58,10 @@ class Plugs:
     @property
     def database_is_whole(self) -> bool:
         return -1 not in self._busy
+
+    def struck(self) -> set[str]:
+        """Ids of the nodes that are out of order now."""
+        return {self._machines[each].node_id for each in self._busy.copy() if each >= 0}
 
     def pull(self) -> None:
         """One more, as soon as there may be."""
@@ -123,7 +127,7 @@ class Plugs:
             seconds = self._lost + rng.uniform(6.0, 10.0)
         seconds *= {"kill": 1 / 3, "power": 1 / 2}.get(kind, 1.0)
         self._tell(f"{name}: {kind} for {seconds:.1f} s")
-        self.struck(machine)
+        self.striking(machine, kind)
         match kind:
             case "kill":
                 machine.plug_pulled()
