@@ -10,7 +10,8 @@ from storage.decided import JsonObject, Reason
 
 
 class CampaignState(StrEnum):
-    """A campaign that is done goes on when it is resumed: the archive may have more by then."""
+    """A campaign that is done is not paused any more; resumed, it asks its source once more, which
+    may have more by then."""
 
     READY = "ready"  # `run` works on it
     PAUSED = "paused"

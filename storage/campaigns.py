@@ -63,14 +63,44 @@ def every(session: Session) -> tuple[Campaign, ...]:
     return tuple(Campaign(**shared_fields(Campaign, row)) for row in rows)
 
 
-def set_state(session: Session, campaign_id: int, state: CampaignState) -> None:
-    session.execute(_of(campaign_id).values(state=state))
+def pause(session: Session, campaign_id: int) -> CampaignState | None:
+    """What it is now: one that is done stays so. None: it is removed."""
+    return _turned(session, campaign_id, CampaignState.READY, CampaignState.PAUSED)
 
 
-def state_of(session: Session, campaign_id: int) -> CampaignState | None:
-    """What a runner has to do; None where the campaign is removed."""
-    which = CampaignRow.campaign_id == campaign_id
-    return session.scalar(select(CampaignRow.state).where(which))
+def resume(session: Session, campaign_id: int) -> bool:
+    """Whether it was done: then all of its windows are asked for once more, as the archive may have
+    more by now."""
+    was = _lock(session, campaign_id)
+    session.execute(_of(campaign_id).values(state=CampaignState.READY))
+    if was is not CampaignState.DONE:
+        return False
+    window, over = CampaignWindowRow, (WindowState.ASKED, WindowState.CAPPED)
+    again = update(window).where(window.campaign_id == campaign_id, window.state.in_(over))
+    session.execute(again.values(state=WindowState.OPEN, answers=0, note=""))
+    return True
+
+
+def end(session: Session, campaign_id: int) -> bool:
+    """That nothing is left; not of one that is paused, which a person lets go on first."""
+    now = _turned(session, campaign_id, CampaignState.READY, CampaignState.DONE)
+    return now is CampaignState.DONE
+
+
+def state_of(session: Session, campaign: Campaign) -> CampaignState | None:
+    """What a runner has to do; None where the campaign is removed, whichever bears its number or
+    its name by now."""
+    which = CampaignRow.campaign_id == campaign.campaign_id
+    made = CampaignRow.created_at == campaign.created_at
+    return session.scalar(select(CampaignRow.state).where(which, made))
+
+
+def keep(session: Session, campaign: Campaign) -> bool:
+    """Until the transaction ends nobody removes it; False where somebody has."""
+    which = CampaignRow.campaign_id == campaign.campaign_id
+    made = CampaignRow.created_at == campaign.created_at
+    kept = select(CampaignRow.campaign_id).where(which, made).with_for_update(read=True)
+    return session.scalar(kept) is not None
 
 
 def say(session: Session, campaign_id: int, waits_for: str, now: datetime) -> None:
@@ -106,8 +136,11 @@ def nothing_left(session: Session, campaign_id: int) -> bool:
 
 
 def remove(session: Session, campaign_id: int) -> None:
-    """All that is told of it. What it had sent stays, and what came of that."""
-    for table in (CampaignSeriesRow, CampaignWindowRow, CampaignRow):
+    """All that is told of it. What it had sent stays, and what came of that.
+
+    Its own row first: who enters something of it just now (`keep`) is waited for.
+    """
+    for table in (CampaignRow, CampaignSeriesRow, CampaignWindowRow):
         session.execute(delete(table).where(table.campaign_id == campaign_id))
 
 
@@ -204,6 +237,21 @@ def _add_windows(session: Session, campaign_id: int, spans: Iterable[Span]) -> N
     ]
     if rows:
         session.execute(insert_into(session, CampaignWindowRow).on_conflict_do_nothing(), rows)
+
+
+def _turned(
+    session: Session, campaign_id: int, before: CampaignState, after: CampaignState
+) -> CampaignState | None:
+    was = _lock(session, campaign_id)
+    if was is not before:
+        return was
+    session.execute(_of(campaign_id).values(state=after))
+    return after
+
+
+def _lock(session: Session, campaign_id: int) -> CampaignState | None:
+    which = CampaignRow.campaign_id == campaign_id
+    return session.scalar(select(CampaignRow.state).where(which).with_for_update())
 
 
 def _of(campaign_id: int) -> Any:

@@ -63,11 +63,12 @@ class BucketSource:
         self._taking = Taking(settings, database, BUCKET_TITLE, images_per_second, stop, role)
 
     def everything(self) -> list[NewFound]:
-        """An object that is no DICOM instance is none of a series.
+        """As it is now. An object that is no DICOM instance is none of a series.
 
         Raises:
             PeerError: the bucket is away, or may not be read.
         """
+        self.__dict__.pop("_series", None)
         return [
             NewFound(uid, each.study_instance_uid, each.modality, len(each.names))
             for uid, each in self._series.items()

@@ -40,7 +40,8 @@ class FolderSource:
         self._taking = Taking(settings, database, AE_TITLE, images_per_second, stop, role)
 
     def everything(self) -> list[NewFound]:
-        """A file that is no DICOM instance is none of a series."""
+        """As it is now. A file that is no DICOM instance is none of a series."""
+        self.__dict__.pop("_files", None)
         found = []
         for uid, files in self._files.items():
             identity = identify_file(files[0])[0]

@@ -16,7 +16,7 @@ from dicomnode.campaign.sources import ArchiveSource, Catalogue, Source
 from dicomnode.campaign.web_cohort import WebCohort
 from dicomnode.config.destinations import Peer, WebServer
 from dicomnode.config.settings import Settings
-from dicomnode.decisions.campaign.plan import Plan
+from dicomnode.decisions.campaign.plan import Plan, checked_name
 from dicomnode.decisions.campaign.windows import windows
 from dicomnode.errors import ConfigurationError
 from dicomnode.pull.run import sender_name
@@ -32,10 +32,14 @@ _Named = TypeVar("_Named", Peer, WebServer)
 def enter(database: Database, settings: Settings, name: str, plan: Plan, now: datetime) -> None:
     """
     Raises:
-        ConfigurationError: another bears its name, or the configuration has no such archive or
-            destination.
+        ConfigurationError: its name is none, or another's; the configuration has no such archive or
+            destination; the folder or bucket is none, or the node's own.
         DatabaseUnavailableError
     """
+    try:
+        checked_name(name)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
     if plan.to and plan.to not in {each.name for each in settings.destinations}:
         raise ConfigurationError(f"no destination is called {plan.to!r}")
     sender = _sender(settings, plan)
@@ -57,12 +61,38 @@ def _sender(settings: Settings, plan: Plan) -> str:
         case "bucket":
             _bucket(settings, plan)
             return BUCKET_TITLE
-    if not Path(plan.place).is_dir():
-        raise ConfigurationError(f"{plan.place} is no folder")
+    _folder(settings, plan)
     return AE_TITLE
 
 
+def _folder(settings: Settings, plan: Plan) -> Path:
+    """Of others: what a node keeps itself it would take in once more."""
+    folder = Path(plan.place)
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is no folder")
+    scheme, _, store = settings.object_store.url.partition("://")
+    own = {"node.data_directory": settings.node.data_directory}
+    own |= {"object_store.url": Path(store)} if scheme == "file" else {}
+    for key, place in own.items():
+        if _is_within(folder, place):
+            raise ConfigurationError(f"{folder} is the node's own: it lies in {key}, {place}")
+        if _is_within(place, folder):
+            raise ConfigurationError(f"{folder} holds what is the node's own: {key}, {place}")
+    return folder
+
+
+def _is_within(inner: Path, outer: Path) -> bool:
+    """By whatever name, as a link or a mount has it."""
+    real = inner.resolve()
+    return outer.exists() and any(
+        each.exists() and each.samefile(outer) for each in (real, *real.parents)
+    )
+
+
 def _bucket(settings: Settings, plan: Plan) -> Bucket:
+    own, place = f"{settings.object_store.url}/", f"{plan.place.rstrip('/')}/"
+    if settings.object_store.url and (own.startswith(place) or place.startswith(own)):
+        raise ConfigurationError(f"{plan.place} is the node's own: object_store.url, {own[:-1]}")
     try:
         return settings.object_store.bucket(plan.place)
     except ObjectStoreError as error:
@@ -90,12 +120,13 @@ def source_of(
     """What its plan names.
 
     Raises:
-        ConfigurationError: there is no such archive any more.
+        ConfigurationError: there is no such archive any more; the folder or bucket is none any
+            more, or the node's own by now.
     """
     plan, role = Plan.from_json(campaign.plan), f"campaign-{campaign.campaign_id}"
     rate = plan.images_per_second
     if plan.source == "folder":
-        return FolderSource(settings, database, Path(plan.place), rate, stop, role)
+        return FolderSource(settings, database, _folder(settings, plan), rate, stop, role)
     if plan.source == "bucket":
         return BucketSource(settings, database, _bucket(settings, plan), rate, stop, role)
     timeout = settings.query.retrieve_timeout_seconds

@@ -50,6 +50,11 @@ _LOOK_SECONDS = 1.0
 _BY_TIME = "asked by time of day: a study without Study Time may be missing"
 _STILL_CAPPED = "the archive does not tell all of this second"
 
+_WAITS = {
+    CampaignState.PAUSED: "is paused; `dicomnode campaign resume` lets it go on",
+    CampaignState.DONE: "is done; goes on when `dicomnode campaign resume` has it ask once more",
+}
+
 Refusing = Callable[[], str]
 """Why the disk takes nothing now; "" where it does."""
 
@@ -88,10 +93,14 @@ class Runner:
             DatabaseUnavailableError
             ConfigurationError: as the source.
         """
+        told: CampaignState | None = CampaignState.READY
         while not self._stop.is_set():
             state, waits = self.step()
             if state is None or (until_empty and state is not CampaignState.READY):
                 return state
+            if state is not told and state is not CampaignState.READY:
+                log.info("campaign %s: %s", self._campaign.name, _WAITS[state])
+            told = state
             if waits is not None:
                 self._stop.wait(waits)
         return CampaignState.READY
@@ -101,7 +110,7 @@ class Runner:
         None: on with the next step."""
         now = self._clock.now()
         with self._database.read() as session:
-            state = campaigns.state_of(session, self._id)
+            state = campaigns.state_of(session, self._campaign)
             load = campaign_series.load(session, self._id)
         if load[0]:
             with self._database.write() as session:
@@ -109,6 +118,7 @@ class Runner:
         waits = self._must_wait(now, Load(*load, self._refusing()))
         self._say(waits.text if waits else "", now)
         if state is not CampaignState.READY:
+            self._begun = self._begun and state is not CampaignState.DONE
             return state, _IDLE_SECONDS
         try:
             did = self._do(now, waits)
@@ -292,13 +302,13 @@ class Runner:
     def _enter(self, found: list[NewFound]) -> None:
         wanted = [each for each in found if each.modality in ("", self._plan.modality)]
         with self._database.write() as session:
-            campaign_series.enter(session, self._id, wanted, self._clock.now())
+            if campaigns.keep(session, self._campaign):
+                campaign_series.enter(session, self._id, wanted, self._clock.now())
 
     def _is_done(self) -> bool:
         with self._database.write() as session:
             done = campaigns.nothing_left(session, self._id)
-            if done:
-                campaigns.set_state(session, self._id, CampaignState.DONE)
+            done = done and campaigns.end(session, self._id)
         if done:
             log.info("campaign %s: all is done", self._campaign.name)
         return done

@@ -16,12 +16,12 @@ from dicomnode.cli.common import (
     JsonOption,
     YesOption,
     ask,
-    check_file,
     config_file,
     console,
     open_database,
     print_json,
     recorded,
+    replacing,
 )
 from dicomnode.clock import clock_of
 from dicomnode.config.reading import load_settings
@@ -66,6 +66,10 @@ def campaign_run(
             state = _work_on(settings, database, _found(database, name), stop, until_empty)
     finally:
         trail.end()
+    if state is None:
+        typer.echo(f"campaign {name} was removed", err=True)
+    elif until_empty and state is CampaignState.PAUSED:
+        typer.echo(f"campaign {name} is paused: dicomnode campaign resume {name}", err=True)
     if until_empty and state is not CampaignState.DONE:
         raise typer.Exit(1)
 
@@ -94,16 +98,40 @@ def _work_on(
 def campaign_pause(
     name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Ask for nothing more, once what is under way is here; what is here is still analysed."""
-    _set_state(name, CampaignState.PAUSED, "paused", config, as_json)
+    """Ask for nothing more, once what is under way is here; what is here is still analysed.
+
+    One that is done is not paused.
+    """
+    from storage import campaigns
+
+    settings = load_settings(config_file(config))
+    with closing(opened(settings)) as database:
+        campaign = _found(database, name)
+        with database.write() as session:
+            state = campaigns.pause(session, campaign.campaign_id)
+    if state is CampaignState.DONE:
+        raise ConfigurationError(f"campaign {name} is done: nothing of it is left to pause")
+    recorded(settings, "campaign pause", name)
+    tell(name, "paused", as_json)
 
 
 @campaign_app.command("resume")
 def campaign_resume(
     name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Go on with a campaign that is paused."""
-    _set_state(name, CampaignState.READY, "resumed", config, as_json)
+    """Go on with a campaign that is paused; one that is done asks once more for what is new there.
+
+    What is known of it stays as it is: no study is looked at twice.
+    """
+    from storage import campaigns
+
+    settings = load_settings(config_file(config))
+    with closing(opened(settings)) as database:
+        campaign = _found(database, name)
+        with database.write() as session:
+            again = campaigns.resume(session, campaign.campaign_id)
+    recorded(settings, "campaign resume", name)
+    tell(name, "resumed" + (", and asks once more for what is new" if again else ""), as_json)
 
 
 @campaign_app.command("status")
@@ -166,22 +194,52 @@ def campaign_export(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The outcome: a row for each series with its state, reasons and probabilities."""
-    from dicomnode.campaign.table import Outcome, write_csv, write_parquet
+    """The outcome: a row for each series with its state, reasons and probabilities.
 
-    if csv is None and parquet is None:
-        raise typer.BadParameter("give --csv FILE, --parquet FILE, or both")
-    count = 0
-    with closing(open_database(config)) as database:
-        outcome = Outcome(database, _found(database, name), pseudonymous=pseudonymous)
-        for path, write in ((csv, write_csv), (parquet, write_parquet)):
-            if path is not None:
-                check_file(path)
-                count = write(outcome, path)
+    A file that is there is replaced, once the new one is whole; its folder must be there.
+    """
+    wanted = [path for path in (csv, parquet) if path is not None]
+    if not wanted or len({path.absolute() for path in wanted}) < len(wanted):
+        raise typer.BadParameter("give --csv FILE, --parquet FILE, or both, to two files")
+    settings = load_settings(config_file(config))
+    for path in wanted:
+        _check_place(settings, path)
+    with closing(opened(settings)) as database:
+        count = _export(database, _found(database, name), csv, parquet, pseudonymous)
     if as_json:
         print_json({"series": count})
     else:
         typer.echo(f"{how_many(count, 'row')} written")
+
+
+def _check_place(settings: Settings, path: Path) -> None:
+    """
+    Raises:
+        ConfigurationError: no file of a person's can be there.
+    """
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise ConfigurationError(f"{path} is a folder: name a file in it")
+    if path.resolve().is_relative_to(settings.node.data_directory.resolve()):
+        raise ConfigurationError(f"{path} is in the data directory, which is the node's own")
+
+
+def _export(
+    database: Database,
+    campaign: Campaign,
+    csv: Path | None,
+    parquet: Path | None,
+    pseudonymous: bool,
+) -> int:
+    from dicomnode.campaign.table import Outcome, write_csv, write_parquet
+
+    outcome, count = Outcome(database, campaign, pseudonymous=pseudonymous), 0
+    for path, write in ((csv, write_csv), (parquet, write_parquet)):
+        if path is not None:
+            with replacing(path) as file:
+                count = write(outcome, file)
+    return count
 
 
 @campaign_app.command("remove")
@@ -204,20 +262,6 @@ def campaign_remove(
             campaigns.remove(session, campaign.campaign_id)
     recorded(settings, "campaign remove", name)
     tell(name, "removed", as_json)
-
-
-def _set_state(
-    name: str, state: CampaignState, word: str, config: Path | None, as_json: bool
-) -> None:
-    from storage import campaigns
-
-    settings = load_settings(config_file(config))
-    with closing(opened(settings)) as database:
-        campaign = _found(database, name)
-        with database.write() as session:
-            campaigns.set_state(session, campaign.campaign_id, state)
-    recorded(settings, f"campaign {'pause' if word == 'paused' else 'resume'}", name)
-    tell(name, word, as_json)
 
 
 def _found(database: Database, name: str) -> Campaign:

@@ -11,7 +11,15 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json, recorded
+from dicomnode.cli.common import (
+    ConfigOption,
+    HoursOption,
+    JsonOption,
+    config_file,
+    print_json,
+    recorded,
+    span_of_hours,
+)
 from dicomnode.clock import clock_of
 from dicomnode.config.reading import load_settings
 from dicomnode.config.settings import Settings
@@ -46,9 +54,6 @@ _Modality = Annotated[str, typer.Option("--modality", help="Of the series.")]
 _Rate = Annotated[
     float, typer.Option("--rate", help="Images a second that the archive sends at most.")
 ]
-_Hours = Annotated[
-    str, typer.Option("--hours", metavar="A-B", help="Only then the archive is asked: 22-6.")
-]
 _Disk = Annotated[
     float, typer.Option("--disk", metavar="GIB", help="For series that wait to be analysed.")
 ]
@@ -71,7 +76,7 @@ def campaign_create(
     last: _Last = None,
     modality: _Modality = "CT",
     rate: _Rate = 10.0,
-    hours: _Hours = "0-24",
+    hours: HoursOption = "0-24",
     disk: _Disk = 20.0,
     ahead: _Ahead = 20,
     most_answers: _MostAnswers = 0,
@@ -85,9 +90,15 @@ def campaign_create(
     """
     from dicomnode.campaign.making import enter
 
-    begin, _, end = hours.partition("-")
-    limits = {"images_per_second": rate, "from_hour": begin, "to_hour": end, "disk_gib": disk}
-    limits |= {"ahead": ahead, "most_answers": most_answers, "modality": modality, "to": to}
+    span = span_of_hours(hours)
+    limits = {"images_per_second": rate, "from_hour": span.first, "to_hour": span.last}
+    limits |= {
+        "disk_gib": disk,
+        "ahead": ahead,
+        "most_answers": most_answers,
+        "modality": modality,
+        "to": to,
+    }
     days = {"first": first and first.date(), "last": last and last.date()}
     plan = _plan(_source(pacs, dicomweb, folder, bucket) | days | limits)
     settings = load_settings(config_file(config))

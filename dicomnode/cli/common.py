@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +19,7 @@ from rich.console import Console
 from dicomnode.audit.events import AlertKind, Changed
 from dicomnode.config.reading import load_settings
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.hours import Hours
 from dicomnode.errors import ConfigurationError
 from storage.database import Database
 
@@ -43,9 +46,23 @@ SinceOption = Annotated[
         help="Only since then: 30m, 2h or 3d ago, or a time as 2026-11-28T12:00 (UTC).",
     ),
 ]
+HoursOption = Annotated[
+    str, typer.Option("--hours", metavar="A-B", help="Only then the archive is asked: 22-6.")
+]
 UidArgument = Annotated[
     str, typer.Argument(help="A Series or Study Instance UID, a unique ending, or an accession no.")
 ]
+
+
+def span_of_hours(text: str) -> Hours:
+    """
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        return Hours.parsed(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def config_file(given: Path | None) -> Path:
@@ -160,13 +177,39 @@ def ask(what: str, question: str, otherwise: str, *, as_json: bool) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Make the folder of a file to be written, and see that it can be, before any work is done.
+    """See that a file can be written, before any work is done; what is there stays as it is.
 
     Raises:
-        ConfigurationError: it cannot.
+        ConfigurationError: it cannot; its folder is not made, as it may be misspelt, or not
+            mounted.
     """
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"{path}: there is no folder {path.parent}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.open("ab").close()
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path`, to be written: it takes its place once it is whole; where it does not
+    become so, what was there stays. What is no file, as /dev/stdout, is written itself.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    place = path.resolve()
+    beside = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        yield beside
+        if place.exists():
+            shutil.copymode(place, beside)
+        beside.replace(place)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)

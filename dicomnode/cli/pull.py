@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dicomnode.cli.common import ConfigOption, JsonOption, config_file, print_json, recorded
+from dicomnode.cli.common import (
+    ConfigOption,
+    HoursOption,
+    JsonOption,
+    config_file,
+    print_json,
+    recorded,
+    span_of_hours,
+)
 from dicomnode.config.reading import load_settings
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.wording import how_many
@@ -16,8 +24,10 @@ from dicomnode.lifecycle import block_stop_signals, stop_on_request
 from dicomnode.logs import set_up_logging
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from threading import Event
 
+    from dicomnode.decisions.hours import Hours
     from dicomnode.pull.run import Asked
     from dicomnode.pull.steps import SeriesPulled
 
@@ -43,13 +53,15 @@ def pull(
         float | None,
         typer.Option("--rate", min=0, help="Images a second, in place of the configured; 0: any."),
     ] = None,
+    hours: HoursOption = "0-24",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Have the archive send what is not here; what comes is decided on like all that comes.
 
     From [query] peer by C-MOVE or C-GET, or from [query] web by WADO-RS, as [query] retrieve says.
-    Ctrl-C breaks it off; the same command again takes it up.
+    Ctrl-C breaks it off; the same command again takes it up. Outside of --hours it waits; a series
+    that has begun is ended.
     """
     wanted = [each for each in (study or series, accession, prior_to) if each]
     if len(wanted) != 1:
@@ -57,6 +69,7 @@ def pull(
             "give one of --study, --series (with --study or without), --accession, --patient-prior"
         )
         raise typer.BadParameter(text)
+    span = span_of_hours(hours)
     from dicomnode.cli.views.pull_view import as_line
     from dicomnode.pull.run import Asked
     from dicomnode.pull.steps import SeriesPulled
@@ -72,7 +85,7 @@ def pull(
             typer.echo(as_line(each))
 
     try:
-        _pull(settings, Asked(study, series, accession, prior_to), stop, ended)
+        _pull(settings, Asked(study, series, accession, prior_to), stop, ended, span)
     finally:
         if done:
             came = how_many(sum(each.came for each in done), "instance")
@@ -91,18 +104,26 @@ def _limited(settings: Settings, rate: float | None) -> Settings:
 
 
 def _pull(
-    settings: Settings, asked: Asked, stop: Event, ended: Callable[[SeriesPulled], object]
+    settings: Settings,
+    asked: Asked,
+    stop: Event,
+    ended: Callable[[SeriesPulled], object],
+    span: Hours,
 ) -> None:
     """On record, with a bar on a terminal."""
     from dicomnode.audit import trail
     from dicomnode.cli.views.pull_view import progress
     from dicomnode.cli.views.queue_view import open_existing
     from dicomnode.pull import run
+    from dicomnode.pull.open_hours import OpenHours
+
+    def waits(until: datetime) -> None:
+        typer.echo(f"waits until {until:%Y-%m-%d %H:%M}: {span.text}", err=True)
 
     database = open_existing(settings)
     trail.begin(settings, "pull")
     try:
         with progress() as told:
-            run.pull(settings, database, asked, stop, told, ended)
+            run.pull(settings, database, asked, stop, told, ended, OpenHours(span, stop, waits))
     finally:
         trail.end()

@@ -10,6 +10,7 @@ operating/          What an administrator must know of a node that runs
 stack/              From headers to one stack of slices: geometry, passes, overlaps, copies, gaps
 analysis_needs      What the analysis of a series asks of a worker, as its headers tell
 agreement           Whether the methods agree on a series, whose class sets are not the same
+hours               Hours of the day within which an archive may be asked
 instance_header     The attributes of one slice that decisions read
 method_failure      That one of several methods came to no answer on a series, and why
 patient_attributes  Whose instance is it? What a header says of its patient

@@ -12,10 +12,12 @@ from dicomnode.audit.events import Peer as AuditedPeer
 from dicomnode.config.destinations import WebServer
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import is_held, locked_folder
+from dicomnode.decisions.hours import Hours
 from dicomnode.decisions.pulling import FoundSeries, as_key, of_accession, of_ct, priors_of
 from dicomnode.errors import AlreadyRunningError, ConfigurationError, DataError
 from dicomnode.pull.archive import Archive, DicomArchive
 from dicomnode.pull.keeping import Keeper
+from dicomnode.pull.open_hours import OpenHours
 from dicomnode.pull.steps import Known, Progress, Pull, SeriesPulled, Turn
 from dicomnode.pull.web_archive import WebArchive
 from storage import index
@@ -139,10 +141,12 @@ def pull(
     stop: threading.Event,
     told: Progress,
     ended: Callable[[SeriesPulled], object],
+    hours: OpenHours | None = None,
 ) -> None:
     """Pull what is asked for; one pull at a time. What is here already is not asked for again.
 
-    `ended`: of each series.
+    `ended`: of each series. `hours`: when the archive may be asked; a series that has begun is
+    ended.
 
     Raises:
         AlreadyRunningError: another pulls into the same data directory.
@@ -154,7 +158,10 @@ def pull(
             raise AlreadyRunningError(f"another pull works on {settings.node.data_directory}")
         with opened(settings, database, "pull", stop) as (archive, keeper):
             one = Pulling(settings, database, archive, keeper, stop, told)
-            for found in find_series(archive, asked):
+            hours = hours or OpenHours(Hours(), stop)
+            hours.wait()
+            for found in () if stop.is_set() else find_series(archive, asked):
+                hours.wait(archive.close)
                 if not stop.is_set():
                     ended(one.series(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import signal
 import subprocess
 import sys
@@ -27,11 +28,13 @@ from dicomnode.campaign.folder import FolderSource
 from dicomnode.campaign.runner import Runner
 from dicomnode.campaign.table import Outcome, write_csv, write_parquet
 from dicomnode.config.destinations import Destination, Peer, WebServer
+from dicomnode.config.object_store import ObjectStoreSettings
 from dicomnode.config.sections import NodeSettings, QuerySettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import only_one
 from dicomnode.data_directory.own_data import note_first_start, take_database
 from dicomnode.decisions.campaign.plan import Plan
+from dicomnode.errors import ConfigurationError
 from dicomnode.network.associations import application_entity, listen
 from dicomnode.network.listeners import bind_listener
 from dicomnode.network.send import send_files
@@ -368,6 +371,178 @@ def test_the_command_line_makes_pauses_shows_exports_and_removes(tmp_path: Path)
         for wrong in (("--pacs", "nobody", "--from", "2025-01-01", "--to", "2025-01-02"), ()):
             done = dicomnode("campaign", "create", "c2", *wrong, "--config", str(node.config))
             assert done.returncode == 2
+
+
+STATES = ("none", "ready", "paused", "done")
+COMMANDS: dict[str, dict[str, tuple[int, str, str]]] = {
+    "create": {
+        "none": (0, "ready", "made"),
+        "ready": (2, "ready", "already"),
+        "paused": (2, "paused", "already"),
+        "done": (2, "done", "already"),
+    },
+    "run --until-empty": {
+        "none": (2, "none", "no campaign"),
+        "ready": (0, "done", ""),
+        "paused": (1, "paused", "campaign resume c"),
+        "done": (0, "done", ""),
+    },
+    "pause": {
+        "none": (2, "none", "no campaign"),
+        "ready": (0, "paused", "is paused"),
+        "paused": (0, "paused", "is paused"),
+        "done": (2, "done", "is done: nothing of it is left to pause"),
+    },
+    "resume": {
+        "none": (2, "none", "no campaign"),
+        "ready": (0, "ready", "is resumed"),
+        "paused": (0, "ready", "is resumed\n"),
+        "done": (0, "ready", "asks once more"),
+    },
+    "status": {
+        "none": (2, "none", "no campaign"),
+        "ready": (0, "ready", "nobody works on it"),
+        "paused": (0, "paused", "paused"),
+        "done": (0, "done", "done"),
+    },
+    "export --csv": {
+        "none": (2, "none", "no campaign"),
+        "ready": (0, "ready", "0 rows"),
+        "paused": (0, "paused", "0 rows"),
+        "done": (0, "done", "0 rows"),
+    },
+    "remove --yes": {
+        "none": (2, "none", "no campaign"),
+        "ready": (0, "none", "removed"),
+        "paused": (0, "none", "removed"),
+        "done": (0, "none", "removed"),
+    },
+}
+"""What each command does in each state: its exit status, the state afterwards, what it says."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_in_each_state(command: str, tmp_path: Path) -> None:
+    node, empty = Node(tmp_path / "node"), tmp_path / "empty"
+    empty.mkdir()
+    with closing(Site(node.settings.node.data_directory)) as site:
+        site.source = FolderSource(site.settings, site.database, empty, 1.0, threading.Event(), "r")
+
+        def run(words: str) -> tuple[int, str]:
+            what, *options = words.split()
+            more = ["--folder", str(empty)] if what == "create" else []
+            more += [str(tmp_path / "t.csv")] if what == "export" else []
+            done = dicomnode("campaign", what, "c", *options, *more, "--config", str(node.config))
+            return done.returncode, done.stdout + done.stderr
+
+        def state() -> str:
+            with site.database.read() as session:
+                found = campaigns.find(session, "c")
+            return found.state.value if found else "none"
+
+        ways = {"none": (), "ready": (), "paused": ("pause",), "done": ("run --until-empty",)}
+        for before in STATES:
+            if state() != "none":
+                assert run("remove --yes")[0] == 0
+            for way in (*([] if before == "none" else ["create"]), *ways[before]):
+                assert run(way)[0] == 0
+            assert state() == before
+            status, after, said = COMMANDS[command][before]
+            told = run(command)
+            assert (told[0], state()) == (status, after), (command, before, told)
+            assert said in told[1], (command, before)
+
+
+def test_names_and_folders_that_cannot_be_a_campaigns_are_refused(tmp_path: Path) -> None:
+    node = Node(tmp_path / "node")
+    data = node.settings.node.data_directory
+    with closing(Site(data)) as site:
+        site.source = FolderSource(site.settings, site.database, data, 1.0, threading.Event(), "r")
+
+        def create(name: str, folder: Path) -> tuple[int, str]:
+            words = ("campaign", "create", name, "--folder", str(folder))
+            done = dicomnode(*words, "--config", str(node.config))
+            return done.returncode, done.stderr
+
+        (tmp_path / "ct").mkdir()
+        for name in ("a/../b", "..", "", "a b", "-a", "a" * 65, "a\nb", "a/b"):
+            status, said = create(name, tmp_path / "ct")
+            assert status == 2, name
+            assert "no name" in said or name == "-a"
+        link, inside = tmp_path / "link", data / "instances"
+        inside.mkdir(exist_ok=True)
+        link.symlink_to(inside)
+        for folder in (data, inside, link, link / "..", tmp_path / "node", tmp_path):
+            status, said = create("c", folder)
+            assert (status, "the node's own" in said) == (2, True), folder
+        assert create("c", tmp_path / "nothing")[0] == 2
+        assert create("Süd-2.1_東", tmp_path / "ct") == (0, "")
+
+
+def test_a_folder_that_has_become_the_nodes_own_is_not_worked_on(tmp_path: Path) -> None:
+    node, folder = Node(tmp_path / "node"), tmp_path / "ct"
+    folder.mkdir()
+    with closing(Site(node.settings.node.data_directory)) as site:
+        site.source = FolderSource(
+            site.settings, site.database, folder, 1.0, threading.Event(), "r"
+        )
+        config = ("--config", str(node.config))
+        assert dicomnode("campaign", "create", "c", "--folder", str(folder), *config).stderr == ""
+        folder.rmdir()
+        folder.symlink_to(node.settings.node.data_directory)
+        done = dicomnode("campaign", "run", "c", "--until-empty", *config)
+        assert (done.returncode, "the node's own" in done.stderr) == (2, True)
+
+
+def test_a_bucket_that_is_the_nodes_own_is_refused() -> None:
+    store = ObjectStoreSettings(url="s3://ct/node")
+    settings = Settings(object_store=store)
+    for place in ("s3://ct/node", "s3://ct/node/", "s3://ct/node/series", "s3://ct"):
+        with pytest.raises(ConfigurationError, match="the node's own"):
+            making._bucket(settings, Plan("bucket", place))
+
+
+def test_a_table_takes_the_place_of_another_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, empty = Node(tmp_path / "node"), tmp_path / "empty"
+    empty.mkdir()
+    data = node.settings.node.data_directory
+    with closing(Site(data)) as site:
+        site.source = FolderSource(site.settings, site.database, empty, 1.0, threading.Event(), "r")
+        config = ("--config", str(node.config))
+        assert dicomnode("campaign", "create", "c", "--folder", str(empty), *config).stderr == ""
+
+        def export(*files: str) -> tuple[int, str]:
+            done = dicomnode("campaign", "export", "c", *files, *config)
+            return done.returncode, done.stderr
+
+        missing = tmp_path / "not" / "here"
+        for option in ("--csv", "--parquet"):
+            status, said = export(option, str(missing / "t"))
+            assert (status, f"there is no folder {missing}" in said) == (2, True)
+            assert not missing.parent.exists()
+            assert export(option, str(empty))[0] == 2, "a folder"
+            assert export(option, str(data / "dicomnode.sqlite3"))[0] == 2, "the node's own"
+        table, link = tmp_path / "t.csv", tmp_path / "link.csv"
+        assert export("--csv", str(table), "--parquet", str(table))[0] == 2
+        table.write_text("before")
+        table.chmod(0o640)
+        link.symlink_to(table)
+        with monkeypatch.context() as full:
+            full.setattr(Outcome, "rows", _full)
+            assert export("--csv", str(link)) == (2, "link.csv: No space left on device\n")
+        assert table.read_text() == "before"
+        assert export("--csv", str(link))[0] == 0
+        assert link.is_symlink()
+        assert table.read_text().startswith("study_instance_uid,")
+        assert table.stat().st_mode & 0o777 == 0o640
+        assert {each.name for each in tmp_path.iterdir()} >= {"t.csv", "link.csv"}
+        assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
+
+
+def _full(_outcome: Outcome) -> Iterator[dict[str, object]]:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.long

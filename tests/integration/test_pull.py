@@ -26,9 +26,11 @@ from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import only_one
 from dicomnode.data_directory.own_data import note_first_start, take_database
 from dicomnode.decisions.arrival.disk import DiskPolicy
+from dicomnode.decisions.hours import Hours
 from dicomnode.errors import AlreadyRunningError, ConfigurationError, DataError, PeerError
 from dicomnode.pull import run
 from dicomnode.pull.fetcher import Fetcher
+from dicomnode.pull.open_hours import OpenHours
 from dicomnode.pull.steps import SeriesPulled
 from storage import index
 from storage.database import Database
@@ -37,6 +39,7 @@ from storage.lost_nodes import lose_silent, lost_instances, send_for, series_to_
 from storage.models import AssociationRow, InstanceRow
 from storage.nodes import join
 from storage.records import AssociationEnd
+from support.clock import StandingClock
 from support.command import dicomnode
 from support.find_scp import running_dcmqrscp
 from support.node import free_port, sop_instance_uids
@@ -64,10 +67,11 @@ class Site:
             note_first_start(self.settings)
             take_database(self.settings, node_id)
 
-    def pull(self, asked: run.Asked) -> list[SeriesPulled]:
+    def pull(self, asked: run.Asked, hours: OpenHours | None = None) -> list[SeriesPulled]:
         with closing(Database.open(self.settings.database_url)) as database:
             done: list[SeriesPulled] = []
-            run.pull(self.settings, database, asked, self.stop, lambda *_told: None, done.append)
+            told = lambda *_told: None  # noqa: E731
+            run.pull(self.settings, database, asked, self.stop, told, done.append, hours)
             return done
 
     def here(self, uids: set[str]) -> set[str]:
@@ -108,7 +112,7 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory, files: list[Path]) -> Iter
 
             def change(data_set: Dataset, _number: int, date: str = date, born: str = born) -> None:
                 data_set.PatientID, data_set.StudyDate = PATIENT, date
-                data_set.PatientBirthDate = born
+                data_set.PatientBirthDate, data_set.AccessionNumber = born, OF_THREE
                 data_set.StudyInstanceUID = f"1.2.3.{date}.{born}"
 
             files = [*files, *write_series(folder / f"prior{number}", 3, change=change)]
@@ -117,6 +121,7 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory, files: list[Path]) -> Iter
         yield running
 
 
+OF_THREE = "ACC-3"
 PRIORS = (("20260102", "19500101"), ("20240101", "19500101"), ("20250101", "19600101"))
 
 
@@ -331,6 +336,59 @@ def _lose(session: Session, uids: set[str]) -> None:
     lose_silent(session, datetime.now(UTC) - timedelta(minutes=1), datetime.now(UTC))
     theirs = update(InstanceRow).where(InstanceRow.sop_instance_uid.in_(uids))
     session.execute(theirs.values(node_id="lost"))
+
+
+def test_outside_of_its_hours_the_archive_is_not_even_asked(tmp_path: Path) -> None:
+    """Nobody listens there: a question would end by an error."""
+    nobody = Destination(name="pacs", ae_title="PACS", address="127.0.0.1", port=free_port())
+    site = Site(tmp_path / "data", get_from(nobody))
+    site.begin()
+    noon = StandingClock(datetime(2026, 3, 1, 12).astimezone())
+    told: list[datetime] = []
+
+    def closed(until: datetime) -> None:
+        told.append(until)
+        site.stop.set()
+
+    hours = OpenHours(Hours.parsed("22-6"), site.stop, closed, noon)
+    assert site.pull(run.Asked(study="1.2.3"), hours) == []
+    assert [each.hour for each in told] == [22]
+    site.stop.clear()
+    noon.move(11 * 3600)
+    with pytest.raises(PeerError):
+        site.pull(run.Asked(study="1.2.3"), hours)
+
+
+def test_a_series_that_is_asked_for_in_the_morning_comes_the_next_night(
+    orthanc: Orthanc, tmp_path: Path
+) -> None:
+    """Three studies of one accession number, two hours each: the first begins just before six, the
+    second at ten in the evening, by another association, the third after midnight."""
+    site = Site(tmp_path / "data", get_from(orthanc.peer))
+    site.begin()
+    morning = StandingClock(datetime(2026, 3, 2, 5, 59).astimezone())
+    came: list[tuple[int, int]] = []
+
+    def wait(seconds: float) -> None:
+        morning.move(seconds)
+
+    def ended(_pulled: SeriesPulled) -> None:
+        at = morning.now().astimezone()
+        came.append((at.day, at.hour))
+        morning.move(2 * 3600)
+
+    stop = threading.Event()
+    stop.wait = wait  # type: ignore[method-assign,assignment]
+    hours = OpenHours(Hours.parsed("22-6"), stop, clock=morning)
+    with closing(Database.open(site.settings.database_url)) as database:
+        asked, told = run.Asked(accession=OF_THREE), lambda *_told: None
+        run.pull(site.settings, database, asked, site.stop, told, ended, hours)
+    assert came == [(2, 5), (2, 22), (3, 0)]
+
+
+def test_hours_that_are_none_are_refused() -> None:
+    done = dicomnode("pull", "--study", "1.2.3", "--hours", "22-25")
+    assert (done.returncode, "as 22-6" in done.stderr) == (2, True)
 
 
 def test_of_what_to_pull_one_thing_is_named() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dicomnode.decisions.campaign.pace import Limit, open_hours
+from dicomnode.decisions.campaign.pace import Limit
 from dicomnode.decisions.campaign.plan import Plan
 
 _LONGEST_SECONDS = 100 * 365 * 86400.0
@@ -80,7 +80,7 @@ _TOO_EARLY = "too early to tell"
 
 
 def _by_archive(plan: Plan) -> str:
-    hours = open_hours(plan)
+    hours = plan.hours.count
     daily = "" if hours == 24 else f", {hours} hours a day"
     return f"as fast as series come, at most {plan.images_per_second:g} images a second{daily}"
 
@@ -102,7 +102,7 @@ def _archive_seconds(plan: Plan, done: Done, series: float) -> float | None:
     if not done.images_lately or done.lately_seconds <= 0:
         return None
     rate = min(done.images_lately / done.lately_seconds, plan.images_per_second)
-    return images / rate * 24 / open_hours(plan)
+    return images / rate * 24 / plan.hours.count
 
 
 def _workers_seconds(done: Done, series: float) -> float | None:

@@ -4,14 +4,13 @@ hour is limited by the rate of the pull itself."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from dicomnode.decisions.arrival.disk import told_bytes
 from dicomnode.decisions.campaign.plan import Plan
 
 _GIB = 1 << 30
-_DAY_HOURS = 24
 
 
 class Limit(StrEnum):
@@ -45,29 +44,11 @@ class Wait:
     until: datetime | None = None
 
 
-def open_hours(plan: Plan) -> int:
-    """Of a day; the same hour as begin and end is the whole day."""
-    return (plan.to_hour - plan.from_hour) % _DAY_HOURS or _DAY_HOURS
-
-
-def is_open(plan: Plan, local: datetime) -> bool:
-    """Whether the archive may be asked at this hour. `local`: by the clock on the wall."""
-    return (local.hour - plan.from_hour) % _DAY_HOURS < open_hours(plan)
-
-
-def opens_at(plan: Plan, local: datetime) -> datetime:
-    """When it may be asked next."""
-    at = local.replace(hour=plan.from_hour % _DAY_HOURS, minute=0, second=0, microsecond=0)
-    return at if at > local else at + timedelta(days=1)
-
-
 def must_wait_to_ask(plan: Plan, local: datetime) -> Wait | None:
-    """Whether the archive may not even be queried now."""
-    if not plan.by_days or is_open(plan, local):
+    """Whether the archive may not even be queried now. `local`: by the clock on the wall."""
+    if not plan.by_days or plan.hours.has(local):
         return None
-    until = opens_at(plan, local)
-    hours = f"from {plan.from_hour} to {plan.to_hour} o'clock"
-    return Wait(Limit.HOURS, f"the archive is asked {hours} only", until)
+    return Wait(Limit.HOURS, plan.hours.text, plan.hours.begin_after(local))
 
 
 def must_wait_to_pull(plan: Plan, load: Load) -> Wait | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, TypeAdapter
 
+from dicomnode.decisions.hours import Hour, Hours
 from dicomnode.decisions.policy import Positive, policy
 
-Hour = Annotated[int, Field(ge=0, le=24)]
+_NAME = re.compile(r"[^\W_][\w.\-]{0,63}")
 
 
 @policy
@@ -50,6 +52,11 @@ class Plan:
         """Whether the source is asked for days, and at some hours only."""
         return self.source in ("pacs", "dicomweb")
 
+    @property
+    def hours(self) -> Hours:
+        """When the archive may be asked."""
+        return Hours(self.from_hour, self.to_hour)
+
     def as_json(self) -> dict[str, Any]:
         return cast("dict[str, Any]", _PLAN.dump_python(self, mode="json"))
 
@@ -59,3 +66,15 @@ class Plan:
 
 
 _PLAN = TypeAdapter(Plan)
+
+
+def checked_name(name: str) -> str:
+    """The name of a campaign: people type it, and call files by it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _NAME.fullmatch(name):
+        rule = "letters, digits, . _ and -, at most 64, a letter or digit first"
+        raise ValueError(f"{name!r} is no name of a campaign: {rule}")
+    return name

@@ -156,14 +156,66 @@ def test_a_pause_asks_for_nothing_more(database: Database) -> None:
     work.runner.step()
     number = work.campaign.campaign_id
     with database.write() as session:
-        campaigns.set_state(session, number, CampaignState.PAUSED)
+        campaigns.pause(session, number)
     before = len(source.asked), len(source.pulled)
     assert work.runner.run(until_empty=True) is CampaignState.PAUSED
     assert (len(source.asked), len(source.pulled)) == before
     with database.write() as session:
-        campaigns.set_state(session, number, CampaignState.READY)
+        campaigns.resume(session, number)
     work.until(CampaignState.DONE)
     assert len(source.pulled) == 5
+
+
+def test_one_that_is_done_and_resumed_asks_for_what_is_new_and_looks_at_nothing_twice(
+    database: Database,
+) -> None:
+    class Growing(ScriptedArchive):
+        def everything(self) -> list[NewFound]:
+            return [NewFound(f"1.9.{n}", "1.9", "CT", 10) for n in range(len(self.moments))]
+
+    source = Growing({"1.1": MORNING})
+    work = Work(database, source)
+    work.until(CampaignState.DONE)
+    source.moments["1.2"] = MORNING + timedelta(hours=9)
+    work.runner.step()
+    assert source.asked == ["1.1"], "it stays done"
+    with database.write() as session:
+        campaigns.resume(session, work.campaign.campaign_id)
+    work.until(CampaignState.DONE)
+    assert source.asked == ["1.1", "1.2"]
+    assert source.pulled == ["1.9.0", "1.1.1", "1.9.1", "1.2.1"]
+
+
+@pytest.mark.parametrize("before", [CampaignState.PAUSED, CampaignState.DONE])
+def test_a_runner_that_has_nothing_to_do_says_what_lets_it_go_on(
+    database: Database, caplog: pytest.LogCaptureFixture, before: CampaignState
+) -> None:
+    work = Work(database, archive(1))
+    with database.write() as session:
+        turn = campaigns.end if before is CampaignState.DONE else campaigns.pause
+        turn(session, work.campaign.campaign_id)
+    stop = work.runner._stop
+    looks = iter([False, True])
+    stop.wait = lambda _seconds=None: next(looks) and stop.set()  # type: ignore[method-assign,assignment,func-returns-value]
+    with caplog.at_level("INFO", logger="dicomnode.campaign.runner"):
+        work.runner.run(until_empty=False)
+    assert len(caplog.records) == 1, "once"
+    assert f"is {before}" in caplog.text
+    assert "dicomnode campaign resume" in caplog.text
+
+
+def test_of_one_that_was_removed_amid_a_question_nothing_is_left(database: Database) -> None:
+    class Removing(ScriptedArchive):
+        def series(self, study_instance_uid: str) -> list[NewFound]:
+            with database.write() as session:
+                campaigns.remove(session, work.campaign.campaign_id)
+            return super().series(study_instance_uid)
+
+    source = Removing({"1.1": MORNING})
+    work = Work(database, source)
+    assert work.runner.run(until_empty=True) is None
+    with database.read() as session:
+        assert session.query(CampaignSeriesRow).count() == 0
 
 
 def test_outside_its_hours_the_archive_is_not_asked(database: Database) -> None:

@@ -11,7 +11,6 @@ from rich.console import Console
 from dicomnode.campaign.standing import Standing, look
 from dicomnode.cli.views.campaign_view import watch
 from storage import campaigns
-from storage.campaign_records import CampaignState
 from storage.database import Database
 from support.campaigns import campaign
 from support.storage_samples import NOW
@@ -20,12 +19,11 @@ from support.storage_samples import NOW
 def test_each_change_is_a_line_of_json(tmp_path: Path) -> None:
     database = Database.open(f"sqlite:///{tmp_path}/node.db")
     made = campaign(database)
-    states = [CampaignState.READY, CampaignState.READY, CampaignState.PAUSED]
-    looks = iter(states)
+    turns = iter([campaigns.resume, campaigns.resume, campaigns.pause])
 
     def looked() -> Standing:
         with database.write() as session:
-            campaigns.set_state(session, made.campaign_id, next(looks))
+            next(turns)(session, made.campaign_id)
         found = look(database, made.name, NOW)
         assert found is not None
         return found

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from dicomnode.decisions.campaign.pace import (
     Limit,
     Load,
-    is_open,
     must_wait_to_ask,
     must_wait_to_pull,
-    open_hours,
-    opens_at,
 )
 from dicomnode.decisions.campaign.plan import Plan
 
@@ -25,17 +19,6 @@ def plan(from_hour: int = 0, to_hour: int = 24) -> Plan:
     day = MIDNIGHT.date()
     hours = {"from_hour": from_hour, "to_hour": to_hour}
     return Plan("pacs", "pacs", day, day, **hours)  # type: ignore[arg-type]
-
-
-@given(st.integers(0, 24), st.integers(0, 24))
-def test_it_is_open_for_as_many_hours_as_it_says(first: int, last: int) -> None:
-    made = plan(first, last)
-    times = [MIDNIGHT + timedelta(hours=hour, minutes=30) for hour in range(24)]
-    assert sum(is_open(made, each) for each in times) == open_hours(made)
-    for each in times:
-        until = opens_at(made, each)
-        assert each < until <= each + timedelta(days=1)
-        assert is_open(made, until)
 
 
 def test_a_night() -> None:
