@@ -59,3 +59,18 @@ def looking(look: Callable[[], object]) -> Iterator[None]:
     finally:
         ended.set()
         beside.join()
+
+
+@contextmanager
+def kept(
+    database: Database, lease: timedelta, clock: Clock, most_seconds: float, job: Job
+) -> Iterator[None]:
+    """Around work on a job: its lease is kept, for so long and no longer, as the work may hang."""
+    held, until = HeldLease(database, job, lease, clock), clock.seconds() + most_seconds
+
+    def look() -> None:
+        if (now := clock.seconds()) <= until:
+            held.look(now)
+
+    with looking(look):
+        yield

@@ -147,6 +147,17 @@ def put_back(
     _write(session, job, state=JobState.QUEUED, **values)
 
 
+def wait(session: Session, job: Job, not_before: datetime, error: str | None = None) -> None:
+    """As `put_back`, of one that was looked at and lacks something: none of its attempts counts, as
+    it kills nobody who looks at it.
+
+    Raises:
+        LeaseLostError
+    """
+    values = {"not_before": not_before, "attempt": 0, "owner": None, "error": error}
+    _write(session, job, state=JobState.QUEUED, **values)
+
+
 def over_deadline(key: str, seconds: float) -> str:
     """`error` of a job that took longer than the setting `key` allows."""
     return f"{DEADLINE}: longer than {key} = {seconds:g}"

@@ -142,7 +142,7 @@ def note_waiting(
     decided waits, with its decision, until what came again of it is all there.
     """
     if lock_series(session, job.series_key).state is not SeriesState.RECEIVING:
-        jobs.put_back(session, job, due, count_attempt=False, error=error)
+        jobs.wait(session, job, due, error)
         return None
     series = _unchanged(session, job, now)
     if isinstance(series, Superseded):
@@ -151,7 +151,7 @@ def note_waiting(
         former = series.completeness and series.completeness.eligible_since
         since = completeness.eligible_since or former
         series.completeness = replace(completeness, eligible_since=since)
-    jobs.put_back(session, job, due, count_attempt=False, error=error)
+    jobs.wait(session, job, due, error)
     return None
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.analysis_needs import estimated_memory
+from dicomnode.decisions.arrival.arrival_evidence import HeaderEvidence, evidence_of_headers
 from dicomnode.decisions.eligibility.eligibility import (
     Eligibility,
     EligibilityPolicy,
@@ -126,3 +128,19 @@ def files_digest(files: Iterable[Path]) -> str:
     return instances_digest(
         (identify_file(file)[0].sop_instance_uid, data_set_sha256(file)) for file in files
     )
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the headers of a series said after so many arrivals (`revision`)."""
+
+    instances: tuple[StoredInstance, ...]
+    assessment: Assessment
+    revision: int
+
+    @cached_property
+    def evidence(self) -> HeaderEvidence:
+        """A file that cannot be read explains a gap: its slice is here, though damaged."""
+        seen = self.assessment
+        found = evidence_of_headers(seen.headers, seen.eligibility.stack)
+        return replace(found, missing=None) if seen.unreadable else found

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import partial
 from typing import TypedDict
 
-from dicomnode.assess.assessment import Assessment, assess_files, input_digest, needs_of
+from dicomnode.assess.assessment import Look, assess_files, input_digest, needs_of
 from dicomnode.assess.pacs_counts import PacsCounts
 from dicomnode.assess.resends import (
     CHOSEN,
@@ -24,11 +24,7 @@ from dicomnode.broken_off import BrokenOff
 from dicomnode.clock import Clock, clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.files import instance_files
-from dicomnode.decisions.arrival.arrival_evidence import (
-    HeaderEvidence,
-    PacsCount,
-    evidence_of_headers,
-)
+from dicomnode.decisions.arrival.arrival_evidence import PacsCount
 from dicomnode.decisions.arrival.completeness import (
     Completeness,
     incomplete_reason,
@@ -38,6 +34,7 @@ from dicomnode.decisions.arrival.completeness import (
 from dicomnode.decisions.eligibility.study_choice import Choice
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.dicom_files.read_again import Retries, why_unread
+from dicomnode.held_lease import kept
 from dicomnode.lifecycle import Outage, ends_process_on_fault
 from dicomnode.methods.bundles import models_digest
 from dicomnode.metrics.counters import count_decided
@@ -70,7 +67,10 @@ _LONGEST_WAIT = (timedelta(seconds=1), timedelta(seconds=10))
 """The next look is not further away: a tenth of the silence so far, within these bounds. An
 association that ends brings it forward."""
 
-_LEASE = timedelta(seconds=60)
+_MOST_ATTEMPTS = 10
+"""So often a look may be broken off by the end of its process, without one that was ended between;
+then the series is what ends it. More than of an analysis: that of a host that is switched off is no
+fault of a series, and to try costs milliseconds."""
 
 _STUDY_LOOK = timedelta(seconds=1)
 """How often an eligible series looks for others of its study that still come."""
@@ -95,22 +95,6 @@ class _Case:
     now: datetime
 
 
-@dataclass(frozen=True)
-class _Look:
-    """What the headers of a series said after so many arrivals (`revision`)."""
-
-    instances: tuple[StoredInstance, ...]
-    assessment: Assessment
-    revision: int
-
-    @cached_property
-    def evidence(self) -> HeaderEvidence:
-        """A file that cannot be read explains a gap: its slice is here, though damaged."""
-        seen = self.assessment
-        found = evidence_of_headers(seen.headers, seen.eligibility.stack)
-        return replace(found, missing=None) if seen.unreadable else found
-
-
 class Assessor:
     """Takes one ASSESS job after the other."""
 
@@ -120,11 +104,14 @@ class Assessor:
         self._clock = clock or clock_of(self._database)
         self._files = instance_files(settings)
         self._model_digest = models_digest(settings)
-        self._looks: dict[str, _Look] = {}
+        self._looks: dict[str, Look] = {}
         self._reading = Retries()
         self._broken_off = BrokenOff(self._database)
         policy = settings.receive.resend_conflict
-        self._resends = Resends(self._database, self._files, policy, _LEASE, self._clock)
+        self._resends = Resends(self._database, self._files, policy, self._clock)
+        self._lease = timedelta(seconds=settings.inference.lease_seconds)
+        most = settings.inference.deadline_seconds
+        self._kept = partial(kept, self._database, self._lease, self._clock, most)
         query, ae_title = settings.query, settings.node.ae_title
         peer = query.peer
         self._counts = None if peer is None else PacsCounts(query, peer, ae_title, self._clock)
@@ -163,11 +150,12 @@ class Assessor:
         """
         self._broken_off.give_back(now)
         with self._database.write() as session:
-            job = jobs.claim(session, (JobKind.ASSESS,), self._owner, now, _LEASE)
+            which = (JobKind.ASSESS,), self._owner, now, self._lease
+            job = jobs.claim(session, *which, max_attempts=_MOST_ATTEMPTS)
         if job is None:
             return False
         try:
-            with self._broken_off.noted(job):
+            with self._broken_off.noted(job), self._kept(job):
                 self._assess(job, now)
         except (DatabaseUnavailableError, LeaseLostError, MemoryError):
             raise
@@ -281,7 +269,7 @@ class Assessor:
         study, uid = arrival.study_instance_uid, arrival.series_instance_uid
         return self._counts.count(study, uid, arrival.instance_count)
 
-    def _look(self, arrival: SeriesArrival) -> _Look:
+    def _look(self, arrival: SeriesArrival) -> Look:
         """The headers of a series, read again only when something has come."""
         uid = arrival.series_key
         known = self._looks.get(uid)
@@ -291,7 +279,7 @@ class Assessor:
             instances = index.instances_of_series(session, uid)
         paths = self._files.bring(instances)
         assessment = assess_files(paths, self._settings.eligibility)
-        look = _Look(instances, assessment, arrival.revision)
+        look = Look(instances, assessment, arrival.revision)
         if not look.assessment.unreadable:
             self._looks[uid] = look
         return look
@@ -309,7 +297,7 @@ class Assessor:
         due = min(found.look_again_at or now, now + longest)
         self._note_waiting(case.job, due, found.noted(arrival.instance_count), now)
 
-    def _decide(self, case: _Case, look: _Look, found: Completeness) -> bool:
+    def _decide(self, case: _Case, look: Look, found: Completeness) -> bool:
         """False when it is left open, as others of its study still come."""
         job, now = case.job, case.now
         reason = incomplete_reason(found, self._settings.completeness)
@@ -347,7 +335,7 @@ class Assessor:
         log.info("series %s: %s", job.series_key, what)
 
     def _choose(
-        self, look: _Look, noted: SeriesEvidence, now: datetime
+        self, look: Look, noted: SeriesEvidence, now: datetime
     ) -> tuple[Choice, SeriesEvidence]:
         """Whether an eligible series is the one of its study to be analysed."""
         one = look.instances[0]

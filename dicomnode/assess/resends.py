@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
 
@@ -37,17 +37,13 @@ from dicomnode.dicom_files.identity import Provenance, identify_file, stored_ins
 from dicomnode.dicom_files.pixels import decode_hu
 from dicomnode.dicom_files.read_again import may_pass
 from dicomnode.errors import DataError
-from storage import conflicts, index, jobs, result_sets
+from storage import conflicts, index, result_sets
 from storage.conflicts import CopyName, Settled
 from storage.database import Database
-from storage.errors import LeaseLostError
 from storage.instances import InstanceFiles, StoredFile
 from storage.records import Conflict, ConflictState, Job, StoredInstance
 
 log = logging.getLogger(__name__)
-
-_RENEW_AFTER = timedelta(seconds=10)
-"""Decoding takes seconds: so often the lease is prolonged."""
 
 _STATE = {
     Standing.SAME: ConflictState.SAME,
@@ -123,11 +119,10 @@ class Resends:
         database: Database,
         files: InstanceFiles,
         policy: ResendPolicy,
-        lease: timedelta,
         clock: Clock,
     ) -> None:
         self._database, self._files = database, files
-        self._policy, self._lease, self._clock = policy, lease, clock
+        self._policy, self._clock = policy, clock
 
     def settle(self, job: Job) -> None:
         """Compare what came again of the series with what stands, and enter what is made of it.
@@ -147,8 +142,7 @@ class Resends:
         newest = {each.sop_instance_uid: each for each in in_question}  # the last one that came
         self._files.bring([standing_now[uid] for uid in newest])
         pairs = [self._pair(standing_now[uid], conflict) for uid, conflict in newest.items()]
-        prolong = self._prolonging(job)
-        copies = [self._compare(pair, prolong) for pair in pairs]
+        copies = [self._compare(pair) for pair in pairs]
         if _in_turn(pairs):
             copies = [replace(copy, at_once=True) for copy in copies]
         wishes = {_WISHED[each.state] for each in in_question if each.state in _WISHED}
@@ -196,28 +190,7 @@ class Resends:
         other = replace(other, series_key=conflict.series_key)
         return _Pair(stands, conflict, other)
 
-    def _prolonging(self, job: Job) -> Callable[[], None]:
-        """To be called often: prolongs the lease.
-
-        Raises:
-            LeaseLostError
-        """
-        renewed = self._clock.now()
-
-        def prolong() -> None:
-            nonlocal renewed
-            now = self._clock.now()
-            if now - renewed < _RENEW_AFTER:
-                return
-            with self._database.write() as session:
-                if not jobs.renew(session, job, now, self._lease):
-                    raise LeaseLostError(f"job {job.job_id} ({job.kind}), attempt {job.attempt}")
-            renewed = now
-
-        return prolong
-
-    def _compare(self, pair: _Pair, prolong: Callable[[], None]) -> Copy:
-        prolong()
+    def _compare(self, pair: _Pair) -> Copy:
         first, later = (self._files.open_path(path) for path in pair.paths)
         return Copy(
             owner=pair.owner,

@@ -91,14 +91,9 @@ def campaign_create(
     from dicomnode.campaign.making import enter
 
     span = span_of_hours(hours)
-    limits = {"images_per_second": rate, "from_hour": span.first, "to_hour": span.last}
-    limits |= {
-        "disk_gib": disk,
-        "ahead": ahead,
-        "most_answers": most_answers,
-        "modality": modality,
-        "to": to,
-    }
+    limits: dict[str, Any] = {"images_per_second": rate, "disk_gib": disk, "ahead": ahead}
+    limits |= {"from_hour": span.first, "to_hour": span.last, "most_answers": most_answers}
+    limits |= {"modality": modality, "to": to}
     days = {"first": first and first.date(), "last": last and last.date()}
     plan = _plan(_source(pacs, dicomweb, folder, bucket) | days | limits)
     settings = load_settings(config_file(config))

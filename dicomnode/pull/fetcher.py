@@ -30,7 +30,6 @@ from storage.records import Job, JobKind
 
 log = logging.getLogger(__name__)
 
-_LEASE = timedelta(seconds=60)
 _LOOK_SECONDS = 2.0
 _AGAIN = timedelta(seconds=30)
 
@@ -60,8 +59,9 @@ class Fetcher:
         Raises:
             DatabaseUnavailableError
         """
+        lease = self._lease
         with self._database.write() as session:
-            job = jobs.claim(session, (JobKind.FETCH,), self._owner, self._clock.now(), _LEASE)
+            job = jobs.claim(session, (JobKind.FETCH,), self._owner, self._clock.now(), lease)
         if job is None:
             return False
         try:
@@ -69,6 +69,10 @@ class Fetcher:
         except LeaseLostError:
             log.warning("series %s: its fetching is another's by now", job.series_key)
         return True
+
+    @property
+    def _lease(self) -> timedelta:
+        return timedelta(seconds=self._settings().inference.lease_seconds)
 
     def _serve(self, job: Job) -> None:
         lost = self._lost(job)
@@ -122,7 +126,7 @@ class Fetcher:
     def _kept(self, job: Job) -> Iterator[threading.Event]:
         """Around the fetching: keeps the lease. The event is set when it is to be broken off."""
         stop = threading.Event()
-        lease = HeldLease(self._database, job, _LEASE, self._clock)
+        lease = HeldLease(self._database, job, self._lease, self._clock)
 
         def look() -> None:
             lease.look(self._clock.seconds())

@@ -15,26 +15,32 @@ import pytest
 from pydicom.dataset import Dataset
 from sqlalchemy import update
 
+from dicomnode.assess import assessor as assessor_module
+from dicomnode.assess.assessment import assess_files
 from dicomnode.assess.assessor import Assessor
-from dicomnode.config.sections import NodeSettings
+from dicomnode.config.sections import InferenceSettings, NodeSettings
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.eligibility.study_choice import StudyPolicy
-from storage import queries
+from storage import jobs, queries
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
 from storage.models import InstanceRow, JobRow
-from storage.records import JobState, SeriesDetail, SeriesState
+from storage.records import JobKind, JobState, SeriesDetail, SeriesState
 from support.phantom import series_uid, write_series
 from support.pipeline import NO_WAIT, receive_files
 from support.storage_samples import noted
+from support.wait import wait_for
+
+ASSESS = (JobKind.ASSESS,)
 
 
 class Node:
     """What one assessor works on."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, inference: InferenceSettings | None = None) -> None:
         self.settings = Settings(
+            inference=inference or InferenceSettings(),
             node=NodeSettings(data_directory=folder),
             completeness=NO_WAIT,
             study=StudyPolicy(wait_seconds=60),
@@ -286,3 +292,67 @@ def test_an_outage_is_no_fault_of_the_series(
     found = node.detail(uid)
     assert found.series.state is SeriesState.QUEUED
     assert found.jobs[0].attempt == 1, "and costs no attempt"
+
+
+def killed(node: Node, times: int) -> None:
+    """The process ended in the middle of a look, and another began."""
+    owner, now = "node/assessor/0/", datetime.now(UTC)
+    for _ in range(times):
+        with node.database.write() as session:
+            lease = timedelta(seconds=30)
+            assert jobs.claim(session, ASSESS, owner, now, lease, max_attempts=99)
+            jobs.hand_back_owned(session, owner, now)
+
+
+def test_that_a_host_was_switched_off_three_times_is_no_fault_of_the_series(
+    node: Node, tmp_path: Path
+) -> None:
+    uid = node.receive(write_series(tmp_path / "series"))
+    killed(node, 9)
+    assert node.look()
+    assert node.detail(uid).series.state is SeriesState.QUEUED
+
+
+def test_a_series_that_ends_whoever_looks_at_it_is_given_up(node: Node, tmp_path: Path) -> None:
+    uid = node.receive(write_series(tmp_path / "series"))
+    killed(node, 10)
+    assert not node.look()
+    found = node.detail(uid).series
+    assert found.state is SeriesState.FAILED
+    assert [(each.rule, each.value) for each in found.reasons] == [("worker_lost", 10)]
+
+
+def test_a_look_that_was_ended_makes_the_broken_ones_before_it_count_no_more(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = node.receive(write_series(tmp_path / "series"))
+    killed(node, 9)
+    breaking(monkeypatch, errno.ESTALE)
+    assert node.look()
+    waiting = node.detail(uid)
+    assert waiting.series.state is SeriesState.RECEIVING
+    assert waiting.jobs[0].attempt == 0
+
+
+def test_a_look_that_lasts_keeps_its_lease_which_is_that_of_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Node(tmp_path / "data", InferenceSettings(lease_seconds=0.9))
+    uid = made.receive(write_series(tmp_path / "series"))
+    read = assess_files
+
+    def until() -> datetime:
+        lease_until = made.detail(uid).jobs[0].lease_until
+        assert lease_until is not None
+        return lease_until
+
+    def slow(*arguments: Any) -> Any:
+        first = until()
+        assert first - made.now == timedelta(seconds=0.9)
+        wait_for(lambda: until() > first + timedelta(seconds=0.5), "it is prolonged twice")
+        return read(*arguments)
+
+    monkeypatch.setattr(assessor_module, "assess_files", slow)
+    assert made.look()
+    assert made.detail(uid).series.state is SeriesState.QUEUED
+    made.database.close()

@@ -196,7 +196,13 @@ def test_a_runner_that_has_nothing_to_do_says_what_lets_it_go_on(
         turn(session, work.campaign.campaign_id)
     stop = work.runner._stop
     looks = iter([False, True])
-    stop.wait = lambda _seconds=None: next(looks) and stop.set()  # type: ignore[method-assign,assignment,func-returns-value]
+
+    def wait(_seconds: float | None = None) -> bool:
+        if next(looks):
+            stop.set()
+        return stop.is_set()
+
+    stop.wait = wait  # type: ignore[method-assign,assignment]
     with caplog.at_level("INFO", logger="dicomnode.campaign.runner"):
         work.runner.run(until_empty=False)
     assert len(caplog.records) == 1, "once"
