@@ -146,7 +146,7 @@ def pull_plugs(world: World, folder: Path, count: int, seed: int) -> None:
     plugs = Plugs(world.machines, world.database, seed, LEASE_SECONDS, LOST_SECONDS)
     whole = lambda: plugs.database_is_whole  # noqa: E731
     takeovers = Takeovers(Site(world.machines, world.database, plugs.struck, whole))
-    plugs.striking = takeovers.struck
+    plugs.striking, plugs.analysing = takeovers.struck, takeovers.analysing
     sources = [
         Source(world.sources, world.machines, world.peer, templates, ledger, seed * 10 + each, 8.0)
         for each in range(2)

@@ -24,6 +24,8 @@ _DATABASE_SHARE = 0.25
 _LOST_SHARE = 0.15
 """Of the stops and cuts so many last until the others give the host up."""
 
+_AIMED_SHARE, _SOON_SECONDS, _LOOK_SECONDS = 0.5, 4.0, 0.05
+
 _AT_A_TIME = 2
 
 
@@ -51,6 +53,9 @@ class Plugs:
         self.striking: Callable[[Machine, str], None] = lambda _machine, _kind: None
         """Is called when a host is about to be struck, and how."""
 
+        self.analysing: Callable[[], set[str]] = set
+        """Ids of the nodes that analyse now."""
+
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._began
@@ -68,13 +73,25 @@ class Plugs:
         wait_for(self._may, "a host may be struck")
         free = [n for n in range(len(self._machines)) if n not in self._busy]
         ill = self.database_is_whole and self._rng.random() < _DATABASE_SHARE
-        number = -1 if ill else self._rng.choice(free)
+        number = -1 if ill else self._one_of(free)
         kind = self._rng.choice(DATABASE_FAULTS if ill else HOST_FAULTS)
         drawn = random.Random(self._rng.random())
         self._busy.add(number)
         thread = threading.Thread(target=self._carry_out, args=(number, kind, drawn), daemon=True)
         self._threads.append(thread)
         thread.start()
+
+    def _one_of(self, free: list[int]) -> int:
+        """Half of the strikes hit a host that analyses, if one does soon: most moments none does,
+        and would tell nothing of how its work goes on."""
+        number, deadline = self._rng.choice(free), time.monotonic() + _SOON_SECONDS
+        aims = self._rng.random() < _AIMED_SHARE
+        while aims and time.monotonic() < deadline:
+            busy = self.analysing()
+            if found := [each for each in free if self._machines[each].node_id in busy]:
+                return self._rng.choice(found)
+            time.sleep(_LOOK_SECONDS)
+        return number
 
     def _may(self) -> bool:
         self.keep_running()

@@ -55,6 +55,15 @@ class RayTestCluster:
         self.port, self._process = port, process
         self.address = f"127.0.0.1:{port}"  # and where Ray says, once there is a head
 
+    def analysing(self) -> set[str]:
+        """Process ids of those that analyse, on all hosts."""
+        found = set()
+        for pid in family(self._process.pid):
+            with suppress(OSError):
+                if b"\0role\0worker-1\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.add(str(pid))
+        return found
+
     def head(self) -> dict[str, list[int]]:
         return self._ask(f"head {self.port}")
 

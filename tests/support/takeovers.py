@@ -163,6 +163,12 @@ class Takeovers:
                 if row.node_id == node_id:
                     self._held.setdefault(key, Held(key, strike, row, now))
 
+    def analysing(self) -> set[str]:
+        """Ids of the nodes that analyse now, whose leases are not over."""
+        with self._lock:
+            rows = self._running.items()
+            return {row.node_id for key, row in rows if key[0] == "analyse" and not row.due}
+
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection[1].close()
@@ -265,7 +271,7 @@ def table(seen: Sequence[Held]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|"
     groups: dict[tuple[str, str, str], list[Held]] = {}
     for each in seen:
-        who = each.taken_by + (", which alone has the files" if each.row.mine else "")
+        who = each.taken_by + (", not sealed when struck" if each.row.mine else "")
         groups.setdefault((each.kind, each.strike, who), []).append(each)
     for names, some in sorted(groups.items()):
         columns = (
