@@ -21,7 +21,7 @@ from dicomnode.data_directory.files import result_files
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.deliver.dicom_sender import dicom_sender
-from dicomnode.deliver.reach import Reach
+from dicomnode.deliver.reach import Reach, reach_of
 from dicomnode.deliver.routing import warn_of_unreached
 from dicomnode.deliver.sender import NoneTakenError, Sender, outcome_of
 from dicomnode.deliver.tally import Tally, patient_id_of
@@ -336,10 +336,6 @@ def _damaged(delivery: Delivery, error: Exception) -> Outcome:
 
 def _fault(error: Exception) -> str:
     return f"a fault on our side: {type(error).__name__}"
-
-
-def reach_of(settings: Settings, destination: AnyDestination, clock: Clock) -> Reach:
-    return Reach(settings.delivery.retry, destination.objects_per_minute, clock)
 
 
 def _threads(

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from dicomnode.clock import Clock
+from dicomnode.config.destinations import AnyDestination
+from dicomnode.config.settings import Settings
 from dicomnode.decisions.retry import RetryPolicy, next_probe
 from dicomnode.lifecycle import drawn_jitter
 
@@ -18,8 +20,11 @@ _MINUTE_SECONDS = 60.0
 class Reach:
     """One destination. While it is away one of the threads tries it now and then, the rest wait."""
 
-    def __init__(self, policy: RetryPolicy, objects_per_minute: int, clock: Clock) -> None:
-        """`objects_per_minute`: 0 for no limit."""
+    def __init__(
+        self, policy: RetryPolicy, objects_per_minute: int, clock: Clock, shared: bool = False
+    ) -> None:
+        """`objects_per_minute`: 0 for no limit. `shared`: other nodes send there, too."""
+        self._shared = shared
         self._policy = policy
         self._per_minute = objects_per_minute
         self._clock = clock
@@ -69,14 +74,19 @@ class Reach:
             return before not in ("", sop_instance_uid)
 
     def is_away(self, asked_seconds: float = 0.0) -> tuple[datetime, bool]:
-        """When it is tried next, not before the time that it asks for, and whether it is news."""
+        """Until when what is to be sent there waits, and whether it is news.
+
+        Until it is tried next, not before the time that it asks for. Where other nodes may reach
+        it, only that time: it may be this node alone that does not, and they go on at once.
+        """
         with self._lock:
             self._failures += 1
             now = self._clock.now()
             probe = next_probe(self._failures, self._policy, now, drawn_jitter())
             until = max(probe, now + timedelta(seconds=asked_seconds))
             self._probe_at = self._clock.seconds() + (until - now).total_seconds()
-            return until, self._failures == 1
+            waits = now + timedelta(seconds=asked_seconds) if self._shared else until
+            return waits, self._failures == 1
 
     def _enter(self, wanted: int) -> tuple[int, bool]:
         """How many are granted, and whether they are to try a destination that is away."""
@@ -97,3 +107,9 @@ class Reach:
         granted = min(wanted, self._per_minute - len(self._sent))
         self._sent.extend([now] * granted)
         return granted
+
+
+def reach_of(settings: Settings, destination: AnyDestination, clock: Clock) -> Reach:
+    """As configured; one for all threads of a process that send there."""
+    per_minute, shared = destination.objects_per_minute, settings.node.shares_database
+    return Reach(settings.delivery.retry, per_minute, clock, shared)

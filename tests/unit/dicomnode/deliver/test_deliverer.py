@@ -229,6 +229,27 @@ def test_a_destination_that_is_away_is_tried_now_and_then_for_all_that_waits(
     ]
 
 
+def test_what_one_node_cannot_reach_another_sends_at_once(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = outbox.settings.node.model_copy(update={"shares_database": True})
+    settings = outbox.settings.model_copy(update={"node": shared})
+    clock = StandingClock(NOW)
+    cut, other = (Deliverer(settings, PEER, f"{e}/deliverer/1/", clock) for e in ("cut", "other"))
+    stop = threading.Event()
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender.associated", away)
+    assert cut.deliver_some(stop) == 3
+    assert {(each.state.value, each.status) for each in outbox.rows().values()} == {
+        ("waiting", "no connection")
+    }
+    assert cut.deliver_some(stop) == 0, "it tries no more for a while"
+    monkeypatch.setattr("dicomnode.deliver.dicom_sender.associated", associated)
+    assert cut.deliver_some(stop) == 0
+    assert other.deliver_some(stop) == 3
+    assert outbox.states() == ["stored"] * 3
+    assert {each.attempt for each in outbox.rows().values()} == {2}
+
+
 def test_a_destination_is_sent_no_more_objects_in_a_minute_than_it_may_be(outbox: Outbox) -> None:
     clock = StandingClock(NOW)
     slow = PEER.model_copy(update={"objects_per_minute": 2})
