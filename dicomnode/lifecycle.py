@@ -31,6 +31,9 @@ EXIT_FAULT = 1
 EXIT_REFUSED = 2
 """It cannot work as it is set up, or was asked for what cannot be; it has said why."""
 
+EXIT_TWICE = 4
+"""Another host is the same node too; it has said which, and what to do."""
+
 SUPERVISOR_PIPE = "DICOMNODE_SUPERVISOR_PIPE"
 """Environment variable: file descriptor of a pipe whose other end the supervisor holds."""
 

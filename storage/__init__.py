@@ -28,6 +28,7 @@ flight_records   Of each analysis one record that outlives all, chained to the o
 folders          Folders whose names outlive a power cut
 forgetting       A lost node that never comes back is forgotten: nobody waits for it any more
 holders          Which node holds an instance that came to several, or whose holder is lost
+incarnations     Which start of a node is heard of, and what an earlier one has no more
 index            The index of what has come: associations, instances, and the series they add up to
 instances        Instance files on disk, under names that tell nothing about the patient
 jobs             Jobs: claimed under a lease, fenced by a token, parked when they kill their workers

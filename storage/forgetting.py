@@ -79,6 +79,33 @@ def left_behind(session: Session, node_id: str) -> LeftBehind:
     )
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """What of a series lay on one node alone that is forgotten, and is not here again: instances,
+    and deliveries that were given up with it. `forgotten`: by a person; else the node goes on, and
+    its disk has them no more."""
+
+    name: str
+    instances: int
+    unsent: int
+    forgotten: bool
+
+
+def unreadable(session: Session, series_key: str) -> tuple[Unreadable, ...]:
+    """By node, as they joined."""
+    no_more = (NodeRow.left_at.is_not(None), NodeRow.shares.is_(False))
+    found = []
+    for node in session.scalars(select(NodeRow).where(*no_more).order_by(NodeRow.joined_at)).all():
+        alone = (InstanceRow.node_id == node.node_id, InstanceRow.object_name.is_(None))
+        instances = _count(session, InstanceRow, InstanceRow.series_key == series_key, *alone)
+        lost = (DeliveryRow.node_id == node.node_id, DeliveryRow.error == FORGOTTEN)
+        unsent = _count(session, DeliveryRow, DeliveryRow.series_key == series_key, *lost)
+        if instances or unsent:
+            by_person = node.workers > 0 or node.joined_at != node.left_at
+            found.append(Unreadable(node.name or node.node_id, instances, unsent, by_person))
+    return tuple(found)
+
+
 def forget(session: Session, node_id: str) -> bool:
     """False where it is heard of again, or is forgotten already."""
     lost = (NodeRow.node_id == node_id, NodeRow.left_at.is_not(None), NodeRow.shares)

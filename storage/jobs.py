@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from storage.decided import RETRACTED, Reason, Verdict
 from storage.errors import LeaseLostError
 from storage.models import IS_OPEN_JOB, DeliveryRow, JobRow, ResultRow, SeriesRow
-from storage.placing import asks_no_more, may_claim, readable
+from storage.placing import asks_no_more, is_for, may_claim, readable
 from storage.records import (
     RETRACTION_KIND,
     DeliveryState,
@@ -54,11 +54,13 @@ def claim(
     max_attempts: int = 3,
     capabilities: Collection[str] = ("",),
     memory_bytes: int | None = None,
+    equipment_digest: str | None = None,
 ) -> Job | None:
     """Take the most urgent due job, or one whose lease ran out; None when there is none.
 
     `owner` is "node_id/role/pid/…": what is bound to another node is passed over, and what asks for
-    more than `capabilities` and `memory_bytes` (None: any). A job begun already `max_attempts`
+    more than `capabilities` and `memory_bytes` (None: any), or for another equipment (None: any).
+    A job begun already `max_attempts`
     times and never ended is parked instead, and its series fails with the rule `worker_lost`, or
     with `deadline` where it took too long, in this transaction.
     """
@@ -69,6 +71,7 @@ def claim(
             due(kinds, now),
             JobRow.attempt < max_attempts,
             *asks_no_more(capabilities, memory_bytes),
+            *is_for(equipment_digest),
             may_claim(JobRow, owner),
             *(() if JobKind.FETCH in kinds else (readable(JobRow.series_key, owner),)),
         )

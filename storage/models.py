@@ -33,7 +33,7 @@ from storage.records import (
     SeriesState,
 )
 
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0009"
 """The newest Alembic revision, kept here so that opening a current database costs no import."""
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
@@ -64,7 +64,9 @@ class NodeRow(Base):
     of one that does not, this is the only row, or it is lost and forgotten. `receives`: not a host
     of workers alone, which keeps nothing. `workers`: how many it has; `capabilities`, parted by
     spaces, and `memory_bytes`: what each of them has, as the last that began told; NULL: nobody has
-    told yet.
+    told yet. `mark`: the start of the node that is heard of, and its last word; empty: none said.
+    `twice_at`, `twice_on`: when another host wanted to be this node too, and its name. `equipment`:
+    what it decides with, or its workers have where it does not, by part; `equipment_digest` of all.
     """
 
     __tablename__ = "node"
@@ -79,6 +81,11 @@ class NodeRow(Base):
     workers: Mapped[int] = mapped_column(server_default="1")
     capabilities: Mapped[str] = mapped_column(server_default="")
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    mark: Mapped[str] = mapped_column(server_default="")
+    twice_at: Mapped[datetime | None]
+    twice_on: Mapped[str] = mapped_column(server_default="")
+    equipment: Mapped[dict[str, Any] | None]
+    equipment_digest: Mapped[str] = mapped_column(server_default="")
 
 
 class AssociationRow(Base):
@@ -209,7 +216,7 @@ class Leased:
 class JobRow(Leased, Base):
     """`series_revision` is the series' revision when the job was claimed. `capability`: what a
     worker must have to claim it; empty: nothing beyond the usual. `memory_bytes`: so much it must
-    have of memory, as was estimated."""
+    have of memory, as was estimated. `model_digest`: of the equipment that it was decided with."""
 
     __tablename__ = "job"
     __table_args__ = (

@@ -6,7 +6,8 @@ long is lost to the others until it says so again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import delete, select, update
@@ -17,6 +18,9 @@ from storage.models import NodeRow, ResultRow, SeriesRow
 from storage.overview_records import Node
 from storage.placing import place_what_is_open
 from storage.statements import insert_into, shared_fields
+
+DESTINATIONS = "destinations"
+"""The part of a node's equipment that names those which it sends to: a list, as JSON."""
 
 
 def all_nodes(session: Session) -> tuple[Node, ...]:
@@ -50,16 +54,19 @@ def join(
     """The node begins to work on this database. Of one that shares it what is open is bound to it,
     as far as nobody else has the files."""
     here = {"name": name, "shares": shares, "heard_at": now, "left_at": None}
-    here |= {"workers": workers, "receives": receives}
+    here |= {"workers": workers, "receives": receives, "twice_at": None, "twice_on": ""}
     statement = insert_into(session, NodeRow).values(node_id=node_id, joined_at=now, **here)
     session.execute(statement.on_conflict_do_update(index_elements=["node_id"], set_=here))
     if shares:
         place_what_is_open(session, node_id)
 
 
-def tell_alive(session: Session, node_id: str, now: datetime) -> bool:
-    """Again and again, while a node runs that shares the database. False: it is not known there."""
-    here = {"heard_at": now, "left_at": None, "shares": True}
+def tell_alive(
+    session: Session, node_id: str, now: datetime, mark: str = "", *, shares: bool = True
+) -> bool:
+    """Again and again, while a node runs. False: it is not known there. `mark`: of the start that
+    says so, and this word of it."""
+    here = {"heard_at": now, "left_at": None, "shares": shares, "mark": mark}
     alive = update(NodeRow).where(NodeRow.node_id == node_id).values(**here)
     return session.scalar(alive.returning(NodeRow.node_id)) is not None
 
@@ -70,6 +77,29 @@ def tell_workers(
     """What each worker of a node has, as one of them knows that has loaded its models."""
     told = {"capabilities": " ".join(sorted(capabilities)), "memory_bytes": memory_bytes}
     session.execute(update(NodeRow).where(NodeRow.node_id == node_id).values(**told))
+
+
+def tell_equipment(
+    session: Session, node_id: str, parts: Mapping[str, str], digest: str, *, receives: bool
+) -> None:
+    """With what a node decides, as its assessor knows; or, of a host of workers alone, what these
+    have. Of the other kind of node nothing is written."""
+    told = {"equipment": dict(parts), "equipment_digest": digest}
+    which = (NodeRow.node_id == node_id, NodeRow.receives.is_(receives))
+    session.execute(update(NodeRow).where(*which).values(**told))
+
+
+def destinations_of_others(session: Session, node_id: str) -> frozenset[str] | None:
+    """Names of those that the other nodes send to which share the database and are heard of; None:
+    one of them has not told."""
+    found: set[str] = set()
+    for each in all_nodes(session):
+        if each.node_id != node_id and each.left_at is None and each.receives and each.shares:
+            told = (each.equipment or {}).get(DESTINATIONS)
+            if told is None:
+                return None
+            found |= set(json.loads(told))
+    return frozenset(found)
 
 
 def leave(session: Session, node_id: str) -> None:

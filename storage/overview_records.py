@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -135,7 +136,9 @@ class Node:
     """A node that works on the database; `left_at`: since when it is not heard of any more.
 
     `receives`: no host of workers alone. `workers`: how many; `capabilities`, parted by spaces, and
-    `memory_bytes` are what each has; None: nobody has told yet.
+    `memory_bytes` are what each has; None: nobody has told yet. `mark`: which start of it is heard
+    of. `twice_at`, `twice_on`: when another host wanted to be this node too, and its name.
+    `equipment`: what it decides with, or its workers have, by part; and the digest of that.
     """
 
     node_id: str
@@ -148,6 +151,11 @@ class Node:
     workers: int = 1
     capabilities: str = ""
     memory_bytes: int | None = None
+    mark: str = ""
+    twice_at: datetime | None = None
+    twice_on: str = ""
+    equipment: Mapping[str, str] | None = None
+    equipment_digest: str = ""
 
     @property
     def forgotten(self) -> bool:

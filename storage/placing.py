@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, false, func, literal, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from storage.models import (
@@ -69,6 +81,22 @@ def asks_no_more(
     """Jobs that a worker which has these may claim; `memory_bytes`: None for any."""
     named = JobRow.capability.in_(capabilities)
     return (named,) if memory_bytes is None else (named, JobRow.memory_bytes <= memory_bytes)
+
+
+_ASKED_FOR = select(NodeRow.equipment_digest).where(
+    NodeRow.shares, NodeRow.receives, NodeRow.left_at.is_(None), NodeRow.equipment_digest != ""
+)
+"""Digests of the equipment with which nodes that are heard of decide."""
+
+
+def is_for(equipment_digest: str | None) -> tuple[ColumnElement[bool], ...]:
+    """Analyses for a worker with this equipment: that of the node that decided. What no node would
+    ask for any more, as all of them have other models since, goes to one that has those. None: of
+    a node that has the database alone, for which whatever it has is right."""
+    if equipment_digest is None:
+        return ()
+    theirs, ours = JobRow.model_digest, literal(equipment_digest, String())
+    return (or_(theirs == ours, and_(theirs.not_in(_ASKED_FOR), ours.in_(_ASKED_FOR))),)
 
 
 def may_claim(table: type[Leased], owner: str) -> ColumnElement[bool]:

@@ -205,7 +205,7 @@ class Job:
     kind: JobKind
     series_key: str
     input_digest: str  # empty for ASSESS
-    model_digest: str  # empty for ASSESS
+    model_digest: str  # of the equipment that it asks for; empty for ASSESS
     priority: int
     attempt: int  # 1 at the first claim
     created_at: datetime
@@ -226,7 +226,8 @@ NO_NEEDS = Needs()
 
 @dataclass(frozen=True)
 class JobRecord:
-    """One job as `queue` shows it. `capability`, `memory_bytes`: what it asks of a worker."""
+    """One job as `queue` shows it. `capability`, `memory_bytes`, `model_digest` (of the equipment):
+    what it asks of a worker."""
 
     job_id: int
     kind: JobKind
@@ -243,6 +244,7 @@ class JobRecord:
     error: str | None
     capability: str = ""
     memory_bytes: int = 0
+    model_digest: str = ""
 
     @property
     def needs(self) -> Needs:

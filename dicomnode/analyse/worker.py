@@ -33,6 +33,7 @@ from dicomnode.decisions.arrival.completeness import INCOMPLETE_RULE
 from dicomnode.decisions.arrival.resend import RESENT
 from dicomnode.decisions.eligibility.study_choice import STUDY_CHOICE
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
+from dicomnode.deliver.equipment import equipment
 from dicomnode.deliver.result_bundles import ResultBundles, named
 from dicomnode.deliver.result_settings import analysis_digest
 from dicomnode.deliver.result_store import store_results
@@ -106,7 +107,8 @@ class Worker:
         self._lease = timedelta(seconds=settings.inference.lease_seconds)
         self._engines = engines or load_engines(settings)
         self._ability = ability_of(settings, self._engines)
-        self._told = False
+        self._equipment = equipment(settings, self._engines.names or None)
+        self._told, self._shares = False, settings.node.shares_database
         self._rests_until = 0.0
         self._ahead = Ahead(settings, self._database, self._engines, stop, self._clock)
 
@@ -147,6 +149,8 @@ class Worker:
             node_id, can = self._owner.partition("/")[0], self._ability
             with self._database.write() as session:
                 nodes.tell_workers(session, node_id, can.capabilities, can.memory_bytes)
+                has = self._equipment
+                nodes.tell_equipment(session, node_id, has.parts, has.digest, receives=False)
             log.info("has %s, %d MiB", ", ".join(sorted(can.capabilities)), can.memory_bytes >> 20)
             self._told = True
 
@@ -171,6 +175,7 @@ class Worker:
                 self._lease,
                 capabilities=self._ability.claims,
                 memory_bytes=self._ability.memory_bytes,
+                equipment_digest=self._equipment.digest if self._shares else None,
             )
         if job is None:
             return False

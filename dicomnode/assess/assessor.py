@@ -33,10 +33,10 @@ from dicomnode.decisions.arrival.completeness import (
 )
 from dicomnode.decisions.eligibility.study_choice import Choice
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
+from dicomnode.deliver.equipment import equipment, tell_equipment
 from dicomnode.dicom_files.read_again import Retries, why_unread
 from dicomnode.held_lease import kept
 from dicomnode.lifecycle import Outage, ends_process_on_fault
-from dicomnode.methods.bundles import models_digest
 from dicomnode.metrics.counters import count_decided
 from storage import conflicts, index, jobs, queries, series
 from storage.by_hand import cancelled_reason
@@ -103,7 +103,8 @@ class Assessor:
         self._database = Database.open_later(settings.database_url)
         self._clock = clock or clock_of(self._database)
         self._files = instance_files(settings)
-        self._model_digest = models_digest(settings)
+        digest = equipment(settings).digest
+        self._record_queued = partial(series.record_queued, model_digest=digest)
         self._looks: dict[str, Look] = {}
         self._reading = Retries()
         self._broken_off = BrokenOff(self._database)
@@ -361,10 +362,7 @@ class Assessor:
         with self._database.write() as session:
             if needs is None:
                 return series.record_skipped(session, job, **decision)
-            model, priority = self._model_digest, job.priority
-            return series.record_queued(
-                session, job, model_digest=model, priority=priority, needs=needs, **decision
-            )
+            return self._record_queued(session, job, priority=job.priority, needs=needs, **decision)
 
 
 def _by_a_person(detail: SeriesDetail) -> tuple[Reason, ...]:
@@ -385,4 +383,5 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
         from dicomnode.pull import fetcher  # for what a lost node alone had
 
         threading.Thread(target=fetcher.run, args=(settings, owner, stop), daemon=True).start()
+    tell_equipment(settings, owner, stop)  # before anything is decided with it
     Assessor(settings, owner).run(stop)

@@ -131,7 +131,7 @@ def serve(config: ConfigOption = None) -> None:
             trail.of_node(settings),
         ):
             note_first_start(settings)
-            taking = Taking(settings, node_id)
+            taking = Taking(settings, node_id, stop)
             check_start(settings)
             kept = keep_settings(settings)
             read = partial(load_settings, file)

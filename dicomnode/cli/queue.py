@@ -146,12 +146,13 @@ def queue_show(uid: UidArgument, config: ConfigOption = None, as_json: JsonOptio
     """One series with its jobs, results and deliveries."""
     from dicomnode.cli.views import queue_view
 
-    details = queue_view.find(open_database(config), uid)
+    database = open_database(config)
+    details, hosts = queue_view.find(database, uid), queue_view.host_names(database)
     if as_json:
         print_json(one_or_list([queue_view.detail_json(detail) for detail in details]))
         return
     for detail in details:
-        queue_view.print_show(console(), detail)
+        queue_view.print_show(console(), detail, hosts)
 
 
 @queue_app.command("why")

@@ -21,6 +21,16 @@ def worker(
     until_empty: Annotated[
         bool, typer.Option("--until-empty", help="End when nothing is left to analyse.")
     ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait",
+            min=0,
+            metavar="SECONDS",
+            help="With --until-empty: so long it waits, with nothing to do, for series that are "
+            "received, or not decided yet.",
+        ),
+    ] = 600.0,
     capability: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,10 +70,10 @@ def worker(
     ):
         be_worker_host(settings)
         check_start(settings, receives=False)
-        taking = Taking(settings, node_id)
+        taking = Taking(settings, node_id, stop)
         kept = keep_settings(settings)
         supervisor = Supervisor(settings, kept, node_id, taking, read=read, workers_alone=True)
-        with workers.looked_after(settings, node_id, stop, until_empty=until_empty):
+        with workers.looked_after(settings, node_id, stop, wait if until_empty else None):
             supervisor.run(stop)
 
 

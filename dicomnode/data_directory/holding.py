@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dicomnode.config.reading import kept_settings
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory import incarnations
 from dicomnode.errors import AlreadyRunningError, ConfigurationError
 from storage.durable import DurableFiles
 from storage.folders import give_to_owner_of_folder
@@ -41,6 +42,7 @@ def only_one(data_directory: Path) -> Iterator[str]:
             give_to_owner_of_folder(lock.fileno(), data_directory)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             node_id = _node_id(data_directory)
+            incarnations.begin(data_directory)
         except BlockingIOError:
             raise AlreadyRunningError(
                 f"a node is already running on the data directory {data_directory}"

@@ -18,20 +18,30 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from socket import gethostname
 
+from sqlalchemy.orm import Session
+
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.incarnations import (
+    StillHeardError,
+    check_former_is_over,
+    starts_of,
+)
 from dicomnode.data_directory.worker_host import check_is_none, is_worker_host
 from dicomnode.errors import ConfigurationError
-from storage.database import Database, is_missing
+from storage.database import Database, check_answers, is_missing
 from storage.durable import DurableFiles
 from storage.errors import DatabaseUnavailableError, StorageError
+from storage.incarnations import alone_on, give_up, held, note_twice, sign
 from storage.instances import InstanceFiles
-from storage.nodes import all_nodes, folders_without_series, join
+from storage.models import SCHEMA_REVISION
+from storage.nodes import all_nodes, find, folders_without_series, join
+from storage.overview_records import Node
 from storage.results import ResultFiles
 from storage.statements import moment
 
@@ -85,16 +95,29 @@ def take_database(settings: Settings, node_id: str) -> None:
 
     Raises:
         ConfigurationError: it belongs to another data directory, and one of both does not share.
+        StillHeardError: so may an earlier start of this node be, elsewhere.
         LostHistoryError: it does not know what lies here.
         DatabaseUnavailableError: it cannot be asked.
     """
-    held, mark = _Holdings.of(settings), settings.node.data_directory / AWAITING
-    past = bool(held.result_folders) or (held.has_instances and not mark.exists())
+    holds, mark = _Holdings.of(settings), settings.node.data_directory / AWAITING
+    past = bool(holds.result_folders) or (holds.has_instances and not mark.exists())
     if past and is_missing(settings.database_url):
         raise _without_history(settings, Database.open_later(settings.database_url).url)
-    with closing(Database.open(settings.database_url)) as database, database.write() as session:
+    with closing(_opened(settings)) as database:
+        if database.serves and settings.node.shares_database:
+            _give_up_missing(settings, database, node_id)
+        _take(settings, database, node_id, holds, past=past)
+    mark.unlink(missing_ok=True)
+
+
+def _take(
+    settings: Settings, database: Database, node_id: str, holds: _Holdings, *, past: bool
+) -> None:
+    with database.write() as session:
+        own = held(session, node_id)
+        if own is not None and database.serves:
+            _check_former_is_over(settings, session, own)
         nodes, shares = all_nodes(session), settings.node.shares_database
-        is_known = node_id in {each.node_id for each in nodes}
         for each in nodes:
             if each.node_id != node_id and not each.forgotten and not (shares and each.shares):
                 raise ConfigurationError(
@@ -102,45 +125,101 @@ def take_database(settings: Settings, node_id: str) -> None:
                     f"elsewhere; {settings.node.data_directory} is that of {node_id}. Several "
                     "nodes work on one database where each has [node] shares_database = true"
                 )
-        unknown = folders_without_series(session, held.result_folders)
-        own = [each.heard_at for each in nodes if each.node_id == node_id]
-        if unknown and database.serves and own and _after(settings, unknown, own[0]) < _FAIL_OVER:
+        unknown = folders_without_series(session, holds.result_folders)
+        lately = own is not None and _after(settings, unknown, own.heard_at) < _FAIL_OVER
+        if unknown and database.serves and lately:
             log.warning("%d series are not in the database, and entered again", len(unknown))
         elif unknown:
             raise _without_history(settings, database.url, unknown)
-        if not nodes and held.result_folders:
+        if not nodes and holds.result_folders:
             raise LostHistoryError(
                 f"{database.url} is no node's any more: `dicomnode database move` took it "
                 "elsewhere. Name that place in [node] database_url. Only where that one is lost, "
                 "`dicomnode database adopt` goes on with this one, and holds what it does not know "
                 "to be sent until you release it"
             )
-        if not is_known and past:
+        if own is None and past:
             raise _without_history(settings, database.url)
         workers, receives = settings.inference.workers, not is_worker_host(settings)
         join(session, node_id, gethostname(), shares, moment(session), workers, receives)
-    mark.unlink(missing_ok=True)
+        sign(session, node_id, starts_of(settings.node.data_directory).word)
 
 
-def _after(settings: Settings, folders: Iterable[str], heard_at: datetime) -> timedelta:
+def _check_former_is_over(settings: Settings, session: Session, own: Node) -> None:
+    here = settings.node.data_directory
+    check_former_is_over(own, starts_of(here), here, moment(session))
+
+
+def _give_up_missing(settings: Settings, database: Database, node_id: str) -> None:
+    """Where the last start was of another directory, or before the machine was started: what the
+    rows say is here, and is not."""
+    with database.read() as session:
+        own = find(session, node_id)
+        if own is None or starts_of(settings.node.data_directory).is_ours(own.mark):
+            return
+        _check_former_is_over(settings, session, own)
+        alone, now = alone_on(session, node_id), moment(session)
+    instances, results = InstanceFiles(settings.instances), ResultFiles(settings.result_files)
+    gone = [uid for uid, path in alone.instances.items() if not instances.is_there(path)]
+    lost = [uid for uid, path in alone.results.items() if not results.open_path(path).is_file()]
+    if not (gone or lost):
+        return
+    with database.write() as session:
+        name = give_up(session, node_id, gone, lost, now)
+    log.error(
+        "not in %s, though the last start had them: %d instances and %d results; they count as "
+        "lost with %s",
+        settings.node.data_directory,
+        len(gone),
+        len(lost),
+        name,
+    )
+
+
+def _opened(settings: Settings) -> Database:
+    """
+    Raises:
+        as `Database.open`.
+        ConfigurationError: workers alone are of a later release than the nodes: it is for these to
+            bring the database up to date.
+    """
+    if is_worker_host(settings):
+        found = check_answers(settings.database_url)
+        if found is not None and found < SCHEMA_REVISION:
+            raise ConfigurationError(
+                f"the database has schema {found}, and these workers are of a release with schema "
+                f"{SCHEMA_REVISION}: bring the nodes to that release first"
+            )
+    return Database.open(settings.database_url)
+
+
+def _after(settings: Settings, folders: Collection[str], heard_at: datetime) -> timedelta:
     """How long after the database last heard of this node results came into these folders."""
+    if not folders:
+        return timedelta()
     times = ((settings.result_files / each).stat().st_mtime for each in folders)
     return datetime.fromtimestamp(max(times), UTC) - heard_at
 
 
-def check_own(settings: Settings, node_id: str) -> None:
+def check_own(settings: Settings, node_id: str, *, this_start: bool = False) -> None:
     """For a process that is started while the node runs: the database may have been replaced.
 
     Raises:
         ConfigurationError: it is gone, or not this node's.
+        StillHeardError: where that is asked for, the node was started elsewhere since; or this
+            start of it has not taken the database yet.
         DatabaseUnavailableError: it cannot be asked.
     """
     if is_missing(settings.database_url):
         url = Database.open_later(settings.database_url).url
         raise ConfigurationError(f"{url} is gone: put it back from its back-up")
-    with closing(Database.open(settings.database_url)) as database, database.read() as session:
-        nodes = all_nodes(session)
-    if node_id not in {each.node_id for each in nodes}:
+    with closing(_opened(settings)) as database, database.read() as session:
+        nodes, serves = all_nodes(session), database.serves
+    own = next((each for each in nodes if each.node_id == node_id), None)
+    here = settings.node.data_directory
+    if this_start and serves and own is not None and not starts_of(here).is_ours(own.mark):
+        raise StillHeardError(own, here)
+    if own is None:
         moved = "" if nodes else " (was it moved? name its new place in [node] database_url)"
         raise ConfigurationError(
             f"{database.url} is not the one that this node was started on{moved}"
@@ -155,7 +234,7 @@ def own_or_take(settings: Settings, node_id: str) -> None:
         as `take_database`.
     """
     try:
-        check_own(settings, node_id)
+        check_own(settings, node_id, this_start=True)
     except ConfigurationError:
         take_database(settings, node_id)
 
@@ -169,8 +248,8 @@ def wait_for_own(settings: Settings, node_id: str, stop: threading.Event) -> Non
     away = False
     while not stop.is_set():
         try:
-            check_own(settings, node_id)
-        except DatabaseUnavailableError as error:
+            check_own(settings, node_id, this_start=True)
+        except (DatabaseUnavailableError, StillHeardError) as error:
             if not away:
                 log.warning("waits for the database: %s", error)
             away = True
@@ -184,8 +263,11 @@ def wait_for_own(settings: Settings, node_id: str, stop: threading.Event) -> Non
 class Taking:
     """Takes the database as soon as it is there: the receivers wait for nothing."""
 
-    def __init__(self, settings: Settings, node_id: str) -> None:
-        """Tries it at once.
+    def __init__(
+        self, settings: Settings, node_id: str, stop: threading.Event | None = None
+    ) -> None:
+        """Tries it at once; and where an earlier start may live elsewhere, until that is known, or
+        `stop`: what came here meanwhile would lie on the wrong host.
 
         Raises:
             ConfigurationError: the node must not start.
@@ -193,8 +275,15 @@ class Taking:
         self._settings = settings
         self._node_id = node_id
         self._away = False
+        self._heard: str | None = None
         self._refused: ConfigurationError | None = None
-        self._taken = self._try()
+        self._taken, stop = self._try(), stop or threading.Event()
+        while self._is_unsure() and not stop.wait(_RETRY_SECONDS):
+            self._taken = self._try()
+
+    def _is_unsure(self) -> bool:
+        """Whether an earlier start may live elsewhere."""
+        return self._heard is not None
 
     def start(self, stop: threading.Event) -> None:
         """Go on trying, in a thread, until it is taken or refused."""
@@ -222,8 +311,12 @@ class Taking:
             self._refused = ConfigurationError(f"the database cannot be used: {error}")
 
     def _try(self) -> bool:
+        heard, self._heard = self._heard, None
         try:
             take_database(self._settings, self._node_id)
+        except StillHeardError as error:
+            self._hear(heard, error)
+            return False
         except DatabaseUnavailableError as error:
             if not self._away:
                 log.warning("the database is not there yet: %s", error)
@@ -232,6 +325,20 @@ class Taking:
         if self._away:
             log.info("the database is there")
         return True
+
+    def _hear(self, before: str | None, error: StillHeardError) -> None:
+        """
+        Raises:
+            ConfigurationError: it lives, as it has left another mark than before.
+        """
+        if before not in (None, error.mark):
+            url = self._settings.database_url
+            with closing(Database.open(url)) as database, database.write() as session:
+                note_twice(session, self._node_id, gethostname(), moment(session))
+            raise ConfigurationError(str(error))
+        if before is None:
+            log.warning("waits to see whether this node runs elsewhere, for 20 s at most")
+        self._heard = error.mark
 
 
 def _without_history(

@@ -2,6 +2,8 @@
 
 deliverer        The deliverer: sends what lies in the outbox until it has arrived
 dicom_sender     Sends result objects over one association, C-STORE SCU (PS3.4 annex B)
+equipment        What a series is analysed with, as far as all who share its work must have it
+no_destination   What waits for a destination that is configured no more is given up
 reach            Whether a destination can be reached, and how much it may be sent
 resend           Sending a set of results again, by the routes of today
 reinstate        Undoing a withdrawal: the same results as a new set, under new UIDs

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 
 from pydicom.errors import InvalidDicomError
@@ -21,6 +21,7 @@ from dicomnode.data_directory.files import result_files
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.decisions.retry import decide_retry
 from dicomnode.deliver.dicom_sender import dicom_sender
+from dicomnode.deliver.no_destination import abandon_unknown
 from dicomnode.deliver.reach import Reach, reach_of
 from dicomnode.deliver.routing import warn_of_unreached
 from dicomnode.deliver.sender import NoneTakenError, Sender, outcome_of
@@ -42,11 +43,10 @@ from dicomnode.metrics.counters import (
     expect_destination,
 )
 from dicomnode.metrics.stages import observe_stored
-from storage import deliveries, outbox, queries
+from storage import outbox, queries
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError, LeaseLostError, UnsafePathError
 from storage.records import Delivery, DeliveryState
-from storage.statements import moment
 
 log = logging.getLogger(__name__)
 
@@ -353,26 +353,6 @@ def _threads(
         )
         for number in range(1, destination.associations + 1)
     ]
-
-
-def abandon_unknown(settings: Settings, now: datetime | None = None) -> None:
-    """Give up what waits for destinations that are configured no more, and say so.
-
-    Nobody would ever send it, and its series would be kept for ever.
-    """
-    names = [each.name for each in settings.destinations]
-    with (
-        closing(Database.open_later(settings.database_url)) as database,
-        database.write() as session,
-    ):
-        abandoned = deliveries.abandon_unknown(session, names, now or moment(session))
-    for name, count in sorted(abandoned.items()):
-        log.warning(
-            "%s is no destination any more: %d deliveries to it are abandoned (renamed? "
-            "`dicomnode results resend` sends a set to the destinations of today)",
-            name,
-            count,
-        )
 
 
 def run(settings: Settings, owner: str, stop: threading.Event) -> None:

@@ -14,7 +14,7 @@ from dicomnode.results.common.context import ResultSettings
 from dicomnode.results.common.uids import derived_uid
 from dicomnode.version import MANUFACTURER, PRODUCT_NAME, VERSION
 
-_NOT_OF_AN_ANALYSIS = frozenset({"note", "note_series_number", "rejection_series_number"})
+NOT_OF_AN_ANALYSIS = frozenset({"note", "note_series_number", "rejection_series_number"})
 """Keys of `[results]` that show in no result of an analysis."""
 
 _OF_VARIANTS = frozenset({"sr_class", "segmentation"})
@@ -59,7 +59,7 @@ def analysis_digest(settings: Settings, variants: Iterable[Variant] = (), models
         "eligibility": asdict(settings.eligibility),
         "chest": asdict(settings.chest),
         "results": {
-            key: value for key, value in shown if key not in _NOT_OF_AN_ANALYSIS | _OF_VARIANTS
+            key: value for key, value in shown if key not in NOT_OF_AN_ANALYSIS | _OF_VARIANTS
         },
         "variants": sorted(sorted(each.choices) for each in asked),
     }

@@ -117,7 +117,8 @@ class WorkReader:
 
 
 def _sharing(session: Session) -> tuple[Node, ...]:
-    return tuple(each for each in all_nodes(session) if each.shares)
+    nodes = (each for each in all_nodes(session) if not each.forgotten)
+    return tuple(each for each in nodes if each.shares or each.twice_at)
 
 
 def _quiet(told: tuple[_Told, ...]) -> tuple[_Told, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ class Engines:
     """What a series is analysed with: who finds the lungs, and the methods in their order.
 
     `digest`: `models_digest` of what was loaded; the folders may hold others since. `memory`: what
-    all of them keep of a series that still comes.
+    all of them keep of a series that still comes. `names`: `model_names` of what was loaded.
 
     Raises:
         ValueError: two methods have the same key, by which results tell them apart.
@@ -39,6 +39,7 @@ class Engines:
     methods: tuple[Method, ...]
     digest: str
     memory: Memory = field(default_factory=Memory)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         keys = [each.title.key for each in self.methods]
@@ -113,6 +114,20 @@ def models_digest(settings: Settings) -> str:
     return _digest((load_card(folder) for _, folder in settings.inference.bundles), settings)
 
 
+def model_names(settings: Settings) -> dict[str, str]:
+    """Each model that a result depends on, by its task, with what tells it from others: not the
+    precision, in which machines differ; no torch.
+
+    Raises:
+        BundleError: a card cannot be read.
+    """
+    return _names(load_card(folder) for _, folder in settings.inference.bundles)
+
+
+def _names(cards: Iterable[Card]) -> dict[str, str]:
+    return {card.task: f"{card.name} {card.version} {card.digest[:16]}" for card in cards}
+
+
 def _digest(cards: Iterable[Card], settings: Settings) -> str:
     parts = [f"{card.task} {card.digest}{_precision(card, settings)}" for card in cards]
     text = "\n".join([*parts, settings.inference.intended_use_here])
@@ -177,12 +192,13 @@ def load_engines(settings: Settings) -> Engines:
         BundleError, DeviceError: as `load_method` and `load_lung_finder`.
     """
     bundles, memory = load_bundles(settings), Memory()
-    digest = _digest((each.card for each in bundles.values()), settings)
+    cards = [each.card for each in bundles.values()]
+    digest, names = _digest(cards, settings), _names(cards)
     lungs = bundles.pop(LUNGS, None)
     with ThreadPoolExecutor(thread_name_prefix="load") as pool:
         finder = pool.submit(_lung_finder, lungs, settings, memory)
         methods = pool.map(lambda each: load_method(each, settings, memory), bundles.values())
-        return Engines(methods=tuple(methods), lungs=finder.result(), digest=digest, memory=memory)
+        return Engines(finder.result(), tuple(methods), digest, memory, names)
 
 
 def load_method(

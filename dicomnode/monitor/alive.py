@@ -1,16 +1,27 @@
-"""The loop that tells the nodes of one database that this one lives, and sees which do not."""
+"""The loop that tells the nodes of one database that this one lives, and sees which do not.
+
+And whether another host tells the same of itself: then one of the two ends.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections import deque
+from contextlib import suppress
 from datetime import datetime, timedelta
+from socket import gethostname
+from uuid import uuid4
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from dicomnode.data_directory.incarnations import ENDED, Starts, starts_of, twice
 from dicomnode.decisions.wording import how_many
 from dicomnode.monitor.loops import Loop, Station
-from storage import lost_nodes, nodes
+from storage import incarnations, lost_nodes, nodes
+from storage.errors import StorageError
 from storage.lost_nodes import Loss
+from storage.overview_records import Node
 from storage.statements import moment
 
 log = logging.getLogger(__name__)
@@ -18,11 +29,51 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
 
 
+_KEPT_MARKS = 1000
+"""Of more than an hour: a standby that is promoted may lack the last moments."""
+
+
+class Pulse:
+    """The marks that this process has left in the row of its node, each time that it said that the
+    node lives: one that is not among them was left by another process."""
+
+    def __init__(self, starts: Starts) -> None:
+        self._starts, self._word = starts, starts.word
+        self._left: deque[str] = deque(maxlen=_KEPT_MARKS)
+        self._strange: str | None = None
+
+    @property
+    def last(self) -> str:
+        """The mark of who goes."""
+        return f"{self._word}{ENDED}"
+
+    def next(self) -> str:
+        """A new mark. It counts as left: whether it was is not always known."""
+        self._left.append(f"{self._word}/{uuid4().hex[:12]}")
+        return self._left[-1]
+
+    def is_own(self, mark: str) -> bool:
+        """Also what was left before this process was: by the start that it is of, or one before."""
+        of_us = self._starts.is_ours(mark)
+        said_now = mark.startswith(f"{self._word}/") and bool(self._left)
+        return mark in (*self._left, self.last) or (of_us and not said_now)
+
+    def is_of_another(self, mark: str) -> bool:
+        """Whether another host lives: at once where it has written over what was left here; else
+        where it has left two marks. One may be the last of a start that is over: this one's
+        supervisor takes its place."""
+        before, self._strange = self._strange, None if self.is_own(mark) else mark
+        return self._strange is not None and (bool(self._left) or before not in (None, mark))
+
+
 class Alive:
-    """One look of a node that shares its database; of any other, nothing is asked or written."""
+    """One look of a node whose database a server has; only of one that shares it are others asked
+    for. Of a database in a file nothing is written."""
 
     def __init__(self, station: Station) -> None:
         self._station = station
+        self._shares = station.settings.node.shares_database
+        self._pulse = Pulse(starts_of(station.settings.node.data_directory))
         self._lost_after = station.settings.node.lost_after_seconds
         self._told_at = float("-inf")
         self._telling_since = 0.0
@@ -32,13 +83,14 @@ class Alive:
         Raises:
             DatabaseUnavailableError
         """
-        if not self._station.settings.node.shares_database:
-            return
         database = self._station.database
+        if not (self._shares or database.serves):
+            return
         with database.write() as session:
             now = moment(session)
-            self._tell(session, now)
-        if not self._may_judge():
+            found = incarnations.held(session, self._station.node_id)
+            self._tell_or_end(session, found, now)
+        if not self._shares or not self._may_judge():
             return
         silent_since = now - timedelta(seconds=self._lost_after)
         with database.write() as session:
@@ -46,8 +98,17 @@ class Alive:
                 _tell_loss(each)
         self._go_on(now)
 
+    def _tell_or_end(self, session: Session, found: Node | None, now: datetime) -> None:
+        mark = "" if found is None else found.mark
+        if found is not None and self._pulse.is_of_another(mark):
+            incarnations.note_twice(session, found.node_id, gethostname(), now)
+            self._station.end(twice(found, f"with {self._station.settings.node.data_directory}"))
+        elif self._pulse.is_own(mark):
+            self._tell(session, now)
+
     def _tell(self, session: Session, now: datetime) -> None:
-        nodes.tell_alive(session, self._station.node_id, now)
+        node_id, mark = self._station.node_id, self._pulse.next()
+        nodes.tell_alive(session, node_id, now, mark, shares=self._shares)
 
     def _go_on(self, now: datetime) -> None:
         """With what lost nodes alone had."""
@@ -86,6 +147,18 @@ def _tell_loss(loss: Loss) -> None:
         loss.freed,
         how_many(loss.kept, "instance"),
     )
+
+
+def say_that_it_ends(station: Station) -> None:
+    """Of a node that is stopped: its data directory may be moved, and started elsewhere. Where the
+    database is away that start waits a while. A monitor that is started anew goes on."""
+    pulse = Pulse(starts_of(station.settings.node.data_directory))
+    if not station.database.serves:
+        return
+    with suppress(StorageError, SQLAlchemyError, OSError), station.database.write() as session:
+        found = incarnations.held(session, station.node_id)
+        if found is not None and found.mark and pulse.is_own(found.mark):
+            incarnations.sign(session, station.node_id, pulse.last)
 
 
 def telling_that_it_lives(station: Station) -> Loop:

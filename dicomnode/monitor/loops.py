@@ -44,6 +44,7 @@ class Outlook:
         self.readiness: Readiness | None = None
         self.seen: Seen | None = None  # put by one assignment: who reads has the one or the other
         self.http_fault = ""
+        self.must_end = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Station:
     @property
     def node_id(self) -> str:
         return self.owner.partition("/")[0]
+
+    def end(self, why: str) -> None:
+        """This host must not go on as this node; told by who waits for `stop`."""
+        self.outlook.must_end = why
+        self.stop.set()
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from sqlalchemy.orm import Session
 from dicomnode.clock import clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.sealer import Sealer
+from dicomnode.errors import ConfigurationError
 from dicomnode.monitor.alive import Alive
 from dicomnode.monitor.loops import END_SECONDS, Loop, Station, begin
 from dicomnode.monitor.records import sending_trail
-from storage import nodes, worker_queue
+from storage import incarnations, nodes, worker_queue
 from storage.database import Database
 from storage.errors import StorageError
 from storage.jobs import hand_back_owned
@@ -47,13 +48,16 @@ class WorkersAlive(Alive):
         self._workers = station.settings.inference.workers
 
     def _tell(self, session: Session, now: datetime) -> None:
-        node_id = self._station.node_id
-        known, own = nodes.tell_alive(session, node_id, now), self._own
+        node_id, mark = self._station.node_id, self._pulse.next()
+        known, own = nodes.tell_alive(session, node_id, now, mark), self._own
         if not known and own is not None:  # else it has not joined yet, and may not
             nodes.join(session, node_id, gethostname(), True, now, self._workers, receives=False)
             if own.memory_bytes is not None:
                 can = own.capabilities.split()
                 nodes.tell_workers(session, node_id, can, own.memory_bytes)
+                has, digest = own.equipment or {}, own.equipment_digest
+                nodes.tell_equipment(session, node_id, has, digest, receives=False)
+            incarnations.sign(session, node_id, mark)
         self._own = nodes.find(session, node_id)
 
 
@@ -61,13 +65,16 @@ class Emptiness:
     """Ends the process when nothing is left for its workers.
 
     What others hold may come back: whoever holds it is waited for as long as a lease lasts, after
-    which it is claimed by somebody, or held by one who lives.
+    which it is claimed by somebody, or held by one who lives. What is still received, not decided
+    yet or not sealed yet is waited for too, for `most_seconds` on end in which there is nothing to
+    do here.
     """
 
-    def __init__(self, station: Station) -> None:
-        self._station = station
+    def __init__(self, station: Station, most_seconds: float) -> None:
+        self._station, self._most = station, most_seconds
         self._patience = station.settings.inference.lease_seconds + _SLACK_SECONDS
         self._nothing_since: float | None = None
+        self._waits = False
 
     def look(self) -> None:
         """
@@ -82,16 +89,30 @@ class Emptiness:
                 return  # no worker has loaded its models yet
             can = {"", *node.capabilities.split()}
             left = worker_queue.left_to_analyse(
-                session, station.node_id, now, can, node.memory_bytes
+                session,
+                station.node_id,
+                now,
+                can,
+                node.memory_bytes,
+                node.equipment_digest or None,
             )
         if left.own:
-            self._nothing_since = None
+            self._nothing_since, self._waits = None, False
             return
         if self._nothing_since is None:
             self._nothing_since = seconds
-        if not left.others or seconds - self._nothing_since > self._patience:
-            log.info("nothing is left to analyse here")
+        idle = seconds - self._nothing_since
+        if left.coming and idle < self._most:
+            self._tell_waiting()
+        elif not left.others or idle > self._patience:
+            why = ", though series are not decided yet" if left.coming else ""
+            log.info("nothing is left to analyse here%s", why)
             station.stop.set()
+
+    def _tell_waiting(self) -> None:
+        if not self._waits:
+            log.info("waits for series that are not decided yet, %.0f s at most", self._most)
+        self._waits = True
 
 
 class _Clearing:
@@ -106,9 +127,14 @@ class _Clearing:
 
 @contextmanager
 def looked_after(
-    settings: Settings, node_id: str, stop: threading.Event, *, until_empty: bool
+    settings: Settings, node_id: str, stop: threading.Event, until_empty: float | None
 ) -> Iterator[None]:
-    """Around the supervisor of these workers; the others are told when it has ended."""
+    """Around the supervisor of these workers; the others are told when it has ended. `until_empty`:
+    they end when nothing is left, and what comes is waited for so many seconds; None: they do not.
+
+    Raises:
+        ConfigurationError: it had to, as another host is this one too.
+    """
     database = Database.open_later(settings.database_url)
     clock = clock_of(database, waits=False)
     station = Station(settings, f"{node_id}/host/0/", stop, database, clock)
@@ -117,8 +143,9 @@ def looked_after(
         Loop("clearing copies", _Clearing(station).look, _CLEAR_SECONDS),
         sending_trail(station),
     ]
-    if until_empty:
-        loops.append(Loop("seeing what is left", Emptiness(station).look, _EMPTY_SECONDS))
+    if until_empty is not None:
+        emptiness = Emptiness(station, until_empty)
+        loops.append(Loop("seeing what is left", emptiness.look, _EMPTY_SECONDS))
     threads = begin(loops, stop)
     try:
         yield
@@ -126,7 +153,10 @@ def looked_after(
         stop.set()
         for thread in threads:
             thread.join(END_SECONDS)
-        _leave(database, node_id)
+        if not station.outlook.must_end:
+            _leave(database, node_id)
+    if station.outlook.must_end:
+        raise ConfigurationError(station.outlook.must_end)
 
 
 def _leave(database: Database, node_id: str) -> None:

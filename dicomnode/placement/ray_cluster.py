@@ -69,7 +69,9 @@ class RayCluster:
     def place(self, *, lasting: bool) -> None:
         order = self._order
         if not lasting:
-            order = replace(order, arguments=(*order.arguments, "--until-empty"))
+            # what comes later makes the queue old again, and they are placed again
+            until_empty = ("--until-empty", "--wait", "0")
+            order = replace(order, arguments=(*order.arguments, *until_empty))
         actor = self._actors.remote(order)
         self._placed.append(_Placed(actor, actor.where.remote(), actor.wait.remote(), lasting))
 

@@ -26,6 +26,7 @@ from dicomnode.data_directory.own_data import Taking
 from dicomnode.errors import ConfigurationError
 from dicomnode.lifecycle import (
     EXIT_REFUSED,
+    EXIT_TWICE,
     LISTENER,
     READY_PIPE,
     RENEWAL,
@@ -109,7 +110,7 @@ class Supervisor:
 
         Raises:
             ConfigurationError: the database is not this node's, or does not know its files; or the
-                models cannot be loaded.
+                models cannot be loaded; or another host runs as this node.
         """
         begin_anew(folder_in(self._settings.node.data_directory))
         self._taking.start(stop)
@@ -257,6 +258,8 @@ class Supervisor:
         forget(child.role, folder_in(self._settings.node.data_directory))
         self._hand_back(owner_name(self._node_id, child.role, dead))
         models_held = any(each.was_ready for each in self._children if each.analyses)
+        if child.role == MONITOR and status == EXIT_TWICE:
+            raise ConfigurationError("another host runs as this node: the monitor has told which")
         if child.analyses and status == EXIT_REFUSED and not models_held:
             raise ConfigurationError("the models cannot be loaded")  # the worker has told why
 
@@ -272,15 +275,18 @@ class Supervisor:
     def _free(self, owner_prefix: str) -> None:
         if is_missing(self._settings.database_url):
             return  # replaced while the node runs: nothing is begun there
+        at_start = owner_prefix == f"{self._node_id}/"
         try:
+            if at_start and not self._taking.taken:
+                return  # who holds them may be another host, and live
             database = Database.open(self._settings.database_url)
             with closing(database), database.write() as session:
                 now = moment(session) if database.serves else self._clock.now()
                 freed = jobs.hand_back_owned(session, owner_prefix, now)
-                if owner_prefix == f"{self._node_id}/":  # at the start
+                if at_start:
                     began = now - timedelta(seconds=self._clock.seconds() - self._began)
                     index.end_lost_associations(session, self._node_id, now, began)
-        except (StorageError, SQLAlchemyError, OSError) as error:
+        except (ConfigurationError, StorageError, SQLAlchemyError, OSError) as error:
             log.warning("leases not handed back: %s", type(error).__name__)
             return
         if freed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from dicomnode.config.object_store import ObjectStoreSettings
+from inference.bundles.bundle import CARD
 from storage.records import JobState
 from support.node import Node
 from support.postgresql import PostgresqlServer
 from support.seaweedfs import seaweedfs
 from support.syslog_server import syslog_server
 from support.wait import wait_for
+from support.worker_host import WorkerHost
 from support.worker_site import SiteOfWorkers, site_of_workers
 
 
@@ -130,6 +134,40 @@ def test_the_audit_trail_of_a_host_that_keeps_nothing_is_at_the_syslog_server(
     assert [each.replace(b"\xef\xbb\xbf", b"") for each in server.messages] == written
     assert b"Application Start" in written[0]
     assert not shared.exists()
+
+
+@pytest.mark.long
+def test_workers_with_other_models_leave_a_series_alone_and_it_is_told(
+    site: SiteOfWorkers, shared_models: Path, tmp_path: Path
+) -> None:
+    """The same bundle, of a later version by its card."""
+    other = tmp_path / "other-models"
+    shutil.copytree(shared_models, other)
+    card = (other / CARD).read_text()
+    (other / CARD).write_text(re.sub('(?m)^version = ".*"', 'version = "99"', card))
+    config = tmp_path / "other.toml"
+    text = site.node.config.read_text()
+    assert str(shared_models) in text
+    config.write_text(text.replace(str(shared_models), str(other)))
+    (uid,) = site.send(1)
+    odd, right = WorkerHost(tmp_path / "odd", config), site.host("right")
+    with ExitStack() as stack:
+        for each in (odd, right):
+            stack.callback(each.close)
+        odd.start("--until-empty")
+        assert odd.wait() == 0, odd.log
+        assert site.analysis(uid).state is JobState.QUEUED
+        odd.start()
+        wait_for(lambda: any(not e.receives and e.equipment for e in site.nodes()), "it lives")
+        told = _told(site.node, "status")
+        assert "analyse nothing: they have other than the nodes have" in told
+        assert " 99 " in told
+        why = _told(site.node, "queue", "why", uid)
+        assert "no worker that lives has the release, models and settings" in why
+        right.start("--until-empty")
+        assert right.wait() == 0, right.log
+        assert odd.stop() == 0
+    site.expect_one_set_of_results([uid])
 
 
 def _told(node: Node, *command: str) -> str:

@@ -16,7 +16,7 @@ WALLS = """
     .decisions.eligibility .decisions.stack .deliver .dicom_files .methods .metrics .results
     .results.common inference inference.arrays inference.lungs storage
 .assess: . .config .data_directory .decisions .decisions.arrival .decisions.eligibility
-    .decisions.stack .deliver .dicom_files .methods .metrics .network .notes .pull .results.common
+    .decisions.stack .deliver .dicom_files .metrics .network .notes .pull .results.common
     storage
 .audit: . .config
 .campaign: . .assess .audit .config .decisions .decisions.campaign .dicom_files .methods .network

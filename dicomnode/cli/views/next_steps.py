@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from dicomnode.cli.views.delivery_words import undelivered, whereabouts, withdrawn
 from dicomnode.cli.views.step import NODE, PERSON, Step, clock_time
 from dicomnode.config.settings import Settings
-from dicomnode.decisions.operating.worker_troubles import Lack, lack_of
+from dicomnode.decisions.operating.worker_troubles import Lack, lack_of, unlike
 from dicomnode.notes.wanted import MODALITY, needs_no_note
 from storage.notes import NOT_ANALYSED
 from storage.overview_records import Node, TroubleRecord
@@ -33,12 +33,21 @@ node was away for too long."""
 class Around:
     """What is asked beside a series: the other series of its study, how many analyses are before
     its own, the trouble by which its analysis does not get on, and the nodes that have workers;
-    None: not known."""
+    None: not known. `nodes`: all of the database."""
 
     study: Sequence[SeriesRecord] = ()
     ahead: int | None = None
     trouble: TroubleRecord | None = None
     workers: Sequence[Node] | None = None
+    nodes: Sequence[Node] = ()
+
+    def host(self, owner: str | None) -> str:
+        """Where the process of a lease is, as " on NAME"; empty where there is one node alone."""
+        if owner is None or sum(each.left_at is None for each in self.nodes) < 2:
+            return ""
+        node_id = owner.partition("/")[0]
+        names = (each.name for each in self.nodes if each.node_id == node_id)
+        return f" on {next(names, '') or node_id}"
 
 
 def trouble_of(series_key: str, lasting: Iterable[TroubleRecord]) -> TroubleRecord | None:
@@ -97,7 +106,7 @@ def _of_job(
     if job.state is JobState.RUNNING:
         since = [f"since {clock_time(job.started_at, now)} UTC"] if job.started_at else []
         told = ", ".join((*attempt, *since, *why))
-        return Step(NODE, "being analysed", why=told, remedy=remedy)
+        return Step(NODE, f"being analysed{around.host(job.owner)}", why=told, remedy=remedy)
     before = [] if around.ahead is None else [f"{around.ahead} before it"]
     at = job.not_before if job.not_before > now else None
     what = "waits for a worker" if at is None else "waits for a worker, not before"
@@ -106,7 +115,9 @@ def _of_job(
 
 def _lack(job: JobRecord, around: Around) -> Lack | None:
     """What no worker has that it waits for."""
-    return lack_of(job.needs, around.workers) if job.state is JobState.QUEUED else None
+    if job.state is not JobState.QUEUED:
+        return None
+    return lack_of(job.needs, around.workers) or unlike(job.model_digest, around.nodes)
 
 
 def _of_decision(

@@ -29,7 +29,7 @@ from dicomnode.cli.views.tables import (
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.reasons import failed_rules
 from dicomnode.notes.wanted import MODALITY
-from storage import queries, study
+from storage import nodes, queries, study
 from storage.database import Database
 from storage.decided import OWN_RESULT
 from storage.notes import NOT_ANALYSED
@@ -123,11 +123,11 @@ def look(
             for each in (records if settings.results.note == "study" else ())
             if each.state in NOT_ANALYSED and each.modality == MODALITY
         }
-        counts = queries.count_series(session, wanted)
+        counts, hosts = queries.count_series(session, wanted), nodes.all_nodes(session)
     rows = []
     for detail in details:
         key = detail.series.series_key
-        around = Around(studies.get(key, ()), ahead.get(key))
+        around = Around(studies.get(key, ()), ahead.get(key), nodes=hosts)
         word = series_word(detail.series, detail.deliveries, running=is_analysed_now(detail))
         steps = next_steps(detail, settings, now, around)
         rows.append(Row(detail, endings[key], word, delivered.get(key, (0, 0)), steps))

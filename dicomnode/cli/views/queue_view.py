@@ -19,7 +19,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.decisions.wording import how_many
 from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.methods.findings_json import kept_findings
-from storage import queries
+from storage import nodes, queries
 from storage.database import Database, is_missing
 from storage.records import (
     DeliveryRecord,
@@ -109,11 +109,22 @@ def detail_json(detail: SeriesDetail) -> dict[str, Any]:
     return {**as_json(detail), "progress": series_word(detail.series, detail.deliveries)}
 
 
-def print_show(console: Console, detail: SeriesDetail) -> None:
-    """What `queue show` prints: the series, its jobs, results and deliveries."""
+def host_names(database: Database) -> dict[str, str]:
+    """By id, of the nodes and hosts of workers; none where there is only one."""
+    with database.read() as session:
+        found = {each.node_id: each.name for each in nodes.all_nodes(session)}
+    return found if len(found) > 1 else {}
+
+
+def print_show(console: Console, detail: SeriesDetail, hosts: Mapping[str, str]) -> None:
+    """What `queue show` prints: the series, its jobs, results and deliveries. `hosts`: as
+    `host_names`; with them it is said where each job is, or was last."""
     print_series(console, detail.series, series_word(detail.series, detail.deliveries))
-    jobs = new_table("jobs", "job", "state", "attempt", "created", "ended", "error")
+    headings = ("job", "state", "attempt", "created", "ended", "error")
+    jobs = new_table("jobs", *headings, *(["on"] if hosts else []))
     for job in detail.jobs:
+        node_id = (job.owner or "").partition("/")[0]
+        on = [hosts.get(node_id) or f"{node_id[:8]}, gone" if node_id else ""]
         add_row(
             jobs,
             job.kind.value,
@@ -122,6 +133,7 @@ def print_show(console: Console, detail: SeriesDetail) -> None:
             shown_time(job.created_at),
             shown_time(job.ended_at),
             job.error or "",
+            *(on if hosts else []),
         )
     print_table(console, jobs)
     print_deliveries(console, detail.deliveries)

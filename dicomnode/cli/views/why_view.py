@@ -23,7 +23,7 @@ from dicomnode.decisions.wording import KEYS, answer, how_many, severest_first
 from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.errors import DataError
-from storage import index, nodes, queries, refusals, study
+from storage import forgetting, index, nodes, queries, refusals, study
 from storage.database import Database
 from storage.decided import (
     HistoryEntry,
@@ -33,9 +33,11 @@ from storage.decided import (
     Withdrawal,
     retractions,
 )
+from storage.forgetting import Unreadable
 from storage.notes import NOT_ANALYSED
 from storage.records import (
     NOTE_KIND,
+    OPEN_SERIES,
     ConflictState,
     SeriesDetail,
     SeriesRecord,
@@ -64,6 +66,7 @@ class Why:
 
     `brought`: instances by association. `study`: the other series of its study and modality.
     `identity`: empty unless it was asked for. `refused`: of its instances, and of its study.
+    `unreadable`: what of it lay on a node that is forgotten.
     """
 
     detail: SeriesDetail
@@ -73,6 +76,7 @@ class Why:
     steps: tuple[Step, ...]
     now: datetime
     refused: tuple[Refusal, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def next(self) -> str:
@@ -92,13 +96,14 @@ def look_up(
         instances = index.instances_of_series(session, uid) if identity else ()
         trouble = trouble_of(uid, unfinished_troubles(session, now))
         ahead, workers = queries.analyses_ahead(session).get(uid), nodes.all_workers(session)
-        around = Around(series, ahead, trouble, workers)
+        around = Around(series, ahead, trouble, workers, nodes.all_nodes(session))
+        lost = forgetting.unreadable(session, uid)
         named = (detail.series.series_instance_uid, detail.series.study_instance_uid)
         refused = refusals.of_series(session, *named)
     others = tuple(each for each in series if each.series_key != uid)
     shown = _identity(settings, instances[:1])
     steps = next_steps(detail, settings, now, around)
-    return Why(detail, brought, others, shown, steps, now, refused)
+    return Why(detail, brought, others, shown, steps, now, refused, lost)
 
 
 def _identity(settings: Settings, instances: Sequence[StoredInstance]) -> dict[str, str]:
@@ -134,6 +139,8 @@ def print_why(console: Console, why: Why) -> None:
     _print_completeness(console, record.completeness)
     _print_study(console, why)
     _print_history(console, record)
+    for line in _of_forgotten(why):
+        say(console, line, style="yellow")
     for line in _notes(why.detail):
         say(console, line)
     say(console, f"next: {why.next}")
@@ -251,6 +258,24 @@ def _past(entry: HistoryEntry) -> str:
     return f"before: {text}, decided {shown_time(entry.decided_at) or 'never'}"
 
 
+def _of_forgotten(why: Why) -> list[str]:
+    """What it means for the series that a node is forgotten, for each."""
+    series, lines = why.detail.series, []
+    for each in why.unreadable:
+        what = []
+        if each.instances:
+            them = how_many(each.instances, "instance")
+            open_yet = "the archive is asked for them" if series.state in OPEN_SERIES else ""
+            then = open_yet or "without them it cannot be analysed again"
+            what.append(f"{them} lay there alone: {then}")
+        if each.unsent:
+            given_up = how_many(each.unsent, "object")
+            what.append(f"{given_up} lay there alone and were not sent: they are given up")
+        who = "the node {} was forgotten" if each.forgotten else "{} has its files no more"
+        lines.append(f"{who.format(each.name)}; {'; '.join(what)}")
+    return lines
+
+
 def why_json(why: Why) -> dict[str, Any]:
     """The same for a program."""
     record = why.detail.series
@@ -286,6 +311,7 @@ def why_json(why: Why) -> dict[str, Any]:
             for other in why.study
         ],
         "history": as_json(record.history),
+        "unreadable": as_json(why.unreadable),
         "notes": as_json([each for each in why.detail.results if each.kind == NOTE_KIND]),
         "next": why.next,
         "next_steps": [step.as_json() for step in why.steps],

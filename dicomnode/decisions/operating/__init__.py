@@ -1,7 +1,8 @@
 """What an administrator must know of a node that runs: from facts to troubles with a remedy.
 
 canary             The canary: is a run due, and is what came of it as it must be?
-database_troubles  Troubles of a database that several nodes share: one is lost, or all become slow
+database_troubles  Troubles of a database that several nodes share: one is lost, or runs twice
+equipment_troubles  Troubles of hosts that analyse with different models or settings
 facts              What was looked at: plain values of processes, database, disk, configuration
 health_policy      From where on something is a trouble: `[health]`
 judge              From facts to troubles; whether the node is ready to receive

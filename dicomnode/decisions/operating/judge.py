@@ -7,7 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from dicomnode.decisions.arrival.disk import judge_disk
-from dicomnode.decisions.operating.database_troubles import lost_node_troubles, strain_troubles
+from dicomnode.decisions.operating.database_troubles import (
+    lost_node_troubles,
+    strain_troubles,
+    twice_troubles,
+)
+from dicomnode.decisions.operating.equipment_troubles import equipment_troubles
 from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.machine_troubles import (
@@ -45,12 +50,14 @@ KINDS: tuple[_Judge, ...] = (
     process_troubles,
     database_troubles,
     lost_node_troubles,
+    twice_troubles,
     strain_troubles,
     disk_troubles,
     destination_troubles,
     parked_troubles,
     queue_troubles,
     worker_troubles,
+    equipment_troubles,
     stuck_troubles,
     failed_troubles,
     canary_troubles,

@@ -18,7 +18,7 @@ _PATIENCE = timedelta(minutes=1)
 """So long a worker may take to be started, or started again, before its lack is told."""
 
 _GIB = 1 << 30
-_ANY, _MEMORY = "any", "memory"
+_ANY, _MEMORY, _EQUIPMENT = "any", "memory", "equipment"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,18 @@ def lack_of(needs: Needs, workers: Collection[Node] | None) -> Lack | None:
         remedy = "start one on a larger host: dicomnode worker; or raise [inference] memory_gib"
         return Lack(_MEMORY, f"{text} {there:.1f}", remedy)
     return None
+
+
+def unlike(equipment_digest: str, nodes: Collection[Node]) -> Lack | None:
+    """That an analysis waits for an equipment which a node that is heard of decides with, and no
+    worker has; None where one has it, has not told yet, or nothing is known."""
+    heard = [each for each in nodes if each.left_at is None and each.shares]
+    asked = {each.equipment_digest for each in heard if each.receives} - {""}
+    able = any(each.workers and each.equipment_digest in ("", equipment_digest) for each in heard)
+    if able or equipment_digest not in asked:
+        return None
+    text = "no worker that lives has the release, models and settings that it was decided with"
+    return Lack(_EQUIPMENT, text, "dicomnode status tells in what they differ: give all the same")
 
 
 def _has(node: Node, capability: str) -> bool:

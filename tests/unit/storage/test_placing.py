@@ -14,8 +14,9 @@ from storage import jobs, outbox
 from storage.database import Database
 from storage.durable import INCOMING
 from storage.index import known_paths, record_instances
-from storage.jobs import claim
+from storage.jobs import claim, put_back
 from storage.models import DeliveryRow, InstanceRow, JobRow, RemovalRow, ResultRow
+from storage.nodes import tell_equipment
 from storage.records import Arrival, Delivery, FileKind, JobKind, Needs
 from storage.removable_files import RemovableFiles
 from storage.retention import remove_files, remove_series, stored_paths
@@ -86,6 +87,34 @@ def test_a_job_that_asks_for_more_goes_to_whoever_has_it(database: Database) -> 
         having = ("", "gpu")
         job = claim(session, [JobKind.ASSESS], "n/w/1/", NOW, LEASE, capabilities=having)
     assert job is not None
+
+
+def test_an_analysis_goes_to_whoever_has_what_it_was_decided_with(database: Database) -> None:
+    """Once no node that is heard of decides with that any more, to those that have what one does:
+    all nodes have newer models, and the series must not wait for ever."""
+
+    def has(node: str, digest: str) -> None:
+        with database.write() as session:
+            tell_equipment(session, node, {"model": digest}, digest, receives=True)
+
+    def claimed(digest: str | None) -> bool:
+        with database.write() as session:
+            owner, kinds = f"{B}/w/1/", [JobKind.ANALYSE]
+            job = claim(session, kinds, owner, NOW, LEASE, equipment_digest=digest)
+            if job is not None:
+                put_back(session, job, NOW, count_attempt=False)
+        return job is not None
+
+    share(database)
+    receive(database, *at(A, instance(1)))
+    queue(database, model="old", owner=f"{A}/w/1/")
+    seal(database, A)
+    assert not claimed("new"), "no node has told yet"
+    has(A, "old")
+    has(B, "new")
+    assert [claimed(each) for each in ("new", "old", "strange", None)] == [False, True, False, True]
+    has(A, "new")
+    assert [claimed(each) for each in ("new", "old", "strange")] == [True, True, False]
 
 
 def test_an_object_goes_out_from_where_it_lies_or_from_anywhere(database: Database) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from storage.by_hand import hold
 from storage.database import Database
 from storage.jobs import put_back
+from storage.lost_nodes import lose_silent
+from storage.nodes import tell_alive, tell_equipment
 from storage.records import JobKind
 from storage.worker_queue import Left, left_to_analyse
 from support.several_nodes import A, B, at, seal, share, take
 from support.storage_samples import LEASE, NOW, SERIES, instance, queue, receive, seconds
 
-EMPTY, OWN, OTHERS = Left(False, False), Left(True, False), Left(False, True)
+EMPTY, OWN, OTHERS, COMING = Left(False), Left(True), Left(False, True), Left(False, coming=True)
 
 
 def queued(database: Database, *, sealed: bool = True) -> None:
@@ -34,7 +36,27 @@ def test_what_can_be_read_is_for_everybody(database: Database) -> None:
 
 def test_what_is_not_sealed_is_another_s(database: Database) -> None:
     queued(database, sealed=False)
-    assert (left(database, A), left(database, B)) == (OWN, OTHERS)
+    assert (left(database, A), left(database, B)) == (OWN, COMING)
+
+
+def test_what_is_not_decided_yet_is_coming_unless_its_node_is_lost(database: Database) -> None:
+    share(database)
+    receive(database, *at(A, instance(1)))
+    assert left(database, A) == left(database, B) == COMING
+    with database.write() as session:
+        tell_alive(session, B, NOW + seconds(100))
+        lose_silent(session, NOW + seconds(60), NOW + seconds(100))
+    assert left(database, B, 100) == EMPTY
+
+
+def test_what_is_for_another_equipment_is_not(database: Database) -> None:
+    queued(database)
+    with database.write() as session:
+        tell_equipment(session, A, {}, "m1", receives=True)
+    with database.read() as session:
+        asked = (session, B, NOW, {""}, None)
+        assert left_to_analyse(*asked, "m1") == OWN
+        assert left_to_analyse(*asked, "m2") == EMPTY
 
 
 def test_what_another_holds_is_left_until_its_lease_runs_out(database: Database) -> None:

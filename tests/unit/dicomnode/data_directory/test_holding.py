@@ -16,5 +16,5 @@ def test_a_command_of_root_locks_out_no_node(tmp_path: Path) -> None:
     with only_one(tmp_path):
         pass
     made = list(tmp_path.iterdir())
-    assert {each.name for each in made} == {"node.id", "node.lock", "incoming"}
+    assert {each.name for each in made} == {"node.id", "node.lock", "starts.json", "incoming"}
     assert {(each.stat().st_uid, each.stat().st_gid) for each in made} == {(12345, 12346)}

@@ -277,7 +277,8 @@ def test_an_outage_is_waited_for_and_told_once(
     caplog.set_level("INFO")
     left = [3]
 
-    def check(_settings: Settings, _node_id: str) -> None:
+    def check(_settings: Settings, _node_id: str, *, this_start: bool) -> None:
+        assert this_start
         left[0] -= 1
         if left[0] >= 0:
             raise DatabaseUnavailableError("url", "away")

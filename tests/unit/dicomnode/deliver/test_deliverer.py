@@ -22,8 +22,10 @@ from dicomnode.config.settings import Settings
 from dicomnode.decisions.delivery.outcome import Ending, Outcome
 from dicomnode.deliver import deliverer
 from dicomnode.deliver.deliverer import Deliverer
+from dicomnode.deliver.no_destination import abandon_unknown
 from dicomnode.deliver.sender import NoneTakenError
 from dicomnode.errors import PeerCause, PeerError
+from storage import nodes
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError
 from storage.models import DeliveryRow
@@ -187,12 +189,31 @@ def test_a_destination_that_was_renamed_is_told_of_at_start(
     stop.set()
     deliverer.run(renamed, "node/deliverer/1/", stop)
     assert outbox.states() == ["waiting"] * 3  # it was asked to stop before it looked
-    deliverer.abandon_unknown(renamed, NOW)
+    abandon_unknown(renamed, NOW)
     assert outbox.states() == ["abandoned"] * 3
     (line,) = caplog.messages
     assert line.startswith("PACS is no destination any more: 3 deliveries to it are abandoned")
-    deliverer.abandon_unknown(renamed, NOW)
+    abandon_unknown(renamed, NOW)
     assert len(caplog.messages) == 1
+
+
+def test_what_another_node_still_sends_to_is_not_abandoned(outbox: Outbox) -> None:
+    """Its configuration is newer, or older, and it is on its way."""
+    renamed = outbox.settings.model_copy(
+        update={"destinations": (PEER.model_copy(update={"name": "NEW PACS"}),)}
+    )
+
+    def after(told: str | None) -> list[str]:
+        parts = {} if told is None else {"destinations": told}
+        with outbox.database.write() as session:
+            nodes.join(session, "other", "ct-2", True, NOW)
+            nodes.tell_equipment(session, "other", parts, "digest", receives=True)
+        abandon_unknown(renamed, NOW)
+        return outbox.states()
+
+    assert after(None) == ["waiting"] * 3, "it has not told"
+    assert after('["ARCHIVE", "PACS"]') == ["waiting"] * 3
+    assert after('["ARCHIVE"]') == ["abandoned"] * 3
 
 
 def away(_ae: object, _peer: object) -> Any:

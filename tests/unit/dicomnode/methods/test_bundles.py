@@ -10,6 +10,7 @@ import pytest
 from dicomnode.config.settings import Settings
 from dicomnode.methods.bundles import (
     Engines,
+    model_names,
     models_digest,
     precision_here,
     precision_problems,
@@ -86,6 +87,13 @@ def test_the_models_digest_turns_on_the_precision_that_is_used(site: Site) -> No
     assert models_digest(site.settings("f32", (PROOF,))) == plain
     unfit = replace(PROOF, classes_changed=1)
     assert models_digest(site.settings("auto", (unfit,))) == plain
+
+
+@pytest.mark.usefixtures("amx")
+def test_the_names_of_models_do_not_turn_on_what_a_machine_computes_in(site: Site) -> None:
+    plain = model_names(site.settings())
+    assert set(plain) == {"covnet", "lungs"}
+    assert model_names(site.settings("auto", (PROOF,))) == plain
 
 
 @pytest.mark.usefixtures("no_amx")

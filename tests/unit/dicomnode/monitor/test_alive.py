@@ -11,9 +11,11 @@ import pytest
 
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
-from dicomnode.monitor.alive import Alive
+from dicomnode.data_directory.incarnations import Start, Starts
+from dicomnode.monitor.alive import Alive, Pulse
 from dicomnode.monitor.loops import Station
 from storage.database import Database
+from storage.incarnations import held, sign
 from storage.nodes import all_nodes, join
 from storage.queries import series_detail
 from storage.records import JobKind
@@ -44,7 +46,8 @@ class Looking:
         settings = Settings().model_copy(update={"node": here})
         self._clock = StandingClock(LONG_AGO)
         owner = f"{B}/monitor/1/"
-        self._alive = Alive(Station(settings, owner, threading.Event(), database, self._clock))
+        self.station = Station(settings, owner, threading.Event(), database, self._clock)
+        self._alive = Alive(self.station)
 
     def look(self, times: int, seconds: float) -> None:
         for _ in range(times):
@@ -85,3 +88,49 @@ def test_after_an_outage_of_the_database_nobody_is_lost_at_once(
     assert not lost(database)
     looking.look(times=14, seconds=5)
     assert lost(database)
+
+
+def of_this_start() -> Pulse:
+    return Pulse(Starts((Start("before", "here"), Start("now", "here"))))
+
+
+def test_what_this_process_left_or_a_start_before_it_is_its_own() -> None:
+    pulse = of_this_start()
+    for mark in ("", "before/x", "now", "now/of the monitor before"):
+        assert pulse.is_own(mark)
+    mine = pulse.next()
+    assert mine.startswith("now/")
+    for mark in (mine, "now", "before/x"):
+        assert pulse.is_own(mark), "or a standby was promoted that lacks the last moments"
+
+
+def test_who_writes_over_what_was_left_lives_even_under_the_same_start() -> None:
+    """As a machine that was cloned while it ran."""
+    pulse, clone = of_this_start(), of_this_start()
+    assert not pulse.is_of_another(pulse.next())
+    assert pulse.is_of_another(clone.next())
+    assert clone.is_of_another(pulse.next())
+    assert pulse.is_of_another("strange/x")
+
+
+def test_before_the_first_word_one_strange_mark_may_be_of_a_start_that_is_over() -> None:
+    pulse = of_this_start()
+    assert [pulse.is_of_another("strange/x") for _ in range(3)] == [False] * 3
+    assert pulse.is_of_another("strange/y")
+
+
+def test_where_another_host_lives_as_this_node_this_one_ends(
+    database: Database, tmp_path: Path
+) -> None:
+    looking = Looking(database, tmp_path, shares=True)
+    looking.look(1, 5)
+    assert not looking.station.stop.is_set()
+    with database.write() as session:
+        sign(session, B, "strange/x")
+    looking.look(1, 5)
+    assert looking.station.stop.is_set()
+    assert f"it runs on {B}" in looking.station.outlook.must_end
+    with database.write() as session:
+        found = held(session, B)
+    assert found is not None
+    assert (found.mark, bool(found.twice_at), bool(found.twice_on)) == ("strange/x", True, True)

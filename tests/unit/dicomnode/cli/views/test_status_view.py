@@ -20,6 +20,7 @@ from storage.overview_records import (
     OpenDeliveries,
     OpenJobs,
     ParkedDeliveries,
+    RunningJob,
     Source,
     TroubleRecord,
     Unsealed,
@@ -142,3 +143,25 @@ def test_of_each_node_its_workers_are_told_with_what_they_have() -> None:
         "heard of 0 s ago, 2 workers",
         "heard of 0 s ago, 1 worker and nothing else (cpu, gpu, 64 GiB)",
     ]
+
+
+def test_of_several_hosts_it_is_told_which_and_where_a_series_is_analysed() -> None:
+    first = Node("a" * 32, "ct-1", NOW, NOW, None, True)
+    second = replace(first, node_id="b" * 32, name="ct-2")
+    lease = NOW + HOUR
+    job = RunningJob("1.2.3", JobKind.ANALYSE, 1, NOW, lease, f"{second.node_id}/worker-1/7/")
+    gone = replace(job, series_key="1.2.4", owner=f"{'c' * 32}/worker-1/7/")
+    decided = replace(job, series_key="1.2.5", kind=JobKind.ASSESS)
+
+    def told(*nodes: Node, running: tuple[RunningJob, ...] = (job, gone, decided)) -> str:
+        facts = replace(FACTS, work=Work(nodes=nodes, running=running))
+        return "\n".join(lines(Settings(), facts, []))
+
+    both = told(first, second)
+    assert "ct-2 (bbbbbbbb): heard of 0 s ago" in both
+    assert "analysing    1.2.3 on ct-2 (bbbbbbbb) for 0 s" in both
+    assert "1.2.4 on a host that is gone (cccccccc)" in both
+    assert "1.2.5" not in both
+    assert "analysing" not in told(first), "where else"
+    many = tuple(replace(job, series_key=f"1.2.{n}") for n in range(11))
+    assert "analysing    and 3 more" in told(first, second, running=many)

@@ -12,6 +12,7 @@ from dicomnode.cli.views.why_view import Why, answer_line, print_reasons, print_
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.wording import KEYS
 from storage.decided import FormerDecision, NodeLost, Withdrawal
+from storage.forgetting import Unreadable
 from storage.records import (
     NOTE_KIND,
     DeliveryRecord,
@@ -108,3 +109,20 @@ def test_what_is_next_is_told_to_a_program_in_parts() -> None:
     told = why_json(why(a_series(), Step("pacs", "refused SR, parked", remedy="retry it")))
     assert told["next"] == "pacs: refused SR, parked; retry it"
     assert told["next_steps"][0]["who"] == "pacs"
+
+
+def test_what_a_forgotten_node_took_with_it_is_told_and_what_that_means() -> None:
+    forgotten = Unreadable("ct-2", 12, 3, forgotten=True)
+    ended = replace(why(SKIPPED), unreadable=(forgotten,))
+    (line,) = [each for each in printed(ended) if "ct-2" in each]
+    assert line == (
+        "the node ct-2 was forgotten; 12 instances lay there alone: without them it cannot be "
+        "analysed again; 3 objects lay there alone and were not sent: they are given up"
+    )
+    gone = replace(why(a_series()), unreadable=(Unreadable("ct-1 before x", 1, 0, False),))
+    (line,) = [each for each in printed(gone) if "ct-1" in each]
+    told = "1 instance lay there alone: the archive is asked for them"
+    assert line == f"ct-1 before x has its files no more; {told}"
+    assert why_json(ended)["unreadable"] == [
+        {"name": "ct-2", "instances": 12, "unsent": 3, "forgotten": True}
+    ]

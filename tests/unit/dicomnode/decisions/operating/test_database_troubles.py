@@ -7,7 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dicomnode.decisions.operating.database_troubles import lost_node_troubles, strain_troubles
+from dicomnode.decisions.operating.database_troubles import (
+    lost_node_troubles,
+    strain_troubles,
+    twice_troubles,
+)
 from dicomnode.decisions.operating.facts import Facts, Work
 from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.troubles import Severity
@@ -25,6 +29,16 @@ def test_a_lost_node_is_an_error_until_it_is_heard_again() -> None:
     assert (found.name, found.severity, found.since) == ("node_lost:2", Severity.ERROR, lost)
     assert "host-2 has not been heard of for 2 h" in found.text
     assert found.remedy.endswith("dicomnode database forget 2")
+
+
+def test_of_two_hosts_that_are_one_node_both_are_named_for_an_hour() -> None:
+    twice = replace(HERE, twice_at=NOW - timedelta(minutes=9), twice_on="copy-1")
+    (found,) = twice_troubles(Facts(NOW, work=Work(nodes=(HERE, twice))), POLICY, NOW)
+    assert (found.name, found.severity) == ("node_twice:1", Severity.ERROR)
+    assert "host-1, and copy-1, which has ended for it 9 min ago" in found.text
+    assert "empty [node] data_directory" in found.remedy
+    later = NOW + timedelta(minutes=52)
+    assert not list(twice_troubles(Facts(later, work=Work(nodes=(twice,))), POLICY, later))
 
 
 @pytest.mark.parametrize(
