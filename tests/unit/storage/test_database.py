@@ -187,8 +187,8 @@ def test_writers_that_read_first_all_get_through(database: Database) -> None:
 def test_who_is_stopped_amid_a_write_holds_up_nobody_for_long(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.database._IDLE_SECONDS", 0.2)
     receive(database, instance(1))
+    monkeypatch.setattr("storage.database._IDLE_SECONDS", 0.2)
 
     def stopped() -> None:
         with database.write() as session:
