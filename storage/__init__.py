@@ -22,6 +22,7 @@ deliveries       What an administrator does with deliveries: look, retry, drop
 direct_io        Writing past the page cache
 durable          Files that are whole and durable under their final name, or not there at all
 early            Which series may be computed before it is decided upon, and how long that is of use
+endings          Endings of UIDs by which a series is named, as short as they mean one alone
 enqueue          Putting jobs into the queue, each once
 errors           The errors of storage. No message bears a password or a patient's identity
 flight_records   Of each analysis one record that outlives all, chained to the one before

@@ -17,12 +17,15 @@ from sqlalchemy import (
     Enum,
     Index,
     MetaData,
+    String,
     TypeDecorator,
     text,
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 from storage.campaign_records import CampaignState, FoundState, WindowState
@@ -135,6 +138,31 @@ def partial_index(name: str, *columns: str, where: str, unique: bool = False) ->
     """An index over the rows of which `where` is true: few of many."""
     condition = text(where)
     return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+LONGEST_ENDING = 24
+"""Characters."""
+
+
+class Ending(FunctionElement[str]):
+    """The last characters of a text, the last one first, in the order of their bytes: beside each
+    other stand those that end alike. SQLite has no word for it."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(Ending)
+def _ending(element: Ending, compiler: Any, **options: Any) -> str:
+    of = compiler.process(element.clauses, **options)
+    last = (f"substr({of}, -{number}, 1)" for number in range(1, LONGEST_ENDING + 1))
+    return f"({' || '.join(last)})"
+
+
+@compiles(Ending, "postgresql")
+def _ending_postgresql(element: Ending, compiler: Any, **options: Any) -> str:
+    of = compiler.process(element.clauses, **options)
+    return f'reverse("right"({of}, {LONGEST_ENDING})) COLLATE "C"'
 
 
 class OfOneNode:

@@ -36,7 +36,7 @@ def list_deliveries(
         .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
         .join(SeriesRow, SeriesRow.series_key == DeliveryRow.series_key)
         .where(*_chosen(destinations, states))
-        .order_by(DeliveryRow.created_at.desc(), DeliveryRow.delivery_id.desc())
+        .order_by(DeliveryRow.delivery_id.desc())
         .limit(limit)
     )
     found = [(delivery_record(row, of), uid) for row, of, uid in session.execute(statement)]

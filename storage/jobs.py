@@ -11,13 +11,24 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    false,
+    func,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from storage.decided import RETRACTED, Reason, Verdict
 from storage.errors import LeaseLostError
 from storage.models import IS_OPEN_JOB, DeliveryRow, JobRow, ResultRow, SeriesRow
-from storage.placing import asks_no_more, is_for, may_claim, readable
+from storage.placing import has_memory, is_for, may_claim, readable
 from storage.records import (
     RETRACTION_KIND,
     DeliveryState,
@@ -65,22 +76,36 @@ def claim(
     with `deadline` where it took too long, in this transaction.
     """
     _park_exhausted(session, kinds, now, max_attempts)
-    candidate = (
-        select(JobRow.job_id)
-        .where(
-            due(kinds, now),
-            JobRow.attempt < max_attempts,
-            *asks_no_more(capabilities, memory_bytes),
-            *is_for(equipment_digest),
-            may_claim(JobRow, owner),
-            *(() if JobKind.FETCH in kinds else (readable(JobRow.series_key, owner),)),
-        )
-        .order_by(JobRow.priority, JobRow.created_at, JobRow.job_id)
+    which = (
+        due(kinds, now),
+        JobRow.attempt + 0 < max_attempts,  # SQLite would go by the index of attempts
+        *has_memory(memory_bytes),
+        *is_for(equipment_digest),
+        may_claim(JobRow, owner),
+        *(() if JobKind.FETCH in kinds else (readable(JobRow.series_key, owner),)),
+    )
+    job_id = session.scalar(_most_urgent(which, capabilities))
+    return None if job_id is None else _take(session, job_id, owner, now, lease)
+
+
+def _most_urgent(
+    which: Sequence[ColumnElement[bool]], capabilities: Collection[str]
+) -> Select[int]:
+    """Of each capability the first one, by an index: before it may stand a hundred thousand that
+    ask for another. Locks these, for as long as a claim lasts; others pass them over."""
+    order = (JobRow.priority, JobRow.created_at, JobRow.job_id)
+    firsts = [
+        select(*order)
+        .where(*which, JobRow.capability == name)
+        .order_by(*order)
         .limit(1)
         .with_for_update(skip_locked=True)
-    )
-    job_id = session.scalar(candidate)
-    return None if job_id is None else _take(session, job_id, owner, now, lease)
+        .cte(f"able_{number}")
+        for number, name in enumerate(sorted(set(capabilities)))
+    ]
+    every = union_all(*(select(each) for each in firsts)).subquery()
+    by = (every.c.priority, every.c.created_at, every.c.job_id)
+    return select(every.c.job_id).order_by(*by).limit(1)
 
 
 def free(session: Session, series_key: str, now: datetime, ended_as: str | None = None) -> bool:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.columns import Base, OfOneNode, Records, Sealable, partial_index
+from storage.columns import Base, Ending, OfOneNode, Records, Sealable, partial_index
 from storage.decided import HistoryEntry, Reason, SeriesEvidence, history_entry
 from storage.records import (
     AssociationEnd,
@@ -33,7 +33,7 @@ from storage.records import (
     SeriesState,
 )
 
-SCHEMA_REVISION = "0009"
+SCHEMA_REVISION = "0010"
 """The newest Alembic revision, kept here so that opening a current database costs no import."""
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"
@@ -45,6 +45,7 @@ PARKED_DELIVERY = "state IN ('refused', 'failed')"
 COPY = "object_name IS NOT NULL AND node_id <> ''"
 REMOVABLE = "ended_at IS NOT NULL AND removed_at IS NULL"
 OF_CAMPAIGN = "only_to IS NOT NULL"
+FIRST_OF_SET = "ordinal = 0"
 
 
 # as text: with parameters a condition would not fit that of the partial index
@@ -150,6 +151,9 @@ class SeriesRow(Base):
     only_to: Mapped[str | None]
 
 
+Index("ix_series_ending", Ending(SeriesRow.series_key))
+
+
 class InstanceRow(Sealable, Base):
     __tablename__ = "instance"
     __table_args__ = (
@@ -234,6 +238,11 @@ class JobRow(Leased, Base):
         partial_index("uq_job_open_fetch", "series_key", where=OPEN_FETCH, unique=True),
         partial_index("ix_job_claim", "kind", "priority", "created_at", "job_id", where=OPEN_JOB),
         partial_index("ix_job_attempt", "kind", "attempt", where=OPEN_JOB),
+        partial_index(
+            *("ix_job_able", "kind", "capability", "priority", "created_at", "job_id"),
+            "memory_bytes",
+            where=OPEN_JOB,
+        ),
     )
 
     job_id: Mapped[int] = mapped_column(primary_key=True)
@@ -250,9 +259,12 @@ class JobRow(Leased, Base):
 
 
 class ResultRow(Sealable, Base):
-    """`ordinal` is the order of sending within one CT series."""
+    """`ordinal` is the order of sending within one set of a CT series, from 0."""
 
     __tablename__ = "result"
+    __table_args__ = (
+        partial_index("ix_result_set", "created_at", "series_key", where=FIRST_OF_SET),
+    )
 
     sop_instance_uid: Mapped[str] = mapped_column(primary_key=True)
     sop_class_uid: Mapped[str]

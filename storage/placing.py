@@ -79,8 +79,12 @@ def asks_no_more(
     capabilities: Collection[str], memory_bytes: int | None
 ) -> tuple[ColumnElement[bool], ...]:
     """Jobs that a worker which has these may claim; `memory_bytes`: None for any."""
-    named = JobRow.capability.in_(capabilities)
-    return (named,) if memory_bytes is None else (named, JobRow.memory_bytes <= memory_bytes)
+    return (JobRow.capability.in_(capabilities), *has_memory(memory_bytes))
+
+
+def has_memory(memory_bytes: int | None) -> tuple[ColumnElement[bool], ...]:
+    """Jobs that ask for no more; None: any."""
+    return () if memory_bytes is None else (JobRow.memory_bytes <= memory_bytes,)
 
 
 _ASKED_FOR = select(NodeRow.equipment_digest).where(

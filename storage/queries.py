@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, String, and_, cast, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from storage.canary_runs import CANARY_AE_TITLE
 from storage.conflicts import claims_of, conflicts_of
 from storage.decided import OWN_RESULT
+from storage.endings import ends_with
+from storage.jobs import is_on_hold
 from storage.models import (
+    IS_OPEN_JOB,
     AssociationRow,
     DeliveryRow,
     InstanceRow,
@@ -38,8 +41,11 @@ from storage.statements import in_batches, shared_fields
 
 _UNDELIVERED = (*ON_THEIR_WAY, DeliveryState.REFUSED, DeliveryState.FAILED)
 
-_ENDINGS = (6, 8, 10, 12, 16, 24)
-"""Lengths of endings that are tried, in characters."""
+COUNTED = 10_000
+"""Series that are counted by their states, the newest."""
+
+AHEAD = 1000
+"""Analyses that are numbered in the order of claims."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,13 @@ def list_series(
     return tuple(series_record(row) for row in rows)
 
 
-def count_series(session: Session, wanted: Wanted = Wanted()) -> dict[SeriesState, int]:
-    """How many there are in each state."""
-    counted = select(SeriesRow.state, func.count()).where(*_which(wanted))
-    rows = session.execute(counted.group_by(SeriesRow.state))
+def count_series(
+    session: Session, wanted: Wanted = Wanted(), most: int = COUNTED
+) -> dict[SeriesState, int]:
+    """How many there are in each state, among the newest `most`: there may be a million."""
+    newest = select(SeriesRow.state).order_by(SeriesRow.last_received_at.desc())
+    some = newest.where(*_which(wanted)).limit(most).subquery()
+    rows = session.execute(select(some.c.state, func.count()).group_by(some.c.state))
     return {state: count for state, count in rows}  # noqa: C416 - rows
 
 
@@ -110,34 +119,6 @@ def _own_result() -> ColumnElement[bool]:
 _PASSED = ('"value": 0', '"limit": 0, "value": 0')
 
 
-def unique_endings(session: Session, series_keys: Sequence[str]) -> dict[str, str]:
-    """The shortest ending of each key (of a few lengths) by which `find_series` finds that series
-    alone; the whole key where none is."""
-    found: dict[str, str] = {}
-    for length in _ENDINGS:
-        left = {key: key[-length:] for key in series_keys if key not in found and len(key) > length}
-        for endings in in_batches(sorted(set(left.values()))):
-            meant = _meant(session, endings, length)
-            found |= {key: end for key, end in left.items() if meant.get(end) == {key}}
-    return {key: found.get(key, key) for key in series_keys}
-
-
-def _meant(session: Session, endings: Sequence[str], length: int) -> dict[str, set[str]]:
-    """Keys of the series that each ending may mean; none for one that is found otherwise before."""
-    key, uid = SeriesRow.series_key, SeriesRow.series_instance_uid
-    ends = [func.substr(each, func.length(each) - length + 1) for each in (key, uid)]
-    whole = (SeriesRow.study_instance_uid, SeriesRow.accession_number)
-    meant: dict[str, set[str]] = {}
-    for column in ends:
-        rows = session.execute(select(column, key).where(column.in_(endings)))
-        for end, series_key in rows:
-            meant.setdefault(end, set()).add(series_key)
-    for named in whole:
-        for value in session.scalars(select(named).where(named.in_(endings)).distinct()):
-            meant.pop(value, None)
-    return meant
-
-
 def find_series(session: Session, text: str) -> tuple[str, ...]:
     """Keys of the series, newest first, that `text` may mean; more than one is ambiguous.
 
@@ -148,19 +129,27 @@ def find_series(session: Session, text: str) -> tuple[str, ...]:
     wanted = text.strip().removeprefix("…")
     if not wanted:
         return ()
+    if found := find_exactly(session, wanted):
+        return found
+    ended = select(SeriesRow.series_key).where(*ends_with(wanted))
+    part = aliased(SeriesRow)  # its UID ends as that of the series, whose key is its UID
+    parts = select(part.series_key).where(part.series_instance_uid.in_(ended))
+    if found := _newest(session, SeriesRow.series_key.in_(ended.union(parts))):
+        return found
+    return _newest(session, SeriesRow.study_instance_uid.endswith(wanted, autoescape=True))
+
+
+def find_exactly(session: Session, text: str) -> tuple[str, ...]:
+    """As `find_series`, by what is named whole."""
     key, series = SeriesRow.series_key, SeriesRow.series_instance_uid
-    study = SeriesRow.study_instance_uid
-    ways: tuple[ColumnElement[bool], ...] = (
-        (key == wanted) | (series == wanted),
-        (study == wanted) | (SeriesRow.accession_number == wanted),
-        key.endswith(wanted, autoescape=True) | series.endswith(wanted, autoescape=True),
-        study.endswith(wanted, autoescape=True),
-    )
-    for way in ways:
-        statement = select(key).where(way).order_by(SeriesRow.last_received_at.desc(), key)
-        if found := tuple(session.scalars(statement)):
-            return found
-    return ()
+    whole = (SeriesRow.study_instance_uid == text) | (SeriesRow.accession_number == text)
+    return _newest(session, (key == text) | (series == text)) or _newest(session, whole)
+
+
+def _newest(session: Session, which: ColumnElement[bool]) -> tuple[str, ...]:
+    key = SeriesRow.series_key
+    order = (SeriesRow.last_received_at.desc(), key)
+    return tuple(session.scalars(select(key).where(which).order_by(*order)))
 
 
 def series_detail(session: Session, series_key: str) -> SeriesDetail | None:
@@ -196,16 +185,18 @@ def instances_by_association(session: Session, series_key: str) -> dict[str, int
 
 
 def analyses_ahead(session: Session) -> dict[str, int]:
-    """Of each series that waits for a worker: how many analyses are before its own."""
+    """Of each series that waits for a worker: how many analyses are before its own; of the first
+    AHEAD alone, as there may be a million."""
     waiting = (
         select(JobRow.series_key)
-        .join(SeriesRow, SeriesRow.series_key == JobRow.series_key)
         .where(
+            IS_OPEN_JOB,
             JobRow.kind == JobKind.ANALYSE,
             JobRow.state == JobState.QUEUED,
-            SeriesRow.on_hold_since.is_(None),
+            ~is_on_hold(),
         )
         .order_by(JobRow.priority, JobRow.created_at, JobRow.job_id)
+        .limit(AHEAD)
     )
     return {key: number for number, key in enumerate(session.scalars(waiting))}
 

@@ -10,16 +10,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import String, cast, select, update
+from sqlalchemy import String, cast, select, text, update
 from sqlalchemy.orm import Session
 
 from storage.database import Database
 from storage.decided import RETRACTED, Reinstatement, Withdrawal, retractions
 from storage.jobs import FREE
-from storage.models import DeliveryRow, ResultRow, SeriesRow
+from storage.models import FIRST_OF_SET, DeliveryRow, ResultRow, SeriesRow
 from storage.outbox import NOT_TRIED, DestinationsOf, enter_results, to_each
 from storage.placing import place_of_result
-from storage.queries import find_series, series_detail
+from storage.queries import (
+    details_of,
+    find_exactly,
+    find_series,
+    series_detail,
+    series_record,
+)
 from storage.records import (
     ON_THEIR_WAY,
     RETRACTION_KIND,
@@ -29,33 +35,42 @@ from storage.records import (
     SeriesDetail,
 )
 from storage.result_history import KeptWithdrawal
-from storage.statements import insert_into, lock_series
+from storage.statements import in_batches, insert_into, lock_series
 
 
 def recent_sets(session: Session, limit: int) -> tuple[ResultSet, ...]:
     """The sets made last, newest first."""
     statement = (
         select(ResultRow.series_key, ResultRow.created_at)
-        .distinct()
-        .order_by(ResultRow.created_at.desc(), ResultRow.series_key)
+        .distinct()  # what withdraws a set may be entered in several turns
+        .where(text(f"result.{FIRST_OF_SET}"))  # as text, so that it fits the partial index
+        .order_by(ResultRow.created_at.desc(), ResultRow.series_key.desc())
         .limit(limit)
     )
     found = session.execute(statement).all()
-    sets = {uid: sets_of_series(session, uid) for uid, _ in found}
+    records = [
+        series_record(row)
+        for keys in in_batches({key for key, _ in found})
+        for row in session.scalars(select(SeriesRow).where(SeriesRow.series_key.in_(keys)))
+    ]
+    details = details_of(session, records)
+    sets = {each.series.series_key: _sets_of(each) for each in details}
     return tuple(
         each for uid, created_at in found for each in sets[uid] if each.created_at == created_at
     )
 
 
-def find_sets(session: Session, text: str) -> tuple[ResultSet, ...]:
-    """The sets that `text` may mean, newest first.
+def find_sets(session: Session, named: str) -> tuple[ResultSet, ...]:
+    """The sets that `named` may mean, newest first.
 
     A SOP Instance UID of a result, its Series Instance UID, or the ending of its SOP Instance UID
     means the set that it is of; whatever `find_series` finds means all sets of these series.
     """
-    wanted = text.strip().removeprefix("…")
+    wanted = named.strip().removeprefix("…")
     if not wanted:
         return ()
+    if keys := find_exactly(session, wanted):
+        return _newest_first(each for key in keys for each in sets_of_series(session, key))
     sop, series = ResultRow.sop_instance_uid, ResultRow.result_series_instance_uid
     for way in (sop == wanted, series == wanted, sop.endswith(wanted, autoescape=True)):
         rows = session.scalars(select(ResultRow).where(way).limit(1000)).all()
@@ -75,8 +90,10 @@ def find_sets(session: Session, text: str) -> tuple[ResultSet, ...]:
 def sets_of_series(session: Session, series_key: str) -> tuple[ResultSet, ...]:
     """The sets of one CT series, oldest first."""
     detail = series_detail(session, series_key)
-    if detail is None:
-        return ()
+    return () if detail is None else _sets_of(detail)
+
+
+def _sets_of(detail: SeriesDetail) -> tuple[ResultSet, ...]:
     made = sorted({each.created_at for each in detail.results})
     lasting = [each.created_at for each in detail.results if each.kind != RETRACTION_KIND]
     newest = max(lasting, default=None)

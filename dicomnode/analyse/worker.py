@@ -70,7 +70,7 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.25
 _REST, _LONGEST_REST_SECONDS = 10, 3.0
 """After a look that found nothing, so many times as long as it took, where that is longer: among a
-hundred thousand analyses that ask for what this worker has not, one takes a tenth of a second."""
+hundred thousand analyses that ask for more memory than this worker has, one takes a while."""
 
 _DISK_DELAY = timedelta(seconds=30)
 

@@ -94,9 +94,10 @@ def _known(
     database: Database, settings: Settings, destinations: Sequence[str] | None
 ) -> Sequence[str]:
     """The destinations that were asked for, all of which there are, or were."""
-    with database.read() as session:
-        known = set(deliveries.destinations_known(session))
-    known |= {each.name for each in settings.destinations}
+    known = {each.name for each in settings.destinations}
+    if set(destinations or ()) - known:  # for these alone, as it looks through all deliveries
+        with database.read() as session:
+            known |= set(deliveries.destinations_known(session))
     if unknown := sorted(set(destinations or ()) - known):
         there = ", ".join(sorted(known)) or "none"
         raise DataError("destination", f"{', '.join(unknown)} is none; known: {there}")

@@ -21,8 +21,9 @@ from rich.console import Console
 from sqlalchemy.orm import Session
 
 from dicomnode.cli.views.tables import add_row, new_table, nothing_found, print_table
-from storage import flight_records, queries
+from storage import flight_records
 from storage.database import Database
+from storage.endings import unique_endings
 from storage.flight_records import Anchor, FlightRecord
 
 COLUMNS = (
@@ -92,7 +93,7 @@ def print_flights(
             str(len(told["results"])),
         )
         keys.add(each.series_key)
-    endings = queries.unique_endings(session, sorted(keys))
+    endings = unique_endings(session, sorted(keys))
     wanted = {"the study, series or accession number": uid}
     print_table(console, table, endings, nothing_found("flight record", **wanted))
 

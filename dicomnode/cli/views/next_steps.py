@@ -13,6 +13,7 @@ from dicomnode.decisions.operating.worker_troubles import Lack, lack_of, unlike
 from dicomnode.notes.wanted import MODALITY, needs_no_note
 from storage.notes import NOT_ANALYSED
 from storage.overview_records import Node, TroubleRecord
+from storage.queries import AHEAD
 from storage.records import (
     NOTE_KIND,
     ConflictState,
@@ -32,8 +33,8 @@ node was away for too long."""
 @dataclass(frozen=True)
 class Around:
     """What is asked beside a series: the other series of its study, how many analyses are before
-    its own, the trouble by which its analysis does not get on, and the nodes that have workers;
-    None: not known. `nodes`: all of the database."""
+    its own (AHEAD: so many or more), the trouble by which its analysis does not get on, and the
+    nodes that have workers; None: not known. `nodes`: all of the database."""
 
     study: Sequence[SeriesRecord] = ()
     ahead: int | None = None
@@ -107,7 +108,8 @@ def _of_job(
         since = [f"since {clock_time(job.started_at, now)} UTC"] if job.started_at else []
         told = ", ".join((*attempt, *since, *why))
         return Step(NODE, f"being analysed{around.host(job.owner)}", why=told, remedy=remedy)
-    before = [] if around.ahead is None else [f"{around.ahead} before it"]
+    or_more = " or more" if around.ahead == AHEAD else ""
+    before = [] if around.ahead is None else [f"{around.ahead}{or_more} before it"]
     at = job.not_before if job.not_before > now else None
     what = "waits for a worker" if at is None else "waits for a worker, not before"
     return Step(NODE, what, at, ", ".join((*before, *attempt, *why)), remedy)

@@ -32,6 +32,7 @@ from dicomnode.notes.wanted import MODALITY
 from storage import nodes, queries, study
 from storage.database import Database
 from storage.decided import OWN_RESULT
+from storage.endings import unique_endings
 from storage.notes import NOT_ANALYSED
 from storage.queries import Wanted
 from storage.records import SeriesDetail, SeriesState
@@ -92,7 +93,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Listing:
-    """`counts`: by state, of all series that fit, whether shown or not."""
+    """`counts`: by state, of the series that fit, whether shown or not; of as many as are counted,
+    the newest."""
 
     rows: tuple[Row, ...]
     counts: Mapping[SeriesState, int]
@@ -104,7 +106,8 @@ class Listing:
             f"{self.counts[state]} {state.value}" for state in SeriesState if state in self.counts
         )
         total = sum(self.counts.values())
-        return f"{len(self.rows)} of {total} series shown" + (f": {states}" if states else "")
+        of = f"the {total} newest" if total >= queries.COUNTED else str(total)
+        return f"{len(self.rows)} of {of} series shown" + (f": {states}" if states else "")
 
 
 def look(
@@ -115,7 +118,7 @@ def look(
         records = queries.list_series(session, wanted, limit)
         keys = [each.series_key for each in records]
         details = queries.details_of(session, records)
-        endings = queries.unique_endings(session, keys)
+        endings = unique_endings(session, keys)
         delivered = queries.delivery_counts(session, keys)
         ahead = queries.analyses_ahead(session)
         studies = {
@@ -123,11 +126,12 @@ def look(
             for each in (records if settings.results.note == "study" else ())
             if each.state in NOT_ANALYSED and each.modality == MODALITY
         }
-        counts, hosts = queries.count_series(session, wanted), nodes.all_nodes(session)
+        counts = queries.count_series(session, wanted, queries.COUNTED)
+        hosts = nodes.all_nodes(session)
     rows = []
     for detail in details:
         key = detail.series.series_key
-        around = Around(studies.get(key, ()), ahead.get(key), nodes=hosts)
+        around = Around(studies.get(key, ()), ahead.get(key, queries.AHEAD), nodes=hosts)
         word = series_word(detail.series, detail.deliveries, running=is_analysed_now(detail))
         steps = next_steps(detail, settings, now, around)
         rows.append(Row(detail, endings[key], word, delivered.get(key, (0, 0)), steps))

@@ -21,6 +21,7 @@ from dicomnode.errors import ConfigurationError, DataError
 from dicomnode.methods.findings_json import kept_findings
 from storage import nodes, queries
 from storage.database import Database, is_missing
+from storage.endings import unique_endings
 from storage.records import (
     DeliveryRecord,
     DeliveryState,
@@ -32,7 +33,7 @@ from storage.records import (
 def series_endings(database: Database, keys: Iterable[str]) -> dict[str, str]:
     """The endings by which `find` finds each series alone."""
     with database.read() as session:
-        return queries.unique_endings(session, sorted(set(keys)))
+        return unique_endings(session, sorted(set(keys)))
 
 
 def open_existing(settings: Settings) -> Database:

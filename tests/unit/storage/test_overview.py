@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from sqlalchemy import Engine, event, update
+from sqlalchemy import Engine, event, select, update
 from sqlalchemy.orm import Session
 
 from storage import overview
 from storage.by_hand import hold
 from storage.canary_runs import CANARY_AE_TITLE
 from storage.database import Database
+from storage.endings import ends_with, unique_endings
 from storage.jobs import claim, hand_back_owned
 from storage.models import JobRow, SeriesRow
 from storage.operating_tables import CanaryRunRow, RefusalRow
@@ -37,7 +38,10 @@ from storage.overview_records import (
     Source,
     Waiting,
 )
+from storage.queries import analyses_ahead, find_exactly
 from storage.records import Delivery, JobKind, Needs, SeriesState
+from storage.result_sets import recent_sets
+from storage.worker_queue import left_to_analyse
 from support.storage_samples import (
     LEASE,
     NOW,
@@ -279,13 +283,16 @@ FEW = (
         "ix_job_claim",
         "ix_job_attempt",
     ),
+    "ix_job_able",
+    "ix_result_set",  # in the order of which a few are taken
     "canary_run",  # of which the last is asked for
 )
 
 
 def few(step: str) -> bool:
     """Whether what is looked through is small, however long the node has run."""
-    return step.endswith(FEW) or step.split()[1] in ("newest", "anon_1")
+    name = step.split()[1]
+    return step.endswith(FEW) or name in ("newest", "anon_1", "node") or name.startswith("able_")
 
 
 @pytest.mark.parametrize(
@@ -304,6 +311,15 @@ def few(step: str) -> bool:
         lambda session: overview.recent_refusals(session, NOW),
         overview.last_canary_runs,
         lambda session: claim(session, list(JobKind), "node/w/1/", NOW, LEASE),
+        lambda session: claim(
+            *(session, [JobKind.ANALYSE], "node/w/1/", NOW, LEASE), capabilities=("", "gpu")
+        ),
+        lambda session: unique_endings(session, ["1.2.3"]),
+        lambda session: find_exactly(session, "1.2.3"),
+        lambda session: session.scalar(select(SeriesRow.series_key).where(*ends_with("123456"))),
+        lambda session: recent_sets(session, 9),
+        analyses_ahead,
+        lambda session: left_to_analyse(session, "node", NOW, ("",), 1),
         lambda session: claimed(session, "PACS"),
     ],
 )
@@ -313,12 +329,24 @@ def test_no_question_looks_through_a_whole_table(
     database = Database.open(f"sqlite:///{sqlite_template}")
     with database.read() as session, statements() as asked:
         ask(session)
-        found = [each for each in asked if each[0].lstrip().upper().startswith("SELECT")]
+        found = [each for each in asked if each[0].lstrip().upper().startswith(("SELECT", "WITH"))]
         assert found
         for statement, values in found:
             plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[arg-type]
             steps = [str(row[-1]) for row in plan]
             assert [step for step in steps if step.startswith("SCAN") and not few(step)] == []
+    database.close()
+
+
+def test_a_claim_goes_by_what_the_worker_can_do(sqlite_template: object) -> None:
+    """And not by its attempts, of which nearly all jobs have few."""
+    database = Database.open(f"sqlite:///{sqlite_template}")
+    with database.read() as session, statements() as asked:
+        claim(session, [JobKind.ANALYSE], "node/w/1/", NOW, LEASE, capabilities=("", "gpu"))
+        ((statement, values),) = [each for each in asked if each[0].startswith("WITH able")]
+        plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[arg-type]
+        steps = [str(row[-1]) for row in plan if "job" in str(row[-1])]
+    assert steps == ["SEARCH job USING INDEX ix_job_able (kind=? AND capability=?)"] * 2
     database.close()
 
 

@@ -117,6 +117,40 @@ def test_an_analysis_goes_to_whoever_has_what_it_was_decided_with(database: Data
     assert [claimed(each) for each in ("new", "old", "strange")] == [True, True, False]
 
 
+def test_the_most_urgent_that_a_worker_can_do_comes_first_whatever_it_asks_for(
+    database: Database,
+) -> None:
+    """By turns of each capability; what nobody here has is passed over."""
+    asks = ("tpu", "", "gpu", "", "gpu", "cpu", "tpu")
+    for number, capability in enumerate(asks):
+        uid = f"1.2.{number}"
+        priority = 0 if number == 4 else 1
+        at = NOW + timedelta(seconds=number)
+        receive(database, instance(1, uid, received_at=at, priority=priority))
+        with database.write() as session:
+            which = update(JobRow).where(JobRow.series_key == uid)
+            session.execute(which.values(capability=capability))
+    has, came = ("", "gpu", "cpu"), []
+    for _ in range(6):
+        with database.write() as session:
+            late = NOW + timedelta(minutes=5)
+            job = claim(session, [JobKind.ASSESS], "n/w/1/", late, LEASE, capabilities=has)
+            came.append(job and job.series_key)
+    assert came == ["1.2.4", "1.2.1", "1.2.2", "1.2.3", "1.2.5", None]
+
+
+@pytest.mark.parametrize("system", ["postgresql"], indirect=True)
+def test_two_that_claim_at_once_take_one_each(database: Database) -> None:
+    receive(database, instance(1, "1.2.1"), instance(1, "1.2.2"))
+    has = ("", "cpu", "gpu")
+    with database.write() as first, database.write() as second:
+        jobs = [
+            claim(session, [JobKind.ASSESS], "n/w/1/", NOW, LEASE, capabilities=has)
+            for session in (first, second)
+        ]
+    assert sorted(job.series_key for job in jobs if job) == ["1.2.1", "1.2.2"]
+
+
 def test_an_object_goes_out_from_where_it_lies_or_from_anywhere(database: Database) -> None:
     share(database)
     receive(database)
@@ -196,19 +230,23 @@ def test_each_node_removes_its_own_files(database: Database) -> None:
 
 
 @pytest.mark.parametrize("system", ["postgresql"], indirect=True)
-def test_a_claim_reads_by_the_partial_index(database: Database) -> None:
-    """Among many jobs that are done, of many series; whatever the kinds that wait before it."""
+@pytest.mark.parametrize("others_ask", ["", "gpu"])
+def test_a_claim_reads_by_the_partial_index(database: Database, others_ask: str) -> None:
+    """Among many jobs that are done, of many series; whatever the kinds that wait before it, and
+    whatever those before it ask for."""
     share(database)
     with database.write() as session:
         for statement in _MANY:
             session.execute(text(statement))
+        others = update(JobRow).where(JobRow.series_key != "s12000")
+        session.execute(others.values(capability=others_ask))
     plans: list[str] = []
     engine: Engine = database._engine
 
     def explain(
         connection: Connection, _cursor: object, statement: str, values: Any, *_rest: object
     ) -> None:
-        if statement.startswith("SELECT job."):
+        if statement.startswith(("SELECT job.", "WITH able")):
             plan = connection.connection.cursor()
             plan.execute(f"EXPLAIN {statement}", values)
             plans.append("\n".join(row[0] for row in plan.fetchall()))
@@ -221,7 +259,7 @@ def test_a_claim_reads_by_the_partial_index(database: Database) -> None:
     assert job is not None
     exhausted, found = plans
     assert "ix_job_attempt" in exhausted
-    assert "ix_job_claim" in found
+    assert "ix_job_able" in found or ("ix_job_claim" in found and not others_ask)
     assert "Seq Scan on job" not in exhausted + found
     assert "Seq Scan on instance" not in exhausted + found
     assert "Seq Scan on series" not in found

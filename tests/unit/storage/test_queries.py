@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from storage import queries
 from storage.database import Database
 from storage.decided import OWN_RESULT, Reason, Verdict
+from storage.endings import unique_endings
 from storage.models import SeriesRow
 from storage.queries import (
     Wanted,
@@ -17,7 +19,6 @@ from storage.queries import (
     find_series,
     list_series,
     series_detail,
-    unique_endings,
 )
 from storage.records import JobKind, SeriesState
 from support.storage_samples import (
@@ -105,6 +106,21 @@ def test_how_many_analyses_are_before_ones_own(filled: Database) -> None:
         session.get_one(SeriesRow, "1.2.77.21").on_hold_since = NOW
     with filled.read() as session:
         assert analyses_ahead(session) == {"1.2.88.1": 0, "1.9.5": 1}
+
+
+def test_of_a_million_series_the_newest_are_counted_and_the_first_analyses_numbered(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with filled.read() as session:
+        assert count_series(session, most=3) == {SeriesState.RECEIVING: 3}
+        assert count_series(session, Wanted([SeriesState.ANALYSED]), most=3) == {
+            SeriesState.ANALYSED: 1
+        }
+    for number in range(3):
+        queue(filled, now=NOW + seconds(20 + number))
+    monkeypatch.setattr(queries, "AHEAD", 2)
+    with filled.read() as session:
+        assert analyses_ahead(session) == {"1.2.77.21": 0, "1.2.88.1": 1}
 
 
 def test_an_ending_is_as_short_as_finds_one_series_alone(database: Database) -> None:

@@ -14,6 +14,7 @@ from dicomnode.decisions.result_options import ResultOptions
 from storage.by_hand import cancelled_reason
 from storage.decided import OWN_RESULT, Reason, SeriesEvidence, Verdict
 from storage.overview_records import Node, TroubleRecord
+from storage.queries import AHEAD
 from storage.records import (
     NOTE_KIND,
     DeliveryRecord,
@@ -86,6 +87,8 @@ def test_what_kept_the_last_look_from_a_decision_is_told() -> None:
 def test_a_series_in_the_queue_says_how_many_are_before_it() -> None:
     queued = SeriesDetail(a_series(), jobs=(job(JobKind.ANALYSE, not_before=NOW),))
     assert told(queued, around=Around(ahead=2)) == "waits for a worker (2 before it)"
+    many = told(queued, around=Around(ahead=AHEAD))
+    assert many == "waits for a worker (1000 or more before it)"
     later = SeriesDetail(a_series(), jobs=(job(JobKind.ANALYSE, attempt=1, error="disk full"),))
     assert told(later) == (
         "waits for a worker, not before 12:01:00 UTC (attempt 1, last time: disk full)"

@@ -15,6 +15,7 @@ from sqlalchemy import update
 from dicomnode.cli.views.queue_list import Listing, look, print_listing
 from dicomnode.cli.views.queue_view import find
 from dicomnode.config.settings import Settings
+from storage import queries
 from storage.database import Database
 from storage.models import SeriesRow
 from storage.queries import Wanted
@@ -106,12 +107,18 @@ def test_in_a_pipe_a_series_is_one_line_with_its_whole_uid(database: Database) -
     assert summary == "4 of 4 series shown: 1 receiving, 1 queued, 1 analysed, 1 skipped"
 
 
-def test_the_summary_counts_what_is_not_shown_too(database: Database) -> None:
+def test_the_summary_counts_what_is_not_shown_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = listing(database, limit=1)
     assert shown.summary == "1 of 4 series shown: 1 receiving, 1 queued, 1 analysed, 1 skipped"
     assert listing(database, Wanted(source="CT9")).summary == "0 of 0 series shown"
     (undelivered,) = listing(database, Wanted(undelivered=True)).rows
     assert undelivered.detail.series.series_key == UIDS[0]
+    monkeypatch.setattr(queries, "COUNTED", 3)
+    assert listing(database, limit=1).summary == (
+        "1 of the 3 newest series shown: 1 receiving, 1 queued, 1 skipped"
+    )
 
 
 def test_a_program_is_told_the_same_and_the_times_whole(database: Database) -> None:
