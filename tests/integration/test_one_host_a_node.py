@@ -115,7 +115,12 @@ def house(
 
 
 @pytest.mark.long
-def test_a_copy_does_not_start_while_the_node_lives(house: House) -> None:
+@pytest.mark.parametrize("shares", ["true", "false"])
+def test_a_copy_does_not_start_while_the_node_lives(
+    house: House, monkeypatch: pytest.MonkeyPatch, shares: str
+) -> None:
+    """Nor where the node has its PostgreSQL alone: the database is elsewhere, and is not copied."""
+    monkeypatch.setenv("DICOMNODE_NODE__SHARES_DATABASE", shares)
     house.start()
     house.first.copy_data(house.copy.data)
     told = house.copy.refused()

@@ -137,6 +137,24 @@ def test_the_audit_trail_of_a_host_that_keeps_nothing_is_at_the_syslog_server(
 
 
 @pytest.mark.long
+def test_of_a_host_that_was_cloned_while_it_works_the_clone_ends(site: SiteOfWorkers) -> None:
+    host, clone = site.host("host"), site.host("clone")
+    with ExitStack() as stack:
+        for each in (host, clone):
+            stack.callback(each.close)
+        host.start()
+        wait_for(lambda: any(not e.receives and e.memory_bytes for e in site.nodes()), "it lives")
+        shutil.copytree(host.folder / "data", clone.folder / "data")
+        clone.start()
+        assert clone.wait() == 2
+        assert "two hosts bear the id of one node" in clone.log
+        assert [each.node_id for each in site.nodes() if not each.receives] == [host.node_id]
+        (uid,) = site.send(1, analysed_meanwhile=True)
+        site.expect_one_set_of_results([uid])
+        assert host.stop() == 0, host.log
+
+
+@pytest.mark.long
 def test_workers_with_other_models_leave_a_series_alone_and_it_is_told(
     site: SiteOfWorkers, shared_models: Path, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ from dicomnode.data_directory.own_data import (
     take_database,
     wait_for_own,
 )
+from dicomnode.data_directory.worker_host import be_worker_host
 from dicomnode.errors import ConfigurationError
 from storage.database import Database
 from storage.errors import DatabaseUnavailableError
@@ -335,3 +336,15 @@ def test_a_node_whose_files_no_row_tells_of_does_not_join(
     hold_instances(other)
     with pytest.raises(LostHistoryError, match="was in use"):
         take_database(other, "b" * 32)
+
+
+def test_workers_of_a_later_release_do_not_bring_the_database_up_to_date(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nodes of the former one work on it."""
+    take_database(sharing(settings), NODE)
+    be_worker_host(settings)
+    take_database(sharing(settings), NODE)
+    monkeypatch.setattr("dicomnode.data_directory.own_data.SCHEMA_REVISION", "9999")
+    with pytest.raises(ConfigurationError, match="bring the nodes to that release first"):
+        take_database(sharing(settings), NODE)
