@@ -15,7 +15,7 @@ from inference.location_attention.patches import ThreePatches
 from inference.location_attention.preprocess import RegionGrid
 from inference.location_attention.proposals import Boxes, Maps, Scores
 from inference.location_attention.votes import vote
-from inference.lungs.sides import Sides
+from inference.lungs.sides import SideCells
 from inference.regions import BoxMask, CandidateRegion, PatchFinding, RegionVote, VoxelBox
 
 Probabilities = NDArray[np.float64]
@@ -29,7 +29,7 @@ def candidate_regions(
     log_odds: Maps,
     grid: RegionGrid,
     view: PatientView,
-    sides: Sides,
+    sides: SideCells,
 ) -> tuple[CandidateRegion, ...]:
     """The candidates in the order given, each with its vote and its lesion.
 
@@ -50,7 +50,7 @@ def candidate_regions(
             box_ml=box_ml(box, view),
             lesion=BoxMask.of(lesions[at]),
             lesion_ml=int(np.count_nonzero(lesions[at])) * view.voxel_ml,
-            side=side_of(stored[at], lesions[at], sides),
+            side=side_of(lesions[at], sides.within(stored[at])),
             score=float(scores[at]),
             patches=_patch_findings(cut[at], probabilities[at], view),
             vote=votes[at],

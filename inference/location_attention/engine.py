@@ -36,7 +36,7 @@ from inference.location_attention.proposals import Candidates, ProposalMaps, pro
 from inference.location_attention.tiles import grid_context
 from inference.location_attention.torch_backend import TorchRegions
 from inference.location_attention.votes import PATCHES, verdict
-from inference.lungs.sides import lung_sides
+from inference.lungs.sides import side_cells
 from inference.progress import Progress, StageClock, no_progress
 from inference.volume import CtVolume
 
@@ -151,7 +151,7 @@ class RegionEngine:
                 maps.lesion,
                 grid,
                 view,
-                lung_sides(volume, lungs),
+                side_cells(volume, lungs),
             )
         case = verdict([region.vote for region in regions], len(self.classes))
         answer = answer_of(case, self._infections)

@@ -72,13 +72,12 @@ def _common(one: VoxelBox, other: VoxelBox) -> tuple[tuple[slice, ...], tuple[sl
     return tuple(of_one), tuple(of_other)
 
 
-def side_of(box: VoxelBox, lesion: Mask, sides: Sides) -> Side | None:
+def side_of(lesion: Mask, sides: Sides) -> Side | None:
     """The lung that most of the lesion lies in, else most of the lung in the box; None without.
 
-    `lesion`: bool, over the box; `sides`: of the whole volume, as `lung_sides` gives them.
+    `lesion`: bool, and `sides`, both over the box, as `SideCells.within` gives them.
     """
-    here = sides[box.part]
-    counted = here[lesion] if lesion.any() else here
+    counted = sides[lesion] if lesion.any() else sides
     right, left = (int(np.count_nonzero(counted == side)) for side in Side)
     if not right and not left:
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ from inference.arrays.components import (
     sizes,
 )
 from inference.arrays.patient_axes import patient_view
-from inference.regions import Side
+from inference.regions import Side, VoxelBox
 from inference.volume import CtVolume
 
 Sides = NDArray[np.uint8]
@@ -35,8 +37,35 @@ LEAST_COLUMN_PART = 0.2
 """A column with less tissue than this part of the fullest is table, tube or blanket."""
 
 
-def lung_sides(volume: CtVolume, lungs: Mask) -> Sides:
-    """Side of each voxel of the mask: uint8 (slices, rows, columns), values of `Side` or 0.
+@dataclass(frozen=True, eq=False)
+class SideCells:
+    """Sides of a mask by the coarse cell; fine ones are made of it where they are asked for, as
+    those of a whole volume take as much memory as its mask.
+
+    `lungs`: bool (slices, rows, columns); `cells`: values of `Side`, in the same axes; `cell_of`:
+    along each axis, the cell of each index.
+    """
+
+    lungs: Mask
+    cells: Sides
+    cell_of: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+
+    def within(self, box: VoxelBox) -> Sides:
+        """Side of each voxel of the box: uint8 of its shape, values of `Side` or 0."""
+        cells = [self.cell_of[axis][part] for axis, part in enumerate(box.part)]
+        sides = self.cells[np.ix_(*cells)]
+        return np.multiply(sides, self.lungs[box.part], out=sides)
+
+    def on_slice(self, index: int) -> Sides:
+        """Side of each voxel of a slice: uint8 (rows, columns), values of `Side` or 0."""
+        slices, rows, columns = self.cell_of
+        cells = self.cells[slices[index]].take(rows, axis=0)
+        sides: Sides = np.multiply(cells.take(columns, axis=1), self.lungs[index])
+        return sides
+
+
+def side_cells(volume: CtVolume, lungs: Mask) -> SideCells:
+    """Which lung each voxel of the mask belongs to, by its place.
 
     `lungs`: bool, of the volume's shape. Two pieces far enough apart are a lung each; lungs that
     touch are parted by erosion or, where that fails, at the middle of the body. One piece on one
@@ -47,18 +76,30 @@ def lung_sides(volume: CtVolume, lungs: Mask) -> Sides:
     """
     view = patient_view(volume, lungs)  # columns go to the patient's left
     _, row_mm, column_mm = view.spacing_mm
-    steps = max(1, round(GRID_MM / row_mm)), max(1, round(GRID_MM / column_mm))
-    coarse = np.ascontiguousarray(view.lungs[:, :: steps[0], :: steps[1]])
-    tissue = view.hu[:: max(1, len(coarse) // 20), :: steps[0], :: steps[1]] > TISSUE_ABOVE_HU
-    left = _left(coarse, tissue, column_mm * steps[1])
-    sides = np.zeros(volume.hu.shape, np.uint8)
-    turn = tuple(slice(None, None, -1) if flip else slice(None) for flip in view.flipped)
-    stored = sides.transpose(view.order)[turn]  # a view: written through
-    _, rows, columns = stored.shape
-    coarse_sides = np.where(left, np.uint8(Side.LEFT), np.uint8(Side.RIGHT))
-    for of_slice, coarse_side, fine in zip(view.lungs, coarse_sides, stored, strict=True):
-        enlarged = coarse_side.repeat(steps[1], axis=1)[:, :columns].repeat(steps[0], axis=0)
-        np.multiply(of_slice, enlarged[:rows], out=fine)
+    steps = 1, max(1, round(GRID_MM / row_mm)), max(1, round(GRID_MM / column_mm))
+    coarse = np.ascontiguousarray(view.lungs[:, :: steps[1], :: steps[2]])
+    tissue = view.hu[:: max(1, len(coarse) // 20), :: steps[1], :: steps[2]] > TISSUE_ABOVE_HU
+    left = _left(coarse, tissue, column_mm * steps[2])
+    cells = np.where(left, np.uint8(Side.LEFT), np.uint8(Side.RIGHT))
+    cell_of = [np.zeros(0, np.intp)] * 3
+    for axis, length in enumerate(view.lungs.shape):
+        along = np.arange(length) // steps[axis]
+        cell_of[view.order[axis]] = along[::-1] if view.flipped[axis] else along
+    slices, rows, columns = cell_of
+    stored = np.ascontiguousarray(cells.transpose(np.argsort(view.order)))
+    return SideCells(lungs, stored, (slices, rows, columns))
+
+
+def lung_sides(volume: CtVolume, lungs: Mask) -> Sides:
+    """Side of each voxel of the mask: uint8 (slices, rows, columns), values of `Side` or 0.
+
+    Raises:
+        ValueError: `lungs` is of another shape.
+    """
+    cells = side_cells(volume, lungs)
+    sides = np.empty(lungs.shape, np.uint8)
+    for index, of_slice in enumerate(sides):
+        of_slice[:] = cells.on_slice(index)
     return sides
 
 

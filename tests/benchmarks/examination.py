@@ -43,7 +43,10 @@ def main() -> None:
     options = _options()
     if options.measure:
         sys.path[:0] = [str(options.tree), str(options.tree / "tests")]
-        print(json.dumps(_measured(options.measure, options.engine)))
+        inference = {"engine": options.engine}
+        if options.precision:
+            inference["precision"] = options.precision
+        print(json.dumps(_measured(options.measure, inference)))
         return
     trees = ({"before": options.before} if options.before else {}) | {"now": TREE}
     with tempfile.TemporaryDirectory() as folder:
@@ -65,6 +68,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--syntax", choices=["jpeg-lossless", "raw"], default="jpeg-lossless")
     parser.add_argument("--series", type=Path, help="a folder with a CT series, in place of ours")
     parser.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto")
+    parser.add_argument(
+        "--precision", choices=["auto", "f32"], help="of this build; the older one knows f32 alone"
+    )
     parser.add_argument("--isa", choices=sorted(_MASKS), help="use no newer instructions")
     parser.add_argument(
         "--mask-amx",
@@ -84,6 +90,7 @@ def _in_a_process(tree: Path, series: Path, options: argparse.Namespace) -> dict
         [
             *(sys.executable, str(HERE), "--tree", str(tree.resolve())),
             *("--measure", str(series), "--engine", options.engine),
+            *(("--precision", options.precision) if options.precision and tree == TREE else ()),
         ],
         capture_output=True,
         check=False,
@@ -98,7 +105,7 @@ def _in_a_process(tree: Path, series: Path, options: argparse.Namespace) -> dict
     return found
 
 
-def _measured(series: Path, engine: str) -> dict[str, Any]:
+def _measured(series: Path, inference: dict[str, str]) -> dict[str, Any]:
     """One warm analysis of `series`, by the build that is first on the path."""
     from dicomnode.config.settings import Settings
     from dicomnode.methods import bundles
@@ -108,7 +115,7 @@ def _measured(series: Path, engine: str) -> dict[str, Any]:
         settings = Settings.model_validate(
             {
                 "node": {"data_directory": folder},
-                "inference": {"allow_demonstration_model": True, "engine": engine},
+                "inference": {"allow_demonstration_model": True} | inference,
                 "eligibility": {"max_slice_thickness_mm": 10.0, "max_slice_spacing_mm": 10.0},
             }
         )

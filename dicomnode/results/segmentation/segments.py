@@ -13,7 +13,7 @@ from dicomnode.results.common import codes
 from dicomnode.results.common.context import ResultContext
 from dicomnode.results.common.summary import RESEARCH_ONLY
 from inference.findings import ModelIdentity
-from inference.lungs.sides import Sides, lung_sides
+from inference.lungs.sides import SideCells, side_cells
 from inference.regions import Side, VoxelBox
 
 Mask = NDArray[np.bool_]
@@ -142,7 +142,7 @@ class Segment:
 
 def lung_segments(context: ResultContext) -> tuple[Segment, ...]:
     """The right lung and the left one; a side without any lung is left out."""
-    sides = lung_sides(context.volume, context.lung_mask)
+    sides = side_cells(context.volume, context.lung_mask)
     algorithm = _lung_algorithm(context)
     both = (
         ("Right lung", codes.RIGHT, _RIGHT_LAB, Side.RIGHT),
@@ -152,18 +152,17 @@ def lung_segments(context: ResultContext) -> tuple[Segment, ...]:
     for label, laterality, colour, side in both:
         box = _box_of(sides, side)
         if box is not None:
-            mask = sides[box.part] == np.uint8(side)
+            mask = sides.within(box) == np.uint8(side)
             whose = codes.LUNG, laterality, algorithm
             found.append(Segment(label, _ANATOMICAL_STRUCTURE, *whose, colour, mask, box))
     return tuple(found)
 
 
-def _box_of(sides: Sides, side: Side) -> VoxelBox | None:
+def _box_of(sides: SideCells, side: Side) -> VoxelBox | None:
     """About one lung, found slice by slice: a mask of the whole volume takes as much as it."""
-    occupied = np.zeros(len(sides), np.bool_)
-    rows, columns = (np.zeros(length, np.bool_) for length in sides.shape[1:])
-    for index, of_slice in enumerate(sides):
-        mask = of_slice == np.uint8(side)
+    occupied, rows, columns = (np.zeros(length, np.bool_) for length in sides.lungs.shape)
+    for index in range(len(occupied)):
+        mask = sides.on_slice(index) == np.uint8(side)
         occupied[index] = mask.any()
         rows |= mask.any(axis=1)
         columns |= mask.any(axis=0)

@@ -90,10 +90,10 @@ def test_a_voxel_in_two_boxes_is_left_to_the_first_in_order() -> None:
 
 
 def test_the_side_is_that_of_most_of_the_lesion_else_of_the_lung_in_the_box() -> None:
-    sides = np.zeros(SHAPE, np.uint8)
-    sides[:, :, :5], sides[:, :, 5:] = Side.RIGHT, Side.LEFT  # columns 3, 4 and 5, 6, 7 of the box
+    sides = np.zeros(BOX.shape, np.uint8)
+    sides[:, :, :2], sides[:, :, 2:] = Side.RIGHT, Side.LEFT  # of its five columns
     lesion = np.zeros(BOX.shape, np.bool_)
-    assert side_of(BOX, lesion, sides) is Side.LEFT
+    assert side_of(lesion, sides) is Side.LEFT
     lesion[:, :, :2] = True
-    assert side_of(BOX, lesion, sides) is Side.RIGHT
-    assert side_of(BOX, lesion, np.zeros_like(sides)) is None
+    assert side_of(lesion, sides) is Side.RIGHT
+    assert side_of(lesion, np.zeros_like(sides)) is None

@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference.lungs.sides import lung_sides
-from inference.regions import Side
+from inference.lungs.sides import lung_sides, side_cells
+from inference.regions import Side, VoxelBox
 from inference.volume import CtVolume
 from support.chest_volume import LUNG_HU, TISSUE_HU, Chest, chest
 from support.orientations import AXIAL, Stored, stored, turned
+
+SIDEWAYS = Stored((2, 0, 1), (False, True, False))
 
 
 @pytest.fixture
@@ -15,11 +17,21 @@ def drawn() -> Chest:
     return chest((8.0, 3.0, 3.0))
 
 
-@pytest.mark.parametrize("how", AXIAL, ids=str)
+@pytest.mark.parametrize("how", [*AXIAL, SIDEWAYS], ids=str)
 def test_right_is_the_patients_right_however_it_is_stored(drawn: Chest, how: Stored) -> None:
     truth = np.where(drawn.x < 0, Side.RIGHT, Side.LEFT) * drawn.lungs
     sides = lung_sides(stored(drawn.volume(), how), turned(drawn.lungs, how))
     assert (sides == turned(truth, how)).all()
+
+
+@pytest.mark.parametrize("how", [*AXIAL, SIDEWAYS], ids=str)
+def test_within_a_box_they_are_those_of_the_volume(drawn: Chest, how: Stored) -> None:
+    volume, lungs = stored(drawn.volume(), how), turned(drawn.lungs, how)
+    sides, cells = lung_sides(volume, lungs), side_cells(volume, lungs)
+    slices, rows, columns = lungs.shape
+    box = VoxelBox((1, slices - 2), (rows // 5, rows - 3), (columns // 7, columns - 1))
+    assert {int(side) for side in np.unique(sides[box.part])} == {0, Side.RIGHT, Side.LEFT}
+    assert np.array_equal(cells.within(box), sides[box.part])
 
 
 def test_lungs_that_touch_are_parted(drawn: Chest) -> None:
