@@ -59,10 +59,12 @@ class CoarseBody:
     factor: int
     shape: tuple[int, ...]
 
-    def whole(self, part: NDArray[Scalar]) -> NDArray[Scalar]:
-        """An array of the box, as one of the whole grid; 0 beyond."""
-        made = np.zeros(self.shape, part.dtype)
-        made[self.box] = part
+    def on_slice(self, index: int, part: NDArray[Scalar]) -> NDArray[Scalar]:
+        """A slice of the whole grid, of an array of the box; 0 beyond that."""
+        made = np.zeros(self.shape[1:], part.dtype)
+        slices, rows, columns = self.box
+        if slices.start <= index < slices.stop:
+            made[rows, columns] = part[index - slices.start]
         return made
 
 

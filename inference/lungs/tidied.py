@@ -40,7 +40,7 @@ def tidied(fine: Labels, coarse: Labels, chest: CoarseBody, *, in_place: bool = 
     at = _places(fine.shape, coarse.shape)
     rows, columns = (np.arange(length) // chest.factor for length in fine.shape[1:])
     box, pieces = _within_and_near(coarse, chest, fine.shape)
-    of_chest = chest.whole(_bits(chest.body, chest.walled))
+    of_chest = _bits(chest.body, chest.walled)
     _, down, across = (
         slice(*np.searchsorted(places, (side.start, side.stop)))
         for places, side in zip(at, box, strict=True)
@@ -54,7 +54,7 @@ def tidied(fine: Labels, coarse: Labels, chest: CoarseBody, *, in_place: bool = 
             found: NDArray[np.uint8] | None = None
             if piece.any():
                 here = _spread(piece, near_rows, near_columns)
-                there = _spread(of_chest[index], rows[down], columns[across])
+                there = _spread(chest.on_slice(index, of_chest), rows[down], columns[across])
                 labelled = here & there & (fine[index, down, across] > 0)
                 found = (labelled | here >> 1) & ~(there >> 1)
             lungs[index] = False
@@ -79,10 +79,11 @@ def _within_and_near(
 def _in_body(coarse: Labels, chest: CoarseBody, shape: tuple[int, ...]) -> Mask:
     slices, *within = _places(coarse.shape, shape)
     rows, columns = (places // chest.factor for places in within)
-    body = chest.whole(chest.body)
     mask = np.empty(coarse.shape, np.bool_)
     for index, labels in enumerate(coarse):
-        mask[index] = (labels > 0) & _spread(body[slices[index]], rows, columns)
+        mask[index] = (labels > 0) & _spread(
+            chest.on_slice(slices[index], chest.body), rows, columns
+        )
     return mask
 
 

@@ -43,7 +43,8 @@ def _on(mask: Mask, shape: tuple[int, ...]) -> Mask:
 def _plainly(fine: NDArray[np.uint8], coarse: Mask, chest: CoarseBody) -> Mask:
     def whole(part: Mask) -> Mask:
         factor = chest.factor
-        spread = chest.whole(part).repeat(factor, axis=1).repeat(factor, axis=2)
+        on_grid = np.stack([chest.on_slice(index, part) for index in range(chest.shape[0])])
+        spread = on_grid.repeat(factor, axis=1).repeat(factor, axis=2)
         return spread[:, : fine.shape[1], : fine.shape[2]]
 
     body, walled = whole(chest.body), whole(chest.walled)
