@@ -54,9 +54,10 @@ def tidied(fine: Labels, coarse: Labels, chest: CoarseBody, *, in_place: bool = 
             found: NDArray[np.uint8] | None = None
             if piece.any():
                 here = _spread(piece, near_rows, near_columns)
-                there = _spread(chest.on_slice(index, of_chest), rows[down], columns[across])
+                of_slice = chest.on_slice(index, of_chest)
+                there = _spread(of_slice, rows[down], columns[across])
                 labelled = here & there & (fine[index, down, across] > 0)
-                found = (labelled | here >> 1) & ~(there >> 1)
+                found = (labelled | here >> np.uint8(1)) & ~(there >> np.uint8(1))
             lungs[index] = False
             if found is not None:
                 lungs[index, down, across] = found
