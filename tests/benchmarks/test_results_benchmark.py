@@ -31,9 +31,12 @@ def test_a_quick_run_tells_of_every_stage() -> None:
 
 @pytest.mark.slow
 def test_the_defaults_keep_within_their_limits() -> None:
-    """300 slices: 2 s on one core once warm, 15 MB, 1 GiB."""
+    """300 slices: 2 s on one core once warm, 1 GiB; images 15 MB, and segmentations, which are not
+    deflated since a peer answered 0x0000 to deflated ones and lost them, a bit a pixel of a lung.
+    """
     rows = run()
     assert float(rows["whole"][1]) < 2.0
-    assert float(rows["whole"][2]) < 15.0
+    assert float(rows["encoding: montage and key slices"][2]) < 15.0
+    assert float(rows["encoding: segmentations"][2]) < 2 * 300 * 512 * 512 / 8 / 1e6
     assert rows["peak"][1] == "MiB"
     assert float(rows["peak"][0]) < 1024
