@@ -45,7 +45,6 @@ from support.wait import wait_for
 
 MEGABYTES = 384  # of each node's disk
 LEASE_SECONDS, LOST_SECONDS = 10.0, 20.0
-LEASES = {"analyse": LEASE_SECONDS, "deliver": LEASE_SECONDS, "assess": 60.0, "fetch": 60.0}
 POLL_SECONDS = 3.25
 """So often, at the least, a worker that has nothing to do looks for something."""
 _SLACK_SECONDS = 1.5
@@ -187,7 +186,7 @@ def in_time(takeovers: Takeovers) -> None:
     nothing to do does; who is merely short of room holds on to what it has. Who was struck amid a
     transaction holds it until the server ends that."""
     struck = [each for each in takeovers.seen if each.strike != "full"]
-    assert [e for e in struck if (e.free_after or 0) > LEASES[e.kind] + _SLACK_SECONDS] == []
+    assert [e for e in struck if (e.free_after or 0) > LEASE_SECONDS + _SLACK_SECONDS] == []
     slow = [e for e in takeovers.seen if e.at_hand - e.locked > POLL_SECONDS + _SLACK_SECONDS]
     assert slow == []
     assert [e for e in takeovers.seen if e.locked > IDLE_SECONDS] == []

@@ -156,18 +156,20 @@ class Takeovers:
         self._disconnect()
 
     def struck(self, machine: Machine, strike: str) -> None:
-        """A host is about to be."""
+        """A host is about to be; what it held when it was struck before, and went on with, is
+        measured from now on."""
         now, node_id = time.monotonic(), machine.node_id
         with self._lock:
             for key, row in self._running.items():
                 if row.node_id == node_id:
-                    self._held.setdefault(key, Held(key, strike, row, now))
+                    self._held[key] = Held(key, strike, row, now)
 
     def analysing(self) -> set[str]:
-        """Ids of the nodes that analyse now, whose leases are not over."""
+        """Ids of the nodes that analyse now, for the first time: what kills its worker three times
+        is given up, as it ought to be."""
         with self._lock:
-            rows = self._running.items()
-            return {row.node_id for key, row in rows if key[0] == "analyse" and not row.due}
+            first = [row for row in self._running.values() if row.attempt == 1 and not row.due]
+            return {row.node_id for row in first if "/worker" in (row.owner or "")}
 
     def _disconnect(self) -> None:
         if self._connection is not None:
