@@ -108,7 +108,7 @@ def host_of(owner: str) -> list[int]:
     return family(int(stat.rpartition(")")[2].split()[1]))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_and_the_head_are_killed_and_each_series_has_one_set_of_results(
     site: SiteOfWorkers, cluster: RayTestCluster, tmp_path: Path
 ) -> None:
@@ -138,6 +138,8 @@ def test_a_worker_and_the_head_are_killed_and_each_series_has_one_set_of_results
         print(f"the head killed: the next series ended after {time.monotonic() - began:.1f} s")
         cluster.head()
         cluster.host(2)
+        wait_for(lambda: cluster.analysing() - former, "the new head has one begun")
+        print(f"a worker that a new head placed has begun after {time.monotonic() - began:.1f} s")
         last: list[str] = []
 
         def one_of_the_new_works() -> bool:
@@ -148,6 +150,6 @@ def test_a_worker_and_the_head_are_killed_and_each_series_has_one_set_of_results
             return any(each.split("/")[2] not in former for each in who)
 
         wait_for(one_of_the_new_works, "one that the new head placed works")
-        print(f"and a worker of a new head works after {time.monotonic() - began:.1f} s")
+        print(f"and one works after {time.monotonic() - began:.1f} s")
         wait_for(lambda: ended(site, [*more, *last]) == len(more) + len(last), "all are analysed")
     site.expect_one_set_of_results([*uids, *more, *last])
