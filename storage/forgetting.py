@@ -31,6 +31,9 @@ from storage.statements import shared_fields
 FORGOTTEN = "it lay on the disk of a node that was forgotten"
 """Error of a delivery whose object nobody can read any more."""
 
+_SHORTEST = 8
+"""Characters of an id, as `dicomnode status` shows it."""
+
 
 @dataclass(frozen=True)
 class LeftBehind:
@@ -49,9 +52,11 @@ class LeftBehind:
 
 
 def nodes_called(session: Session, name: str) -> tuple[Node, ...]:
-    """Those of this id, or of this name, that are not forgotten; several machines may have borne
-    one name after the other."""
-    called = (NodeRow.node_id == name) | (NodeRow.name == name)
+    """Those of this name, of this id or of one that begins so, that are not forgotten; several
+    machines may have borne one name after the other."""
+    called = NodeRow.name == name
+    if len(name) >= _SHORTEST:
+        called |= NodeRow.node_id.startswith(name, autoescape=True)
     rows = session.scalars(select(NodeRow).where(called).order_by(NodeRow.joined_at))
     found = (Node(**shared_fields(Node, row)) for row in rows)
     return tuple(each for each in found if not each.forgotten)

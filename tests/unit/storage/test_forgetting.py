@@ -65,7 +65,9 @@ def test_only_one_that_is_lost_is_forgotten_and_once(database: Database) -> None
         first, second = all_nodes(session)
         assert (first.forgotten, second.forgotten) == (True, False)
         assert nodes_called(session, "host-0") == nodes_called(session, A) == ()
-        assert [each.node_id for each in nodes_called(session, "host-1")] == [B]
+        for called in ("host-1", B, B[:8]):
+            assert [each.node_id for each in nodes_called(session, called)] == [B]
+        assert nodes_called(session, B[:7]) == ()
 
 
 def test_the_others_go_on_having_sent_what_it_had(database: Database) -> None:

@@ -12,12 +12,15 @@ import pytest
 from dicomnode.audit.reading import entries
 from dicomnode.config.reading import load_settings
 from storage.database import Database
+from storage.jobs import claim
 from storage.lost_nodes import lose_silent
 from storage.nodes import all_nodes, tell_alive
+from storage.records import JobKind
 from support.command import dicomnode
 from support.several_nodes import A, B, at, share
-from support.storage_samples import NOW, instance, receive, seconds
+from support.storage_samples import LEASE, NOW, SERIES, instance, receive, seconds
 
+OTHER = "1.2.826.1.11"
 LATER = NOW + seconds(120)
 
 
@@ -71,6 +74,26 @@ def test_it_is_forgotten_and_the_trail_tells(config: Path, database: Database) -
     assert entry is not None
     assert "database forget" in f"{entry.what}{entry.about}"
     assert "is no node of this database" in forget(config, A, "--yes", status=2)
+
+
+def test_why_tells_what_it_meant_for_a_series_and_show_where_its_jobs_are(
+    config: Path, database: Database
+) -> None:
+    receive(database, *at(B, instance(1, OTHER)))
+    with database.write() as session:
+        assert claim(session, [JobKind.ASSESS], f"{B}/assessor/7/", NOW, LEASE) is not None
+    lose(database)
+    forget(config, A[:8], "--yes")
+
+    def told(*words: str) -> str:
+        done = dicomnode("queue", *words, "--config", str(config))
+        assert done.returncode == 0, done.stderr
+        return " ".join(done.stdout.split())
+
+    lay_there = "2 instances lay there alone: the archive is asked for them"
+    assert f"the node host-0 was forgotten; {lay_there}" in told("why", SERIES)
+    assert "was forgotten" not in told("why", OTHER)
+    assert "host-1" in told("show", OTHER)
 
 
 def test_one_that_is_heard_of_is_not(config: Path, database: Database) -> None:
