@@ -16,6 +16,7 @@ commitment_requests  What is stored and whose promise is asked for; what reports
 commitment_tables    The tables of storage commitment: the requests in either direction
 conflicts        Instances that came again with other content, and which content stands
 copies           The copies on this machine of what lies in the object store
+damage           Objects of the store that cannot be read, and what becomes of them
 database         The database: SQLite in one file, or PostgreSQL, chosen by the URL alone
 decided          What was decided on a series, and on which evidence: records with a form in JSON
 deliveries       What an administrator does with deliveries: look, retry, drop
@@ -34,6 +35,7 @@ index            The index of what has come: associations, instances, and the se
 instances        Instance files on disk, under names that tell nothing about the patient
 jobs             Jobs: claimed under a lease, fenced by a token, parked when they kill their workers
 worker_queue     What is left of the analyses for the workers of one node
+known_store      The object store that the database knows, and no other in its place
 lost_nodes       Nodes that are not heard of: what they held is free, what they had is sent for
 models           The tables
 move             Taking a whole database to another place: SQLite to PostgreSQL
@@ -63,6 +65,7 @@ sealing          Which files are sealed in the object store, and which objects n
 series           Decisions about a series and their outcome, each in one transaction with its job
 series_times     How the results of a series came to a destination for the first time, and when
 statements       Statements that the two database systems spell each in its own way
+store_tables     The tables of the object store: which one it is, what of it cannot be read
 study            The series of one study, of which one is chosen
 tables           Every table, in whichever file it is defined
 timeline         Which history of the database is written now: after a fail-over another one

@@ -56,12 +56,21 @@ class CopyFolder:
     size_bytes: int
 
 
+DamageTold = Callable[[str, str, str], object]
+"""Is told the name of an object that was read in vain, the key of its series, and why."""
+
+
 class Copies:
     """The copies of one kind of file. `opened`: opens the object store."""
 
-    def __init__(self, root: Path, opened: Callable[[], ObjectStore]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        opened: Callable[[], ObjectStore],
+        on_damage: DamageTold = lambda _name, _series_key, _why: None,
+    ) -> None:
         self.root = root
-        self._opened = opened
+        self._opened, self._on_damage = opened, on_damage
         self._store: ObjectStore | None = None
         self._until = 0.0
 
@@ -93,7 +102,7 @@ class Copies:
         missing = [each for each in rows if found[each.path] is None and each.object_name]
         missing.sort(key=lambda each: (each.object_name or "", each.object_offset or 0))
         for name, members in groupby(missing, lambda each: each.object_name or ""):
-            self._take(name, list(members))
+            self._take_or_tell(name, list(members))
         found |= {each.path: self.root / each.path for each in missing}
         return [found[each.path] or own / each.path for each in rows]
 
@@ -103,6 +112,13 @@ class Copies:
                 if file.stat().st_size == row.size_bytes:
                     return file
         return None
+
+    def _take_or_tell(self, name: str, rows: Sequence[Stored]) -> None:
+        try:
+            self._take(name, rows)
+        except (DamagedObjectError, ObjectMissingError) as error:
+            self._on_damage(name, getattr(rows[0], "series_key", ""), str(error))
+            raise
 
     def _take(self, name: str, rows: Sequence[Stored]) -> None:
         store, files = self.store, DurableFiles(self.root)
@@ -186,8 +202,9 @@ def is_marked(folder: Path) -> bool:
 
 
 def _copy(reader: ObjectReader, row: Stored, to: GrowingFile) -> None:
-    check = DataSetCheck(row.path, getattr(row, "sha256", ""))
-    for piece in reader.pieces(row.object_offset or 0, row.size_bytes):
+    known = (getattr(row, each, "") for each in ("sha256", "transfer_syntax_uid"))
+    check = DataSetCheck(row.path, *known)
+    for piece in reader.member(row.path, row.object_offset or 0, row.size_bytes):
         check.update(piece)
         to.write(piece)
     check.end()

@@ -75,6 +75,11 @@ class ObjectStoreError(StorageError, OSError):
         return str(self.strerror)
 
 
+class WrongStoreError(ObjectStoreError):
+    """What answers is not the store of this database, a folder that nothing is mounted on perhaps:
+    whatever is written there, or missing there, tells nothing."""
+
+
 class ObjectMissingError(ObjectStoreError):
     """An object is not in the store, or is shorter than its rows say."""
 

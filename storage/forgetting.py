@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from storage.damage import STORE_NODE
 from storage.jobs import FREE
 from storage.models import (
     IS_OPEN_DELIVERY,
@@ -97,8 +98,9 @@ class Unreadable:
 
 
 def unreadable(session: Session, series_key: str) -> tuple[Unreadable, ...]:
-    """By node, as they joined."""
-    no_more = (NodeRow.left_at.is_not(None), NodeRow.shares.is_(False))
+    """By node, as they joined; of objects that cannot be read `storage.damage` tells."""
+    a_node = NodeRow.node_id != STORE_NODE
+    no_more = (a_node, NodeRow.left_at.is_not(None), NodeRow.shares.is_(False))
     found = []
     for node in session.scalars(select(NodeRow).where(*no_more).order_by(NodeRow.joined_at)).all():
         alone = (InstanceRow.node_id == node.node_id, InstanceRow.object_name.is_(None))

@@ -17,7 +17,8 @@ from storage.copies import Copies, Stored
 from storage.durable import DurableFiles, GrowingFile
 from storage.errors import UnsafePathError
 from storage.folders import names_in
-from storage.sealed import single
+from storage.records import StoredInstance
+from storage.sealed import is_intact, single
 
 _FORM = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{30}/[0-9a-f]{32}-[0-9a-f]{16}\.dcm", re.ASCII)
 
@@ -164,6 +165,23 @@ class InstanceFiles:
         (file,) = self.bring([row])
         if file != self._files.root / row.path and file.exists():
             self._files.put(row.path, (file.read_bytes(),))
+
+    def own_again(self, row: StoredInstance) -> int | None:
+        """Bytes of the file of a row among the own ones, where this machine has a good copy; one
+        among the copies is taken over. Nothing is brought.
+
+        Raises:
+            UnsafePathError: any other form of path.
+            OSError: it cannot be read, or there is no room.
+        """
+        own = self.open_path(row.path)
+        for root in (self._files.root, *([] if self._copies is None else [self._copies.root])):
+            file = root / row.path
+            if file.is_file() and is_intact(file, row.sha256, row.transfer_syntax_uid):
+                if root != self._files.root:
+                    self._files.put(row.path, (file.read_bytes(),))
+                return own.stat().st_size
+        return None
 
     def open_path(self, path: str) -> Path:
         """The file of a stored `path`.

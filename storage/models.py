@@ -33,7 +33,7 @@ from storage.records import (
     SeriesState,
 )
 
-SCHEMA_REVISION = "0010"
+SCHEMA_REVISION = "0011"
 """The newest Alembic revision, kept here so that opening a current database costs no import."""
 
 OPEN_ASSESS = "kind = 'assess' AND state IN ('queued', 'running')"

@@ -181,11 +181,28 @@ class Strain:
 
 
 @dataclass(frozen=True)
+class DamagedObjects:
+    """Objects of the store that are missing, or not what was written there.
+
+    `lost`: of which nobody has a good copy, and which are asked of the archive. `found_count`: how
+    often they were read in vain. `series_key`, `why`, `found_at`: of the first.
+    """
+
+    count: int
+    lost: int
+    found_count: int
+    series_key: str
+    why: str
+    found_at: datetime
+
+
+@dataclass(frozen=True)
 class Unsealed:
     """Series that came to rest on one node and are in no object of the store yet, at one moment.
 
     `series`: so many, or more where `at_least`; `damaged` of them cannot be sealed at all.
-    `oldest_due_at`: since when the oldest could be. `fault`: why the store takes nothing.
+    `oldest_due_at`: since when the oldest could be. `fault`: why the store takes nothing; `wrong`:
+    it is not the one that the database knows.
     """
 
     at: datetime
@@ -194,6 +211,7 @@ class Unsealed:
     damaged: int = 0
     oldest_due_at: datetime | None = None
     fault: str = ""
+    wrong: bool = False
 
 
 @dataclass(frozen=True)

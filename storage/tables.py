@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import storage.campaign_tables
 import storage.commitment_tables
-import storage.operating_tables  # noqa: F401 - as the one before: its tables are of this `Base`
+import storage.operating_tables
+import storage.store_tables  # noqa: F401 - as those before: its tables are of this `Base`
 from storage.columns import Base
 
 METADATA = Base.metadata

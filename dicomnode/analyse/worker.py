@@ -38,7 +38,14 @@ from dicomnode.deliver.result_bundles import ResultBundles, named
 from dicomnode.deliver.result_settings import analysis_digest
 from dicomnode.deliver.result_store import store_results
 from dicomnode.deliver.routing import Routing, routing, warn_of_senders
-from dicomnode.dicom_files.read_again import Retries, is_full, may_pass, why_unread
+from dicomnode.dicom_files.read_again import (
+    Retries,
+    is_damage,
+    is_full,
+    is_of_store,
+    may_pass,
+    why_unread,
+)
 from dicomnode.errors import DataError
 from dicomnode.lifecycle import (
     Outage,
@@ -48,13 +55,7 @@ from dicomnode.metrics.counters import ANALYSES
 from storage import flight_records, index, jobs, nodes, queries, result_sets, series, study
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
-from storage.errors import (
-    DamagedObjectError,
-    DatabaseUnavailableError,
-    LeaseLostError,
-    ObjectMissingError,
-    ObjectStoreError,
-)
+from storage.errors import DatabaseUnavailableError, LeaseLostError
 from storage.records import (
     Job,
     JobKind,
@@ -204,15 +205,15 @@ class Worker:
     def _try_later(self, job: Job, error: OSError) -> None:
         """A full or failing disk is no fault of the series: its attempt does not count.
 
-        For one that takes no results, or a store that is away, there is no end to it; what cannot
-        be read is given up after a while. Where other hosts may do better it is due for them at
-        once, and this one rests.
+        For one that takes no results, a store that is away, or an object that is to be mended,
+        there is no end to it; what cannot be read is given up after a while. Where other hosts may
+        do better it is due for them at once, and this one rests.
         """
         now, why = self._clock.now(), why_unread(error)
         later: datetime | None = now + _DISK_DELAY
-        if not (is_full(error) or _is_away(error) or self._is_of_results(error)):
+        if not (is_full(error) or is_of_store(error) or self._is_of_results(error)):
             later = self._reading.failed(job.series_key, now) if may_pass(error) else None
-        elif self._settings.node.shares_database:
+        elif self._settings.node.shares_database and not is_damage(error):
             later = now
             self._rests_until = self._clock.seconds() + _DISK_DELAY.total_seconds()
         if later is None:
@@ -376,12 +377,6 @@ class Worker:
         known = {each.path for each in detail.results} if detail else set()
         for path in {each.path for each in records} - known:
             self._results.remove(path)
-
-
-def _is_away(error: OSError) -> bool:
-    """Whether it is the object store that fails, and not what is in it."""
-    damage = (ObjectMissingError, DamagedObjectError)
-    return isinstance(error, ObjectStoreError) and not isinstance(error, damage)
 
 
 def give_back_memory() -> None:

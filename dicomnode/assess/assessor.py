@@ -34,7 +34,7 @@ from dicomnode.decisions.arrival.completeness import (
 from dicomnode.decisions.eligibility.study_choice import Choice
 from dicomnode.decisions.reasons import Reason, Verdict, failed_rules
 from dicomnode.deliver.equipment import equipment, tell_equipment
-from dicomnode.dicom_files.read_again import Retries, why_unread
+from dicomnode.dicom_files.read_again import Retries, is_of_store, why_unread
 from dicomnode.held_lease import kept
 from dicomnode.lifecycle import Outage, ends_process_on_fault
 from dicomnode.metrics.counters import count_decided
@@ -67,6 +67,7 @@ _LONGEST_WAIT = (timedelta(seconds=1), timedelta(seconds=10))
 """The next look is not further away: a tenth of the silence so far, within these bounds. An
 association that ends brings it forward."""
 
+_STORE_DELAY = timedelta(seconds=30)
 _MOST_ATTEMPTS = 10
 """So often a look may be broken off by the end of its process, without one that was ended between;
 then the series is what ends it. More than of an analysis: that of a host that is switched off is no
@@ -161,7 +162,8 @@ class Assessor:
         except (DatabaseUnavailableError, LeaseLostError, MemoryError):
             raise
         except OSError as error:
-            self._read_later(job, (why_unread(error),), None, now)
+            later = now + _STORE_DELAY if is_of_store(error) else None
+            self._read_later(job, (why_unread(error),), None, now, later)
         except Exception as error:
             log.exception("series %s", job.series_key)
             self._fail(job, (Reason("fault", type(error).__name__, None, Verdict.FAIL),), now)
@@ -245,11 +247,17 @@ class Assessor:
             jobs.finish(session, job, now)
 
     def _read_later(
-        self, job: Job, reasons: tuple[Reason, ...], noted: SeriesEvidence | None, now: datetime
+        self,
+        job: Job,
+        reasons: tuple[Reason, ...],
+        noted: SeriesEvidence | None,
+        now: datetime,
+        later: datetime | None = None,
     ) -> None:
-        """That a file could not be read says nothing about the series: look again, for a while."""
+        """That a file could not be read says nothing about the series: look again, for a while; or
+        at `later`, however often."""
         text = "; ".join(map(str, reasons))
-        later = self._reading.failed(job.series_key, now)
+        later = later or self._reading.failed(job.series_key, now)
         if later is None:
             self._fail(job, reasons, now)
             return

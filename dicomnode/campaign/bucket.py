@@ -27,7 +27,7 @@ from dicomnode.pull.steps import SeriesPulled
 from storage.bucket import Bucket, Listed
 from storage.campaign_records import FoundClaim, NewFound
 from storage.database import Database
-from storage.errors import ObjectStoreError
+from storage.errors import ObjectMissingError, ObjectStoreError
 
 BUCKET_TITLE = "CAMPAIGN_BUCKET"
 """Stands for a sender, in the place of an AE title."""
@@ -118,11 +118,15 @@ class BucketSource:
                         yield each.name, header
 
     def _header(self, listed: Listed) -> InstanceHeader | None:
-        """None of what is no DICOM instance; what does not fit into the beginning is read whole."""
-        begun = self._bucket.beginning(listed, _BEGINNING_BYTES)
-        header = _read(begun)
-        if header is None and begun[128:132] == b"DICM" and listed.size_bytes > len(begun):
-            header = _read(self._bucket.whole(listed.name))
+        """None of what is no DICOM instance, or went since it was listed; what does not fit into
+        the beginning is read whole."""
+        try:
+            begun = self._bucket.beginning(listed, _BEGINNING_BYTES)
+            header = _read(begun)
+            if header is None and begun[128:132] == b"DICM" and listed.size_bytes > len(begun):
+                header = _read(self._bucket.whole(listed.name))
+        except ObjectMissingError:
+            return None
         return header
 
 

@@ -1,4 +1,5 @@
-"""`dicomnode database`: taken elsewhere, begun anew over what lies here; a lost node forgotten."""
+"""`dicomnode database`: taken elsewhere, begun anew over what lies here; a lost node forgotten, and
+another object store taken."""
 
 from __future__ import annotations
 
@@ -210,6 +211,57 @@ def database_forget(
     typer.echo(f"forgotten: {what}")
     if left.unsent:
         typer.echo("what was not sent: dicomnode deliveries list --state failed")
+
+
+@database_app.command("store")
+def database_store(
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Take the one at object_store.url, whatever it bears."),
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Whether what answers at object_store.url is the object store that the database knows.
+
+    It bears the id that the database has, in an object of its own; status 1 where it does not. With
+    --accept another is taken in its place, a new and empty one too: what the database names and it
+    lacks is then put there by the nodes that have good copies, or asked of the archive. No other
+    database may use the same place. Asks before it does, and with --json wants --yes.
+    """
+    from storage import known_store
+
+    settings = load_settings(config_file(config))
+    if not settings.object_store.url:
+        raise ConfigurationError("there is none: [object_store] url")
+    with closing(open_database(config)) as database:
+        store = settings.object_store.opened()
+        with database.read() as session:
+            known = known_store.known_id(session)
+        mark = known_store.read_mark(store)
+        missing, named = known_store.lacks(database, store)
+        what = _of_store(known, mark, missing, named)
+        if accept:
+            if not yes:
+                ask(what, "Take it?", "nothing was changed", as_json=as_json)
+            known = mark = known_store.accept(database, store)
+            recorded(settings, "database store", f"accepted: {what}", kind=_KIND)
+            what = f"taken: {what}"
+    if as_json:
+        print_json({"known": known, "mark": mark, "lacks": missing, "looked_for": named})
+    else:
+        typer.echo(what)
+    if known != mark:
+        raise typer.Exit(1)
+
+
+def _of_store(known: str | None, mark: str | None, missing: int, named: int) -> str:
+    whose = "bears the mark of this database" if mark == known else "bears the mark of another"
+    whose = "bears no mark" if mark is None else whose
+    never = "" if known else "; the database has used none yet"
+    objects = f"; of {how_many(named, 'object')} looked for it lacks {missing}" if named else ""
+    return f"the store {whose}{never}{objects}"
 
 
 def _lost_node(session: Session, called: str) -> Node:

@@ -82,6 +82,7 @@ EXAMPLES = {
     "database adopt": "dicomnode database adopt",
     "database release": "dicomnode database release",
     "database forget": "dicomnode database forget ct-node-2",
+    "database store": "dicomnode database store --accept",
     "backup": "dicomnode backup /mnt/backup",
     "restore": "dicomnode restore /mnt/backup/2026-11-28T02-15-00Z --check",
     "version": "dicomnode version",

@@ -9,7 +9,7 @@ from pydicom.uid import generate_uid
 
 from dicomnode.commission.bench import Bench
 from dicomnode.commission.checks import Check, failed, not_tested, passed
-from dicomnode.commission.object_store import store_checks
+from dicomnode.commission.object_store import mark_check, store_checks
 from dicomnode.commission.tls_peer import file_check
 from dicomnode.config.destinations import Peer
 from dicomnode.config.settings import Settings
@@ -33,6 +33,7 @@ def machine_checks(bench: Bench) -> Iterator[Check]:
     yield _database(settings)
     if settings.object_store.url:
         yield from store_checks(settings.object_store)
+        yield mark_check(settings)
     yield _models(settings)
     yield _clock()
     if settings.receive.tls.enabled:

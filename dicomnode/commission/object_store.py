@@ -7,12 +7,16 @@ import secrets
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from dicomnode.commission.checks import Check, failed, not_tested, passed
 from dicomnode.config.object_store import ObjectStoreSettings
-from storage.errors import ObjectMissingError, ObjectStoreError
+from dicomnode.config.settings import Settings
+from storage.database import Database, check_answers, is_missing
+from storage.errors import ObjectMissingError, ObjectStoreError, StorageError, WrongStoreError
+from storage.known_store import MARK, prove
+from storage.models import SCHEMA_REVISION
 from storage.object_store import ObjectStore, try_create
 
 _WHAT = "object store"
@@ -45,6 +49,25 @@ def store_checks(settings: ObjectStoreSettings) -> Iterator[Check]:
         finally:
             with suppress(ObjectStoreError):
                 store.delete(name)
+
+
+def mark_check(settings: Settings) -> Check:
+    """Whether it is the store that the database knows; a new one is marked."""
+    what = f"{_WHAT}: the one of the database"
+    try:
+        store = settings.object_store.opened()
+        if is_missing(settings.database_url):
+            return not_tested(what, found="there is no database yet: the first start marks it")
+        if check_answers(settings.database_url) != SCHEMA_REVISION:
+            return not_tested(what, found="the next start brings the database to this version")
+        with closing(Database.open(settings.database_url)) as database:
+            prove(database, store)
+    except WrongStoreError as error:
+        found, _, remedy = str(error).removeprefix("object store: ").partition(": ")
+        return failed(what, found=found, remedy=remedy)
+    except StorageError as error:
+        return failed(what, found=str(error), remedy="mend what it says")
+    return passed(what, found=f"it bears its mark ({MARK})")
 
 
 def _tried(store: ObjectStore, name: str, file: Path) -> Iterator[Check]:

@@ -6,6 +6,7 @@ equal.
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
@@ -40,6 +41,8 @@ from dicomnode.decisions.retention import RetentionPolicy
 from dicomnode.logs import LogPolicy
 from storage.canary_runs import CANARY_AE_TITLE
 from storage.copies import Copies
+from storage.errors import StorageError
+from storage.object_store import ObjectStore
 
 
 class Settings(Section):
@@ -131,7 +134,34 @@ class Settings(Section):
         """What is here of the object store, if there is one."""
         if not self.object_store.url:
             return None
-        return Copies(self.node.data_directory / "copies" / kind, self.object_store.opened)
+        return Copies(
+            self.node.data_directory / "copies" / kind, self.known_store, self._note_damaged
+        )
+
+    def known_store(self) -> ObjectStore:
+        """The object store, as long as it is the one that the database knows; there must be one.
+
+        Raises:
+            ObjectStoreError: as `ObjectStoreSettings.opened`.
+        """
+        from storage.known_store import KnownStore  # it takes long to load
+
+        kept = self.node.data_directory / "object-store-id"
+        url = self.object_store.url
+        return KnownStore(self.object_store.opened(), url, self.database_url, kept)
+
+    def _note_damaged(self, object_name: str, series_key: str, why: str) -> None:
+        """Where the database is away it is found again."""
+        from storage.damage import note_damaged
+        from storage.database import Database
+        from storage.statements import moment
+
+        with (
+            suppress(StorageError),
+            closing(Database.open_later(self.database_url)) as database,
+            database.write() as session,
+        ):
+            note_damaged(session, object_name, series_key, why, moment(session))
 
     @property
     def models(self) -> Path:

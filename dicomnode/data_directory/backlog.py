@@ -41,6 +41,6 @@ def read_backlog(data_directory: Path) -> Unsealed | None:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it holds something else.
+        MalformedError: it holds something else.
     """
     return read_told(data_directory / _FILE, _UNSEALED)

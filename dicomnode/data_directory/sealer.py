@@ -18,13 +18,16 @@ from functools import partial
 from dicomnode.clock import clock_of
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.backlog import Backlog
+from dicomnode.data_directory.mender import Mender
 from dicomnode.lifecycle import Outage, ends_process_on_fault
 from storage import sealing
 from storage.copies import Copies, CopyFolder, is_marked
 from storage.database import Database
 from storage.durable import INCOMING
-from storage.errors import DamagedObjectError
+from storage.errors import DamagedObjectError, WrongStoreError
 from storage.folders import names_in, sync_folder
+from storage.known_store import KnownStore
+from storage.object_store import ObjectStore
 from storage.overview_records import Unsealed
 from storage.records import ResultRecord, StoredInstance
 from storage.sealed import INSTANCES, RESULTS, Member, Sealed
@@ -66,6 +69,7 @@ class Sealer:
         self._from, self._looked_all = _BEGINNING, datetime.min.replace(tzinfo=UTC)
         self._purged = self._looked_all
         self._failed: dict[str, datetime] = {}  # when each could be sealed
+        self._mender = Mender(settings, database, node_id, self._store, self._seal)
         self._rest = timedelta(seconds=settings.object_store.seal_after_seconds)
 
     def seal_due(self, now: datetime) -> int:
@@ -94,9 +98,30 @@ class Sealer:
                 self._from = min(self._from, (now - _OVERLAP, ""))
                 return sealed
 
-    def unsealed(self, now: datetime, fault: str = "") -> Unsealed:
-        """What `seal_due` has left; `fault`: what it ended by. All before where it has come to is
-        sealed, but for what is damaged.
+    def mend_due(self, now: datetime) -> int:
+        """As `Mender.mend_due`.
+
+        Raises:
+            as there.
+        """
+        return self._mender.mend_due(now)
+
+    def confirm_store(self) -> None:
+        """Nothing goes from here either while the store is another, or away.
+
+        Raises:
+            ObjectStoreError
+        """
+        store = self._store()
+        if isinstance(store, KnownStore):
+            store.confirm()
+
+    def _store(self) -> ObjectStore:
+        return self._copies[0].store
+
+    def unsealed(self, now: datetime, fault: str = "", *, wrong: bool = False) -> Unsealed:
+        """What `seal_due` has left; `fault`: what it ended by, `wrong`: at another store. All
+        before where it has come to is sealed, but for what is damaged.
 
         Raises:
             DatabaseUnavailableError
@@ -113,6 +138,7 @@ class Sealer:
             damaged=len(self._failed),
             oldest_due_at=min(due.values(), default=None),
             fault=fault,
+            wrong=wrong,
         )
 
     def _seal_or_pass_over(self, place: Place, now: datetime) -> bool:
@@ -134,7 +160,10 @@ class Sealer:
     def _seal_instances(
         self, series_key: str, rows: Sequence[StoredInstance], now: datetime
     ) -> bool:
-        members = [Member(each.path, self._instances / each.path, each.sha256) for each in rows]
+        members = [
+            Member(each.path, self._instances / each.path, each.sha256, each.transfer_syntax_uid)
+            for each in rows
+        ]
 
         def record(sealed: Sealed) -> int:
             with self._database.write() as session:
@@ -156,7 +185,7 @@ class Sealer:
     ) -> bool:
         if not members:
             return False
-        store, work = self._copies[0].store, self._work
+        store, work = self._store(), self._work
         sealed = sealing.put_sealed(self._database, store, kind, members, work, now)
         return sealed is not None and record(sealed) > 0
 
@@ -170,7 +199,7 @@ class Sealer:
         with self._database.write() as session:
             names = sealing.claim_objects(session, now, _OBJECTS_A_PASS)
         for name in names:
-            self._copies[0].store.delete(name)
+            self._store().delete(name)
         if names:
             with self._database.write() as session:
                 sealing.strike_objects(session, names)
@@ -269,7 +298,8 @@ def _told(backlog: Backlog, sealer: Sealer, now: datetime) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        backlog.tell(sealer.unsealed(now, str(error)))
+        wrong = isinstance(error, WrongStoreError)
+        backlog.tell(sealer.unsealed(now, str(error), wrong=wrong))
         raise
     backlog.tell(sealer.unsealed(now))
 
@@ -286,8 +316,10 @@ def run(settings: Settings, node_id: str, stop: threading.Event) -> None:
             sealer = sealer or Sealer(settings, database, node_id)
             now = clock.now()
             with _told(backlog, sealer, now):
+                sealer.confirm_store()
                 if done := sealer.seal_due(now):
                     log.info("sealed %d series", done)
+                sealer.mend_due(now)
             if clock.seconds() >= clear_at:
                 sealer.remove_objects(now)
                 if gone := sealer.clear(now):

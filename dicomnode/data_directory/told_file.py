@@ -16,6 +16,15 @@ log = logging.getLogger(__name__)
 Told = TypeVar("Told")
 
 
+class MalformedError(ValueError):
+    """A file of the data directory holds something else than it is for; whoever writes it does it
+    anew."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path.name} holds something else")
+        self.path = path
+
+
 class ToldFile(Generic[Told]):
     """Of one writer; that it cannot be written is told once, until it can again."""
 
@@ -42,11 +51,11 @@ def read_told(path: Path, kind: TypeAdapter[Told]) -> Told | None:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it holds something else.
+        MalformedError: it holds something else.
     """
     try:
         return kind.validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError:
-        raise ValueError(f"{path.name} holds something else") from None
+        raise MalformedError(path) from None

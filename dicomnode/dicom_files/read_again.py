@@ -11,6 +11,7 @@ from datetime import datetime
 
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.retry import RetryPolicy, decide_retry
+from storage.errors import DamagedObjectError, ObjectMissingError, ObjectStoreError
 
 READING = RetryPolicy(
     first_delay_seconds=1.0,
@@ -34,6 +35,17 @@ def may_pass(error: OSError) -> bool:
 def is_full(error: OSError) -> bool:
     """Whether there is no room to write: over when somebody makes room, however long that takes."""
     return error.errno in _FULL
+
+
+def is_of_store(error: OSError) -> bool:
+    """Whether the object store is away, or an object of it damaged: over when it is mended, which
+    is told as a trouble meanwhile."""
+    return isinstance(error, ObjectStoreError)
+
+
+def is_damage(error: OSError) -> bool:
+    """Whether it is an object of the store that fails, and not the store."""
+    return isinstance(error, ObjectMissingError | DamagedObjectError)
 
 
 def why_unread(error: OSError, file: str = "") -> Reason:

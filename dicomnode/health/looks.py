@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from dicomnode.data_directory.told_file import MalformedError
 from dicomnode.decisions.operating.facts import Blind
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,9 @@ class Looks:
             return look()
         except OSError as error:
             self.blind.append(Blind(what, error.strerror or type(error).__name__))
+        except MalformedError as error:
+            remedy = f"remove {error.path}: written anew at the latest when the node starts again"
+            self.blind.append(Blind(what, str(error), remedy))
         except Exception as error:  # a library's text may quote values: only its kind is told
             log.debug("%s", what, exc_info=True)
             self.blind.append(Blind(what, type(error).__name__))

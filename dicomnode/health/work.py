@@ -17,6 +17,7 @@ from dicomnode.decisions.operating.health_policy import HealthPolicy
 from dicomnode.decisions.operating.silence import LOOK_BACK
 from dicomnode.health.looks import Looks
 from storage import overview
+from storage.damage import damaged_summary
 from storage.database import Database, is_missing
 from storage.errors import StorageError
 from storage.nodes import all_nodes, all_workers
@@ -102,6 +103,7 @@ class WorkReader:
             waiting=ask(
                 "the analyses", lambda session: overview.analyses_by_needs(session, now), ()
             ),
+            damaged=ask("the object store", damaged_summary, None),
             strain=ask("the strain of the database", overview.database_strain, Strain()),
         )
 

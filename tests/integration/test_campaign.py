@@ -39,7 +39,7 @@ from dicomnode.network.associations import application_entity, listen
 from dicomnode.network.listeners import bind_listener
 from dicomnode.network.send import send_files
 from storage import campaign_series, campaigns, index
-from storage.bucket import Bucket
+from storage.bucket import Bucket, Listed
 from storage.campaign_records import CampaignState, FoundRecord, FoundState, WindowState
 from storage.database import Database
 from storage.models import SeriesRow
@@ -302,7 +302,14 @@ def test_of_a_bucket_only_what_is_worth_it_is_read_whole(
                 read.append(name)
                 return whole(bucket, name)
 
+            listed = Bucket.listed
+
+            def with_one_gone(bucket: Bucket) -> Iterator[Listed]:
+                yield Listed("some/gone-since", 9000)
+                yield from listed(bucket)
+
             monkeypatch.setattr(Bucket, "whole", noted)
+            monkeypatch.setattr(Bucket, "listed", with_one_gone)
             work(runner)
             fallen = {uid for uid, _day in real_series().values()}
             assert {uid: each.state for uid, each in site.rows().items()} == {

@@ -31,6 +31,7 @@ class Row:
     sha256: str = ""
     object_name: str | None = None
     object_offset: int | None = None
+    transfer_syntax_uid: str = ""
 
 
 def copies_in(folder: Path) -> Copies:

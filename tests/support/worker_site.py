@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -105,7 +106,8 @@ def site_of_workers(
         environment.setenv("DICOMNODE_NODE__DATABASE_URL", url)
         environment.setenv("DICOMNODE_NODE__SHARES_DATABASE", "true")
         environment.setenv(VARIABLE, SECRET)
-        made = SiteOfWorkers(folder, models, pacs, store)
+        own = store.model_copy(update={"url": f"{store.url}/{uuid4().hex}"})  # of one database
+        made = SiteOfWorkers(folder, models, pacs, own)
         stack.callback(made.node.close)
         made.node.start()
         yield made

@@ -24,6 +24,7 @@ from dicomnode.dicom_files.attributes import AttributeReader
 from dicomnode.dicom_files.headers import read_source
 from dicomnode.errors import DataError
 from storage import forgetting, index, nodes, queries, refusals, study
+from storage.damage import STORE_NODE, DamagedObject, damaged_of_series
 from storage.database import Database
 from storage.decided import (
     HistoryEntry,
@@ -67,6 +68,7 @@ class Why:
     `brought`: instances by association. `study`: the other series of its study and modality.
     `identity`: empty unless it was asked for. `refused`: of its instances, and of its study.
     `unreadable`: what of it lay on a node that is forgotten.
+    `damaged`: objects of the store that it needs, and that cannot be read.
     """
 
     detail: SeriesDetail
@@ -77,6 +79,7 @@ class Why:
     now: datetime
     refused: tuple[Refusal, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    damaged: tuple[DamagedObject, ...] = ()
 
     @property
     def next(self) -> str:
@@ -101,10 +104,11 @@ def look_up(
         lost = forgetting.unreadable(session, uid)
         named = (detail.series.series_instance_uid, detail.series.study_instance_uid)
         refused = refusals.of_series(session, *named)
+        damaged = damaged_of_series(session, uid)
     others = tuple(each for each in series if each.series_key != uid)
     shown = _identity(settings, instances[:1])
     steps = next_steps(detail, settings, now, around)
-    return Why(detail, brought, others, shown, steps, now, refused, lost)
+    return Why(detail, brought, others, shown, steps, now, refused, lost, damaged)
 
 
 def _identity(settings: Settings, instances: Sequence[StoredInstance]) -> dict[str, str]:
@@ -137,6 +141,8 @@ def print_why(console: Console, why: Why) -> None:
         say(console, f"{name:<10} {value or '–'}")
     print_reasons(console, record.reasons)
     _print_arrival(console, why)
+    for each in why.damaged:
+        say(console, _unread(each), style="red")
     _print_completeness(console, record.completeness)
     _print_study(console, why)
     _print_history(console, record)
@@ -180,6 +186,16 @@ def _print_arrival(console: Console, why: Why) -> None:
         say(console, f"refused: {told_of(refusal)}", style="yellow")
     for line in _copies(why.detail):
         say(console, line, style="yellow")
+
+
+def _unread(damaged: DamagedObject) -> str:
+    next_is = "a node that has a good copy puts it there again; else have the series sent again"
+    if damaged.lost_at is not None:
+        since_then = f"since {shown_time(damaged.lost_at)}"
+        next_is = f"no node had a good copy: asked of the archive, or made anew, {since_then}"
+    times = how_many(damaged.found_count, "time")
+    since = shown_time(damaged.found_at)
+    return f"object store: {damaged.why}; read in vain {times} since {since}: {next_is}"
 
 
 _MADE_OF_COPIES = {
@@ -252,6 +268,8 @@ def _past(entry: HistoryEntry) -> str:
         if not entry.instance_count:
             what = "its results lay there alone, and were made anew"
         when = shown_time(entry.decided_at)
+        if entry.node_id == STORE_NODE:
+            return f"damaged in the object store, and no good copy, {when}: {what}"
         return f"the node {entry.name or entry.node_id} was lost {when}: {what}"
     failed = failed_rules(entry.reasons)
     why = f": {', '.join(failed)}" if failed else ""
@@ -300,6 +318,7 @@ def why_json(why: Why) -> dict[str, Any]:
         ],
         "associations": associations,
         "refusals": as_json(list(why.refused)),
+        "damaged_objects": as_json(list(why.damaged)),
         "conflicts": as_json(why.detail.conflicts),
         "claims": as_json(why.detail.claims),
         "same_study": [

@@ -13,6 +13,7 @@ from dicomnode.decisions.operating.troubles import Severity
 from storage.overview_records import (
     AwaitedPromises,
     CanaryRun,
+    DamagedObjects,
     FailedSeries,
     NeedsWaiting,
     Node,
@@ -31,10 +32,12 @@ from storage.records import SeriesState
 
 @dataclass(frozen=True)
 class Blind:
-    """What could not be looked at, and why, without values of patients."""
+    """What could not be looked at, and why, without values of patients. `remedy`: where it is known
+    better than that something may not be read."""
 
     what: str
     why: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class Work:
     workers: tuple[Node, ...] | None = None  # nodes that live and have workers; None: not known
     waiting: tuple[NeedsWaiting, ...] = ()  # analyses that could be begun
     strain: Strain = field(default_factory=Strain)
+    damaged: DamagedObjects | None = None  # objects of the store; None: none is known
 
     @property
     def last_ended(self) -> CanaryRun | None:

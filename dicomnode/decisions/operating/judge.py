@@ -39,6 +39,7 @@ from dicomnode.decisions.operating.work_troubles import (
     promise_troubles,
     queue_troubles,
     sealing_troubles,
+    store_troubles,
     stuck_troubles,
 )
 from dicomnode.decisions.operating.worker_troubles import worker_troubles
@@ -64,6 +65,7 @@ KINDS: tuple[_Judge, ...] = (
     silence_troubles,
     refusal_troubles,
     promise_troubles,
+    store_troubles,
     sealing_troubles,
     certificate_troubles,
     clock_troubles,

@@ -184,5 +184,5 @@ def blind_troubles(facts: Facts, _policy: HealthPolicy, _now: datetime) -> Itera
         yield Trouble("http_down", Severity.WARNING, text, remedy)
     for each in facts.blind:
         text = f"{each.what} could not be looked at: {each.why}"
-        remedy = "see that the node's user may read it; the log tells more"
+        remedy = each.remedy or "see that the node's user may read it; the log tells more"
         yield Trouble(f"unseen:{each.what}", Severity.WARNING, text, remedy)

@@ -14,9 +14,16 @@ from dicomnode.decisions.operating.processes import ProcessState
 from dicomnode.decisions.operating.troubles import Severity, Trouble
 from dicomnode.decisions.operating.wording import duration, sentence
 from dicomnode.decisions.wording import how_many
-from storage.overview_records import FailedSeries, OpenDeliveries, ParkedDeliveries, RunningJob
+from storage.overview_records import (
+    DamagedObjects,
+    FailedSeries,
+    OpenDeliveries,
+    ParkedDeliveries,
+    RunningJob,
+)
 from storage.records import JobKind
 
+_ITS_STORE = "dicomnode database store: it says what bears which mark"
 _STUCK = timedelta(minutes=1)
 """So long a job may be beyond its time before it is told: whoever holds it ends by itself."""
 
@@ -96,8 +103,33 @@ def promise_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Itera
         yield Trouble(name, Severity.WARNING, text, remedy, each.oldest_stored_at)
 
 
+def store_troubles(facts: Facts, _policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
+    if facts.unsealed is not None and facts.unsealed.wrong:
+        what, _, hint = facts.unsealed.fault.removeprefix("object store: ").partition(": ")
+        text = f"what answers as the object store is another: {what}; nothing is sealed"
+        yield Trouble("store_wrong", Severity.ERROR, text, hint or _ITS_STORE)
+    if (damaged := facts.work.damaged) is not None:
+        yield _damaged_objects(damaged, now)
+
+
+def _damaged_objects(damaged: DamagedObjects, now: datetime) -> Trouble:
+    asked = f", {damaged.lost} of them lost, asked of the archive" if damaged.lost else ""
+    text = (
+        f"{how_many(damaged.count, 'object')} of the object store cannot be read{asked}; the first "
+        f"for {duration(now - damaged.found_at)}, of series {damaged.series_key}: "
+        f"{sentence(damaged.why)}; read in vain {how_many(damaged.found_count, 'time')}"
+    )
+    remedy = (
+        "a node that has a good copy puts it there again; else put it back, or have the series "
+        f"sent again: dicomnode queue why {damaged.series_key}"
+    )
+    return Trouble("object_damaged", Severity.ERROR, text, remedy, damaged.found_at)
+
+
 def sealing_troubles(facts: Facts, policy: HealthPolicy, now: datetime) -> Iterator[Trouble]:
     unsealed = facts.unsealed
+    if unsealed is not None and unsealed.wrong:
+        return  # told by itself
     due_at = unsealed and unsealed.oldest_due_at
     if not (unsealed and due_at) or (now - due_at).total_seconds() <= policy.sealing_seconds:
         return

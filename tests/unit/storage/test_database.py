@@ -106,7 +106,7 @@ def test_checks_and_partial_indexes_are_those_of_the_models(
     found = constraints_of(migrated)
     assert found == constraints_of(modelled)
     assert made_by(migrated) == made_by(modelled)
-    assert sum(len(checks) for checks, *_ in found.values()) == 16
+    assert sum(len(checks) for checks, *_ in found.values()) == 17
     migrated.dispose()
     modelled.dispose()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from storage.object_store import FolderStore
 from storage.sealed import PIECE, DataSetCheck, Member, ObjectReader, seal
 from support.sealed_files import Row, copies_in, part10, stored_path
 
+EXPLICIT = "1.2.840.10008.1.2.1"
 FILES = st.dictionaries(
     st.integers(0, 2**32).map(stored_path),
     st.tuples(st.binary(max_size=300), st.binary(max_size=100)),
@@ -74,15 +76,59 @@ def test_a_damaged_object_is_refused(
         made = seal("series", [member], folder / "object")
         content = bytearray((folder / "object").read_bytes())
         size, begin = member.file.stat().st_size, made.offsets[member.path]
-        content[begin + data.draw(st.integers(size - len(data_set) - 1, size - 1))] ^= 1
+        content[begin + data.draw(st.integers(0, size - 1))] ^= 1  # of the meta information too
         (folder / "object").write_bytes(content)
         (folder / "store").mkdir()
         FolderStore(folder / "store").put(made.name, folder / "object")
         row = Row(member.path, size, member.sha256, made.name, begin)
         copies = copies_in(folder)
-        with pytest.raises(DamagedObjectError, match="its SHA-256 is another"):
+        with pytest.raises(DamagedObjectError, match=r"its (SHA-256|CRC-32) is another"):
             copies.bring(folder / "own", [row])
         assert not (copies.root / member.path).exists()
+
+
+def test_a_transfer_syntax_that_was_changed_is_noticed_whatever_the_archive_says(
+    tmp_path: Path,
+) -> None:
+    """Where the CRC-32 is that of the changed file, too."""
+    meta = b"\x02\x00\x10\x00UI\x14\x001.2.840.10008.1.2.1\x00"
+    member = written(tmp_path, {stored_path(1): (b"data set", meta)})[0]
+    made = seal("series", [replace(member, transfer_syntax_uid=EXPLICIT)], tmp_path / "object")
+    size, at = member.file.stat().st_size, made.offsets[member.path]
+    row = Row(member.path, size, member.sha256, made.name, at, transfer_syntax_uid=EXPLICIT)
+    changed = bytearray((tmp_path / "object").read_bytes())
+    syntax = changed.index(b"1.2.840.10008.1.2.1\x00", at)
+    changed[syntax + 18 : syntax + 19] = b"2"
+    crc_at = at - 30 - len(member.path) + 14
+    folder = tmp_path / "store"
+    folder.mkdir()
+    for forged, told in ((False, "its CRC-32 is another"), (True, "another transfer syntax")):
+        if forged:
+            crc = zlib.crc32(changed[at : at + size])
+            changed[crc_at : crc_at + 4] = crc.to_bytes(4, "little")
+        (tmp_path / "object").write_bytes(changed)
+        FolderStore(folder).put(made.name, tmp_path / "object")
+        with pytest.raises(DamagedObjectError, match=told):
+            copies_in(tmp_path).bring(tmp_path / "own", [row])
+    member.file.write_bytes(part10(b"data set", meta.replace(b"1.2.1\x00", b"1.2.2\x00")))
+    with pytest.raises(DamagedObjectError, match="another transfer syntax"):
+        seal("series", [replace(member, transfer_syntax_uid=EXPLICIT)], tmp_path / "object")
+
+
+@pytest.mark.parametrize("at", [0, 140, -1])
+def test_one_file_as_an_object_is_checked_against_its_name(tmp_path: Path, at: int) -> None:
+    (tmp_path / "file").write_bytes(part10(b"data set"))
+    copies = copies_in(tmp_path)
+    name, size = copies.put(tmp_path / "file"), (tmp_path / "file").stat().st_size
+    row = Row(stored_path(1), size, sha256(b"data set"), name, 0)
+    (brought,) = copies.bring(tmp_path / "own", [row])
+    assert brought.read_bytes() == part10(b"data set")
+    brought.unlink()
+    content = bytearray((tmp_path / "file").read_bytes())
+    content[at] ^= 1
+    (tmp_path / "store" / name).write_bytes(content)
+    with pytest.raises(DamagedObjectError, match="its SHA-256 is another"):
+        copies.bring(tmp_path / "own", [row])
 
 
 def test_results_are_checked_against_the_name_of_their_object(tmp_path: Path) -> None:

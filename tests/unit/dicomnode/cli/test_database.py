@@ -1,4 +1,5 @@
-"""`dicomnode database forget`: told, asked for, audited; and nothing where it does not fit."""
+"""`dicomnode database forget` and `store`: told, asked for, audited; nothing where it does not
+fit."""
 
 from __future__ import annotations
 
@@ -13,8 +14,10 @@ from dicomnode.audit.reading import entries
 from dicomnode.config.reading import load_settings
 from storage.database import Database
 from storage.jobs import claim
+from storage.known_store import prove
 from storage.lost_nodes import lose_silent
 from storage.nodes import all_nodes, tell_alive
+from storage.object_store import FolderStore
 from storage.records import JobKind
 from support.command import dicomnode
 from support.several_nodes import A, B, at, share
@@ -109,3 +112,30 @@ def test_of_two_of_one_name_the_id_is_asked_for(config: Path, database: Database
     assert A in told
     assert "c" * 32 in told
     assert not is_forgotten(database)
+
+
+def store(config: Path, *arguments: str, status: int = 0) -> str:
+    done = dicomnode("database", "store", *arguments, "--config", str(config))
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_store_is_told_and_another_is_taken_where_a_person_wants_it(
+    config: Path, database: Database
+) -> None:
+    assert "there is none" in store(config, status=2)
+    folder = config.parent / "store"
+    folder.mkdir()
+    config.write_text(f'{config.read_text()}[object_store]\nurl = "{folder.as_uri()}"\n')
+    assert "bears no mark; the database has used none yet" in store(config)
+    mark = prove(database, FolderStore(folder))
+    assert "bears the mark of this database" in store(config)
+    folder.rename(config.parent / "former")
+    folder.mkdir()
+    assert "bears no mark\n" in store(config, status=1)
+    assert "give --yes to do it" in store(config, "--accept", status=2)
+    told = json.loads(store(config, "--accept", "--yes", "--json"))
+    assert told["known"] == told["mark"] != mark
+    assert "bears the mark of this database" in store(config)
+    audited = [each for each in entries(load_settings(config).audit_file) if "store" in str(each)]
+    assert audited, "it is on record"

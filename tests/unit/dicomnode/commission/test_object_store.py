@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from dicomnode.commission.checks import Check, Result
-from dicomnode.commission.object_store import store_checks
+from dicomnode.commission.object_store import mark_check, store_checks
 from dicomnode.config.object_store import ObjectStoreSettings
+from dicomnode.config.sections import NodeSettings
+from dicomnode.config.settings import Settings
+from storage.database import Database
 from storage.errors import ObjectStoreError
 from storage.object_store import FolderStore
 
@@ -77,3 +80,26 @@ def test_a_store_whose_secret_is_missing_is_told(monkeypatch: pytest.MonkeyPatch
     (only,) = store_checks(settings)
     assert only.result is Result.FAILED
     assert "the environment variable is not set" in only.found
+
+
+def test_it_is_the_one_that_the_database_knows(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    settings = Settings(
+        node=NodeSettings(data_directory=tmp_path / "data"),
+        object_store=ObjectStoreSettings(url=folder.as_uri()),
+    )
+    folder.mkdir()
+    assert mark_check(settings).result is Result.NOT_TESTED
+    Database.open(settings.database_url).close()
+    for _ in range(2):
+        assert mark_check(settings).result is Result.PASSED
+    folder.rename(tmp_path / "share")
+    folder.mkdir()
+    found = mark_check(settings)
+    assert found.result is Result.FAILED
+    assert "it does not bear its mark" in found.found
+    assert "database store --accept" in found.remedy
+    folder.rmdir()
+    away = mark_check(settings)
+    assert away.result is Result.FAILED
+    assert "make it, or mount it" in away.found

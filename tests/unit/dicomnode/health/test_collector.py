@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from dicomnode.cli.views.status_view import lines
+from dicomnode.config.object_store import ObjectStoreSettings
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.holding import only_one
 from dicomnode.decisions.arrival.disk import DiskSpace
+from dicomnode.decisions.operating.health_policy import HealthPolicy
+from dicomnode.decisions.operating.judge import judge
 from dicomnode.health.collector import Collector
 from storage.database import Database
 from support.clock import StandingClock
@@ -68,8 +71,30 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_read(tmp_path: Path) -> Non
     settings = Settings(node=NodeSettings(data_directory=tmp_path))
     with closing(Database.open_later(settings.database_url)) as database:
         facts = Collector(settings, database).collect()
-    assert [(each.what, each.why) for each in facts.blind] == [("the processes", "ValueError")]
+    (blind,) = facts.blind
+    assert (blind.what, blind.why) == ("the processes", "processes.json holds something else")
+    assert blind.remedy.startswith(f"remove {tmp_path / 'processes.json'}: ")
     assert facts.running is False
+
+
+def test_a_file_on_sealing_that_holds_something_else_is_told_with_what_mends_it(
+    tmp_path: Path,
+) -> None:
+    store = ObjectStoreSettings(url=tmp_path.as_uri())
+    settings = Settings(node=NodeSettings(data_directory=tmp_path), object_store=store)
+    with closing(Database.open(settings.database_url)) as database:
+        for content in (b"{", b"[]", b"\xff\x00", b""):
+            (tmp_path / "sealing.json").write_bytes(content)
+            facts = Collector(settings, database).collect()
+            (found,) = (
+                each
+                for each in judge(facts, HealthPolicy(), facts.at)
+                if each.name == "unseen:the sealing"
+            )
+            assert "sealing.json holds something else" in found.text
+            assert found.remedy.startswith(f"remove {tmp_path / 'sealing.json'}: ")
+        (tmp_path / "sealing.json").unlink()
+        assert Collector(settings, database).collect().blind == ()
 
 
 class SetClock(StandingClock):

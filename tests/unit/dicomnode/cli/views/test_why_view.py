@@ -11,6 +11,7 @@ from dicomnode.cli.views.step import Step
 from dicomnode.cli.views.why_view import Why, answer_line, print_reasons, print_why, why_json
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.decisions.wording import KEYS
+from storage.damage import STORE_NODE, DamagedObject
 from storage.decided import FormerDecision, NodeLost, Withdrawal
 from storage.forgetting import Unreadable
 from storage.records import (
@@ -103,6 +104,24 @@ def test_a_node_that_was_lost_is_told_as_what_was() -> None:
     begins = "the node host-1 was lost 2025-03-01 12:00:00 UTC: "
     assert f"{begins}12 instances lay there alone, and were sent for" in lines
     assert f"{begins}its results lay there alone, and were made anew" in lines
+
+
+def test_an_object_that_cannot_be_read_is_told_with_what_is_done() -> None:
+    damaged = DamagedObject("series/ab", "1.2.3", "series/ab: is not there", NOW, NOW, 4, None)
+    told = why(a_series())
+    (line,) = (
+        each for each in printed(replace(told, damaged=(damaged,))) if "object store" in each
+    )
+    assert line.startswith("object store: series/ab: is not there; read in vain 4 times since")
+    assert "a node that has a good copy puts it there again" in line
+    asked = replace(told, damaged=(replace(damaged, lost_at=NOW),))
+    assert any("asked of the archive" in each for each in printed(asked))
+    assert why_json(asked)["damaged_objects"][0]["found_count"] == 4
+    lost = NodeLost(NOW, STORE_NODE, STORE_NODE, 3)
+    (line,) = (
+        each for each in printed(why(replace(a_series(), history=(lost,)))) if "good copy" in each
+    )
+    assert line.startswith("damaged in the object store, and no good copy")
 
 
 def test_what_is_next_is_told_to_a_program_in_parts() -> None:

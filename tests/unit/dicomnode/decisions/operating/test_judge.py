@@ -28,6 +28,7 @@ from dicomnode.decisions.operating.troubles import Severity, Trouble
 from storage.overview_records import (
     AwaitedPromises,
     CanaryRun,
+    DamagedObjects,
     FailedSeries,
     OpenDeliveries,
     OpenJobs,
@@ -513,6 +514,7 @@ WORKS = st.builds(
     newest_arrival_at=MAYBE,
     refused=some(Refused, REFUSALS, TEXTS, TEXTS, TEXTS, TEXTS, COUNTS, TIMES, TIMES),
     canary=some(CanaryRun, TEXTS, TEXTS, TIMES, MAYBE, st.none() | st.booleans(), TEXTS),
+    damaged=st.none() | st.builds(DamagedObjects, COUNTS, COUNTS, COUNTS, TEXTS, TEXTS, TIMES),
 )
 ENDS = some(ProcessEnd, TIMES, st.integers(-70, 255), TEXTS)
 PROCESSES = some(ProcessState, TEXTS, st.none() | COUNTS, TIMES, COUNTS, ENDS)
@@ -529,7 +531,9 @@ FACTS = st.builds(
     st.none() | st.builds(ClockStep, TIMES, st.floats(-1e9, 1e9)),
     TEXTS,
     WORKS,
-    some(Blind, TEXTS, TEXTS),
+    some(Blind, TEXTS, TEXTS, TEXTS),
+    st.none()
+    | st.builds(Unsealed, TIMES, COUNTS, st.booleans(), COUNTS, MAYBE, TEXTS, st.booleans()),
 )
 
 
@@ -546,6 +550,36 @@ def test_whatever_the_facts_each_trouble_is_a_line_with_a_remedy_and_told_once(
         for told in (each.name, each.text, each.remedy):
             assert told
             assert told.isprintable()
+
+
+def test_another_store_is_told_at_once_and_alone() -> None:
+    fault = "object store: it bears the mark of another: mount it"
+    wrong = Unsealed(NOW, 3, oldest_due_at=ago(hours=9), fault=fault, wrong=True)
+    found = only(replace(FINE, unsealed=wrong))
+    assert (found.name, found.severity) == ("store_wrong", Severity.ERROR)
+    assert found.text == (
+        "what answers as the object store is another: it bears the mark of another; nothing is "
+        "sealed"
+    )
+    assert found.remedy == "mount it"
+    assert only(replace(FINE, unsealed=replace(wrong, fault="another"))).remedy
+
+
+def test_damaged_objects_are_told_with_how_often_and_what_is_asked() -> None:
+    two = DamagedObjects(2, 0, 5, "1.2.3", "object store: series/ab: is not there", ago(minutes=4))
+    found = only(replace(FINE, work=replace(FINE.work, damaged=two)))
+    assert (found.name, found.severity, found.since) == (
+        "object_damaged",
+        Severity.ERROR,
+        two.found_at,
+    )
+    begins = "2 objects of the object store cannot be read; the first for 4 min"
+    assert found.text.startswith(begins)
+    assert "of series 1.2.3: object store: series/ab: is not there" in found.text
+    assert found.text.endswith("read in vain 5 times")
+    assert found.remedy.endswith("dicomnode queue why 1.2.3")
+    asked = only(replace(FINE, work=replace(FINE.work, damaged=replace(two, lost=1))))
+    assert "cannot be read, 1 of them lost, asked of the archive" in asked.text
 
 
 def test_what_lies_on_one_disk_alone_for_too_long_is_told_with_why() -> None:
