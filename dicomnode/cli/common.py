@@ -177,16 +177,14 @@ def ask(what: str, question: str, otherwise: str, *, as_json: bool) -> None:
 
 
 def check_file(path: Path) -> None:
-    """See that a file can be written, before any work is done; what is there stays as it is.
+    """Make the folder of a file to be written, and see that it can be, before any work is done.
 
     Raises:
-        ConfigurationError: it cannot; its folder is not made, as it may be misspelt, or not
-            mounted.
+        ConfigurationError: it cannot.
     """
-    if not path.parent.is_dir():
-        raise ConfigurationError(f"{path}: there is no folder {path.parent}")
     try:
-        path.open("ab").close()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
 
