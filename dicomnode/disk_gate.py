@@ -31,6 +31,14 @@ def disk_space(folder: Path) -> DiskSpace:
     return DiskSpace(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
 
+def is_short_of_room(folder: Path, least_bytes: int) -> bool:
+    """Whether less is free where this folder lies."""
+    try:
+        return disk_space(existing(folder)).free_bytes < least_bytes
+    except OSError:  # told by whoever needs it
+        return False
+
+
 class DiskGate:
     """Lets instances in, or says why not; one object for all associations of a process."""
 

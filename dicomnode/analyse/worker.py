@@ -46,24 +46,16 @@ from dicomnode.dicom_files.read_again import (
     may_pass,
     why_unread,
 )
+from dicomnode.disk_gate import is_short_of_room
 from dicomnode.errors import DataError
-from dicomnode.lifecycle import (
-    Outage,
-)
+from dicomnode.lifecycle import Outage
 from dicomnode.methods.bundles import Engines, load_engines
 from dicomnode.metrics.counters import ANALYSES
 from storage import flight_records, index, jobs, nodes, queries, result_sets, series, study
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import DatabaseUnavailableError, LeaseLostError
-from storage.records import (
-    Job,
-    JobKind,
-    ResultRecord,
-    SeriesDetail,
-    StoredInstance,
-    Superseded,
-)
+from storage.records import Job, JobKind, ResultRecord, SeriesDetail, StoredInstance, Superseded
 from storage.result_history import Withdrawals
 
 log = logging.getLogger(__name__)
@@ -74,6 +66,9 @@ _REST, _LONGEST_REST_SECONDS = 10, 3.0
 hundred thousand analyses that ask for more memory than this worker has, one takes a while."""
 
 _DISK_DELAY = timedelta(seconds=30)
+_RESULT_BYTES = 32 << 20
+"""Twice as much as the results of a series mostly are. What is free above it, and below the marks
+of `[disk]`, is kept for them."""
 
 
 class _SupersededError(Exception):
@@ -165,7 +160,7 @@ class Worker:
             LeaseLostError
         """
         self._broken_off.give_back(self._clock.now())
-        if self._clock.seconds() < self._rests_until:
+        if self._clock.seconds() < self._rests_until or self._leaves_it_to_others:
             return False
         with self._database.write() as session:
             job = jobs.claim(
@@ -215,7 +210,8 @@ class Worker:
             later = self._reading.failed(job.series_key, now) if may_pass(error) else None
         elif self._settings.node.shares_database and not is_damage(error):
             later = now
-            self._rests_until = self._clock.seconds() + _DISK_DELAY.total_seconds()
+            if not self._leaves_it_to_others:
+                self._rests_until = self._clock.seconds() + _DISK_DELAY.total_seconds()
         if later is None:
             self._record_failure(job, [why])
             return
@@ -223,6 +219,13 @@ class Worker:
         log.error("series %s: %s; tried again later", job.series_key, why.value)
         with self._database.write() as session:
             jobs.put_back(session, job, later, count_attempt=False, error=str(why.value))
+
+    @property
+    def _leaves_it_to_others(self) -> bool:
+        """Whether others may have room for results, and this host has none."""
+        settings = self._settings
+        shares = settings.node.shares_database
+        return shares and is_short_of_room(settings.result_files, _RESULT_BYTES)
 
     def _is_of_results(self, error: OSError) -> bool:
         """Whether it is the node's own folder of results that cannot be written."""

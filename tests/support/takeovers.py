@@ -261,7 +261,8 @@ def _has_loaded(machine: Machine) -> bool:
     """Whether the worker that was begun last has its models, by the log."""
     log = machine.log[-200_000:]
     loaded = [each.start() for each in re.finditer(r" has .*\d MiB", log)]
-    return bool(loaded) and loaded[-1] > log.rfind("worker-1 started as process")
+    begun = max(map(log.rfind, ("starts, configured by", "worker-1 started", "worker-1 ended")))
+    return bool(loaded) and loaded[-1] > begun
 
 
 def table(seen: Sequence[Held]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from dicomnode.assess.assessor import Assessor
 from dicomnode.config.destinations import Destination
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
+from dicomnode.decisions.arrival.disk import DiskSpace
 from dicomnode.decisions.reasons import Reason, Verdict
 from dicomnode.errors import DataError
 from dicomnode.methods.bundles import Engines
@@ -186,6 +187,34 @@ def test_what_a_full_host_cannot_do_another_does_at_once(node: Node, fault: OSEr
     assert not first.analyse_one(), "it rests still"
     node.outcome = lambda **_named: node.analysis()
     assert second.analyse_one()
+    assert node.detail().series.state is SeriesState.ANALYSED
+
+
+def test_a_host_that_is_short_of_room_leaves_all_to_others_until_it_has_some(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.assess()
+    shared = node.settings.node.model_copy(update={"shares_database": True})
+    settings = node.settings.model_copy(update={"node": shared})
+    worker = Worker(settings, "node/worker/1/", threading.Event(), node.clock)
+    free = 0
+    monkeypatch.setattr(
+        "dicomnode.disk_gate.disk_space", lambda _folder: DiskSpace(free, 100 << 30)
+    )
+    assert not worker.analyse_one()
+    free = 10 << 30
+
+    def full(**_named: Any) -> Analysis:
+        nonlocal free
+        free = 0
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    node.outcome = full
+    assert worker.analyse_one()
+    assert not worker.analyse_one()
+    free = 10 << 30
+    node.outcome = lambda **_named: node.analysis()
+    assert worker.analyse_one(), "as soon as there is room"
     assert node.detail().series.state is SeriesState.ANALYSED
 
 
