@@ -414,7 +414,7 @@ def test_who_is_answered_that_it_is_stored_is_told_the_truth(
     site.begin()
     (pulled,) = site.pull(run.Asked(study=study))
     assert (pulled.came, pulled.lacking) == (SLICES, 0)
-    objects = [path for path in store.rglob("*") if path.is_file()]
+    objects = [path for path in store.glob("instances/*") if path.is_file()]
     assert len(objects) == (SLICES if how == "c-get" else 0)
 
 
