@@ -102,14 +102,17 @@ class StillHeardError(ConfigurationError):
         self.mark = node.mark
 
 
-def check_former_is_over(node: Node, starts: Starts, data_directory: Path, now: datetime) -> None:
-    """`now`: by the clock of the database.
+def check_former_is_over(
+    node: Node, starts: Starts, data_directory: Path, now: datetime, over: str = ""
+) -> None:
+    """`now`: by the clock of the database. `over`: a mark over which nobody has written for as
+    long as SILENCE, as was seen here: that clock may have gone back, on a standby.
 
     Raises:
         StillHeardError: that is not sure yet.
     """
     silent = node.left_at is not None or now - node.heard_at > SILENCE
-    silent = silent or node.mark.endswith(ENDED)
+    silent = silent or node.mark.endswith(ENDED) or node.mark == over
     if not (silent or starts.is_ours(node.mark)):
         raise StillHeardError(node, data_directory)
 

@@ -26,8 +26,10 @@ from socket import gethostname
 
 from sqlalchemy.orm import Session
 
+from dicomnode.clock import Clock
 from dicomnode.config.settings import Settings
 from dicomnode.data_directory.incarnations import (
+    SILENCE,
     StillHeardError,
     check_former_is_over,
     starts_of,
@@ -90,8 +92,10 @@ def note_first_start(settings: Settings) -> None:
         DurableFiles(settings.node.data_directory).put(AWAITING, (b"",))
 
 
-def take_database(settings: Settings, node_id: str) -> None:
+def take_database(settings: Settings, node_id: str, over: str = "") -> None:
     """Make the database this node's own, or join those that share it; again, it changes nothing.
+
+    `over`: as for `check_former_is_over`.
 
     Raises:
         ConfigurationError: it belongs to another data directory, and one of both does not share.
@@ -105,18 +109,24 @@ def take_database(settings: Settings, node_id: str) -> None:
         raise _without_history(settings, Database.open_later(settings.database_url).url)
     with closing(_opened(settings)) as database:
         if database.serves and settings.node.shares_database:
-            _give_up_missing(settings, database, node_id)
-        _take(settings, database, node_id, holds, past=past)
+            _give_up_missing(settings, database, node_id, over)
+        _take(settings, database, node_id, holds, past=past, over=over)
     mark.unlink(missing_ok=True)
 
 
 def _take(
-    settings: Settings, database: Database, node_id: str, holds: _Holdings, *, past: bool
+    settings: Settings,
+    database: Database,
+    node_id: str,
+    holds: _Holdings,
+    *,
+    past: bool,
+    over: str,
 ) -> None:
     with database.write() as session:
         own = held(session, node_id)
         if own is not None and database.serves:
-            _check_former_is_over(settings, session, own)
+            _check_former_is_over(settings, session, own, over)
         nodes, shares = all_nodes(session), settings.node.shares_database
         for each in nodes:
             if each.node_id != node_id and not each.forgotten and not (shares and each.shares):
@@ -145,19 +155,19 @@ def _take(
         sign(session, node_id, starts_of(settings.node.data_directory).word)
 
 
-def _check_former_is_over(settings: Settings, session: Session, own: Node) -> None:
+def _check_former_is_over(settings: Settings, session: Session, own: Node, over: str) -> None:
     here = settings.node.data_directory
-    check_former_is_over(own, starts_of(here), here, moment(session))
+    check_former_is_over(own, starts_of(here), here, moment(session), over)
 
 
-def _give_up_missing(settings: Settings, database: Database, node_id: str) -> None:
+def _give_up_missing(settings: Settings, database: Database, node_id: str, over: str) -> None:
     """Where the last start was of another directory, or before the machine was started: what the
     rows say is here, and is not."""
     with database.read() as session:
         own = find(session, node_id)
         if own is None or starts_of(settings.node.data_directory).is_ours(own.mark):
             return
-        _check_former_is_over(settings, session, own)
+        _check_former_is_over(settings, session, own, over)
         alone, now = alone_on(session, node_id), moment(session)
     instances, results = InstanceFiles(settings.instances), ResultFiles(settings.result_files)
     gone = [uid for uid, path in alone.instances.items() if not instances.is_there(path)]
@@ -264,7 +274,11 @@ class Taking:
     """Takes the database as soon as it is there: the receivers wait for nothing."""
 
     def __init__(
-        self, settings: Settings, node_id: str, stop: threading.Event | None = None
+        self,
+        settings: Settings,
+        node_id: str,
+        stop: threading.Event | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """Tries it at once; and where an earlier start may live elsewhere, until that is known, or
         `stop`: what came here meanwhile would lie on the wrong host.
@@ -275,7 +289,9 @@ class Taking:
         self._settings = settings
         self._node_id = node_id
         self._away = False
+        self._clock = clock or Clock()
         self._heard: str | None = None
+        self._heard_at = 0.0
         self._refused: ConfigurationError | None = None
         self._taken, stop = self._try(), stop or threading.Event()
         while self._is_unsure() and not stop.wait(_RETRY_SECONDS):
@@ -313,7 +329,7 @@ class Taking:
     def _try(self) -> bool:
         heard, self._heard = self._heard, None
         try:
-            take_database(self._settings, self._node_id)
+            take_database(self._settings, self._node_id, self._over(heard))
         except StillHeardError as error:
             self._hear(heard, error)
             return False
@@ -326,6 +342,11 @@ class Taking:
             log.info("the database is there")
         return True
 
+    def _over(self, heard: str | None) -> str:
+        """The mark of before, where nobody has written over it for long enough."""
+        silent = self._clock.seconds() - self._heard_at > SILENCE.total_seconds()
+        return heard if heard is not None and silent else ""
+
     def _hear(self, before: str | None, error: StillHeardError) -> None:
         """
         Raises:
@@ -337,6 +358,7 @@ class Taking:
                 note_twice(session, self._node_id, gethostname(), moment(session))
             raise ConfigurationError(str(error))
         if before is None:
+            self._heard_at = self._clock.seconds()
             log.warning("waits to see whether this node runs elsewhere, for 20 s at most")
         self._heard = error.mark
 

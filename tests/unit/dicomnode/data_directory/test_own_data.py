@@ -13,6 +13,7 @@ from sqlalchemy import delete, update
 
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
+from dicomnode.data_directory.incarnations import Start, Starts, check_former_is_over
 from dicomnode.data_directory.own_data import (
     AWAITING,
     LostHistoryError,
@@ -30,7 +31,9 @@ from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
 from storage.models import NodeRow
 from storage.nodes import all_nodes
+from storage.overview_records import Node
 from storage.results import ResultFiles
+from support.clock import StandingClock
 from support.storage_samples import SERIES, analyse, instance, queue, receive
 from support.wait import wait_for
 
@@ -214,7 +217,7 @@ def test_a_database_that_comes_later_is_taken_or_refused_then(
         None,
     ]
 
-    def take(_settings: Settings, _node_id: str) -> None:
+    def take(_settings: Settings, _node_id: str, _over: str) -> None:
         outcome = outcomes.pop(0)
         if outcome is not None:
             raise outcome
@@ -240,6 +243,34 @@ def test_a_database_that_comes_later_is_taken_or_refused_then(
     wait_for(refused, "refused")
     with pytest.raises(ConfigurationError, match="not this one"):
         _ = taking.taken
+
+
+class Waits(threading.Event):
+    """Whoever waits for it moves the clock."""
+
+    def __init__(self, clock: StandingClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._clock.move(timeout or 0.0)
+        return self.is_set()
+
+
+def test_a_mark_over_which_nobody_writes_is_of_a_start_that_is_over(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the clock of the database shows: of a standby that was promoted it may be behind."""
+    now = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
+    node = Node(NODE, "ct-1", now, now + timedelta(minutes=10), None, True, mark="strange/x")
+    here, clock = settings.node.data_directory, StandingClock(now)
+
+    def take(_settings: Settings, _node_id: str, over: str) -> None:
+        check_former_is_over(node, Starts((Start("now", "here"),)), here, now, over)
+
+    monkeypatch.setattr("dicomnode.data_directory.own_data.take_database", take)
+    assert Taking(settings, NODE, Waits(clock), clock).taken
+    assert 20 < clock.seconds() < 23
 
 
 def test_a_process_that_is_started_later_asks_whether_it_is_still_the_same(
