@@ -61,6 +61,11 @@ class Starts:
         over = {each.word for each in self.known if place and each.place == place}
         return word in {"", self.word} | over
 
+    def is_of_earlier(self, mark: str) -> bool:
+        """Whether an earlier start of this directory, or of the one that it is a copy of, has left
+        this mark."""
+        return mark.partition("/")[0] in {each.word for each in self.known[:-1]}
+
 
 _STARTS = TypeAdapter(tuple[Start, ...])
 

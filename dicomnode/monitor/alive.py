@@ -32,6 +32,9 @@ _LOOK_SECONDS = 5.0
 _KEPT_MARKS = 1000
 """Of more than an hour: a standby that is promoted may lack the last moments."""
 
+_STILL = 5
+"""So many looks in a row find the same mark of a start that is over."""
+
 
 class Pulse:
     """The marks that this process has left in the row of its node, each time that it said that the
@@ -41,6 +44,7 @@ class Pulse:
         self._starts, self._word = starts, starts.word
         self._left: deque[str] = deque(maxlen=_KEPT_MARKS)
         self._strange: str | None = None
+        self._looks = 0
 
     @property
     def last(self) -> str:
@@ -61,9 +65,19 @@ class Pulse:
     def is_of_another(self, mark: str) -> bool:
         """Whether another host lives: at once where it has written over what was left here; else
         where it has left two marks. One may be the last of a start that is over: this one's
-        supervisor takes its place."""
+        supervisor takes its place; or the database has gone back to before this start."""
         before, self._strange = self._strange, None if self.is_own(mark) else mark
-        return self._strange is not None and (bool(self._left) or before not in (None, mark))
+        self._looks = self._looks + 1 if self._strange == before else 1
+        if self._strange is None:
+            return False
+        at_once = bool(self._left) and not self._starts.is_of_earlier(mark)
+        return at_once or before not in (None, mark)
+
+    def is_past(self, mark: str) -> bool:
+        """Whether the database has gone back to this mark, of an earlier start: nobody writes over
+        it. After `is_of_another`."""
+        stands = mark == self._strange and self._looks >= _STILL
+        return bool(self._left) and stands and self._starts.is_of_earlier(mark)
 
 
 class Alive:
@@ -103,7 +117,7 @@ class Alive:
         if found is not None and self._pulse.is_of_another(mark):
             incarnations.note_twice(session, found.node_id, gethostname(), now)
             self._station.end(twice(found, f"with {self._station.settings.node.data_directory}"))
-        elif self._pulse.is_own(mark):
+        elif self._pulse.is_own(mark) or self._pulse.is_past(mark):
             self._tell(session, now)
 
     def _tell(self, session: Session, now: datetime) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from dicomnode.config.sections import NodeSettings
 from dicomnode.config.settings import Settings
-from dicomnode.data_directory.incarnations import Start, Starts
+from dicomnode.data_directory import incarnations
+from dicomnode.data_directory.incarnations import Start, Starts, starts_of
 from dicomnode.monitor.alive import Alive, Pulse
 from dicomnode.monitor.loops import Station
 from storage.database import Database
@@ -117,6 +118,39 @@ def test_before_the_first_word_one_strange_mark_may_be_of_a_start_that_is_over()
     pulse = of_this_start()
     assert [pulse.is_of_another("strange/x") for _ in range(3)] == [False] * 3
     assert pulse.is_of_another("strange/y")
+
+
+def test_a_database_that_went_back_to_before_the_machine_was_started_is_no_other_host() -> None:
+    pulse = Pulse(Starts((Start("before", "another boot"), Start("now", "here"))))
+    pulse.next()
+    looks = [(pulse.is_of_another("before/x"), pulse.is_past("before/x")) for _ in range(6)]
+    assert [other for other, _ in looks] == [False] * 6
+    assert [past for _, past in looks] == [False] * 4 + [True] * 2
+    mine = pulse.next()
+    assert not pulse.is_of_another(mine)
+    assert not pulse.is_of_another("before/x"), "or the host that this one is a copy of"
+    assert pulse.is_of_another("before/y")
+
+
+def test_a_node_goes_on_where_its_database_went_back(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incarnations.begin(tmp_path)
+    (tmp_path / "boot").write_text("another")
+    monkeypatch.setattr(incarnations, "_BOOT", tmp_path / "boot")
+    before = starts_of(tmp_path).word
+    incarnations.begin(tmp_path)
+    looking = Looking(database, tmp_path, shares=True)
+    looking.look(1, 5)
+    with database.write() as session:
+        sign(session, B, f"{before}/x")
+    looking.look(5, 5)
+    assert not looking.station.stop.is_set()
+    with database.write() as session:
+        found = held(session, B)
+    assert found is not None
+    assert found.mark.startswith(f"{starts_of(tmp_path).word}/")
+    assert found.twice_at is None
 
 
 def test_where_another_host_lives_as_this_node_this_one_ends(
