@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from dicomnode.config.object_store import ObjectStoreSettings
 from dicomnode.config.settings import Settings
-from storage.object_store import FolderStore
+from storage.known_store import KnownStore
 
 WHO = {"variable": "STORE_KEY", "user": "key"}
 
@@ -81,4 +81,4 @@ def test_without_a_store_there_are_no_copies(tmp_path: Path) -> None:
     settings = Settings(object_store=ObjectStoreSettings(url=tmp_path.as_uri()))
     copies = settings.copies_of("instances")
     assert copies is not None
-    assert isinstance(copies.store, FolderStore)
+    assert isinstance(copies.store, KnownStore)
