@@ -19,8 +19,14 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.database import Database
-from storage.errors import ObjectMissingError, ObjectStoreError, StorageError, WrongStoreError
+from storage.database import Database, is_missing, shown_url
+from storage.errors import (
+    DatabaseUnavailableError,
+    ObjectMissingError,
+    ObjectStoreError,
+    StorageError,
+    WrongStoreError,
+)
 from storage.models import InstanceRow, ResultRow
 from storage.object_store import FolderStore, ObjectStore
 from storage.statements import insert_into, moment
@@ -201,6 +207,8 @@ class KnownStore:
 
     def _asked(self) -> str:
         try:
+            if is_missing(self._database_url):  # taken away while the node runs: none is made anew
+                raise DatabaseUnavailableError(shown_url(self._database_url), "it is gone")
             with closing(Database.open_later(self._database_url)) as database:
                 store_id = prove(database, self._store)
         except ObjectStoreError:

@@ -153,9 +153,11 @@ class Settings(Section):
     def _note_damaged(self, object_name: str, series_key: str, why: str) -> None:
         """Where the database is away it is found again."""
         from storage.damage import note_damaged
-        from storage.database import Database
+        from storage.database import Database, is_missing
         from storage.statements import moment
 
+        if is_missing(self.database_url):  # taken away while the node runs: none is made anew
+            return
         with (
             suppress(StorageError),
             closing(Database.open_later(self.database_url)) as database,

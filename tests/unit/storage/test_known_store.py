@@ -162,6 +162,18 @@ def test_who_was_killed_between_database_and_mark_is_followed_by_the_next(site: 
         site.store().put(NAME, site.file)
 
 
+def test_a_database_file_that_was_taken_away_is_not_made_anew(tmp_path: Path) -> None:
+    """By an empty one all would be analysed and sent again."""
+    file, gone = tmp_path / "file", tmp_path / "node.db"
+    file.write_bytes(b"0123456789")
+    store = FolderStore(tmp_path)
+    known = KnownStore(store, "file:///mount", f"sqlite:///{gone}", tmp_path / "kept")
+    with pytest.raises(ObjectStoreError, match="is not known"):
+        known.put(NAME, file)
+    assert not gone.exists()
+    assert read_mark(store) is None
+
+
 def test_while_the_database_is_away_what_it_said_last_counts(site: Site) -> None:
     with pytest.raises(ObjectStoreError, match="whether it is the right one is not known"):
         site.store(AWAY).put(NAME, site.file)
