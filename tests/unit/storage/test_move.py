@@ -140,6 +140,7 @@ def test_text_that_the_target_does_not_take_is_told_without_it(
     assert set(counts(target).values()) == {0}
 
 
+@pytest.mark.filterwarnings("ignore:.*expression-based index")  # which is not read back
 def test_the_tables_of_the_models_are_all_there_are(target: Database) -> None:
     """So that nothing of a later schema is left behind."""
     with target.read() as session:
