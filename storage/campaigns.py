@@ -90,16 +90,12 @@ def end(session: Session, campaign_id: int) -> bool:
 def state_of(session: Session, campaign: Campaign) -> CampaignState | None:
     """What a runner has to do; None where the campaign is removed, whichever bears its number or
     its name by now."""
-    which = CampaignRow.campaign_id == campaign.campaign_id
-    made = CampaignRow.created_at == campaign.created_at
-    return session.scalar(select(CampaignRow.state).where(which, made))
+    return session.scalar(select(CampaignRow.state).where(*_is(campaign)))
 
 
 def keep(session: Session, campaign: Campaign) -> bool:
     """Until the transaction ends nobody removes it; False where somebody has."""
-    which = CampaignRow.campaign_id == campaign.campaign_id
-    made = CampaignRow.created_at == campaign.created_at
-    kept = select(CampaignRow.campaign_id).where(which, made).with_for_update(read=True)
+    kept = select(CampaignRow.campaign_id).where(*_is(campaign)).with_for_update(read=True)
     return session.scalar(kept) is not None
 
 
@@ -237,6 +233,12 @@ def _add_windows(session: Session, campaign_id: int, spans: Iterable[Span]) -> N
     ]
     if rows:
         session.execute(insert_into(session, CampaignWindowRow).on_conflict_do_nothing(), rows)
+
+
+def _is(campaign: Campaign) -> tuple[ColumnElement[bool], ...]:
+    """Not another that bears its number by now: SQLite gives that of a removed one again."""
+    made = CampaignRow.created_at == campaign.created_at
+    return CampaignRow.campaign_id == campaign.campaign_id, made
 
 
 def _turned(

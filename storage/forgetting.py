@@ -25,15 +25,12 @@ from storage.models import (
     SeriesRow,
 )
 from storage.operating_tables import TroubleRow
-from storage.overview_records import Node
+from storage.overview_records import ID_SHOWN, Node
 from storage.records import OPEN_SERIES, DeliveryState
 from storage.statements import shared_fields
 
 FORGOTTEN = "it lay on the disk of a node that was forgotten"
 """Error of a delivery whose object nobody can read any more."""
-
-_SHORTEST = 8
-"""Characters of an id, as `dicomnode status` shows it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def nodes_called(session: Session, name: str) -> tuple[Node, ...]:
     """Those of this name, of this id or of one that begins so, that are not forgotten; several
     machines may have borne one name after the other."""
     called = NodeRow.name == name
-    if len(name) >= _SHORTEST:
+    if len(name) >= ID_SHOWN:
         called |= NodeRow.node_id.startswith(name, autoescape=True)
     rows = session.scalars(select(NodeRow).where(called).order_by(NodeRow.joined_at))
     found = (Node(**shared_fields(Node, row)) for row in rows)

@@ -8,6 +8,14 @@ from datetime import datetime
 
 from storage.records import JobKind, Needs
 
+ID_SHOWN = 8
+"""Characters of the id of a node by which people see and name it."""
+
+
+def node_of(owner: str) -> str:
+    """The node whose process signs a lease so; `owner`: "NODE/ROLE/PID/"."""
+    return owner.partition("/")[0]
+
 
 @dataclass(frozen=True)
 class OpenDeliveries:

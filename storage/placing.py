@@ -33,6 +33,7 @@ from storage.models import (
     NodeRow,
     ResultRow,
 )
+from storage.overview_records import node_of
 from storage.records import JobKind, ResultRecord
 from storage.statements import in_batches
 
@@ -68,7 +69,7 @@ def readable(series_key: Any, owner: str) -> ColumnElement[bool]:
     elsewhere = select(false()).where(
         InstanceRow.series_key == series_key,
         InstanceRow.object_name.is_(None),
-        InstanceRow.node_id.not_in(("", owner.partition("/")[0])),
+        InstanceRow.node_id.not_in(("", node_of(owner))),
     )
     return case(
         (_SHARED, func.coalesce(elsewhere.limit(1).scalar_subquery(), true())), else_=true()
@@ -105,7 +106,7 @@ def is_for(equipment_digest: str | None) -> tuple[ColumnElement[bool], ...]:
 
 def may_claim(table: type[Leased], owner: str) -> ColumnElement[bool]:
     """What is bound to no node, or to that of `owner`, "node_id/role/pid/…"."""
-    return or_(table.node_id.is_(None), table.node_id == owner.partition("/")[0])
+    return or_(table.node_id.is_(None), table.node_id == node_of(owner))
 
 
 def place_anew(session: Session, sop_instance_uids: Sequence[str]) -> None:

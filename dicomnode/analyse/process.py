@@ -15,6 +15,7 @@ from dicomnode.lifecycle import Stop, ends_process_on_fault, lost_for_nothing, t
 from dicomnode.methods.bundles import Engines
 from dicomnode.metrics.counters import MODEL_INFO
 from dicomnode.results.build import warm_up
+from storage.overview_records import node_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
         tell_models(worker.engines)
         warmed.result()
     tell_ready()
-    wait_for_own(settings, owner.partition("/")[0], stop)
+    wait_for_own(settings, node_of(owner), stop)
     others = [
         threading.Thread(target=ends_process_on_fault(each.run), args=(stop.renewed,))
         for each in worker.beside()

@@ -55,6 +55,7 @@ from storage import flight_records, index, jobs, nodes, queries, result_sets, se
 from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import DatabaseUnavailableError, LeaseLostError
+from storage.overview_records import node_of
 from storage.records import Job, JobKind, ResultRecord, SeriesDetail, StoredInstance, Superseded
 from storage.result_history import Withdrawals
 
@@ -142,7 +143,7 @@ class Worker:
     def _tell_ability(self) -> None:
         """Once: by it the others see whether anybody can do what waits."""
         if not self._told:
-            node_id, can = self._owner.partition("/")[0], self._ability
+            node_id, can = node_of(self._owner), self._ability
             with self._database.write() as session:
                 nodes.tell_workers(session, node_id, can.capabilities, can.memory_bytes)
                 has = self._equipment

@@ -39,6 +39,7 @@ from storage.database import Database
 from storage.durable import LEFTOVER_AGE
 from storage.errors import DatabaseUnavailableError
 from storage.instances import InstanceFiles
+from storage.overview_records import node_of
 from storage.records import EndedSeries, FileKind
 from storage.removable_files import RemovableFiles
 from storage.result_history import SentFiles, Withdrawals
@@ -222,7 +223,7 @@ def run(settings: Settings, owner: str, stop: threading.Event) -> None:
     cleaner = Cleaner(settings, settings.retention, database, clock)
     outage = Outage("cleaning", OSError)
     remove_compiled_once(settings.node.data_directory)
-    sealer.start(settings, owner.partition("/")[0], stop)
+    sealer.start(settings, node_of(owner), stop)
     told_at = datetime.min.replace(tzinfo=UTC)
     while not stop.is_set():
         now = clock.now()

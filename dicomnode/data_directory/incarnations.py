@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dicomnode.errors import ConfigurationError
 from storage.durable import DurableFiles
-from storage.overview_records import Node
+from storage.overview_records import ID_SHOWN, Node
 
 FILE = "starts.json"
 """Name of the file in the data directory that holds the last starts."""
@@ -32,7 +32,6 @@ ENDED = "/ended"
 
 _KEPT = 50
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-_ID_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def check_former_is_over(
 def twice(node: Node, here: str) -> str:
     """That two hosts want to be one node, and what to do. `here`: where this one is."""
     return (
-        f"two hosts bear the id of one node ({node.node_id[:_ID_SHOWN]}…): it runs on "
+        f"two hosts bear the id of one node ({node.node_id[:ID_SHOWN]}…): it runs on "
         f"{node.name or 'another host'}, and was started on {gethostname()} {here}. One is a copy "
         "of the other: end one of them for good. A host that is to work beside the other needs "
         "an empty [node] data_directory"

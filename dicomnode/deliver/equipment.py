@@ -6,13 +6,13 @@ each machine computes with, nor the AE title: these differ between the nodes of 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
+from dicomnode.config.digest import sha256_of
 from dicomnode.config.settings import Settings
 from dicomnode.deliver.result_settings import NOT_OF_AN_ANALYSIS
 from dicomnode.deliver.routing import variant_for
@@ -22,6 +22,7 @@ from dicomnode.version import VERSION
 from storage import nodes
 from storage.database import Database
 from storage.nodes import DESTINATIONS
+from storage.overview_records import node_of
 
 _SECTIONS = ("eligibility", "chest", "results", "routes")
 _SHOWN = 12
@@ -37,7 +38,7 @@ class Equipment:
     @property
     def digest(self) -> str:
         """SHA-256 of all of it."""
-        return _sha256(dict(self.parts))
+        return sha256_of(dict(self.parts))
 
 
 def equipment(settings: Settings, models: Mapping[str, str] | None = None) -> Equipment:
@@ -61,7 +62,7 @@ def equipment(settings: Settings, models: Mapping[str, str] | None = None) -> Eq
             **{f"model {task}": name for task, name in models.items()},
             "intended_use_here": inference.intended_use_here,
             DESTINATIONS: json.dumps(sorted(each.name for each in settings.destinations)),
-            **{f"[{name}]": _sha256(value)[:_SHOWN] for name, value in kept.items()},
+            **{f"[{name}]": sha256_of(value)[:_SHOWN] for name, value in kept.items()},
         }
     )
 
@@ -73,7 +74,7 @@ def tell_equipment(settings: Settings, owner: str, stop: threading.Event) -> Non
     Raises:
         BundleError: the card of a configured bundle cannot be read.
     """
-    has, node_id = equipment(settings), owner.partition("/")[0]
+    has, node_id = equipment(settings), node_of(owner)
 
     def tell() -> None:
         database = Database.open_later(settings.database_url)
@@ -81,7 +82,3 @@ def tell_equipment(settings: Settings, owner: str, stop: threading.Event) -> Non
             nodes.tell_equipment(session, node_id, has.parts, has.digest, receives=True)
 
     do_once(tell, stop, Outage("telling with what is analysed"), _RETRY_SECONDS)
-
-
-def _sha256(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
+from dicomnode.config.digest import sha256_of
 from dicomnode.config.settings import Settings
 from dicomnode.decisions.result_options import Variant
 from dicomnode.methods.bundles import models_digest
@@ -63,4 +62,4 @@ def analysis_digest(settings: Settings, variants: Iterable[Variant] = (), models
         },
         "variants": sorted(sorted(each.choices) for each in asked),
     }
-    return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()
+    return sha256_of(covered)

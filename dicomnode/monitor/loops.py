@@ -12,6 +12,7 @@ from dicomnode.decisions.operating.facts import Facts
 from dicomnode.decisions.operating.troubles import Trouble
 from dicomnode.lifecycle import Outage, ends_process_on_fault, keep_looking
 from storage.database import Database
+from storage.overview_records import node_of
 
 END_SECONDS = 5.0
 """So long the end of a loop is waited for."""
@@ -60,7 +61,7 @@ class Station:
 
     @property
     def node_id(self) -> str:
-        return self.owner.partition("/")[0]
+        return node_of(self.owner)
 
     def end(self, why: str) -> None:
         """This host must not go on as this node; told by who waits for `stop`."""

@@ -73,6 +73,7 @@ from dicomnode.receive.waiting_room import WaitingRoom
 from storage.database import Database
 from storage.durable import GrowingFile
 from storage.instances import InstanceFiles
+from storage.overview_records import node_of
 from storage.records import Association, AssociationEnd
 
 log = logging.getLogger(__name__)
@@ -271,7 +272,7 @@ def run(settings: Settings, owner: str, stop: Stop) -> None:
     files = instance_files(settings)
     receiver_id = owner.rstrip("/").rpartition("/")[0]
     note_first_start(settings)
-    own = partial(own_or_take, settings, receiver_id.partition("/")[0])
+    own = partial(own_or_take, settings, node_of(receiver_id))
     clock = clock_of(database, waits=False)
     reconciler = Reconciler(database, files, receiver_id, clock)
     indexer = ArrivalIndexer(database, reconciler, own, GoingBack(database, receiver_id, clock))

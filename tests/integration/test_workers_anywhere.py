@@ -100,9 +100,7 @@ def test_what_asks_for_a_gpu_waits_and_it_is_told_why(site: SiteOfWorkers) -> No
     with ExitStack() as stack:
         for each in (without, with_one):
             stack.callback(each.close)
-        without.start("--until-empty")
-        assert without.wait() == 0, without.log
-        assert site.analysis(uid).state is JobState.QUEUED
+        _leaves(site, without, uid)
         without.start()
         wait_for(lambda: any(not e.receives and e.memory_bytes for e in site.nodes()), "it lives")
         told = _told(site.node, "queue", "why", uid)
@@ -172,9 +170,7 @@ def test_workers_with_other_models_leave_a_series_alone_and_it_is_told(
     with ExitStack() as stack:
         for each in (odd, right):
             stack.callback(each.close)
-        odd.start("--until-empty")
-        assert odd.wait() == 0, odd.log
-        assert site.analysis(uid).state is JobState.QUEUED
+        _leaves(site, odd, uid)
         odd.start()
         wait_for(lambda: any(not e.receives and e.equipment for e in site.nodes()), "it lives")
         told = _told(site.node, "status")
@@ -186,6 +182,13 @@ def test_workers_with_other_models_leave_a_series_alone_and_it_is_told(
         assert right.wait() == 0, right.log
         assert odd.stop() == 0
     site.expect_one_set_of_results([uid])
+
+
+def _leaves(site: SiteOfWorkers, host: WorkerHost, uid: str) -> None:
+    """It ends, and the series waits as before."""
+    host.start("--until-empty")
+    assert host.wait() == 0, host.log
+    assert site.analysis(uid).state is JobState.QUEUED
 
 
 def _told(node: Node, *command: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta
 
 from dicomnode.clock import Clock
@@ -24,3 +25,15 @@ class StandingClock(Clock):
         """So many seconds later."""
         self._passed += seconds
         return self.now()
+
+
+class ClockMoving(threading.Event):
+    """Nobody waits for it: the clock moves."""
+
+    def __init__(self, clock: StandingClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._clock.move(timeout or 0.0)
+        return self.is_set()

@@ -12,7 +12,7 @@ from dicomnode.config.settings import Settings
 from dicomnode.decisions.operating.worker_troubles import Lack, lack_of, unlike
 from dicomnode.notes.wanted import MODALITY, needs_no_note
 from storage.notes import NOT_ANALYSED
-from storage.overview_records import Node, TroubleRecord
+from storage.overview_records import Node, TroubleRecord, node_of
 from storage.queries import AHEAD
 from storage.records import (
     NOTE_KIND,
@@ -46,7 +46,7 @@ class Around:
         """Where the process of a lease is, as " on NAME"; empty where there is one node alone."""
         if owner is None or sum(each.left_at is None for each in self.nodes) < 2:
             return ""
-        node_id = owner.partition("/")[0]
+        node_id = node_of(owner)
         names = (each.name for each in self.nodes if each.node_id == node_id)
         return f" on {next(names, '') or node_id}"
 

@@ -22,6 +22,7 @@ from dicomnode.methods.findings_json import kept_findings
 from storage import nodes, queries
 from storage.database import Database, is_missing
 from storage.endings import unique_endings
+from storage.overview_records import ID_SHOWN, node_of
 from storage.records import (
     DeliveryRecord,
     DeliveryState,
@@ -124,8 +125,8 @@ def print_show(console: Console, detail: SeriesDetail, hosts: Mapping[str, str])
     headings = ("job", "state", "attempt", "created", "ended", "error")
     jobs = new_table("jobs", *headings, *(["on"] if hosts else []))
     for job in detail.jobs:
-        node_id = (job.owner or "").partition("/")[0]
-        on = [hosts.get(node_id) or f"{node_id[:8]}, gone" if node_id else ""]
+        node_id = node_of(job.owner or "")
+        on = [hosts.get(node_id) or f"{node_id[:ID_SHOWN]}, gone" if node_id else ""]
         add_row(
             jobs,
             job.kind.value,

@@ -19,7 +19,7 @@ from dicomnode.decisions.wording import how_many
 from dicomnode.health.collector import Collector
 from dicomnode.version import VERSION
 from storage.database import Database, shown_url
-from storage.overview_records import Node, OpenDeliveries, OpenJobs, Unsealed
+from storage.overview_records import ID_SHOWN, Node, OpenDeliveries, OpenJobs, Unsealed, node_of
 from storage.records import JobKind
 
 _FACTS = TypeAdapter(Facts)
@@ -27,7 +27,6 @@ _TROUBLES = TypeAdapter(tuple[Trouble, ...])
 _LEFT_OUT: Any = {"work": {"sources": {"__all__": {"hours"}}, "noted": True}}
 _LABEL_WIDTH = 13
 _GIB = 1 << 30
-_ID_SHOWN = 8
 _MOST_RUNNING = 8
 _SEEN_BY_MONITOR = ("clock_set", "http_down")
 """Warnings by what changes from look to look, or in its own process."""
@@ -138,7 +137,7 @@ def _work(facts: Facts) -> Iterator[tuple[str, str]]:
     for node in work.nodes:
         gone = "lost, " if node.left_at else ""
         has = f", {_workers(node)}" if node.workers or not node.receives else ""
-        who = f"{node.name} ({node.node_id[:_ID_SHOWN]})"
+        who = f"{node.name} ({node.node_id[:ID_SHOWN]})"
         yield "nodes", f"{who}: {gone}heard of {_age(node.heard_at, facts)} ago{has}"
     for job in work.jobs:
         yield "queue", _jobs(job, facts)
@@ -157,8 +156,8 @@ def _analysing(facts: Facts) -> Iterator[tuple[str, str]]:
     names = {each.node_id: each.name for each in facts.work.nodes}
     running = [each for each in facts.work.running if each.kind is JobKind.ANALYSE]
     for each in running[:_MOST_RUNNING] if len(names) > 1 else ():
-        node_id = each.owner.partition("/")[0]
-        on = f"on {names.get(node_id) or 'a host that is gone'} ({node_id[:_ID_SHOWN]})"
+        node_id = node_of(each.owner)
+        on = f"on {names.get(node_id) or 'a host that is gone'} ({node_id[:ID_SHOWN]})"
         yield "analysing", f"{each.series_key} {on} for {_age(each.started_at, facts)}"
     if len(names) > 1 and (more := len(running) - _MOST_RUNNING) > 0:
         yield "analysing", f"and {more} more: dicomnode queue list --state queued"

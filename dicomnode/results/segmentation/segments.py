@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,8 +150,9 @@ def lung_segments(context: ResultContext) -> tuple[Segment, ...]:
         ("Left lung", codes.LEFT, _LEFT_LAB, Side.LEFT),
     )
     found = []
+    boxes = _boxes_of(sides)
     for label, laterality, colour, side in both:
-        box = _box_of(sides, side)
+        box = boxes.get(side)
         if box is not None:
             mask = sides.within(box) == np.uint8(side)
             whose = codes.LUNG, laterality, algorithm
@@ -158,17 +160,25 @@ def lung_segments(context: ResultContext) -> tuple[Segment, ...]:
     return tuple(found)
 
 
-def _box_of(sides: SideCells, side: Side) -> VoxelBox | None:
-    """About one lung, found slice by slice: a mask of the whole volume takes as much as it."""
-    occupied, rows, columns = (np.zeros(length, np.bool_) for length in sides.lungs.shape)
-    for index in range(len(occupied)):
-        mask = sides.on_slice(index) == np.uint8(side)
-        occupied[index] = mask.any()
-        rows |= mask.any(axis=1)
-        columns |= mask.any(axis=0)
-    if not occupied.any():
-        return None
-    bounds = (np.flatnonzero(each)[[0, -1]].tolist() for each in (occupied, rows, columns))
+def _boxes_of(sides: SideCells) -> dict[Side, VoxelBox]:
+    """About each lung that is there, found slice by slice: a mask of the whole volume takes as much
+    as it."""
+    occupied = {
+        side: tuple(np.zeros(length, np.bool_) for length in sides.lungs.shape) for side in Side
+    }
+    for index in range(len(sides.lungs)):
+        of_slice = sides.on_slice(index)
+        for side, (slices, rows, columns) in occupied.items():
+            mask = of_slice == np.uint8(side)
+            slices[index] = mask.any()
+            np.logical_or(rows, mask.any(axis=1), out=rows)
+            np.logical_or(columns, mask.any(axis=0), out=columns)
+    return {side: _bounds(along) for side, along in occupied.items() if along[0].any()}
+
+
+def _bounds(occupied: Iterable[Mask]) -> VoxelBox:
+    """From the first to the last along each axis."""
+    bounds = (np.flatnonzero(each)[[0, -1]].tolist() for each in occupied)
     return VoxelBox(*((first, last + 1) for first, last in bounds))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from dicomnode.campaign.shared_pace import SharedPace
 from storage.database import Database
 from support.campaigns import campaign
-from support.clock import StandingClock
+from support.clock import ClockMoving, StandingClock
 from support.storage_samples import NOW
 
 
@@ -22,21 +21,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
-class Waiting(threading.Event):
-    """Nobody waits: the clock moves."""
-
-    def __init__(self, clock: StandingClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self._clock.move(timeout or 0.0)
-        return self.is_set()
-
-
 def test_two_runners_and_one_begun_anew_have_one_rate(database: Database) -> None:
     made, clock = campaign(database), StandingClock(NOW)
-    stop = Waiting(clock)
+    stop = ClockMoving(clock)
 
     def pace() -> SharedPace:
         return SharedPace(database, made.campaign_id, 10.0, stop, clock)
@@ -57,7 +44,7 @@ def test_two_runners_and_one_begun_anew_have_one_rate(database: Database) -> Non
 
 def test_a_long_turn_is_told_of_and_broken_off(database: Database) -> None:
     made, clock = campaign(database), StandingClock(NOW)
-    stop, waits = Waiting(clock), []
+    stop, waits = ClockMoving(clock), []
     pace = SharedPace(database, made.campaign_id, 1.0, stop, clock)
     pace.take_turn(35, lambda: waits.append("begun"))
     assert waits == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,13 +31,6 @@ from support.storage_samples import take
 
 UID = "1.2.826.1.77"
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[SealedHouse]:
-    made = SealedHouse(tmp_path)
-    yield made
-    made.database.close()
 
 
 def sealed(house: SealedHouse, state: SeriesState = SeriesState.RECEIVING) -> str:

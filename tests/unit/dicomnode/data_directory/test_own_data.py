@@ -33,7 +33,7 @@ from storage.models import NodeRow
 from storage.nodes import all_nodes
 from storage.overview_records import Node
 from storage.results import ResultFiles
-from support.clock import StandingClock
+from support.clock import ClockMoving, StandingClock
 from support.storage_samples import SERIES, analyse, instance, queue, receive
 from support.wait import wait_for
 
@@ -245,18 +245,6 @@ def test_a_database_that_comes_later_is_taken_or_refused_then(
         _ = taking.taken
 
 
-class Waits(threading.Event):
-    """Whoever waits for it moves the clock."""
-
-    def __init__(self, clock: StandingClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self._clock.move(timeout or 0.0)
-        return self.is_set()
-
-
 def test_a_mark_over_which_nobody_writes_is_of_a_start_that_is_over(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,7 +257,7 @@ def test_a_mark_over_which_nobody_writes_is_of_a_start_that_is_over(
         check_former_is_over(node, Starts((Start("now", "here"),)), here, now, over)
 
     monkeypatch.setattr("dicomnode.data_directory.own_data.take_database", take)
-    assert Taking(settings, NODE, Waits(clock), clock).taken
+    assert Taking(settings, NODE, ClockMoving(clock), clock).taken
     assert 20 < clock.seconds() < 23
 
 

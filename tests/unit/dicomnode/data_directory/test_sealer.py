@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -29,13 +28,6 @@ from support.storage_samples import take
 
 UID = "1.2.826.1.77"
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[SealedHouse]:
-    made = SealedHouse(tmp_path)
-    yield made
-    made.database.close()
 
 
 def test_a_series_is_sealed_when_it_came_to_rest_and_its_copies_come_back(

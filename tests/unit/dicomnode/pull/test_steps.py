@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -12,7 +11,7 @@ import pytest
 from dicomnode.decisions.pulling import Answered, Counts, Follow, FoundSeries
 from dicomnode.errors import PeerCause, PeerError
 from dicomnode.pull.steps import Pull, SeriesPulled
-from support.clock import StandingClock
+from support.clock import ClockMoving, StandingClock
 
 SERIES = FoundSeries("1.2", "1.2.3", "CT")
 UIDS = {f"1.2.3.{number}" for number in range(10)}
@@ -46,23 +45,11 @@ class Archive:
         return (self.plays.pop(0) if self.plays else sends)(self, uids)
 
 
-class Waiting(threading.Event):
-    """Nobody waits: the clock moves."""
-
-    def __init__(self, clock: StandingClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self._clock.move(timeout or 0.0)
-        return self.is_set()
-
-
 class Bench:
     def __init__(self, archive: Archive, rate: float = 2.0) -> None:
         self.archive = archive
         self.clock = StandingClock(datetime(2026, 1, 2, tzinfo=UTC))
-        self.stop = Waiting(self.clock)
+        self.stop = ClockMoving(self.clock)
         self.told: list[tuple[int, int]] = []
         self.pull = Pull(
             cast("Any", archive),
